@@ -1,0 +1,153 @@
+"""Train the detector: masks of ten garment kinds, which of them a photo shows, and whether they are worn."""
+
+import argparse
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from lookalike.domain.model import KINDS
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from infra.training.augment import quarter_turn, relight, view, warp
+from infra.training.data import CLASSES, IGNORE, SEED, Bytes, Photographs, Sample, arguments, load
+from infra.training.loop import Batch, Training, autocast, start
+from infra.training.network import DetectorNetwork
+from infra.training.relabel import relabelled
+
+CANVAS = (320, 224)
+MASKED, TAGGED, FLAT, DRAWN = 9, 6, 7, 2
+RARE = {"hat": 3.0, "scarf": 2.0, "shorts": 1.5, "bag": 1.3}
+CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 1.5, "other": 0.5}
+PEAK, PHOTO_WEIGHT, DICE_WEIGHT = 2e-3, 0.2, 0.5
+DRAWN_SEEDS = range(1000, 1400)
+"""Seeds of the drawn scenes to train on; those below 1000 are for validation."""
+
+
+def rarity(sample: Sample) -> float:
+    """How much more often than others a photo is shown."""
+    there = [kind for kind, present in zip(KINDS, sample.present, strict=True) if present == 1]
+    return max([1.0, *(RARE.get(kind, 1.0) for kind in there)])
+
+
+class DetectorBatches:
+    """Composes batches: masked street, tagged street, flat-lay and drawn photos, each in a random view."""
+
+    def __init__(self, photographs: Photographs, drawn: list[Sample]) -> None:
+        masked = [sample for sample in photographs.street if sample.labels is not None]
+        tagged = [sample for sample in photographs.street if sample.labels is None]
+        drawn_count = DRAWN if drawn else 0
+        self.pools = [(masked, MASKED + DRAWN - drawn_count), (tagged, TAGGED), (photographs.flat, FLAT)]
+        self.pools.append((drawn, drawn_count))
+        self.odds = [chances(pool) for pool, _ in self.pools]
+
+    def __call__(self, step: int) -> tuple[np.ndarray, ...]:
+        random = np.random.default_rng([SEED, step])
+        parts = zip(self.pools, self.odds, strict=True)
+        chosen = [(pool, random.choice(len(pool), count, p=odds)) for (pool, count), odds in parts if count]
+        picks = [pool[index] for pool, numbers in chosen for index in numbers]
+        rows = [training_view(random, sample) for sample in picks]
+        return tuple(np.stack(column) for column in zip(*rows, strict=True))
+
+
+def chances(pool: list[Sample]) -> NDArray[np.float64]:
+    """The probability of each sample to be picked."""
+    weights = np.array([rarity(sample) for sample in pool])
+    return weights / weights.sum() if len(pool) else weights
+
+
+def training_view(random: np.random.Generator, sample: Sample) -> tuple[Bytes, Bytes, NDArray[np.float32]]:
+    """Image, mask and the 11 photo targets (-1 unknown) of a random view of a sample."""
+    image, mask = sample.image, sample.mask
+    if not sample.worn:
+        image, mask = quarter_turn(random, image, mask)
+    scale, turn = ((0.85, 1.7), 6.0) if sample.worn else ((0.7, 1.3), 14.0)
+    image, mask = warp(image, mask, view(random, image.shape, CANVAS, scale, turn), CANVAS)
+    targets = np.append(visible(sample, mask), np.float32(sample.worn))
+    return relight(random, image), mask, targets.astype(np.float32)
+
+
+def visible(sample: Sample, mask: Bytes) -> NDArray[np.float32]:
+    """Which kinds the view shows, as far as known: shape (10,), -1 unknown."""
+    if sample.labels is None:
+        return sample.present
+    share = np.bincount(mask.ravel(), minlength=256)[1 : len(KINDS) + 1] / mask.size
+    return np.where(share > 0.003, 1.0, np.where(share > 0, -1.0, 0.0)).astype(np.float32)
+
+
+def loss_of(network: nn.Module, batch: Batch) -> Tensor:
+    """Weighted cross entropy and Dice of the masks, and cross entropy of the photo's targets."""
+    pixels, masks, targets = batch
+    with autocast():
+        logits, photo = network(pixels)
+    truth = masks[:, 2::4, 2::4].long()
+    known = targets >= 0
+    photo_loss = functional.binary_cross_entropy_with_logits(photo.float()[known], targets[known])
+    return mask_loss(logits.float(), truth) + PHOTO_WEIGHT * photo_loss
+
+
+def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Of logits (n, classes, h, w) and classes (n, h, w); unknown pixels count nothing."""
+    weights = torch.tensor([CLASS_WEIGHTS.get(name, 1.0) for name in CLASSES])
+    entropy = functional.cross_entropy(logits, truth, weights, ignore_index=IGNORE)
+    return entropy + DICE_WEIGHT * dice_loss(logits, truth)
+
+
+def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """1 - Dice over the batch, mean of the classes that it shows."""
+    known = (truth != IGNORE)[:, None]
+    hot = functional.one_hot(truth.clamp(max=len(CLASSES)), len(CLASSES) + 1)[..., :-1]
+    hot = hot.permute(0, 3, 1, 2) * known
+    likely = logits.softmax(1) * known
+    overlap, total = (likely * hot).sum((0, 2, 3)), (likely + hot).sum((0, 2, 3))
+    there = hot.sum((0, 2, 3)) > 50
+    return (1 - 2 * overlap[there] / total[there]).mean()
+
+
+def read_drawn(work: Path) -> list[Sample]:
+    """Drawn scenes to train on, kept in the working folder."""
+    cache = work / "drawn.pickle"
+    if not cache.exists():
+        cache.write_bytes(pickle.dumps([drawn_sample(seed) for seed in DRAWN_SEEDS]))
+    return list(pickle.loads(cache.read_bytes()))
+
+
+def drawn_sample(seed: int) -> Sample:
+    """The drawn scene of a seed; even ones are worn."""
+    from lookalike.local.closet import draw_scene
+
+    scene = draw_scene(seed, worn=seed % 2 == 0)
+    image = np.asarray(scene.image.convert("RGB"), np.uint8)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for kind, garment in scene.garments:
+        mask[garment] = CLASSES.index(kind)
+    present = np.full(len(KINDS), -1, np.float32)
+    present[np.unique(mask[mask > 0]) - 1] = 1.0
+    return replace(Sample(f"drawn-{seed}", image, mask, present, seed % 2 == 0), labels=mask)
+
+
+def options() -> argparse.Namespace:
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--relabel-at", type=int, default=2500, help="when masks become the network's own")
+    parser.add_argument("--no-drawn", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> None:
+    chosen = options()
+    start(SEED)
+    photographs = load(chosen.data, chosen.work)
+    training = Training(DetectorNetwork(len(CLASSES)), chosen.work / "detector.pt", chosen.steps, PEAK)
+    drawn = [] if chosen.no_drawn else read_drawn(chosen.work)
+    if training.step < chosen.relabel_at:
+        training.run(DetectorBatches(photographs, drawn), loss_of, chosen.relabel_at)
+    photographs = relabelled(photographs, training.average, chosen.work)
+    training.run(DetectorBatches(photographs, drawn), loss_of, chosen.steps)
+
+
+if __name__ == "__main__":
+    main()

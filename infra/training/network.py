@@ -1,0 +1,125 @@
+"""The networks: a narrow residual backbone, a pyramid segmentation head, and an embedding head."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.resnet import BasicBlock
+
+WIDTH, DEPTHS, PYRAMID = 32, (2, 3, 4, 2), 64
+
+
+def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch normalisation, ReLU."""
+    layer = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU(True))
+
+
+def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module | None:
+    """What brings a block's input to the shape of its output; none where it has it."""
+    if inputs == outputs and stride == 1:
+        return None
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+def stage(inputs: int, outputs: int, stride: int, depth: int) -> nn.Sequential:
+    """`depth` residual blocks, the first of them strided."""
+    first = BasicBlock(inputs, outputs, stride, shortcut(inputs, outputs, stride))
+    return nn.Sequential(first, *(BasicBlock(outputs, outputs) for _ in range(depth - 1)))
+
+
+class Backbone(nn.Module):
+    """Features at strides 4, 8, 16 and 32 with 1, 2, 4 and 8 times WIDTH channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(conv(3, WIDTH, stride=2), conv(WIDTH, WIDTH, stride=2))
+        widths = (WIDTH, WIDTH, WIDTH * 2, WIDTH * 4, WIDTH * 8)
+        parts = zip(widths, widths[1:], (1, 2, 2, 2), DEPTHS, strict=False)
+        self.stages = nn.ModuleList(stage(*part) for part in parts)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        features = [self.stem(images)]
+        for layer in self.stages:
+            features.append(layer(features[-1]))
+        return features[1:]
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """uint8 (n, H, W, 3) -> float (n, 3, H, W), roughly -2 to 2."""
+    return (pixels.float().permute(0, 3, 1, 2) - 128.0) / 64.0
+
+
+class DetectorNetwork(nn.Module):
+    """uint8 (n, H, W, 3) -> logits of classes (n, classes, H/4, W/4), of kinds and worn (n, 11)."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.backbone = Backbone()
+        self.laterals = nn.ModuleList(nn.Conv2d(WIDTH * factor, PYRAMID, 1) for factor in (1, 2, 4, 8))
+        self.context = nn.Linear(WIDTH * 8, PYRAMID)
+        self.middle, self.fine = conv(PYRAMID, PYRAMID), conv(PYRAMID, PYRAMID)
+        self.classes = nn.Conv2d(PYRAMID, classes, 1)
+        self.photo = nn.Sequential(nn.Dropout(0.2), nn.Linear(WIDTH * 8, 11))
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.backbone(normalise(pixels))
+        pooled = features[3].mean((2, 3))
+        level = self.laterals[3](features[3]) + self.context(pooled)[:, :, None, None]
+        level = self.middle(self.up(level, features[2], 2))
+        level = self.up(level, features[1], 1)
+        level = self.fine(self.up(level, features[0], 0))
+        masks: Tensor = self.classes(level)
+        return masks, self.photo(pooled)
+
+    def up(self, level: Tensor, finer: Tensor, number: int) -> Tensor:
+        """The coarser pyramid level brought to the finer one's size, and that one added."""
+        size = finer.shape[2:]
+        lateral: Tensor = self.laterals[number](finer)
+        return functional.interpolate(level, size, mode="bilinear") + lateral
+
+
+def masked_mean(features: Tensor, weights: Tensor) -> Tensor:
+    """Mean of features (n, c, h, w) under weights (n, 1, 32 h, 32 w): (n, c)."""
+    small = functional.avg_pool2d(weights, 32) + 1e-3
+    return (features * small).sum((2, 3)) / small.sum((2, 3))
+
+
+class EmbedderNetwork(nn.Module):
+    """uint8 (n, H, W, 4: RGB, alpha) -> unit rows (n, size) for categories and for garments."""
+
+    def __init__(self, size: int = 64) -> None:
+        super().__init__()
+        self.backbone = Backbone()
+        self.category = nn.Linear(WIDTH * 16, size)
+        self.instance = nn.Linear(WIDTH * 16, size)
+
+    def pooled(self, pixels: Tensor) -> Tensor:
+        """The whole picture's mean beside the garment's, (n, 16 * WIDTH)."""
+        features: Tensor = self.backbone(normalise(pixels[..., :3]))[3].float()
+        alpha = pixels[..., 3].float()[:, None] / 255.0
+        return torch.cat([features.mean((2, 3)), masked_mean(features, alpha)], 1)
+
+    def heads(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        rows = self.category(pooled), self.instance(pooled)
+        return functional.normalize(rows[0], dim=1), functional.normalize(rows[1], dim=1)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        return self.heads(self.pooled(pixels))
+
+
+class EmbedderTraining(nn.Module):
+    """The embedder with the classifiers that teach it, which are dropped in the end."""
+
+    def __init__(self, folders: int, labels: int) -> None:
+        super().__init__()
+        self.embedder = EmbedderNetwork()
+        self.dropout = nn.Dropout(0.2)
+        self.folders = nn.Linear(64, folders, bias=False)
+        self.labels = nn.Linear(WIDTH * 16, labels)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Category rows, instance rows, cosines to the folders, logits of the street labels."""
+        pooled = self.embedder.pooled(pixels)
+        category, instance = self.embedder.heads(self.dropout(pooled))
+        cosines = category @ functional.normalize(self.folders.weight, dim=1).T
+        return category, instance, cosines, self.labels(self.dropout(pooled))

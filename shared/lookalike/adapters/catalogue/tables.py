@@ -1,0 +1,138 @@
+"""The tables as this code reads and writes them. `migrations` makes them; a test compares the two."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+
+REVISION = "0001"
+"""The migration that these tables belong to."""
+VERSION_TABLE = "lookalike_version"
+
+NAME = String(255).with_variant(
+    mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+"""Something that rows are found by: compared byte for byte."""
+MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+BLOB = LargeBinary(65_535)
+
+metadata = MetaData()
+
+splitted_images = Table(
+    "splitted_images",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("splitted_image_id", NAME, nullable=False),
+    Column("splitted_image_path", NAME, nullable=False),
+    Column("original_image_id", NAME, nullable=False),
+    Column("bounding_box", Text),
+    Column("create_time", DateTime),
+    Column("update_time", DateTime),
+    Column("vector", JSON(none_as_null=True)),
+    Column("splitted_image_data", LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")),
+    Column("thumbnail_path", NAME),
+    Column("label", String(255)),
+    Column("score", Double),
+    Column("embedder", NAME),
+    Column("embedding", BLOB),
+    Column("commit_number", Integer),
+    UniqueConstraint("splitted_image_id", name="splitted_image_id"),
+    Index("fk_original_image", "original_image_id"),
+    Index("ix_splitted_images_commit", "embedder", "commit_number"),
+    Index("ix_splitted_images_path", "splitted_image_path"),
+    Index("ix_splitted_images_thumbnail", "thumbnail_path"),
+    sqlite_autoincrement=True,
+)
+
+image_details = Table(
+    "image_details",
+    metadata,
+    Column("image_id", NAME, primary_key=True),
+    Column("store_name", String(255)),
+    Column("brand", String(255)),
+    Column("product_name", String(255)),
+    Column("store_description", Text),
+    Column("url", String(255)),
+    Column("rating", Float),
+    Column("tags", JSON(none_as_null=True)),
+    Column("sale_status", String(50)),
+    Column("size", JSON(none_as_null=True)),
+    Column("waist_type", String(50)),
+    Column("listing_season", String(50)),
+    Column("season", String(50)),
+    Column("create_time", DateTime),
+    Column("update_time", DateTime),
+)
+
+originals = Table(
+    "originals",
+    metadata,
+    Column("name", NAME, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("path", NAME),
+    Column("owner", NAME),
+    Column("create_time", DateTime, nullable=False),
+    Index("ix_originals_path", "path"),
+)
+
+deleted_images = Table(
+    "deleted_images",
+    metadata,
+    Column("row_id", Integer, primary_key=True, autoincrement=False),
+    Column("embedder", NAME),
+    Column("commit_number", Integer, nullable=False),
+    Index("ix_deleted_images_commit", "embedder", "commit_number"),
+)
+
+commits = Table(
+    "commits",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("kind", String(50), nullable=False),
+    Column("owner", NAME),
+    Column("address", NAME, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("stage", String(255), nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("create_time", MOMENT, nullable=False),
+    Column("update_time", MOMENT, nullable=False),
+    Column("finish_time", MOMENT),
+    Index("ix_jobs_owner", "owner", "create_time"),
+    Index("ix_jobs_address", "address", "create_time"),
+    Index("ix_jobs_update", "update_time"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("object_key", String(64), primary_key=True),
+    Column("generation", NAME, primary_key=True),
+    Column("bucket", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("photo", NAME),
+    Column("reason", Text),
+    Column("update_time", DateTime, nullable=False),
+)

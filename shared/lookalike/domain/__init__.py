@@ -1,0 +1,1 @@
+"""What there is (model), what we need from outside (ports), and what can go wrong (errors)."""

@@ -1,0 +1,235 @@
+"""What there is: photos, garments found in them, stored segments, their product details, jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "shoes", "bag", "hat", "scarf")
+"""The ten garment kinds that the built-in detector tells apart."""
+
+Vectors = NDArray[np.float32]
+"""Shape (n, dim), rows of length 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the upright photo, x to the right, y down; x2 and y2 exclusive."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def area(self) -> float:
+        return max(0.0, self.x2 - self.x1) * max(0.0, self.y2 - self.y1)
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """The whole pixels that the box touches, at least one, inside a photo of that size."""
+        x1, y1 = min(max(int(self.x1), 0), width - 1), min(max(int(self.y1), 0), height - 1)
+        x2, y2 = min(-int(-self.x2 // 1), width), min(-int(-self.y2 // 1), height)
+        return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
+
+    def as_list(self) -> list[float]:
+        return [round(float(value), 2) for value in (self.x1, self.y1, self.x2, self.y2)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """A garment found in a photo.
+
+    `mask` is an alpha map (0 to 255) that covers exactly the box, at any resolution; none where the detector gives none.
+    """
+
+    box: Box
+    label: str
+    score: float
+    mask: NDArray[np.uint8] | None = None
+
+    def cut_out(self, photo: Image.Image) -> Image.Image:
+        """The garment alone: RGBA of the box's pixels with white under the transparent ones, or RGB where there is no mask."""
+        crop = photo.crop(self.box.pixels(*photo.size))
+        if self.mask is None:
+            return crop
+        alpha = Image.fromarray(self.mask).resize(crop.size, Image.Resampling.BILINEAR)
+        white = Image.new("RGB", crop.size, "white")
+        white.paste(crop, mask=alpha.point(lambda value: 255 if value else 0))
+        white.putalpha(alpha)
+        return white
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A row of the index and its cosine similarity (-1 to 1) to the query."""
+
+    row_id: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewSegment:
+    """A garment about to be stored. `number` counts from 0 within its photo."""
+
+    name: str
+    path: str
+    thumbnail: str
+    box: Box
+    label: str
+    score: float
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stored garment: a row of `splitted_images`, without its vector."""
+
+    row_id: int
+    name: str
+    path: str
+    thumbnail: str | None
+    photo: str
+    box: Box | None
+    label: str | None
+    score: float | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An uploaded photo. `path` names the upright original in the store, none where originals are not kept."""
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    path: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductDetails:
+    """What a shop says of the garments of one photo: a row of `image_details`."""
+
+    image_id: str
+    store_name: str | None = None
+    brand: str | None = None
+    product_name: str | None = None
+    store_description: str | None = None
+    url: str | None = None
+    rating: float | None = None
+    tags: list[str] | None = None
+    sale_status: str | None = None
+    size: list[str] | None = None
+    waist_type: str | None = None
+    listing_season: str | None = None
+    season: str | None = None
+
+
+class JobStatus(StrEnum):
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the signed-in user's id or none, and the address the request came from."""
+
+    user: str | None = None
+    is_admin: bool = False
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One upload or search, as every process sees it. Times are UTC."""
+
+    id: str
+    kind: str
+    owner: str | None
+    address: str
+    status: JobStatus
+    stage: str
+    cancel_requested: bool
+    created: datetime
+    updated: datetime
+    finished: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Someone with a valid token. Roles come from its app_metadata alone."""
+
+    id: str
+    email: str
+    role: str = "user"
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin"
+
+
+class LedgerStatus(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What became of one object of one source: `bucket` is a bucket or a folder, `generation` tells versions of a name apart."""
+
+    bucket: str
+    name: str
+    generation: str
+    status: LedgerStatus
+    photo: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What a store knows of an object without reading it."""
+
+    path: str
+    size: int
+    generation: int
+    sha256: str | None
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changes:
+    """What happened to the rows of one embedder after commit number `since`.
+
+    `upto` is the last commit seen; `row_ids` (n,) and `vectors` (n, dim) are the rows written, `deleted` (m,) those gone.
+    """
+
+    upto: int
+    row_ids: NDArray[np.int64]
+    vectors: Vectors
+    deleted: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What pins an index version: how it was made, and the SHA-256 of each part."""
+
+    version: str
+    format: str
+    embedder: str
+    metric: str
+    rows: int
+    dimension: int
+    highest_row_id: int
+    commit: int
+    """The version holds the rows of every commit up to this one."""
+    built_at: str
+    build_seconds: float
+    libraries: Mapping[str, str]
+    parts: Mapping[str, str]

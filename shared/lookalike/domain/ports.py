@@ -1,0 +1,212 @@
+"""What the use cases need from outside. Every port has one contract test, run against every adapter and fake of it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.model import (
+    Caller,
+    Changes,
+    Detection,
+    Job,
+    JobStatus,
+    LedgerEntry,
+    NewSegment,
+    Photo,
+    ProductDetails,
+    SearchHit,
+    Segment,
+    StoredObject,
+    User,
+    Vectors,
+)
+
+
+class Detector(Protocol):
+    def detect(self, image: Image.Image, cancel: CancelToken) -> list[Detection]:
+        """Find the garments of an upright RGB photo, best score first. Boxes lie inside the photo."""
+        ...
+
+
+class Embedder(Protocol):
+    @property
+    def name(self) -> str:
+        """Changes whenever vectors stop being comparable."""
+        ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
+        """Embed RGB photos or RGBA cut-outs: float32 of shape (n, dim), unit rows, in the images' order."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Named byte strings. A generation is a positive number that changes with every write of a path."""
+
+    def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        """Write if the object's current generation is `if_generation`, 0 meaning that there is none.
+
+        Raises `Conflict` otherwise; a create whose very bytes are there already succeeds.
+        """
+        ...
+
+    def get(self, path: str) -> bytes:
+        """Raises `NotFound`."""
+        ...
+
+    def stat(self, path: str) -> StoredObject | None: ...
+
+    def list(self, prefix: str = "") -> Iterable[StoredObject]:
+        """The objects whose paths start with `prefix`, in the order of their paths."""
+        ...
+
+    def delete(self, path: str, if_generation: int | None = None) -> bool:
+        """Whether there was one. Raises `Conflict` if its generation is another than the one given."""
+        ...
+
+    def url(self, path: str, seconds: int = 3600) -> str:
+        """An address that serves the object for a while, to whoever holds it."""
+        ...
+
+
+class Catalogue(Protocol):
+    """The rows. Each method is one transaction. Raises `Unavailable` while the database is away."""
+
+    def add_photo(
+        self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None = None
+    ) -> list[Segment]:
+        """Store a photo with its segments and complete the job, all or nothing.
+
+        Raises `Conflict` if a photo or segment of that name exists, `Cancelled` if the job's cancellation was asked for.
+        """
+        ...
+
+    def add_segment(self, photo: Photo, segment: NewSegment, embedder: str, job: str | None = None) -> Segment:
+        """Store one more segment, creating its photo where there is none. Raises as `add_photo` does."""
+        ...
+
+    def photo(self, name: str) -> Photo | None: ...
+
+    def segment(self, key: str | int) -> Segment | None:
+        """By its name, or by its row number."""
+        ...
+
+    def segments(self, row_ids: Sequence[int]) -> dict[int, Segment]:
+        """Those that still exist, by row number."""
+        ...
+
+    def segments_of(self, photo: str) -> list[Segment]:
+        """In the order of their row numbers."""
+        ...
+
+    def describe_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
+        """Change `bounding_box` (a `Box`), `label` or `score`; the changed segment, or none of that name."""
+        ...
+
+    def delete_segment(self, name: str) -> Segment | None:
+        """The segment that was deleted, or none. Its photo goes with the last of its segments."""
+        ...
+
+    def known_paths(self, paths: Sequence[str]) -> set[str]:
+        """Those of the store's paths that some row names."""
+        ...
+
+    def changes(self, embedder: str, since: int) -> Changes:
+        """What was written and deleted after commit `since`; since 0, all living rows, from one snapshot.
+
+        Commits are numbered in the order in which they become visible: whoever has seen commit n has seen all before it.
+        """
+        ...
+
+    def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]: ...
+
+    def put_details(self, details: Iterable[ProductDetails]) -> int:
+        """Insert or replace, in batches; how many."""
+        ...
+
+    def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
+        """Raises `Conflict` if a live job has that id; a finished one is replaced."""
+        ...
+
+    def job(self, job_id: str) -> Job | None: ...
+
+    def jobs_of(self, caller: Caller, limit: int = 100) -> list[Job]:
+        """The caller's own, newest first: those of the account, or for anonymous callers those of the same address."""
+        ...
+
+    def set_stage(self, job_id: str, stage: str) -> None: ...
+
+    def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
+        """End a job that is processing. Completing one whose cancellation was asked for cancels it; what it ended as."""
+        ...
+
+    def request_cancel(self, job_id: str) -> bool:
+        """Mark a processing job for cancellation; false if there is none."""
+        ...
+
+    def cancel_requested(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of the jobs whose cancellation was asked for."""
+        ...
+
+    def clean_jobs(self, caller: Caller | None, before: datetime) -> int:
+        """Forget jobs last touched before then (of everyone, without a caller). Live ones older than that are failed; how many."""
+        ...
+
+    def ledger(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]: ...
+
+    def record(self, entry: LedgerEntry) -> None:
+        """Insert or replace the entry of that bucket, name and generation."""
+        ...
+
+    def ping(self) -> None:
+        """Raises `Unavailable`, also where the tables are missing or older than this code."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """A loaded index version: immutable, safe to search from several threads."""
+
+    @property
+    def row_ids(self) -> NDArray[np.int64]:
+        """Shape (n,)."""
+        ...
+
+    def search(self, vectors: Vectors, k: int) -> list[list[SearchHit]]:
+        """For each of the (q, dim) unit rows its k nearest by cosine, most similar first; fewer where there are fewer."""
+        ...
+
+
+class IndexFormat(Protocol):
+    """How an index is built, written and read back."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        """Versions of what the parts depend on."""
+        ...
+
+    def build(self, row_ids: NDArray[np.int64], vectors: Vectors) -> dict[str, bytes]:
+        """The parts of a version, by file name."""
+        ...
+
+    def load(self, parts: Mapping[str, bytes]) -> VectorIndex:
+        """Raises `Untrusted` for anything but what `build` writes. Call it with verified bytes only."""
+        ...
+
+
+class Auth(Protocol):
+    def user(self, token: str) -> User:
+        """Whose token this is. Raises `Unauthenticated`."""
+        ...
+
+
+Clock = Callable[[], datetime]

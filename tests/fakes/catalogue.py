@@ -1,0 +1,271 @@
+"""The catalogue in memory. It passes the contract of the real ones."""
+
+import functools
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.adapters.catalogue.details import entry_row, ledger_order
+from lookalike.adapters.catalogue.jobs import new_row
+from lookalike.adapters.catalogue.segments import description
+from lookalike.adapters.catalogue.tables import jobs
+from lookalike.adapters.catalogue.values import checked, details_row, photo_row, segment_row
+from lookalike.domain.errors import Cancelled, Conflict, NotFound, Unavailable
+from lookalike.domain.model import (
+    Box,
+    Caller,
+    Changes,
+    Job,
+    JobStatus,
+    LedgerEntry,
+    NewSegment,
+    Photo,
+    ProductDetails,
+    Segment,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+NO_VECTORS = np.empty((0, 0), np.float32)
+
+
+@dataclass
+class Row:
+    segment: Segment
+    vector: NDArray[np.float32]
+    embedder: str
+    commit: int
+
+
+def locked(
+    method: Callable[Concatenate["FakeCatalogue", P], T],
+) -> Callable[Concatenate["FakeCatalogue", P], T]:
+    @functools.wraps(method)
+    def run(self: "FakeCatalogue", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._lock:
+            if self.away:
+                raise Unavailable("The database cannot be reached")
+            return method(self, *args, **kwargs)
+
+    return run
+
+
+class FakeCatalogue:
+    """Set `away` to make every method raise `Unavailable`."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self._lock = threading.RLock()
+        self._ids = itertools.count(1)
+        self._commit = 0
+        self._photos: dict[str, Photo] = {}
+        self._rows: dict[int, Row] = {}
+        self._deleted: dict[int, tuple[str, int]] = {}
+        self._details: dict[str, ProductDetails] = {}
+        self._jobs: dict[str, Job] = {}
+        self._ledger: dict[tuple[str, str, str], LedgerEntry] = {}
+
+    @locked
+    def add_photo(
+        self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None = None
+    ) -> list[Segment]:
+        photo_row(photo)
+        if photo.name in self._photos:
+            raise Conflict("Another thing of that name exists")
+        return self._store(photo, segments, embedder, job)
+
+    @locked
+    def add_segment(
+        self, photo: Photo, segment: NewSegment, embedder: str, job: str | None = None
+    ) -> Segment:
+        photo_row(photo)
+        return self._store(self._photos.get(photo.name, photo), [segment], embedder, job)[0]
+
+    @locked
+    def photo(self, name: str) -> Photo | None:
+        return self._photos.get(name)
+
+    @locked
+    def segment(self, key: str | int) -> Segment | None:
+        return next((one for one in self._all() if key in (one.name, one.row_id)), None)
+
+    @locked
+    def segments(self, row_ids: Sequence[int]) -> dict[int, Segment]:
+        return {int(number): self._rows[number].segment for number in row_ids if number in self._rows}
+
+    @locked
+    def segments_of(self, photo: str) -> list[Segment]:
+        return [segment for segment in self._all() if segment.photo == photo]
+
+    @locked
+    def describe_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
+        description(changes)
+        old = self.segment(name)
+        if old is not None:
+            renamed = {"box" if key == "bounding_box" else key: value for key, value in changes.items()}
+            new: Segment = replace(old, **renamed)  # type: ignore[arg-type]
+            self._rows[old.row_id].segment = replace(new, box=_rounded(new.box))
+        return self.segment(name)
+
+    @locked
+    def delete_segment(self, name: str) -> Segment | None:
+        segment = self.segment(name)
+        if segment is not None:
+            self._commit += 1
+            self._deleted[segment.row_id] = (self._rows.pop(segment.row_id).embedder, self._commit)
+            if not self.segments_of(segment.photo):
+                self._photos.pop(segment.photo, None)
+        return segment
+
+    @locked
+    def known_paths(self, paths: Sequence[str]) -> set[str]:
+        known = {path for segment in self._all() for path in (segment.path, segment.thumbnail)}
+        return set(paths) & (known | {photo.path for photo in self._photos.values()})
+
+    @locked
+    def changes(self, embedder: str, since: int) -> Changes:
+        rows = {
+            key: row for key, row in self._rows.items() if row.embedder == embedder and row.commit > since
+        }
+        gone = [key for key, (of, commit) in self._deleted.items() if of == embedder and commit > since > 0]
+        vectors = np.array([row.vector for row in rows.values()], np.float32) if rows else NO_VECTORS
+        return Changes(
+            self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(gone), np.int64)
+        )
+
+    @locked
+    def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:
+        return {name: self._details[name] for name in image_ids if name in self._details}
+
+    @locked
+    def put_details(self, details: Iterable[ProductDetails]) -> int:
+        listed = list(details)
+        for one in listed:
+            details_row(one)
+        self._details.update((one.image_id, one) for one in listed)
+        return len(listed)
+
+    @locked
+    def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
+        new_row(job_id, kind, caller)
+        old, moment = self._jobs.get(job_id), datetime.now(UTC)
+        if old and old.status is JobStatus.PROCESSING:
+            raise Conflict("A request of that id is running")
+        status = JobStatus.PROCESSING
+        job = Job(job_id, kind, caller.user, caller.address, status, "", False, moment, moment)
+        self._jobs[job_id] = job
+        return job
+
+    @locked
+    def job(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
+
+    @locked
+    def jobs_of(self, caller: Caller, limit: int = 100) -> list[Job]:
+        own = (job for job in self._jobs.values() if _owns(caller, job))
+        return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
+
+    @locked
+    def set_stage(self, job_id: str, stage: str) -> None:
+        checked(jobs, stage=stage)
+        self._change(job_id, stage=stage)
+
+    @locked
+    def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise NotFound("No such request")
+        too_late = status is JobStatus.COMPLETED and job.cancel_requested
+        self._finish(job_id, JobStatus.CANCELLED if too_late else status)
+        return self._jobs[job_id].status
+
+    @locked
+    def request_cancel(self, job_id: str) -> bool:
+        return self._change(job_id, cancel_requested=True)
+
+    @locked
+    def cancel_requested(self, job_ids: Sequence[str]) -> set[str]:
+        return {name for name in job_ids if name in self._jobs and self._jobs[name].cancel_requested}
+
+    @locked
+    def clean_jobs(self, caller: Caller | None, before: datetime) -> int:
+        own = [job for job in self._jobs.values() if caller is None or _owns(caller, job)]
+        stale = [job for job in own if job.updated < before]
+        for job in stale:
+            if not self._finish(job.id, JobStatus.FAILED):
+                del self._jobs[job.id]
+        return len(stale)
+
+    @locked
+    def ledger(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
+        entries = [one for one in self._ledger.values() if one.bucket == bucket and one.name in names]
+        return sorted(entries, key=ledger_order)
+
+    @locked
+    def record(self, entry: LedgerEntry) -> None:
+        entry_row(entry)
+        self._ledger[entry.bucket, entry.name, entry.generation] = entry
+
+    @locked
+    def ping(self) -> None:
+        pass
+
+    def _all(self) -> Iterator[Segment]:
+        return (row.segment for row in self._rows.values())
+
+    def _store(
+        self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None
+    ) -> list[Segment]:
+        for one in segments:
+            segment_row(one, photo.name, embedder)
+        names = [one.name for one in segments]
+        if len(set(names)) < len(names) or any(segment.name in names for segment in self._all()):
+            raise Conflict("Another thing of that name exists")
+        if job is not None:
+            self._complete(job)
+        self._photos[photo.name] = photo
+        self._commit += bool(segments)
+        return [self._insert(one, photo.name, embedder) for one in segments]
+
+    def _insert(self, new: NewSegment, photo: str, embedder: str) -> Segment:
+        row_id, moment = next(self._ids), datetime.now(UTC).replace(microsecond=0)
+        box = _rounded(new.box)
+        segment = Segment(
+            row_id, new.name, new.path, new.thumbnail, photo, box, new.label, float(new.score), moment
+        )
+        self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
+        return segment
+
+    def _complete(self, job_id: str) -> None:
+        job = self._jobs.get(job_id)
+        if job is not None and job.cancel_requested:
+            raise Cancelled("The request was cancelled")
+        if not self._finish(job_id, JobStatus.COMPLETED):
+            raise Conflict("The request has already ended")
+
+    def _change(self, job_id: str, **values: object) -> bool:
+        job = self._jobs.get(job_id)
+        if job is None or job.status is not JobStatus.PROCESSING:
+            return False
+        self._jobs[job_id] = replace(job, **{"updated": datetime.now(UTC), **values})  # type: ignore[arg-type]
+        return True
+
+    def _finish(self, job_id: str, status: JobStatus) -> bool:
+        moment = datetime.now(UTC)
+        return self._change(job_id, status=status, updated=moment, finished=moment)
+
+
+def _owns(caller: Caller, job: Job) -> bool:
+    if caller.user is not None:
+        return job.owner == caller.user
+    return job.owner is None and job.address == caller.address
+
+
+def _rounded(box: Box | None) -> Box | None:
+    return box and Box(*box.as_list())
