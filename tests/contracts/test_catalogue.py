@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from lookalike.adapters.catalogue import SqlCatalogue, open_catalogue, upgrade
 from lookalike.adapters.catalogue.commits import number_rows
 from lookalike.adapters.catalogue.segments import insert_rows
@@ -44,6 +43,7 @@ from lookalike.domain.model import (
     ProductDetails,
 )
 from lookalike.domain.ports import Catalogue
+
 from tests.contracts.databases import KINDS, fresh_database
 from tests.fakes.catalogue import FakeCatalogue
 
@@ -64,9 +64,7 @@ class World:
 
 
 @pytest.fixture(scope="session", params=["fake", *KINDS])
-def template(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str | None]:
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
     """An address whose tables are made once; none for the fake."""
     if request.param == "fake":
         yield None
@@ -229,18 +227,14 @@ class TestPhotos:
 
     def test_ten_segments_of_one_new_photo_at_once(self, catalogue: Catalogue) -> None:
         with ThreadPoolExecutor(10) as pool:
-            for done in [
-                pool.submit(catalogue.add_segment, photo(), garment(number=n), MODEL) for n in range(10)
-            ]:
+            for done in [pool.submit(catalogue.add_segment, photo(), garment(number=n), MODEL) for n in range(10)]:
                 done.result()
         assert len(catalogue.segments_of("look")) == 10
 
     def test_a_segment_is_described_anew(self, catalogue: Catalogue) -> None:
         (row_id,) = add(catalogue)
         box = Box(0, 0, 5.5, 6)
-        described = catalogue.describe_segment(
-            "look_segment_0", {"bounding_box": box, "label": "skirt", "score": 0.5}
-        )
+        described = catalogue.describe_segment("look_segment_0", {"bounding_box": box, "label": "skirt", "score": 0.5})
         assert described == catalogue.segment(row_id)
         assert described is not None
         assert (described.box, described.label, described.score) == (box, "skirt", 0.5)
@@ -279,10 +273,7 @@ class TestPhotos:
         assert catalogue.known_paths([]) == set()
 
     @few
-    @given(
-        name=st.text(max_size=30)
-        | st.sampled_from(["'", '"; DROP TABLE jobs', "a\0b", "\ud800", "é ", "x" * 256])
-    )
+    @given(name=st.text(max_size=30) | st.sampled_from(["'", '"; DROP TABLE jobs', "a\0b", "\ud800", "é ", "x" * 256]))
     def test_any_name_is_kept_as_it_is_or_refused(self, catalogue: Catalogue, name: str) -> None:
         model = f"model-{next(serial)}"
         segment = garment(str(next(serial)))
@@ -361,9 +352,7 @@ class TestChanges:
         actions=st.lists(st.sampled_from(["add", "add two", "delete", "look"]), max_size=15),
         choice=st.randoms(),
     )
-    def test_a_follower_knows_what_lives(
-        self, catalogue: Catalogue, actions: list[str], choice: object
-    ) -> None:
+    def test_a_follower_knows_what_lives(self, catalogue: Catalogue, actions: list[str], choice: object) -> None:
         model, living, followed, seen = f"model-{next(serial)}", dict[int, str](), set[int](), 0
         for action in [*actions, "look"]:
             if action == "look":
@@ -622,14 +611,10 @@ class TestDetails:
         table = metadata.tables["image_details"]
         sql.put_details([ProductDetails("01")])
         with sql.transaction(writes=True) as tx:
-            tx.execute(
-                table.update().values(create_time=datetime(2020, 1, 1), update_time=datetime(2020, 1, 1))
-            )
+            tx.execute(table.update().values(create_time=datetime(2020, 1, 1), update_time=datetime(2020, 1, 1)))
         sql.put_details([ProductDetails("01", brand="new")])
         with sql.transaction() as tx:
-            made, changed = tx.execute(
-                table.select().with_only_columns(table.c.create_time, table.c.update_time)
-            ).one()
+            made, changed = tx.execute(table.select().with_only_columns(table.c.create_time, table.c.update_time)).one()
         assert made == datetime(2020, 1, 1)
         assert changed > made
 
@@ -691,18 +676,14 @@ class TestTheDatabase:
         with closing(catalogue), pytest.raises(Unavailable, match="lookalike db upgrade"):
             catalogue.segment("look_segment_0")
 
-    @pytest.mark.parametrize(
-        "url", ["sqlite:////no/such/folder/a.db", "mysql+pymysql://me:secret@127.0.0.1:9/shop"]
-    )
+    @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/a.db", "mysql+pymysql://me:secret@127.0.0.1:9/shop"])
     def test_an_absent_database_is_unavailable_and_tells_nothing(self, url: str) -> None:
         with closing(open_catalogue(url)) as catalogue, pytest.raises(Unavailable) as error:
             catalogue.changes(MODEL, 0)
         for secret in ("secret", "SELECT", "127.0.0.1", "folder"):
             assert secret not in error.value.message
 
-    @pytest.mark.parametrize(
-        "url", ["", "sqlite://", "sqlite:///:memory:", "postgresql://a:secret@b/c", "mysql://a/b"]
-    )
+    @pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///:memory:", "postgresql://a:secret@b/c", "mysql://a/b"])
     def test_other_addresses_are_refused(self, url: str) -> None:
         with pytest.raises(Misconfigured) as error:
             open_catalogue(url)

@@ -5,18 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import lookalike.adapters.catalogue
 import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
-
-import lookalike.adapters.catalogue
 from lookalike.adapters.catalogue import downgrade, open_catalogue, upgrade
 from lookalike.adapters.catalogue.tables import REVISION, VERSION_TABLE, metadata
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails
+from sqlalchemy import create_engine, inspect, text
+
 from tests.contracts.databases import KINDS, execute, fresh_database
 
 IMAGES = """CREATE TABLE splitted_images (
@@ -88,10 +88,7 @@ def shape(url: str) -> dict[str, object]:
     inspector = inspect(engine)
     found = {
         table: (
-            [
-                (column["name"], str(column["type"]), column["nullable"])
-                for column in inspector.get_columns(table)
-            ],
+            [(column["name"], str(column["type"]), column["nullable"]) for column in inspector.get_columns(table)],
             sorted(str(index["name"]) for index in inspector.get_indexes(table)),
             [key["name"] for key in inspector.get_unique_constraints(table)],
         )
@@ -111,9 +108,7 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
 
 
 def new_segment(name: str) -> NewSegment:
-    return NewSegment(
-        name, f"{name}.png", f"{name}.webp", Box(1, 2, 3, 4), "top", 0.5, np.ones(2, np.float32)
-    )
+    return NewSegment(name, f"{name}.png", f"{name}.webp", Box(1, 2, 3, 4), "top", 0.5, np.ones(2, np.float32))
 
 
 ALL_ORIGINAL = (

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
-
 from lookalike.adapters.catalogue.details import entry_row, ledger_order
 from lookalike.adapters.catalogue.jobs import new_row
 from lookalike.adapters.catalogue.segments import description
@@ -29,6 +27,7 @@ from lookalike.domain.model import (
     ProductDetails,
     Segment,
 )
+from numpy.typing import NDArray
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,9 +80,7 @@ class FakeCatalogue:
         return self._store(photo, segments, embedder, job)
 
     @locked
-    def add_segment(
-        self, photo: Photo, segment: NewSegment, embedder: str, job: str | None = None
-    ) -> Segment:
+    def add_segment(self, photo: Photo, segment: NewSegment, embedder: str, job: str | None = None) -> Segment:
         photo_row(photo)
         return self._store(self._photos.get(photo.name, photo), [segment], embedder, job)[0]
 
@@ -130,14 +127,10 @@ class FakeCatalogue:
 
     @locked
     def changes(self, embedder: str, since: int) -> Changes:
-        rows = {
-            key: row for key, row in self._rows.items() if row.embedder == embedder and row.commit > since
-        }
+        rows = {key: row for key, row in self._rows.items() if row.embedder == embedder and row.commit > since}
         gone = [key for key, (of, commit) in self._deleted.items() if of == embedder and commit > since > 0]
         vectors = np.array([row.vector for row in rows.values()], np.float32) if rows else NO_VECTORS
-        return Changes(
-            self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(gone), np.int64)
-        )
+        return Changes(self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(gone), np.int64))
 
     @locked
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:
@@ -219,9 +212,7 @@ class FakeCatalogue:
     def _all(self) -> Iterator[Segment]:
         return (row.segment for row in self._rows.values())
 
-    def _store(
-        self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None
-    ) -> list[Segment]:
+    def _store(self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None) -> list[Segment]:
         for one in segments:
             segment_row(one, photo.name, embedder)
         names = [one.name for one in segments]
@@ -236,9 +227,7 @@ class FakeCatalogue:
     def _insert(self, new: NewSegment, photo: str, embedder: str) -> Segment:
         row_id, moment = next(self._ids), datetime.now(UTC).replace(microsecond=0)
         box = _rounded(new.box)
-        segment = Segment(
-            row_id, new.name, new.path, new.thumbnail, photo, box, new.label, float(new.score), moment
-        )
+        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, new.label, float(new.score), moment)
         self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
         return segment
 

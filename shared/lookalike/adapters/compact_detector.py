@@ -62,9 +62,7 @@ class CompactDetector:
     def __init__(self, weights: Path, threads: int = 2) -> None:
         self._session = open_session(weights, threads)
 
-    def detect(
-        self, image: Image.Image, cancel: CancelToken, threshold: float | None = None
-    ) -> list[Detection]:
+    def detect(self, image: Image.Image, cancel: CancelToken, threshold: float | None = None) -> list[Detection]:
         """The garments of a photo with a score (0 to 1) of at least `threshold`, best first."""
         classes, photo = self.look(image, cancel)
         lowest = THRESHOLD if threshold is None else threshold

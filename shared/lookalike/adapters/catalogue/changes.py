@@ -29,9 +29,7 @@ def _deleted(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
 def _written(tx: Connection, embedder: str, since: int) -> tuple[NDArray[np.int64], Vectors]:
     rows = splitted_images.c
     late = (named(rows.embedder, embedder), rows.commit_number > since, rows.embedding.is_not(None))
-    found = tx.execute(
-        select(rows.id, rows.embedding).where(*late).order_by(rows.id).execution_options(yield_per=2000)
-    )
+    found = tx.execute(select(rows.id, rows.embedding).where(*late).order_by(rows.id).execution_options(yield_per=2000))
     row_ids, data, lengths = list[int](), bytearray(), set[int]()
     for part in found.partitions():
         row_ids.extend(row.id for row in part)

@@ -119,9 +119,7 @@ def insert_rows(tx: Connection, photo: str, segments: Sequence[NewSegment], embe
     return [to_segment(row) for row in _rows(tx, _numbered([key[0] for key in row_ids if key]))]
 
 
-def _store(
-    tx: Connection, photo: str, segments: Sequence[NewSegment], embedder: str, job: str | None
-) -> list[Segment]:
+def _store(tx: Connection, photo: str, segments: Sequence[NewSegment], embedder: str, job: str | None) -> list[Segment]:
     stored = insert_rows(tx, photo, segments, embedder)
     if job is not None:
         jobs.complete(tx, job)

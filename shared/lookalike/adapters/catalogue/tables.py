@@ -22,9 +22,7 @@ REVISION = "0001"
 """The migration that these tables belong to."""
 VERSION_TABLE = "lookalike_version"
 
-NAME = String(255).with_variant(
-    mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-)
+NAME = String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 """Something that rows are found by: compared byte for byte."""
 MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 BLOB = LargeBinary(65_535)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-
 from lookalike.local.closet.cloth import Cloth, Colour, solid
 from lookalike.local.closet.geometry import Points, bent, eased, mirrored, oval, rounded, sharp, symmetric, tube, xy
 from lookalike.local.closet.paint import Mark, Part
@@ -126,7 +125,9 @@ def _arms(pose: Pose, skin: Cloth) -> list[Part]:
     for side in (0, 1):
         elbow, wrist = pose.elbows[side], pose.wrists[side]
         ahead = (wrist - elbow) / np.hypot(*(wrist - elbow))
-        fist = tube(np.stack((wrist - ahead * 0.006, wrist + ahead * 0.03, wrist + ahead * 0.062)), (0.013, 0.023, 0.009))
+        fist = tube(
+            np.stack((wrist - ahead * 0.006, wrist + ahead * 0.03, wrist + ahead * 0.062)), (0.013, 0.023, 0.009)
+        )
         thumb = tube(np.stack((wrist + ahead * 0.01, wrist + ahead * 0.036 + (0.012 - 0.024 * side, 0))), (0.01, 0.006))
         arm = limb(pose.arm(side), (0.034, 0.031, 0.026, 0.026, 0.016))
         parts += [Part(arm, skin, 40, ink=0.22), Part(rounded(thumb), skin, 40.1, ink=0.2),
@@ -148,7 +149,9 @@ def _head(rng: np.random.Generator, skin: Cloth, hair: Cloth) -> list[Part]:
 
 def _features(rng: np.random.Generator, hair: Cloth) -> tuple[Mark, ...]:
     lift = rng.uniform(-0.003, 0.003)
-    brows = [Mark(bent(xy((s * 0.01, 0.07), (s * 0.021, 0.066 + lift), (s * 0.031, 0.07))), 0.003, -0.55) for s in (-1, 1)]
+    brows = [
+        Mark(bent(xy((s * 0.01, 0.07), (s * 0.021, 0.066 + lift), (s * 0.031, 0.07))), 0.003, -0.55) for s in (-1, 1)
+    ]
     nose = Mark(bent(xy((0.002, 0.08), (0.006, 0.097), (-0.003, 0.1))), 0.0022, -0.25)
     return (*brows, nose, Mark(xy((-0.03, 0.1), (-0.02, 0.1)), 0.018, -0.06, True))
 
@@ -160,7 +163,9 @@ def _eyes(rng: np.random.Generator) -> list[Part]:
         return [*[Part(oval((s * 0.02, 0.081), 0.016, 0.011), dark, 47.3, shadow=0) for s in (-1, 1)], bridge]
     white, iris = solid((238, 234, 230)), solid(((66, 44, 30), (70, 96, 120), (80, 92, 60))[rng.integers(3)])
     balls = [Part(oval((s * 0.02, 0.08), 0.0085, 0.0045), white, 47.1, ink=0.5, shadow=0, bulge=0) for s in (-1, 1)]
-    return balls + [Part(oval((s * 0.02, 0.08), 0.004, 0.0044), iris, 47.2, ink=0.6, shadow=0, bulge=0) for s in (-1, 1)]
+    return balls + [
+        Part(oval((s * 0.02, 0.08), 0.004, 0.0044), iris, 47.2, ink=0.6, shadow=0, bulge=0) for s in (-1, 1)
+    ]
 
 
 def _mouth(skin: Cloth) -> Part:

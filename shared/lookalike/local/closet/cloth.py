@@ -22,7 +22,19 @@ PALETTE: dict[str, Colour] = {
     "emerald": (22, 128, 88), "cobalt": (40, 76, 176), "turquoise": (74, 176, 186), "orange": (230, 126, 44),
 }  # fmt: skip
 DENIMS = ("denim blue", "light blue", "navy", "black", "grey", "white")
-LEATHERS = ("black", "brown", "camel", "chocolate", "burgundy", "cream", "white", "navy", "red", "forest green", "beige")
+LEATHERS = (
+    "black",
+    "brown",
+    "camel",
+    "chocolate",
+    "burgundy",
+    "cream",
+    "white",
+    "navy",
+    "red",
+    "forest green",
+    "beige",
+)
 KNITS = ("cream", "grey", "charcoal", "navy", "camel", "burgundy", "forest green", "mustard", "blush", "rust", "teal",
          "lilac", "sage", "red", "black", "white", "cobalt", "orange", "pink", "mint")  # fmt: skip
 WOOLS = ("black", "charcoal", "grey", "navy", "camel", "beige", "brown", "burgundy", "olive", "forest green", "cream",

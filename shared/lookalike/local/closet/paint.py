@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
-
 from lookalike.local.closet.cloth import GLOSS, Cloth, Map, dye, grain
 from lookalike.local.closet.geometry import Place, Points
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
 
 FINE = 3
 """Each pixel is drawn as FINE x FINE smaller ones."""

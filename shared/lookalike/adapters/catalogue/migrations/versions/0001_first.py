@@ -7,9 +7,7 @@ from sqlalchemy.dialects import mysql
 revision = "0001"
 down_revision = None
 
-NAME = sa.String(255).with_variant(
-    mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-)
+NAME = sa.String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
 MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 LONGBLOB = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
@@ -206,9 +204,7 @@ def _ledger() -> list[sa.schema.SchemaItem]:
 
 def _number_rows() -> None:
     # update_time = update_time: MySQL would set it otherwise
-    op.execute(
-        "UPDATE splitted_images SET commit_number = 1, update_time = update_time WHERE commit_number IS NULL"
-    )
+    op.execute("UPDATE splitted_images SET commit_number = 1, update_time = update_time WHERE commit_number IS NULL")
     last = "(SELECT COALESCE(MAX(commit_number), 0) FROM splitted_images)"
     op.execute(f"INSERT INTO commits (id, number) SELECT 1, {last} WHERE NOT EXISTS (SELECT 1 FROM commits)")
 
