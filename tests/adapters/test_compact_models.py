@@ -14,7 +14,17 @@ from lookalike.domain.model import KINDS, Box, Detection
 from PIL import Image, ImageDraw
 
 WEIGHTS = Path(lookalike.__file__).parent / "weights"
-SHIRT = ((60, 40), (100, 30), (140, 30), (180, 40), (230, 110), (195, 130), (180, 100), (180, 270), (60, 270))
+SHIRT: tuple[tuple[int, int], ...] = (
+    (60, 40),
+    (100, 30),
+    (140, 30),
+    (180, 40),
+    (230, 110),
+    (195, 130),
+    (180, 100),
+    (180, 270),
+    (60, 270),
+)
 SHIRT += ((60, 100), (45, 130), (10, 110))
 SIZES = [(1, 1), (1, 20000), (20000, 1), (3, 700), (33, 31)]
 
