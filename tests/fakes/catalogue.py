@@ -227,7 +227,7 @@ class FakeCatalogue:
     def _insert(self, new: NewSegment, photo: str, embedder: str) -> Segment:
         row_id, moment = next(self._ids), datetime.now(UTC).replace(microsecond=0)
         box = _rounded(new.box)
-        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, new.label, float(new.score), moment)
+        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, new.label, new.score, moment)
         self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
         return segment
 

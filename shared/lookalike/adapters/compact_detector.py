@@ -67,7 +67,7 @@ class CompactDetector:
         classes, photo = self.look(image, cancel)
         lowest = THRESHOLD if threshold is None else threshold
         found = [detection(region, image.size, photo) for region in regions(classes, photo)]
-        return sorted((one for one in found if one.score >= lowest), key=lambda one: -one.score)
+        return sorted((one for one in found if (one.score or 0) >= lowest), key=lambda one: -(one.score or 0))
 
     def look(self, image: Image.Image, cancel: CancelToken) -> tuple[Map, Map]:
         """Probabilities of classes on a coarse map (classes, h, w), of kinds present and of worn (11,)."""

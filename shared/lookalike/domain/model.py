@@ -41,14 +41,14 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """A garment found in a photo.
+    """A garment found in a photo, or the whole photo, without label and score, where none was.
 
     `mask` is an alpha map (0 to 255) that covers exactly the box, at any resolution; none where the detector gives none.
     """
 
     box: Box
-    label: str
-    score: float
+    label: str | None
+    score: float | None
     mask: NDArray[np.uint8] | None = None
 
     def cut_out(self, photo: Image.Image) -> Image.Image:
@@ -73,14 +73,14 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewSegment:
-    """A garment about to be stored. `number` counts from 0 within its photo."""
+    """A garment about to be stored; without label and score where it is the whole photo."""
 
     name: str
     path: str
     thumbnail: str
     box: Box
-    label: str
-    score: float
+    label: str | None
+    score: float | None
     vector: NDArray[np.float32]
 
 
@@ -144,6 +144,7 @@ class Caller:
     user: str | None = None
     is_admin: bool = False
     address: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def segment_row(segment: NewSegment, photo: str, embedder: str) -> dict[str, obj
         original_image_id=photo,
         bounding_box=box_text(segment.box),
         label=segment.label,
-        score=float(segment.score),
+        score=None if segment.score is None else float(segment.score),
         embedder=embedder,
         embedding=vector_bytes(segment.vector),
         create_time=moment,

@@ -1,0 +1,11 @@
+"""Who is signed in: GET /api/auth/user."""
+
+import flask
+import functions_framework
+
+from lookalike.http.door import answer
+
+
+@functions_framework.http
+def auth(request: flask.Request) -> flask.Response:
+    return answer("auth", request)

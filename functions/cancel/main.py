@@ -1,0 +1,11 @@
+"""Running requests: POST /cancel_request/<id>, GET /request_status, POST /cleanup_requests."""
+
+import flask
+import functions_framework
+
+from lookalike.http.door import answer
+
+
+@functions_framework.http
+def cancel(request: flask.Request) -> flask.Response:
+    return answer("cancel", request)

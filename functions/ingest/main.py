@@ -1,0 +1,11 @@
+"""A storage event: POST / with a CloudEvent for an object under incoming/."""
+
+import flask
+import functions_framework
+
+from lookalike.http.door import answer
+
+
+@functions_framework.http
+def ingest(request: flask.Request) -> flask.Response:
+    return answer("ingest", request)

@@ -1,0 +1,11 @@
+"""Scheduled: POST /reindex builds and publishes the index."""
+
+import flask
+import functions_framework
+
+from lookalike.http.door import answer
+
+
+@functions_framework.http
+def reindex(request: flask.Request) -> flask.Response:
+    return answer("reindex", request)

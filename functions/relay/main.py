@@ -1,0 +1,11 @@
+"""Similar garments out: POST /relay_image."""
+
+import flask
+import functions_framework
+
+from lookalike.http.door import answer
+
+
+@functions_framework.http
+def relay(request: flask.Request) -> flask.Response:
+    return answer("relay", request)

@@ -1,0 +1,11 @@
+"""Photos in: POST /upload_image, /split_image, /image/split, /upload_single_image."""
+
+import flask
+import functions_framework
+
+from lookalike.http.door import answer
+
+
+@functions_framework.http
+def upload(request: flask.Request) -> flask.Response:
+    return answer("upload", request)

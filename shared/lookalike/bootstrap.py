@@ -1,0 +1,154 @@
+"""Settings -> Services: the only place that chooses and builds adapters, each when first asked for, once a process."""
+
+import functools
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+from lookalike import logs
+from lookalike.domain.ports import Auth, Catalogue, IndexFormat, ObjectStore
+from lookalike.local.secrets import Secrets, local_secrets
+from lookalike.settings import Settings, read_settings
+from lookalike.usecases.ingest import Ingest
+from lookalike.usecases.items import Items
+from lookalike.usecases.jobs import Jobs
+from lookalike.usecases.live_index import LiveIndex
+from lookalike.usecases.models import Models
+from lookalike.usecases.reindex import Reindex
+from lookalike.usecases.search import Search
+from lookalike.usecases.split import Split
+from lookalike.usecases.upload import Upload
+from lookalike.usecases.versions import IndexVersions
+
+T = TypeVar("T")
+WEIGHTS = Path(__file__).parent / "weights"
+MARGIN = 10
+"""Seconds before the host's time-out at which work stops, so that the answer still gets out."""
+
+
+class once(Generic[T]):  # noqa: N801 - reads as a decorator
+    """A property built when first asked for, by one thread, while the others wait."""
+
+    def __init__(self, build: Callable[[Any], T]) -> None:
+        self._build, self._name = build, build.__name__
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, services: None, owner: type) -> "once[T]": ...
+    @overload
+    def __get__(self, services: "Services", owner: type) -> T: ...
+    def __get__(self, services: "Services | None", owner: type) -> "T | once[T]":
+        if services is None:
+            return self
+        with services.lock:
+            if self._name not in services.built:
+                services.built[self._name] = self._build(services)
+            built: T = services.built[self._name]
+            return built
+
+
+class Services:
+    """Everything a function needs. Nothing is opened, loaded or started before it is asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lock = threading.RLock()
+        self.built: dict[str, Any] = {}
+
+    @once
+    def catalogue(self) -> Catalogue:
+        from lookalike.adapters.catalogue import open_catalogue, upgrade
+
+        if self.is_local_database:
+            upgrade(self.settings.database)
+        return open_catalogue(self.settings.database, pool_size=self.settings.concurrency)
+
+    @property
+    def is_local_database(self) -> bool:
+        return self.settings.database.startswith("sqlite")
+
+    @once
+    def store(self) -> ObjectStore:
+        from lookalike.adapters.directory_store import DirectoryStore
+
+        address = f"http://localhost:{self.settings.port}/bucket"
+        return DirectoryStore(self.settings.bucket, address, bytes.fromhex(self._secrets.urls))
+
+    @once
+    def models(self) -> Models:
+        from lookalike.adapters.compact_detector import CompactDetector
+        from lookalike.adapters.compact_embedder import CompactEmbedder
+
+        detector, embedder = CompactDetector(WEIGHTS / "detector.onnx"), CompactEmbedder(WEIGHTS / "embedder.onnx")
+        return Models(detector, embedder, places=self.settings.concurrency)
+
+    @once
+    def auth(self) -> Auth:
+        from lookalike.adapters.local_auth import LocalAuth
+
+        return LocalAuth(self._secrets.tokens)
+
+    @once
+    def versions(self) -> IndexVersions:
+        return IndexVersions(self.store, self._index_format, self._signing_key, _now)
+
+    @once
+    def _index_format(self) -> IndexFormat:
+        from lookalike.adapters.neighbours_index import NeighboursFormat
+
+        return NeighboursFormat()
+
+    @once
+    def index(self) -> LiveIndex:
+        return LiveIndex(self.versions, self.catalogue, self.models.embedder, self.models.dim)
+
+    @once
+    def jobs(self) -> Jobs:
+        return Jobs(self.catalogue, self.settings.request_timeout - MARGIN)
+
+    @once
+    def upload(self) -> Upload:
+        stale = timedelta(seconds=self.settings.request_timeout)
+        return Upload(self.models, self.store, self.catalogue, self.settings.keep_originals, stale)
+
+    @once
+    def split(self) -> Split:
+        return Split(self.models)
+
+    @once
+    def search(self) -> Search:
+        return Search(self.models, self.index, self.store, self.catalogue)
+
+    @once
+    def items(self) -> Items:
+        return Items(self.catalogue, self.store)
+
+    @once
+    def ingest(self) -> Ingest:
+        return Ingest(self.upload, self.catalogue, self.jobs)
+
+    @once
+    def reindex(self) -> Reindex:
+        return Reindex(self.catalogue, self.versions, self.models.embedder, self.models.dim)
+
+    @once
+    def _secrets(self) -> Secrets:
+        return local_secrets(self.settings.lookalike_home)
+
+    @property
+    def _signing_key(self) -> bytes:
+        return (self.settings.index_signing_key.get_secret_value() or self._secrets.index).encode()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@functools.cache
+def services() -> Services:
+    """Those of this process. Call it while handling, never at import: the host forks after importing."""
+    settings = read_settings()
+    logs.start(settings.log_level)
+    return Services(settings)

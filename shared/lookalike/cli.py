@@ -1,0 +1,278 @@
+"""The command line. What each command needs is imported inside it, so that `--help` is quick."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+import lookalike
+from lookalike.domain.errors import LookalikeError
+
+if TYPE_CHECKING:
+    from lookalike.bootstrap import Services
+
+P = ParamSpec("P")
+T = TypeVar("T")
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
+DAY = 86_400
+
+
+def plainly(command: Callable[P, T]) -> Callable[P, T]:
+    """Our own errors as one line instead of a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except LookalikeError as error:
+            raise click.ClickException(error.message) from error
+
+    return run
+
+
+def open_services(quiet: bool = True) -> "Services":
+    """Logs of single requests would break progress bars and tables."""
+    import logging
+
+    from lookalike.bootstrap import services
+
+    found = services()
+    if quiet:
+        logging.getLogger("lookalike").setLevel(logging.ERROR)
+    return found
+
+
+@click.group()
+@click.version_option(lookalike.__version__)
+def main() -> None:
+    """Finds similar fashion items in photographs."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@plainly
+def serve(host: str) -> None:
+    """Every function behind one port, with a page at /."""
+    from lookalike.local.serve import serve as run
+
+    settings = open_services(quiet=False).settings
+    address = f"http://localhost:{settings.port}"
+
+    def ready() -> None:
+        token = admin_token(30)
+        click.echo(f"\nAdministrator's token (30 days; `lookalike token` makes another):\n{token}\n")
+        click.echo(f"Ready: {address}/#token={token}\n")
+
+    run(FUNCTIONS, host, settings.port, settings.concurrency, ready)
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
+@plainly
+def ingest(folder: Path, retry_failed: bool, as_json: bool) -> None:
+    """Store the garments of every photo in FOLDER. May be interrupted and run again."""
+    from lookalike.local.batch import ingest_folder
+
+    summary = ingest_folder(open_services(), folder, retry_failed, bar)
+    if as_json:
+        click.echo(json.dumps(asdict(summary)))
+        return
+    for name, reason in summary.failed.items():
+        click.echo(f"  passed over {name}: {reason}")
+    click.echo(
+        f"{summary.stored} photos stored with {summary.garments} garments, {summary.known} known from before, "
+        f"{len(summary.failed)} passed over, in {summary.seconds:.1f} s"
+    )
+
+
+@main.group()
+def index() -> None:
+    """The prebuilt index."""
+
+
+@index.command("build")
+@click.option("--json", "as_json", is_flag=True)
+@plainly
+def index_build(as_json: bool) -> None:
+    """Build an index version of all garments, and publish it."""
+    manifest = open_services().reindex.build()
+    text = f"Published {manifest.version}: {manifest.rows} garments, {manifest.build_seconds:.2f} s"
+    click.echo(json.dumps(asdict(manifest)) if as_json else text)
+
+
+@index.command("list")
+@plainly
+def index_list() -> None:
+    """The versions there are, newest last."""
+    for manifest in open_services().versions.list():
+        click.echo(f"{manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}")
+
+
+@main.command()
+@click.argument("photo", type=FILE)
+@click.option("--num", type=click.IntRange(1, 100), default=5, show_default=True, help="Matches of each garment.")
+@click.option("--whole", is_flag=True, help="Search for the whole photo, not for each garment in it.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="matches.jpg", show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@plainly
+def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None:
+    """The stored garments most similar to those of PHOTO, as a table and a picture."""
+    from lookalike.local.batch import search_file, write_picture
+
+    services = open_services()
+    found = search_file(services, photo, num, segment=not whole)
+    write_picture(services, photo, found, out)
+    if as_json:
+        from lookalike.http.handlers import group_answer
+
+        click.echo(json.dumps({"groups": [group_answer(group) for group in found.groups], "picture": str(out)}))
+        return
+    for group in found.groups:
+        score = f" ({group.garment.score:.2f})" if group.garment.score is not None else ""
+        click.echo(f"{group.garment.label or 'whole photo'}{score}")
+        for match in group.matches:
+            click.echo(f"  {match.similarity:6.3f}  {match.segment.name}")
+    click.echo(f"Picture: {out}   index: {found.index.rows} garments, {found.index.tail_rows} since it was built")
+
+
+@main.command()
+@click.argument("photos", type=FILE, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON a photo.")
+@plainly
+def detect(photos: tuple[Path, ...], as_json: bool) -> None:
+    """The garments in each PHOTO: boxes (x1, y1, x2, y2 in pixels), labels, scores."""
+    from lookalike.local.batch import detect_file
+
+    services, failed = open_services(), 0
+    for photo in photos:
+        try:
+            line = detect_file(services, photo)
+        except LookalikeError as error:
+            failed += 1
+            line = {"path": str(photo), "error": {"code": error.code, "message": error.message}}
+        click.echo(json.dumps(line) if as_json else described(line))
+    sys.exit(1 if failed else 0)
+
+
+def described(line: dict[str, Any]) -> str:
+    if "error" in line:
+        return f"{line['path']}: {line['error']['message']}"
+    found = [f"  {one['label']:<10} {one['score']:.2f}  {one['box']}" for one in line["detections"]]
+    return "\n".join([f"{line['path']} ({line['width']} x {line['height']})", *(found or ["  nothing found"])])
+
+
+@main.command()
+@click.argument("photos", type=FILE, nargs=-1, required=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="An .npz file.")
+@click.option("--garment", is_flag=True, help="Embed the largest garment found, not the whole photo.")
+@plainly
+def embed(photos: tuple[Path, ...], out: Path, garment: bool) -> None:
+    """Unit vectors of the PHOTOS: `names` and `vectors` (float32), one row each, in order."""
+    import numpy as np
+
+    from lookalike.local.batch import embed_file
+
+    services = open_services()
+    with bar(photos, "Embedding") as some:
+        rows = [embed_file(services, photo, garment) for photo in some]
+    with out.open("wb") as file:
+        np.savez(file, names=np.array([str(photo) for photo in photos]), vectors=np.stack(rows))
+    click.echo(f"{out}: {len(rows)} rows of {len(rows[0])}")
+
+
+@main.group()
+def details() -> None:
+    """Product details."""
+
+
+@details.command("import")
+@click.argument("file", type=FILE)
+@plainly
+def details_import(file: Path) -> None:
+    """Insert or replace the product details in a CSV FILE; wrong lines are reported and left out."""
+    from lookalike.local.details_file import BadLine, read_details
+
+    rows = list(read_details(file))
+    bad = [row for row in rows if isinstance(row, BadLine)]
+    count = open_services().items.put_details(row for row in rows if not isinstance(row, BadLine))
+    for row in bad:
+        click.echo(f"  line {row.line}: {row.problem}", err=True)
+    click.echo(f"{count} product details stored, {len(bad)} lines left out")
+    sys.exit(1 if bad else 0)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--count", type=click.IntRange(1, 9999), default=120, show_default=True)
+@plainly
+def closet(folder: Path, count: int) -> None:
+    """Draw a sample closet: COUNT pictures of garments, flat and worn, and their product details."""
+    from lookalike.local.closet import draw_closet
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with click.progressbar(length=count, label="Drawing") as progress:
+        draw_closet(folder, count, progress=progress.update)
+
+
+@main.command()
+@click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True)
+@plainly
+def token(days: int) -> None:
+    """A token of an administrator of this machine."""
+    click.echo(admin_token(days))
+
+
+def admin_token(days: int) -> str:
+    from lookalike.adapters.local_auth import LocalAuth
+    from lookalike.domain.model import User
+
+    auth = open_services(quiet=False).auth
+    if not isinstance(auth, LocalAuth):
+        raise click.ClickException("Tokens are made by the sign-in service that AUTH_URL names")
+    return auth.issue(User("local-admin", "admin@localhost", "admin"), days * DAY)
+
+
+@main.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+@plainly
+def db_upgrade() -> None:
+    """Make the tables, or bring them up to date. Those of the original are taken over with their rows."""
+    from lookalike.adapters.catalogue import upgrade
+
+    upgrade(open_services().settings.database)
+    click.echo("The database is up to date")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+@plainly
+def doctor(as_json: bool) -> None:
+    """What is configured, reachable and loaded."""
+    from lookalike.local.doctor import examine
+
+    findings = list(examine(open_services()))
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in findings]))
+    else:
+        for one in findings:
+            click.echo(f"{'ok ' if one.well else 'BAD'}  {one.what:<10} {one.said}")
+    sys.exit(0 if all(one.well for one in findings) else 1)
+
+
+def bar(things: Iterable[T], label: str) -> Any:
+    """A progress bar around an iterable, on stderr, and only where someone looks."""
+    return click.progressbar(things, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True)
+

@@ -1,0 +1,98 @@
+"""What requests hold: one schema a body. Unknown fields are ignored, as the original did."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from lookalike.usecases.search import Include
+
+Key = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Body(BaseModel):
+    """`request_id` is the caller's own choice for the job's id."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    request_id: str | None = None
+
+
+class Photographed(Body):
+    """The photo as base64 or a `data:` URL, unless it comes as a file or as the body itself."""
+
+    image_base64: str | None = Field(None, repr=False)
+
+
+class UploadBody(Photographed):
+    image_name: str | None = None
+    force_process: bool = True
+
+
+class SplitBody(Photographed):
+    force_process: bool = True
+
+
+class UploadSegmentBody(Photographed):
+    """`segment_id`: a number, or a name that ends in one, as `/split_image` gives them."""
+
+    original_image_id: Key
+    segment_id: int | str
+
+    @field_validator("segment_id")
+    @classmethod
+    def _number(cls, value: int | str) -> int:
+        number = value if isinstance(value, int) else int(digits) if (digits := _last_digits(value)) else -1
+        if not 0 <= number < 10_000:
+            raise ValueError("must be a number from 0 to 9999, or end in one")
+        return number
+
+
+class RelayBody(Photographed):
+    num: int = Field(5, ge=1, le=100)
+    segment: bool = False
+    include: Include = Include.IMAGE
+    min_similarity: float = Field(-1.0, ge=-1, le=1)
+
+    @field_validator("include", mode="before")
+    @classmethod
+    def _include(cls, value: Any) -> Any:
+        # a strict enum wants its member, and JSON has none
+        return Include(value) if isinstance(value, str) and value in list(Include) else value
+
+
+class DetailBody(Body):
+    """A segment's name, or the number that `/relay_image` gave as `id`."""
+
+    splitted_image_id: int | Key
+
+
+class DescribeBody(Body):
+    bounding_box: tuple[float, float, float, float] | None = None
+    label: str | None = Field(None, max_length=255)
+    score: float | None = Field(None, ge=0, le=1)
+
+
+class ProductBody(Body):
+    """The columns of `image_details`."""
+
+    store_name: str | None = Field(None, max_length=255)
+    brand: str | None = Field(None, max_length=255)
+    product_name: str | None = Field(None, max_length=255)
+    store_description: str | None = Field(None, max_length=16_000)
+    url: str | None = Field(None, max_length=255)
+    rating: float | None = Field(None, ge=0, le=5)
+    tags: list[str] | None = None
+    sale_status: str | None = Field(None, max_length=50)
+    size: list[str] | None = None
+    waist_type: str | None = Field(None, max_length=50)
+    listing_season: str | None = Field(None, max_length=50)
+    season: str | None = Field(None, max_length=50)
+
+
+class CleanBody(Body):
+    max_age_seconds: float = Field(3600, ge=0, le=10**9)
+
+
+def _last_digits(text: str) -> str:
+    last = text.rsplit("_", 1)[-1]
+    return last if last.isascii() and last.isdigit() and len(last) < 6 else ""

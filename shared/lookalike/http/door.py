@@ -1,0 +1,115 @@
+"""Between the host and a handler: the route, the caller, the body; and every error as an answer."""
+
+import json
+import logging
+from typing import Any
+
+import flask
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from lookalike import logs
+from lookalike.bootstrap import Services, services
+from lookalike.domain.errors import (
+    BadRequest,
+    Forbidden,
+    LookalikeError,
+    TooLarge,
+    Unauthenticated,
+)
+from lookalike.domain.model import Caller
+from lookalike.http.asking import MAX_BODY, Asked, read_body, wanted_id
+from lookalike.http.handlers import Answer
+from lookalike.http.routes import Role, Route, match, routes_of
+from lookalike.usecases.jobs import job_id
+
+log = logging.getLogger("lookalike.http")
+
+
+def answer(function: str, request: flask.Request) -> flask.Response:
+    """What that function says to the request. Never raises."""
+    chosen = job_id(None)
+    logs.request_id.set(chosen)
+    try:
+        route, parts = match(routes_of(function), request.method, request.path)
+        assert isinstance(route, Route)
+        caller = who(services(), request)
+        admit(services(), caller, route.role)
+        fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
+        chosen = job_id(wanted_id(request, fields))
+        logs.request_id.set(chosen)
+        asked = Asked(caller, chosen, fields, photo, parts, typed)
+        return respond(route.handler(services(), asked), chosen)
+    except LookalikeError as error:
+        return refuse(error, chosen)
+    except RequestEntityTooLarge:
+        return refuse(TooLarge(f"The body is larger than {MAX_BODY // 1024**2} MB"), chosen)
+    except HTTPException as error:
+        return refuse(BadRequest(error.description or "The request cannot be understood"), chosen)
+    except Exception:
+        # the caller learns nothing of our insides but the id to ask about
+        log.exception("Unexpected fault")
+        return refuse(LookalikeError("Something went wrong here; it is noted under this request_id"), chosen)
+
+
+def who(services: Services, request: flask.Request) -> Caller:
+    """Raises `Unauthenticated` for a token that does not hold, even where none is needed."""
+    address = request.remote_addr or ""
+    if services.settings.k_service:
+        # Google's front end writes the last entry; those before are the client's own
+        address = request.headers.get("X-Forwarded-For", address).rsplit(",", 1)[-1].strip()
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not kind:
+        return Caller(address=address)
+    if kind.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Authorization must be 'Bearer <token>'")
+    user = services.auth.user(token.strip())
+    return Caller(user.id, user.is_admin, address, user.email)
+
+
+def admit(services: Services, caller: Caller, role: Role) -> None:
+    """Raises `Unauthenticated` or `Forbidden`."""
+    if role is Role.PLATFORM and not services.settings.k_service and caller.address in ("127.0.0.1", "::1"):
+        return
+    needs_user = role in (Role.USER, Role.ADMIN, Role.PLATFORM)
+    if role in (Role.ANYONE, Role.OWNER):
+        needs_user = services.settings.search_needs_sign_in
+    if needs_user and caller.user is None:
+        raise Unauthenticated("Sign in first: send 'Authorization: Bearer <token>'")
+    if role in (Role.ADMIN, Role.PLATFORM) and not caller.is_admin:
+        raise Forbidden("Only an administrator may do this")
+
+
+def respond(said: Answer, request_id: str) -> flask.Response:
+    if isinstance(said, flask.Response):
+        said.headers["X-Request-Id"] = request_id
+        return said
+    body, status = said if isinstance(said, tuple) else (said, 200)
+    if status == 204:
+        return flask.Response(status=204, headers={"X-Request-Id": request_id})
+    return _json({"request_id": request_id, **body}, status, request_id)
+
+
+def refuse(error: LookalikeError, request_id: str) -> flask.Response:
+    """The error's status and code, with `message` and `status` where the original's client looks."""
+    if error.status >= 500:
+        log.warning("%s: %s", error.code, error.message, exc_info=error)
+    body = {
+        "success": False,
+        "status": error.word,
+        "message": error.message,
+        "error": {"code": error.code, "details": error.details},
+        "request_id": request_id,
+    }
+    response = _json(body, error.status, request_id)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _json(body: dict[str, Any], status: int, request_id: str) -> flask.Response:
+    response = flask.Response(json.dumps(body), status, mimetype="application/json")
+    response.headers["X-Request-Id"] = request_id
+    return response
+

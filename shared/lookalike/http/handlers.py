@@ -1,0 +1,237 @@
+"""One function a route: what was asked -> a use case -> what is answered."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import flask
+
+from lookalike.bootstrap import Services
+from lookalike.domain.errors import NotFound
+from lookalike.domain.model import Box, Detection, ProductDetails, Segment
+from lookalike.http.asking import Asked
+from lookalike.http.bodies import (
+    CleanBody,
+    DescribeBody,
+    DetailBody,
+    ProductBody,
+    RelayBody,
+    SplitBody,
+    UploadBody,
+    UploadSegmentBody,
+)
+from lookalike.usecases.jobs import job_id
+from lookalike.usecases.search import Group, Match, Question
+
+Answer = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
+
+
+def upload_image(services: Services, asked: Asked) -> Answer:
+    body = asked.body(UploadBody)
+    data, name = asked.image(body), body.image_name or job_id(None)
+    with services.jobs.running("upload", asked.caller, asked.request_id) as work:
+        stored = services.upload.photo(data, name, asked.caller.user, body.force_process, work)
+    if not stored.segments:
+        return {"success": False, "message": "No clothing was found; nothing is stored"}
+    count = len(stored.segments)
+    return {
+        "success": True,
+        "message": f"Successfully processed and uploaded image, detected {count} clothing segment{'s' * (count != 1)}",
+        "data": {"original_image_id": stored.photo, "segments": [segment_answer(one) for one in stored.segments]},
+    }
+
+
+def upload_single_image(services: Services, asked: Asked) -> Answer:
+    body = asked.body(UploadSegmentBody)
+    data, number = asked.image(body), int(body.segment_id)
+    with services.jobs.running("upload", asked.caller, asked.request_id) as work:
+        stored = services.upload.segment(data, body.original_image_id, number, asked.caller.user, work)
+    return {"success": True, "message": f"Stored {stored.name}", "data": segment_answer(stored)}
+
+
+def split_image(services: Services, asked: Asked) -> Answer:
+    body = asked.body(SplitBody)
+    data = asked.image(body)
+    with services.jobs.running("split", asked.caller, asked.request_id) as work:
+        pieces = services.split.photo(data, body.force_process, work)
+    size = {"width": pieces.width, "height": pieces.height}
+    if not pieces.garments:
+        return {"success": False, "message": "No clothing was found", **size, "segments": [], "data": {"segments": []}}
+    segments = [
+        {"segment_id": f"segment_{number}", "segment_base64": text(picture), **garment_answer(garment)}
+        for number, (garment, picture) in enumerate(zip(pieces.garments, pieces.pictures, strict=True))
+    ]
+    message = f"Found {len(segments)} clothing segments"
+    return {"success": True, "message": message, **size, "data": {"segments": segments}}
+
+
+def image_split(services: Services, asked: Asked) -> Answer:
+    """The same for the client's other call, which reads the segments elsewhere."""
+    answer = split_image(services, asked)
+    assert isinstance(answer, dict)
+    pieces = answer.pop("data")["segments"]
+    return {**answer, "segments": [{"image_base64": one.pop("segment_base64"), **one} for one in pieces]}
+
+
+def relay_image(services: Services, asked: Asked) -> Answer:
+    body = asked.body(RelayBody)
+    data, question = asked.image(body), Question(body.num, body.segment, body.include, body.min_similarity)
+    with services.jobs.running("search", asked.caller, asked.request_id) as work:
+        found = services.search.photo(data, question, work)
+    groups = {"groups": [group_answer(group) for group in found.groups]} if body.segment else {}
+    return {
+        "success": True,
+        "results": [match_answer(match) for match in found.best(body.num)],
+        **groups,
+        "width": found.width,
+        "height": found.height,
+        "index": asdict(found.index),
+    }
+
+
+def image_detail(services: Services, asked: Asked) -> Answer:
+    body = asked.body(DetailBody)
+    return {"success": True, "message": asdict(services.items.details(body.splitted_image_id))}
+
+
+def put_detail(services: Services, asked: Asked) -> Answer:
+    body = asked.body(ProductBody)
+    details = ProductDetails(asked.parts["id"], **body.model_dump(exclude={"request_id"}))
+    services.items.put_details([details])
+    return {"success": True, "message": f"Stored the product details of {details.image_id}", "data": asdict(details)}
+
+
+def get_segment(services: Services, asked: Asked) -> Answer:
+    return {"success": True, "data": segment_answer(services.items.segment(asked.parts["id"]))}
+
+
+def segments_of_photo(services: Services, asked: Asked) -> Answer:
+    found = services.items.of_photo(asked.parts["id"])
+    return {"success": True, "data": [segment_answer(one) for one in found]}
+
+
+def describe_segment(services: Services, asked: Asked) -> Answer:
+    changes = asked.body(DescribeBody).model_dump(exclude_unset=True, exclude={"request_id"})
+    if changes.get("bounding_box"):
+        changes["bounding_box"] = Box(*changes["bounding_box"])
+    changed = services.items.describe(asked.parts["id"], changes)
+    return {"success": True, "message": f"Changed {changed.name}", "data": segment_answer(changed)}
+
+
+def delete_segment(services: Services, asked: Asked) -> Answer:
+    gone = services.items.delete(asked.parts["id"])
+    return {"success": True, "message": f"Deleted {gone.name}", "data": {"splitted_image_id": gone.name}}
+
+
+def thumbnail(services: Services, asked: Asked) -> Answer:
+    picture = services.items.thumbnail(asked.parts["id"])
+    kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
+    return flask.Response(picture, mimetype=kind, headers={"Cache-Control": "private, max-age=300"})
+
+
+def cancel(services: Services, asked: Asked) -> Answer:
+    wanted = asked.parts["id"]
+    services.jobs.cancel(wanted, asked.caller)
+    return {"success": True, "status": "success", "message": f"Request {wanted} marked for cancellation"}
+
+
+def request_status(services: Services, asked: Asked) -> Answer:
+    job = services.jobs.status(asked.parts["id"], asked.caller)
+    ended = job.finished.isoformat() if job.finished else None
+    times = {"created": job.created.isoformat(), "updated": job.updated.isoformat(), "finished": ended}
+    return {"success": True, "status": str(job.status), "kind": job.kind, "stage": job.stage, **times}
+
+
+def recent(services: Services, asked: Asked) -> Answer:
+    now = datetime.now(UTC).timestamp()
+    jobs = services.jobs.recent(asked.caller)
+    requests = [
+        {
+            "id": job.id,
+            "kind": job.kind,
+            "status": str(job.status),
+            "timestamp": job.created.timestamp(),
+            "age": round(now - job.created.timestamp(), 3),
+        }
+        for job in jobs
+    ]
+    return {"success": True, "status": "success", "requests": requests}
+
+
+def clean(services: Services, asked: Asked) -> Answer:
+    count = services.jobs.clean(asked.caller, asked.body(CleanBody).max_age_seconds)
+    return {"success": True, "status": "success", "message": f"Forgot {count} requests"}
+
+
+def reindex(services: Services, asked: Asked) -> Answer:
+    manifest = services.reindex.build()
+    return {"success": True, "message": f"Published {manifest.version}", "data": asdict(manifest)}, 202
+
+
+def auth_user(services: Services, asked: Asked) -> Answer:
+    caller = asked.caller
+    role = "admin" if caller.is_admin else "user"
+    data = {"user_id": caller.user, "email": asked.caller.email, "role": role, "is_admin": caller.is_admin}
+    return {"success": True, "data": data}
+
+
+def alive(services: Services, asked: Asked) -> Answer:
+    return {"success": True, "status": "alive"}
+
+
+def ready(services: Services, asked: Asked) -> Answer:
+    services.catalogue.ping()
+    return {"success": True, "status": "ready"}
+
+
+def ready_to_look(services: Services, asked: Asked) -> Answer:
+    """With models, for the functions that use them."""
+    services.models.warm()
+    return ready(services, asked)
+
+
+def ready_to_search(services: Services, asked: Asked) -> Answer:
+    services.index.warm()
+    return ready_to_look(services, asked)
+
+
+def missing(services: Services, asked: Asked) -> Answer:
+    raise NotFound("No such address")
+
+
+def garment_answer(garment: Detection) -> dict[str, Any]:
+    return {"bounding_box": garment.box.as_list(), "label": garment.label, "score": _rounded(garment.score)}
+
+
+def segment_answer(segment: Segment) -> dict[str, Any]:
+    return {
+        "id": segment.row_id,
+        "splitted_image_id": segment.name,
+        "splitted_image_path": segment.path,
+        "original_image_id": segment.photo,
+        "bounding_box": segment.box.as_list() if segment.box else None,
+        "label": segment.label,
+        "score": _rounded(segment.score),
+    }
+
+
+def match_answer(match: Match) -> dict[str, Any]:
+    return {**segment_answer(match.segment), "similarity": round(match.similarity, 6), **match.picture}
+
+
+def group_answer(group: Group) -> dict[str, Any]:
+    return {**garment_answer(group.garment), "results": matches_answer(group.matches)}
+
+
+def matches_answer(matches: Sequence[Match]) -> list[dict[str, Any]]:
+    return [match_answer(match) for match in matches]
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)

@@ -1,0 +1,50 @@
+"""The gateway under gunicorn, as functions-framework runs a function: one process with threads, made by a fork."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from lookalike.local.gateway import Gateway
+
+GRACE = 8
+"""Seconds that running requests get after SIGTERM; the host kills after 10."""
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Calls `ready` in the worker once the functions are loaded and the models are warm."""
+
+    def __init__(self, folder: Path, host: str, port: int, threads: int, ready: Callable[[], None]) -> None:
+        self._folder, self._ready = folder, ready
+        self._options = {
+            "bind": f"{host}:{port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": threads,
+            "timeout": 0,
+            "graceful_timeout": GRACE,
+            "loglevel": "warning",
+            "limit_request_line": 8190,
+            "post_worker_init": self._warm,
+        }
+        super().__init__()
+
+    def load_config(self) -> None:
+        for key, value in self._options.items():
+            self.cfg.set(key, value)
+
+    def load(self) -> Gateway:
+        return Gateway(self._folder)
+
+    def _warm(self, worker: Any) -> None:
+        from lookalike.bootstrap import services
+
+        services().models.warm()
+        services().index.warm()
+        self._ready()
+
+
+def serve(folder: Path, host: str, port: int, threads: int, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    Server(folder, host, port, threads, ready).run()

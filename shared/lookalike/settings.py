@@ -1,0 +1,108 @@
+"""Everything that can be set, read once from the environment and `.env`. The README's table lists the same names."""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lookalike.domain.errors import Misconfigured
+
+
+class Settings(BaseSettings):
+    """Frozen and checked. Made by `read_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    lookalike_home: Path = Field(Path(".lookalike"), description="Folder of the local database, bucket and secrets")
+    database_url: str = Field("", description="`sqlite:///file` or `mysql+pymysql://user:password@host/name`")
+    db_host: str = Field("", description="The original's way to name a MySQL server")
+    db_port: int = Field(3306, ge=1, le=65535, description="Its port")
+    db_name: str = Field("", description="Its database")
+    db_user: str = Field("", description="Its user")
+    db_password: SecretStr = Field(SecretStr(""), description="Its password")
+    store_url: str = Field("", pattern="^(|file:.+)$", description="`file:folder`, a directory as bucket")
+    models: Literal["compact"] = Field("compact", description="`compact`, the built-in models")
+    index_url: Literal["store:"] = Field("store:", description="`store:`, index versions in the bucket")
+    index_signing_key: SecretStr = Field(SecretStr(""), description="Signs index versions; at least 32 characters")
+    auth_url: Literal["local:"] = Field("local:", description="`local:`, tokens signed with a local secret")
+    search_needs_sign_in: bool = Field(False, description="Whether searching needs a token")
+    keep_originals: bool = Field(True, description="Whether uploaded photos are kept beside their garments")
+    concurrency: int = Field(16, ge=1, le=1000, description="Requests at once in one process")
+    request_timeout: int = Field(60, ge=11, le=3600, description="Seconds; work stops 10 s before")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged")
+    port: int = Field(5001, ge=1, le=65535, description="Where `lookalike serve` listens")
+    k_service: str = Field("", description="Set by Cloud Run: local defaults are refused then")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.database_url and self.db_host and self.database_url != self._original_database():
+            raise ValueError("DATABASE_URL and DB_HOST name different databases: set one of them")
+        if key := self.index_signing_key.get_secret_value():
+            if len(key) < 32:
+                raise ValueError("INDEX_SIGNING_KEY is too short: at least 32 characters")
+        if self.k_service and (local := self._local_defaults()):
+            raise ValueError(f"On Cloud Run, set {', '.join(local)}: local defaults lose data there")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The database's address."""
+        if self.db_host and not self.database_url:
+            return self._original_database()
+        return self.database_url or f"sqlite:///{self.lookalike_home / 'lookalike.db'}"
+
+    @property
+    def bucket(self) -> Path:
+        """The directory that is the bucket."""
+        return Path(self.store_url.removeprefix("file:")) if self.store_url else self.lookalike_home / "bucket"
+
+    def _original_database(self) -> str:
+        user, password = quote(self.db_user, safe=""), quote(self.db_password.get_secret_value(), safe="")
+        return f"mysql+pymysql://{user}:{password}@{self.db_host}:{self.db_port}/{self.db_name}"
+
+    def _local_defaults(self) -> list[str]:
+        local = {
+            "DATABASE_URL (SQLite)": self.database.startswith("sqlite"),
+            "STORE_URL (a directory)": True,
+            "INDEX_SIGNING_KEY (none)": not self.index_signing_key.get_secret_value(),
+            "AUTH_URL (local accounts)": self.auth_url == "local:",
+        }
+        return [name for name, is_local in local.items() if is_local]
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Raises `Misconfigured`, naming every setting that is wrong or unknown, and never its value."""
+    refuse_misspelt(environment)
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise Misconfigured("; ".join(_sentences(error))) from None
+
+
+def names() -> list[str]:
+    return [name.upper() for name in Settings.model_fields]
+
+
+def refuse_misspelt(environment: Mapping[str, str]) -> None:
+    """An environment is full of others' names, so only those are refused that are almost one of ours."""
+    for name in environment:
+        near = difflib.get_close_matches(name.upper(), names(), 1, 0.88)
+        if near and name.upper() not in names() and len(name) > 5:
+            raise Misconfigured(f"Unknown setting {name}: did you mean {near[0]}?")
+
+
+def _sentences(error: ValidationError) -> Iterable[str]:
+    for one in error.errors(include_input=False, include_url=False):
+        name = "".join(str(part) for part in one["loc"]).upper()
+        if one["type"] == "extra_forbidden":
+            yield f"Unknown setting {name} in .env"
+        else:
+            message = one["msg"].removeprefix("Value error, ")
+            yield f"{name}: {message}" if name else message

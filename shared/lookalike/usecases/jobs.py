@@ -1,0 +1,157 @@
+"""Every upload and search is a job: a row that any process can see and cancel."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.errors import Cancelled, Conflict, InvalidField, LookalikeError, NotFound
+from lookalike.domain.model import Caller, Job, JobStatus
+from lookalike.domain.ports import Catalogue
+
+log = logging.getLogger("lookalike.jobs")
+POLL = 0.15
+"""Seconds between two looks at the catalogue for cancelled jobs, while any runs here."""
+
+
+@dataclass
+class Work:
+    """A job that runs in this process. `entering` names what comes next, and stops here if it must not."""
+
+    id: str
+    cancel: CancelToken
+    catalogue: Catalogue
+    times: dict[str, float] = field(default_factory=dict)
+    """Seconds of each stage so far."""
+    _stage: tuple[str, float] | None = None
+
+    def entering(self, stage: str) -> None:
+        self.cancel.check()
+        self.leave()
+        self._stage = stage, time.monotonic()
+        self.catalogue.set_stage(self.id, stage)
+
+    def leave(self) -> None:
+        if self._stage:
+            name, began = self._stage
+            self.times[name] = round(self.times.get(name, 0) + time.monotonic() - began, 4)
+            self._stage = None
+
+
+class Jobs:
+    """Runs jobs, and tells those of this process when another one cancelled them. `seconds` bounds each."""
+
+    def __init__(self, catalogue: Catalogue, seconds: float) -> None:
+        self._catalogue, self._seconds = catalogue, seconds
+        self._watch = Watch(catalogue)
+
+    @contextmanager
+    def running(self, kind: str, caller: Caller, job_id: str) -> Iterator[Work]:
+        """A job from start to end: completed, or cancelled or failed by what is raised inside."""
+        self._catalogue.start_job(job_id, kind, caller)
+        work = Work(job_id, CancelToken(time.monotonic() + self._seconds), self._catalogue)
+        try:
+            with self._watch.over(job_id, work.cancel):
+                yield work
+                work.cancel.check()
+        except BaseException as error:
+            self._end(work, kind, JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED)
+            raise
+        if self._end(work, kind, JobStatus.COMPLETED) is JobStatus.CANCELLED:
+            raise Cancelled("The request was cancelled")
+
+    def _end(self, work: Work, kind: str, status: JobStatus) -> JobStatus:
+        work.leave()
+        try:
+            status = self._catalogue.finish_job(work.id, status)
+        except LookalikeError:
+            # the caller learns of what went wrong first; the row is failed by the next clean-up
+            if status is JobStatus.COMPLETED:
+                raise
+            log.warning("The end of a job could not be recorded", exc_info=True)
+        log.info("%s %s", kind, status, extra={"stages": work.times})
+        return status
+
+    def cancel(self, job_id: str, caller: Caller) -> None:
+        """Raises `NotFound` for others' jobs too, `Conflict` if it has ended."""
+        job = self.status(job_id, caller)
+        if not self._catalogue.request_cancel(job.id):
+            raise Conflict(f"Request {job_id} has already ended", status=str(job.status))
+
+    def status(self, job_id: str, caller: Caller) -> Job:
+        """Raises `NotFound`, also for a job that the caller may not see."""
+        job = self._catalogue.job(job_id)
+        if job is None or not may_see(caller, job):
+            raise NotFound(f"No request {job_id!r}")
+        return job
+
+    def recent(self, caller: Caller) -> list[Job]:
+        return self._catalogue.jobs_of(caller)
+
+    def clean(self, caller: Caller, max_age: float) -> int:
+        """Forget the caller's own jobs last touched more than `max_age` seconds ago; how many."""
+        return self._catalogue.clean_jobs(caller, datetime.now(UTC) - timedelta(seconds=max_age))
+
+
+def may_see(caller: Caller, job: Job) -> bool:
+    """The account's own, an administrator, or, for an anonymous job, whoever knows its id."""
+    return job.owner is None or caller.is_admin or job.owner == caller.user
+
+
+def job_id(wanted: str | None) -> str:
+    """The caller's own choice, or a new one."""
+    if wanted is None or wanted == "":
+        return str(uuid.uuid4())
+    if len(wanted) > 200 or not wanted.isascii() or not wanted.isprintable() or set(wanted) & set("/\\ ?#"):
+        raise InvalidField("request_id must be 1 to 200 printable characters without / ? #", field="request_id")
+    return wanted
+
+
+class Watch:
+    """One thread a process, while anything runs: asks the catalogue who was cancelled, and the clock who is late."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._lock = threading.Lock()
+        self._tokens: dict[str, CancelToken] = {}
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def over(self, job_id: str, token: CancelToken) -> Iterator[None]:
+        with self._lock:
+            self._tokens[job_id] = token
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="cancel-watch", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._tokens[job_id]
+
+    def _run(self) -> None:
+        while tokens := self._running():
+            self._look(tokens)
+            time.sleep(POLL)
+
+    def _running(self) -> dict[str, CancelToken]:
+        with self._lock:
+            if not self._tokens:
+                self._thread = None
+            return dict(self._tokens)
+
+    def _look(self, tokens: dict[str, CancelToken]) -> None:
+        for token in tokens.values():
+            if token.deadline is not None and time.monotonic() >= token.deadline:
+                token.expire()
+        try:
+            for cancelled in self._catalogue.cancel_requested(list(tokens)):
+                tokens[cancelled].cancel()
+        except LookalikeError:
+            # looked again in a moment; completing a job asks the row once more anyway
+            log.warning("The catalogue could not be asked for cancelled jobs", exc_info=True)

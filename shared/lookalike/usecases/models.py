@@ -1,0 +1,74 @@
+"""The models as the use cases see them: one at work at a time, a bounded queue before them."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from PIL import Image
+
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.errors import Busy
+from lookalike.domain.model import Box, Detection, Vectors
+from lookalike.domain.ports import Detector, Embedder
+
+PATIENCE = 0.05
+"""Seconds after which one who waits looks whether it was cancelled."""
+
+
+class Models:
+    """A detector and an embedder. At most `places` requests wait for them, or are served by them, at once."""
+
+    def __init__(self, detector: Detector, embedder: Embedder, places: int) -> None:
+        self._detector, self._embedder = detector, embedder
+        self._turnstile = Turnstile(places)
+
+    @property
+    def embedder(self) -> str:
+        return self._embedder.name
+
+    @property
+    def dim(self) -> int:
+        return self._embedder.dim
+
+    def detect(self, photo: Image.Image, cancel: CancelToken) -> list[Detection]:
+        with self._turnstile.turn(cancel):
+            return self._detector.detect(photo, cancel)
+
+    def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
+        """Shape (n, dim), unit rows."""
+        with self._turnstile.turn(cancel):
+            return self._embedder.embed(images, cancel)
+
+    def warm(self) -> None:
+        """Run both once, so that the first request finds them ready."""
+        photo, cancel = Image.new("RGB", (224, 320), "grey"), CancelToken()
+        self.detect(photo, cancel)
+        self.embed([photo], cancel)
+
+
+def whole(photo: Image.Image) -> Detection:
+    """The whole photo as if it were a garment."""
+    return Detection(Box(0, 0, photo.width, photo.height), None, None)
+
+
+class Turnstile:
+    """Lets one through at a time, and refuses at once whoever would find no place to wait."""
+
+    def __init__(self, places: int) -> None:
+        self._places = threading.Semaphore(places)
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def turn(self, cancel: CancelToken) -> Iterator[None]:
+        """Raises `Busy`, or the token's error while waiting."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("Too many requests are waiting for the models; come again in a moment")
+        try:
+            while not self._turn.acquire(timeout=PATIENCE):
+                cancel.check()
+            try:
+                yield
+            finally:
+                self._turn.release()
+        finally:
+            self._places.release()

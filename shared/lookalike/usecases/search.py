@@ -1,0 +1,156 @@
+"""A photo comes in, the most similar stored garments come out. Nothing is stored but the job."""
+
+import base64
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from PIL import Image
+
+from lookalike import images
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.errors import NotFound
+from lookalike.domain.model import Detection, SearchHit, Segment, Vectors
+from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.usecases.jobs import Work
+from lookalike.usecases.live_index import IndexInfo, LiveIndex
+from lookalike.usecases.models import Models, whole
+from lookalike.usecases.together import together
+
+log = logging.getLogger("lookalike.search")
+ATTEMPTS = 3
+
+
+class Include(StrEnum):
+    """What of each match's picture comes with the answer."""
+
+    IMAGE = "image"
+    THUMBNAIL = "thumbnail"
+    URL = "url"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A stored garment, its cosine similarity to the query, and its picture as `include` asked."""
+
+    segment: Segment
+    similarity: float
+    picture: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The matches of one garment of the query, best first."""
+
+    garment: Detection
+    matches: list[Match]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search answers: one group for the whole photo, or one a garment; size of the upright photo."""
+
+    groups: list[Group]
+    width: int
+    height: int
+    index: IndexInfo
+
+    def best(self, num: int) -> list[Match]:
+        """The `num` most similar of all groups, each garment once."""
+        ordered = sorted((one for group in self.groups for one in group.matches), key=lambda one: -one.similarity)
+        first: dict[int, Match] = {}
+        for one in ordered:
+            first.setdefault(one.segment.row_id, one)
+        return list(first.values())[:num]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a search: with `segment`, for each garment found, else for the whole photo."""
+
+    num: int = 5
+    segment: bool = False
+    include: Include = Include.IMAGE
+    min_similarity: float = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    models: Models
+    index: LiveIndex
+    store: ObjectStore
+    catalogue: Catalogue
+
+    def photo(self, data: bytes, question: Question, work: Work) -> Found:
+        """Raises what `images.read_image` raises."""
+        work.entering("reading")
+        picture = images.read_image(data)
+        garments = self._garments(picture, question.segment, work)
+        work.entering("embedding")
+        vectors = self.models.embed([one.cut_out(picture) for one in garments], work.cancel)
+        work.entering("searching")
+        matches, info = self._living(vectors, question, work.cancel)
+        work.entering("fetching")
+        shown = self._shown(matches, question.include, work.cancel)
+        groups = [Group(garment, found) for garment, found in zip(garments, shown, strict=True)]
+        return Found(groups, *picture.size, info)
+
+    def _garments(self, picture: Image.Image, segment: bool, work: Work) -> list[Detection]:
+        if not segment:
+            return [whole(picture)]
+        work.entering("detecting")
+        return self.models.detect(picture, work.cancel) or [whole(picture)]
+
+    def _living(
+        self, vectors: Vectors, question: Question, cancel: CancelToken
+    ) -> tuple[list[list[Match]], IndexInfo]:
+        """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
+        for _ in range(ATTEMPTS):
+            hits, info = self.index.search(vectors, question.num, cancel)
+            near = [[hit for hit in some if hit.similarity >= question.min_similarity] for some in hits]
+            rows = self.catalogue.segments(sorted({hit.row_id for some in near for hit in some}))
+            if all(hit.row_id in rows for some in near for hit in some):
+                break
+        return [_joined(some, rows) for some in near], info
+
+    def _shown(
+        self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken
+    ) -> list[list[Match]]:
+        segments = {one.segment.row_id: one.segment for some in matches for one in some}
+        pictures = together(lambda one: self._picture(one, include, cancel), list(segments.values()))
+        known = dict(zip(segments, pictures, strict=True))
+        return [
+            [Match(one.segment, one.similarity, picture) for one in some if (picture := known[one.segment.row_id]) is not None]
+            for some in matches
+        ]
+
+    def _picture(self, segment: Segment, include: Include, cancel: CancelToken) -> dict[str, str] | None:
+        """None where the garment was deleted between its row and its picture."""
+        cancel.check()
+        try:
+            return self._fetched(segment, include)
+        except NotFound:
+            if self.catalogue.segment(segment.row_id) is not None:
+                log.error("%s has a row, but no picture", segment.path)
+            return None
+
+    def _fetched(self, segment: Segment, include: Include) -> dict[str, str]:
+        match include:
+            case Include.IMAGE:
+                return {"processed_image_base64": _text(self.store.get(segment.path))}
+            case Include.THUMBNAIL:
+                return {"thumbnail_base64": _text(self.store.get(segment.thumbnail or segment.path))}
+            case Include.URL:
+                return {"url": self.store.url(segment.path), "thumbnail_url": self.store.url(segment.thumbnail or segment.path)}
+            case Include.NONE:
+                return {}
+
+
+def _joined(hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
+    return [Match(rows[hit.row_id], hit.similarity) for hit in hits if hit.row_id in rows]
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

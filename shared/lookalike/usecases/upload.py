@@ -1,0 +1,200 @@
+"""A photo comes in: its garments are found, cut out, embedded and stored. Objects first, then one transaction."""
+
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from PIL import Image
+
+from lookalike import images
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, Unavailable
+from lookalike.domain.model import Detection, NewSegment, Photo, Segment, StoredObject, Vectors
+from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.usecases.jobs import Work
+from lookalike.usecases.models import Models, whole
+from lookalike.usecases.together import together
+
+log = logging.getLogger("lookalike.upload")
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+WAIT = 0.1
+"""Seconds between two looks at another upload of the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What is stored of a photo now, by this upload or by one of the same bytes before."""
+
+    photo: str
+    segments: list[Segment]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Stores photos. A claim on a name that is older than `stale` was left by a process that died."""
+
+    models: Models
+    store: ObjectStore
+    catalogue: Catalogue
+    keep_originals: bool
+    stale: timedelta
+
+    def photo(self, data: bytes, name: str, owner: str | None, force: bool, work: Work) -> Uploaded:
+        """Store a photo's garments; with `force`, the whole photo where none is found. No segments: nothing stored.
+
+        Raises `Conflict` if another photo has that name, and what `images.read_image` raises.
+        """
+        sha256 = digest(data)
+        with self._claim(check_name(name), work) as ours:
+            if not ours:
+                return self._stored(name, sha256)
+            work.entering("reading")
+            picture = images.read_image(data)
+            work.entering("detecting")
+            found = self.models.detect(picture, work.cancel) or ([whole(picture)] if force else [])
+            if not found:
+                return Uploaded(name, [])
+            photo = Photo(name, sha256, *picture.size, self._original(name), owner)
+            return Uploaded(name, self._keep(photo, picture, found, work))
+
+    def segment(self, data: bytes, name: str, number: int, owner: str | None, work: Work) -> Segment:
+        """Store a garment that was cut out elsewhere as segment `number` of a photo."""
+        with self._claim(check_name(name), work, shared=True):
+            if there := self.catalogue.segment(segment_name(name, number)):
+                raise Conflict(f"There is a segment {there.name} already")
+            work.entering("reading")
+            picture = images.read_image(data)
+            photo = Photo(name, digest(data), *picture.size, None, owner)
+            vectors = self._embed([picture], work)
+            new = plan(name, number, whole(picture), vectors, 0)
+            with self._objects(self._pictures([new], [picture]), work):
+                return self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
+
+    def _keep(self, photo: Photo, picture: Image.Image, found: list[Detection], work: Work) -> list[Segment]:
+        cut_outs = [one.cut_out(picture) for one in found]
+        vectors = self._embed(cut_outs, work)
+        work.entering("storing")
+        new = [plan(photo.name, number, one, vectors, number) for number, one in enumerate(found)]
+        objects = self._pictures(new, cut_outs)
+        if photo.path:
+            objects[photo.path] = images.jpeg(picture)
+        with self._objects(objects, work):
+            return self.catalogue.add_photo(photo, new, self.models.embedder, work.id)
+
+    def _embed(self, cut_outs: Sequence[Image.Image], work: Work) -> Vectors:
+        work.entering("embedding")
+        return self.models.embed(cut_outs, work.cancel)
+
+    def _original(self, name: str) -> str | None:
+        return f"{name}/original.jpg" if self.keep_originals else None
+
+    def _pictures(self, new: Sequence[NewSegment], cut_outs: Sequence[Image.Image]) -> dict[str, bytes]:
+        pairs = list(zip(new, cut_outs, strict=True))
+        encoded = together(lambda pair: (images.png(pair[1]), images.thumbnail(pair[1])), pairs)
+        full = {one.path: png for one, (png, _) in zip(new, encoded, strict=True)}
+        return full | {one.thumbnail: small for one, (_, small) in zip(new, encoded, strict=True)}
+
+    @contextmanager
+    def _objects(self, objects: dict[str, bytes], work: Work) -> Iterator[None]:
+        """The objects are there while inside, and stay unless what is inside fails."""
+        made: list[StoredObject] = []
+        try:
+            together(lambda path: made.append(self._put(path, objects[path], work.cancel)), list(objects))
+            work.cancel.check()
+            yield
+        except Unavailable:
+            # the transaction may have been committed before its answer was lost: the sweep decides
+            raise
+        except BaseException:
+            for one in made:
+                self._take_back(one)
+            raise
+
+    def _put(self, path: str, data: bytes, cancel: CancelToken) -> StoredObject:
+        cancel.check()
+        return self.store.put(path, data, "image/png" if path.endswith(".png") else "image/jpeg")
+
+    def _take_back(self, made: StoredObject) -> None:
+        try:
+            self.store.delete(made.path, made.generation)
+        except LookalikeError:
+            # another's by now, or the store is away: what is nobody's is swept
+            log.warning("%s was not taken back", made.path, exc_info=True)
+
+    def _stored(self, name: str, sha256: str) -> Uploaded:
+        photo = self.catalogue.photo(name)
+        if photo is None or photo.sha256 != sha256:
+            raise Conflict(f"Another photo is stored as {name!r}", field="image_name")
+        return Uploaded(name, self.catalogue.segments_of(name))
+
+    @contextmanager
+    def _claim(self, name: str, work: Work, shared: bool = False) -> Iterator[bool]:
+        """True while the name is ours alone; false if a photo of that name is stored already.
+
+        With `shared`, it is ours even so. What a process that died left under a free name is removed.
+        """
+        work.entering("claiming")
+        claim = f"{name}/claim"
+        while True:
+            taken = self._is_taken(name)
+            if taken and not shared:
+                yield False
+                return
+            if claimed := self._try_claim(claim, work.id):
+                break
+            work.cancel.check()
+            time.sleep(WAIT)
+        try:
+            # whoever held the claim before has given it up after its rows: look again
+            taken = self._is_taken(name)
+            if not taken:
+                self._clear(name, claim)
+            yield shared or not taken
+        finally:
+            self._take_back(claimed)
+
+    def _is_taken(self, name: str) -> bool:
+        return self.catalogue.photo(name) is not None or bool(self.catalogue.segments_of(name))
+
+    def _try_claim(self, claim: str, holder: str) -> StoredObject | None:
+        there = self.store.stat(claim)
+        if there and there.updated > datetime.now(UTC) - self.stale:
+            return None
+        unique = f"{holder} {time.time_ns()}"
+        try:
+            return self.store.put(claim, unique.encode(), "text/plain", there.generation if there else 0)
+        except Conflict:
+            return None
+
+    def _clear(self, name: str, claim: str) -> None:
+        for left in self.store.list(f"{name}/"):
+            if left.path != claim:
+                self.store.delete(left.path)
+
+
+def plan(photo: str, number: int, found: Detection, vectors: Vectors, row: int) -> NewSegment:
+    """Segment `number` of a photo, its vector the given row."""
+    path = f"{photo}/segment_{number}"
+    name, thumbnail = segment_name(photo, number), f"{path}.thumbnail.jpg"
+    return NewSegment(name, f"{path}.png", thumbnail, found.box, found.label, found.score, vectors[row])
+
+
+def segment_name(photo: str, number: int) -> str:
+    return f"{photo}_segment_{number}"
+
+
+def check_name(name: str) -> str:
+    """Raises `InvalidField`."""
+    if not NAME.fullmatch(name):
+        message = "must be 1 to 200 letters, digits, '.', '_' or '-', not starting with a dot"
+        raise InvalidField(f"image_name {message}", field="image_name")
+    return name
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
