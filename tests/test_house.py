@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import lookalike
 import pytest
+
+import lookalike
 from lookalike.domain import errors
 from lookalike.http.routes import ROUTES, functions, match
 from lookalike.settings import names

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from lookalike import logs
 from lookalike.domain.ports import Auth, Catalogue, IndexFormat, ObjectStore
+from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.ingest import Ingest
@@ -111,7 +112,8 @@ class Services:
     @once
     def upload(self) -> Upload:
         stale = timedelta(seconds=self.settings.request_timeout)
-        return Upload(self.models, self.store, self.catalogue, self.settings.keep_originals, stale)
+        keep = self.settings.keep_originals
+        return Upload(self.models, self.store, self.catalogue, keep, stale, process.identity(), process.is_gone)
 
     @once
     def split(self) -> Split:

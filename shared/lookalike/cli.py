@@ -275,4 +275,3 @@ def doctor(as_json: bool) -> None:
 def bar(things: Iterable[T], label: str) -> Any:
     """A progress bar around an iterable, on stderr, and only where someone looks."""
     return click.progressbar(things, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True)
-

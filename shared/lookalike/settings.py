@@ -44,9 +44,8 @@ class Settings(BaseSettings):
     def _check(self) -> Self:
         if self.database_url and self.db_host and self.database_url != self._original_database():
             raise ValueError("DATABASE_URL and DB_HOST name different databases: set one of them")
-        if key := self.index_signing_key.get_secret_value():
-            if len(key) < 32:
-                raise ValueError("INDEX_SIGNING_KEY is too short: at least 32 characters")
+        if (key := self.index_signing_key.get_secret_value()) and len(key) < 32:
+            raise ValueError("INDEX_SIGNING_KEY is too short: at least 32 characters")
         if self.k_service and (local := self._local_defaults()):
             raise ValueError(f"On Cloud Run, set {', '.join(local)}: local defaults lose data there")
         return self

@@ -95,5 +95,3 @@ def _json(data: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise InvalidField("body: must be a JSON object", field="body")
     return fields
-
-

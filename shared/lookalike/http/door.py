@@ -112,4 +112,3 @@ def _json(body: dict[str, Any], status: int, request_id: str) -> flask.Response:
     response = flask.Response(json.dumps(body), status, mimetype="application/json")
     response.headers["X-Request-Id"] = request_id
     return response
-

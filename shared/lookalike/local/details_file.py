@@ -40,7 +40,9 @@ def _check_columns(found: Any) -> None:
     if "image_id" not in columns:
         raise BadRequest("The first line must name the columns, image_id among them")
     if unknown := columns - known:
-        raise BadRequest(f"Unknown columns: {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(known))}")
+        raise BadRequest(
+            f"Unknown columns: {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(known))}"
+        )
 
 
 def _details(row: dict[str, Any], line: int) -> ProductDetails | BadLine:

@@ -103,9 +103,7 @@ class Search:
         work.entering("detecting")
         return self.models.detect(picture, work.cancel) or [whole(picture)]
 
-    def _living(
-        self, vectors: Vectors, question: Question, cancel: CancelToken
-    ) -> tuple[list[list[Match]], IndexInfo]:
+    def _living(self, vectors: Vectors, question: Question, cancel: CancelToken) -> tuple[list[list[Match]], IndexInfo]:
         """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
         for _ in range(ATTEMPTS):
             hits, info = self.index.search(vectors, question.num, cancel)
@@ -115,14 +113,16 @@ class Search:
                 break
         return [_joined(some, rows) for some in near], info
 
-    def _shown(
-        self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken
-    ) -> list[list[Match]]:
+    def _shown(self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken) -> list[list[Match]]:
         segments = {one.segment.row_id: one.segment for some in matches for one in some}
         pictures = together(lambda one: self._picture(one, include, cancel), list(segments.values()))
         known = dict(zip(segments, pictures, strict=True))
         return [
-            [Match(one.segment, one.similarity, picture) for one in some if (picture := known[one.segment.row_id]) is not None]
+            [
+                Match(one.segment, one.similarity, picture)
+                for one in some
+                if (picture := known[one.segment.row_id]) is not None
+            ]
             for some in matches
         ]
 
@@ -143,7 +143,10 @@ class Search:
             case Include.THUMBNAIL:
                 return {"thumbnail_base64": _text(self.store.get(segment.thumbnail or segment.path))}
             case Include.URL:
-                return {"url": self.store.url(segment.path), "thumbnail_url": self.store.url(segment.thumbnail or segment.path)}
+                return {
+                    "url": self.store.url(segment.path),
+                    "thumbnail_url": self.store.url(segment.thumbnail or segment.path),
+                }
             case Include.NONE:
                 return {}
 

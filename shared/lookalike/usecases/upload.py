@@ -4,7 +4,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, Unavailable
+from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Detection, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases.jobs import Work
@@ -36,13 +36,15 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Stores photos. A claim on a name that is older than `stale` was left by a process that died."""
+    """Stores photos. A claim on a name was left behind if it is older than `stale`, or its `holder` is gone."""
 
     models: Models
     store: ObjectStore
     catalogue: Catalogue
     keep_originals: bool
     stale: timedelta
+    holder: str = ""
+    is_gone: Callable[[str], bool] = lambda holder: False
 
     def photo(self, data: bytes, name: str, owner: str | None, force: bool, work: Work) -> Uploaded:
         """Store a photo's garments; with `force`, the whole photo where none is found. No segments: nothing stored.
@@ -161,15 +163,23 @@ class Upload:
     def _is_taken(self, name: str) -> bool:
         return self.catalogue.photo(name) is not None or bool(self.catalogue.segments_of(name))
 
-    def _try_claim(self, claim: str, holder: str) -> StoredObject | None:
+    def _try_claim(self, claim: str, job: str) -> StoredObject | None:
         there = self.store.stat(claim)
-        if there and there.updated > datetime.now(UTC) - self.stale:
+        if there and not self._is_left_behind(there):
             return None
-        unique = f"{holder} {time.time_ns()}"
         try:
+            unique = f"{self.holder}\n{job} {time.time_ns()}"
             return self.store.put(claim, unique.encode(), "text/plain", there.generation if there else 0)
         except Conflict:
             return None
+
+    def _is_left_behind(self, claim: StoredObject) -> bool:
+        if claim.updated < datetime.now(UTC) - self.stale:
+            return True
+        try:
+            return self.is_gone(self.store.get(claim.path).decode().split("\n")[0])
+        except NotFound:
+            return False
 
     def _clear(self, name: str, claim: str) -> None:
         for left in self.store.list(f"{name}/"):

@@ -84,7 +84,7 @@ async function post(path, body, signal) {
     const answer = await fetch(path, { method: "POST", headers, body, signal });
     return checked(answer, await answer.text());
   } catch (error) {
-    if (error instanceof TypeError) throw new Problem("The server cannot be reached. Is `lookalike serve` still running?");
+    if (error instanceof TypeError) throw new Problem("The server cannot be reached. Is “lookalike serve” still running?");
     throw error;
   }
 }
@@ -245,14 +245,15 @@ function showAdded(data) {
   const garments = count(data?.segments?.length ?? 0, "garment");
   say(`Added ${garments} to the closet as ${data?.original_image_id}.`);
   state.outdated = true;
+  at("name").value = "";
 }
 
 // --- the answer ---
 
 function forgetAnswer() {
   Object.assign(state, { answer: null, outdated: false });
-  at("boxes").replaceChildren();
-  at("garments").replaceChildren();
+  for (const part of ["boxes", "tags", "garments"]) at(part).replaceChildren();
+  at("shade").hidden = true;
   at("matches-title").textContent = "";
   at("matches-note").textContent = "";
   at("empty").hidden = true;
@@ -269,16 +270,24 @@ function skeleton() {
 const clearSkeletons = () => document.querySelectorAll(".skeleton").forEach((item) => item.remove());
 
 function showAnswer(answer, took) {
-  state.answer = answer;
+  state.answer = { ...answer, groups: answer.groups.toSorted(bySize) };
   shapeStage(answer.width, answer.height);
-  at("boxes").replaceChildren(...answer.groups.map(box));
-  at("garments").replaceChildren(...answer.groups.map(garment));
-  stackSmallOnTop(answer.groups);
+  at("boxes").replaceChildren(...state.answer.groups.map(box));
+  at("tags").replaceChildren(...state.answer.groups.map(tag));
+  at("garments").replaceChildren(...state.answer.groups.map(garment));
   settleTags();
-  say(`${found(answer.groups)} in ${(took / 1000).toFixed(1)} s.`);
+  say(`${found(answer.groups)} in ${duration(took)}.`);
   showIndex(answer.index);
   pick(0);
 }
+
+// Large garments come first: they matter most, and small ones then lie above them and can be clicked.
+function bySize(one, other) {
+  const area = ({ bounding_box: [x1, y1, x2, y2] }) => (x2 - x1) * (y2 - y1);
+  return area(other) - area(one);
+}
+
+const duration = (took) => (took < 1000 ? `${Math.ceil(took)}\u00a0ms` : `${(took / 1000).toFixed(1)}\u00a0s`);
 
 function found(groups) {
   const garments = groups.filter((group) => group.label !== null).length;
@@ -286,14 +295,23 @@ function found(groups) {
 }
 
 function box(group, number) {
-  const { width, height } = state.answer;
-  const [x1, y1, x2, y2] = group.bounding_box;
   const button = pickable(fresh("box-template"), number);
-  const share = (value, side) => `${(100 * value) / side}%`;
-  Object.assign(button.style, { left: share(x1, width), top: share(y1, height) });
-  Object.assign(button.style, { width: share(x2 - x1, width), height: share(y2 - y1, height) });
-  button.querySelector(".tag").textContent = [kindOf(group), percent(group.score)].join(" ").trim();
+  Object.assign(button.style, place(group.bounding_box));
+  button.setAttribute("aria-label", caption(group));
   return button;
+}
+
+// Tags lie in a layer of their own, so that no box's frame crosses them.
+function tag(group, number) {
+  const item = pickable(fresh("tag-template"), number);
+  item.textContent = caption(group);
+  return item;
+}
+
+function place([x1, y1, x2, y2]) {
+  const { width, height } = state.answer;
+  const share = (value, side) => `${(100 * value) / side}%`;
+  return { left: share(x1, width), top: share(y1, height), width: share(x2 - x1, width), height: share(y2 - y1, height) };
 }
 
 function garment(group, number) {
@@ -313,36 +331,36 @@ function pickable(button, number) {
   return button;
 }
 
+const caption = (group) => `${kindOf(group)} ${percent(group.score)}`.trim();
 const percent = (score) => (score === null || score === undefined ? "" : `${Math.round(score * 100)}%`);
 const twins = (number) => document.querySelectorAll(`[data-number="${number}"]`);
 
-function stackSmallOnTop(groups) {
-  const area = ({ bounding_box: [x1, y1, x2, y2] }) => (x2 - x1) * (y2 - y1);
-  const order = groups.map((_, number) => number).sort((one, other) => area(groups[other]) - area(groups[one]));
-  order.forEach((number, level) => {
-    at("boxes").children[number].style.setProperty("--level", level + 2);
-  });
-}
-
-// Labels start in their boxes' corners and give way: inwards from the photo's edge, and down past each other.
+// Tags stand on their boxes and give way: inwards from the photo's edges, and down past each other.
 function settleTags() {
-  const stage = at("stage").getBoundingClientRect();
   const placed = [];
-  for (const tag of document.querySelectorAll(".tag")) {
-    tag.style.transform = "";
-    const rect = tag.getBoundingClientRect();
-    const x = Math.min(rect.left, stage.right - rect.width - 2);
-    const y = freeHeight({ x, y: rect.top, width: rect.width, height: rect.height }, placed);
-    tag.style.transform = `translate(${x - rect.left}px, ${Math.min(y, stage.bottom - rect.height) - rect.top}px)`;
-    placed.push({ x, y, width: rect.width, height: rect.height });
+  for (const item of at("tags").children) {
+    const spot = spotFor(item, at("boxes").children[item.dataset.number], placed);
+    item.style.transform = `translate(${spot.x}px, ${spot.y}px)`;
+    placed.push(spot);
   }
 }
 
+function spotFor({ offsetWidth: width, offsetHeight: height }, owner, placed) {
+  const stage = at("stage");
+  const x = Math.max(0, Math.min(owner.offsetLeft, stage.clientWidth - width));
+  const y = freeHeight({ x, y: Math.max(0, owner.offsetTop - height), width, height }, placed);
+  return { x, y: Math.min(y, stage.clientHeight - height), width, height };
+}
+
 function freeHeight(tag, placed) {
-  const touches = (other) =>
-    tag.x < other.x + other.width && other.x < tag.x + tag.width && tag.y < other.y + other.height && other.y < tag.y + tag.height;
-  for (let other = placed.find(touches); other; other = placed.find(touches)) tag.y = other.y + other.height + 2;
+  const blocker = () => placed.find((other) => overlap(tag, other));
+  for (let other = blocker(); other; other = blocker()) tag.y = other.y + other.height + 2;
   return tag.y;
+}
+
+function overlap(one, other) {
+  const aside = one.x >= other.x + other.width || other.x >= one.x + one.width;
+  return !aside && one.y < other.y + other.height && other.y < one.y + one.height;
 }
 
 function pick(number) {
@@ -350,12 +368,14 @@ function pick(number) {
   for (const button of document.querySelectorAll("[data-number]")) {
     button.setAttribute("aria-pressed", button.dataset.number === String(number));
   }
-  if (group) showMatches(group, number);
+  if (!group) return;
+  Object.assign(at("shade").style, place(group.bounding_box));
+  at("shade").hidden = false;
+  showMatches(group, number);
 }
 
 function showMatches(group, number) {
-  const rows = state.answer.index;
-  const empty = rows !== undefined && rows.rows + rows.tail_rows === 0;
+  const empty = state.answer.index?.rows === 0;
   const matches = group.results;
   at("matches-title").textContent = empty ? "The closet is empty" : matchesTitle(group);
   at("matches-note").textContent = empty ? "" : matchesNote(matches);
@@ -366,7 +386,7 @@ function showMatches(group, number) {
 
 const matchesTitle = (group) => (group.label ? `Most like this: ${group.label}` : "Most like the whole photo");
 const matchesNote = (matches) =>
-  matches.length ? `${count(matches.length, "match", "matches")}, best first. 1 would be the same picture.` : "Nothing in the closet resembles it.";
+  matches.length ? `${count(matches.length, "match", "matches")}, best first. A similarity of 1 would be the same picture.` : "Nothing in the closet resembles it.";
 
 function card(match) {
   const item = fresh("card-template");
@@ -388,9 +408,9 @@ function showThumbnail(image, match) {
 
 function showIndex(index) {
   if (!index) return;
-  const built = index.built_at ? `built ${moment(index.built_at)}` : "not built yet";
-  const rows = [`${count(index.rows, "row")} in the index`, `${count(index.tail_rows, "row")} since the build`];
-  at("index-line").textContent = [...rows, built].join(" · ");
+  const built = index.built_at ? `index built ${moment(index.built_at)}` : "no index built yet";
+  const rows = `${count(index.rows, "garment")} in the closet, ${index.tail_rows.toLocaleString("en")} of them newer than the index`;
+  at("index-line").textContent = `${rows} · ${built}`;
   at("index-line").title = index.version ? `Version ${index.version}` : "";
 }
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from lookalike.local.closet.cloth import Cloth, Colour, solid
 from lookalike.local.closet.geometry import Points, bent, eased, mirrored, oval, rounded, sharp, symmetric, tube, xy
 from lookalike.local.closet.paint import Mark, Part
@@ -129,7 +130,7 @@ def _arms(pose: Pose, skin: Cloth) -> list[Part]:
             np.stack((wrist - ahead * 0.006, wrist + ahead * 0.03, wrist + ahead * 0.062)), (0.013, 0.023, 0.009)
         )
         thumb = tube(np.stack((wrist + ahead * 0.01, wrist + ahead * 0.036 + (0.012 - 0.024 * side, 0))), (0.01, 0.006))
-        arm = limb(pose.arm(side), (0.034, 0.031, 0.026, 0.026, 0.016))
+        arm = limb(pose.arm(side), (0.016, 0.032, 0.033, 0.03, 0.027, 0.026, 0.026, 0.021, 0.016))
         parts += [Part(arm, skin, 40, ink=0.22), Part(rounded(thumb), skin, 40.1, ink=0.2),
                   Part(rounded(fist), skin, 40.2, ink=0.2)]  # fmt: skip
     return parts

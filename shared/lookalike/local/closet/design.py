@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from lookalike.local.closet.body import LEVELS, Pose
 from lookalike.local.closet.cloth import Cloth, choose_cloth, pick
 from lookalike.local.closet.cuts import CUTS, Cut

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from lookalike.local.closet.cloth import GLOSS, Cloth, Map, dye, grain
-from lookalike.local.closet.geometry import Place, Points
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+
+from lookalike.local.closet.cloth import GLOSS, Cloth, Map, dye, grain
+from lookalike.local.closet.geometry import Place, Points
 
 FINE = 3
 """Each pixel is drawn as FINE x FINE smaller ones."""
@@ -58,6 +59,14 @@ class Canvas:
     def __post_init__(self) -> None:
         self.owner = np.zeros(self.pixels.shape[:2], dtype=np.uint8)
         self.noise = self.rng.standard_normal(self.pixels.shape[:2], dtype=np.float32)
+        self.wrinkles = sum((self._uneven(cells) for cells in (5, 11, 24)), np.zeros_like(self.noise))
+
+    def _uneven(self, cells: int) -> Map:
+        """Light and dark patches, `cells` across the picture, shape (h, w)."""
+        height, width = self.owner.shape
+        few = Image.fromarray(self.rng.standard_normal((cells * height // width + 1, cells), dtype=np.float32))
+        patches = np.asarray(few.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
+        return np.asarray(np.tanh(patches) * np.float32(0.028), dtype=np.float32)
 
     @property
     def unit(self) -> float:
@@ -68,11 +77,11 @@ class Canvas:
 def paint(canvas: Canvas, part: Part, place: Place) -> None:
     """Draws one part over what is there."""
     outline = place(part.outline)
-    window = _window(outline, canvas)
+    reach = _reach(outline)
+    window = _window(outline, canvas, reach)
     if window is None:
         return
     cover = _coverage(outline, window)
-    reach = _reach(outline)
     soft = _softened(cover, reach)
     alpha = np.asarray(cover, dtype=np.float32) / 255
     rows, columns = slice(window[1], window[3]), slice(window[0], window[2])
@@ -84,8 +93,8 @@ def paint(canvas: Canvas, part: Part, place: Place) -> None:
     canvas.owner[rows, columns][seen] = part.owner
 
 
-def _window(outline: Points, canvas: Canvas) -> Window | None:
-    margin = 3 + 3 * canvas.unit
+def _window(outline: Points, canvas: Canvas, reach: float) -> Window | None:
+    margin = 3 + 3 * canvas.unit + 1.75 * reach
     (x1, y1), (x2, y2) = outline.min(axis=0) - margin, outline.max(axis=0) + margin
     height, width = canvas.owner.shape
     box = max(int(x1), 0), max(int(y1), 0), min(int(x2) + 1, width), min(int(y2) + 1, height)
@@ -130,7 +139,8 @@ def _surface(canvas: Canvas, part: Part, place: Place, window: Window, soft: Map
     u, v = _grid(part, place, window)
     dyed = dye(part.cloth, u + folds * np.float32(0.012), v + folds * np.float32(0.012), place.scale)
     threads = grain(part.cloth, u, v, place.scale, canvas.noise[rows, columns])
-    shade = 1 + lit + 0.42 * folds + _drawn(canvas, part, place, window) + threads
+    relief = lit + 0.42 * folds + canvas.wrinkles[rows, columns] * np.float32(part.bulge)
+    shade = 1 + relief + _drawn(canvas, part, place, window) + threads
     gloss = GLOSS.get(part.cloth.weave, 0.0) * np.clip(lit + 0.5 * folds - 0.04, 0, 1)
     return np.asarray(np.clip(dyed * shade[..., None] + gloss[..., None], 0, 1), dtype=np.float32)
 
@@ -140,7 +150,7 @@ def _lit(canvas: Canvas, soft: Map, reach: float) -> Map:
     slope = np.zeros_like(soft)
     slope[:, 1:-1] += (soft[:, :-2] - soft[:, 2:]) * np.float32(canvas.light[0])
     slope[1:-1] += (soft[:-2] - soft[2:]) * np.float32(canvas.light[1])
-    return np.asarray(slope * np.float32(0.42 * reach) - 0.34 * np.clip(0.85 - soft, 0, 1), dtype=np.float32)
+    return np.asarray(slope * np.float32(0.42 * reach) - 0.26 * np.clip(0.85 - soft, 0, 1), dtype=np.float32)
 
 
 def _folds(part: Part, place: Place, window: Window) -> Map:
@@ -166,7 +176,7 @@ def _drawn(canvas: Canvas, part: Part, place: Place, window: Window) -> Map:
             width = max(round(mark.width * place.scale * FINE), 2)
             draw.line(_flat(place(mark.path), window), fill=round(128 + 127 * mark.tone), width=width, joint="curve")
     edge = _flat(place(part.outline), window)
-    draw.line([*edge, edge[0]], fill=round(128 - 127 * part.ink), width=round(2.6 * FINE * canvas.unit))
+    draw.line([*edge, edge[0]], fill=round(128 - 127 * part.ink), width=round(1.8 * FINE * canvas.unit))
     return np.asarray(image.reduce(FINE), dtype=np.float32) / 127 - 128 / 127
 
 
@@ -178,3 +188,12 @@ def _grid(part: Part, place: Place, window: Window) -> tuple[Map, Map]:
     y = (np.arange(window[1], window[3], dtype=np.float32) - np.float32(origin[1])) / np.float32(place.scale)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return x[None] * cos + y[:, None] * sin, y[:, None] * cos - x[None] * sin
+
+
+def silhouette(canvas: Canvas, parts: list[Part], place: Place) -> Image.Image:
+    """What the parts cover together: 0 or 255, the canvas's size."""
+    image = Image.new("L", canvas.owner.shape[::-1], 0)
+    draw = ImageDraw.Draw(image)
+    for part in parts:
+        draw.polygon([(float(x), float(y)) for x, y in place(part.outline)], fill=255)
+    return image

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from lookalike.local.closet.cloth import Cloth, solid
+
+from lookalike.local.closet.cloth import solid
 from lookalike.local.closet.cuts import NECKS
 from lookalike.local.closet.design import Stitch, fold, swayed
-from lookalike.local.closet.geometry import Points, bent, mirrored, oval, rounded, sharp, symmetric, tube, xy
+from lookalike.local.closet.geometry import Points, bent, eased, mirrored, oval, rounded, sharp, symmetric, tube, xy
 from lookalike.local.closet.paint import Mark, Part
-from lookalike.local.closet.upper import OPEN, Fit, fronts, rib, ribs
+from lookalike.local.closet.upper import OPEN, Fit, rib
 
 METAL = solid((176, 170, 158), "satin")
 SEAM = 0.0026
@@ -26,34 +27,10 @@ def _both(points: Points) -> tuple[Points, Points]:
     return mirrored(points), points
 
 
-def neckline(fit: Fit) -> Points:
-    """The whole neckline as an open path from image left to image right."""
-    half = xy(*NECKS[fit.cut.neck])
-    return bent_through(np.concatenate((mirrored(half), half[::-1][1:])))
-
-
-def bent_through(path: Points) -> Points:
-    """An open path with rounded corners."""
-    return path if len(path) < 3 else rounded_open(path)
-
-
-def rounded_open(path: Points) -> Points:
-    closed = rounded(np.concatenate((sharp(path[:1]), path[1:-1], sharp(path[-1:]))), 2)
-    return closed
-
-
 def _rib_neck(fit: Fit) -> list[Stitch]:
-    half = rounded(symmetric(xy(*NECKS[fit.cut.neck])[::-1]), 0)
-    path = np.concatenate((half[len(half) // 2 :], half[: len(half) // 2]))
-    path = _eased_neck(path) + (0, 0.003)
+    side = xy(*NECKS[fit.cut.neck])
+    path = eased(np.concatenate((mirrored(side), side[::-1][1:]))) + (0, 0.003)
     return [fit.piece(tube(path, (0.006, 0.0065, 0.006)), 0.3, rib(fit.cloth), shadow=0.15)]
-
-
-def _eased_neck(path: Points) -> Points:
-    for _ in range(2):
-        cut = np.stack((0.75 * path[:-1] + 0.25 * path[1:], 0.25 * path[:-1] + 0.75 * path[1:]), 1).reshape(-1, 2)
-        path = np.concatenate((path[:1], cut, path[-1:]))
-    return path
 
 
 def _roll(fit: Fit) -> list[Stitch]:
@@ -86,7 +63,9 @@ def _line(fit: Fit, top: float, bottom: float, x: float = 0.0) -> Mark:
     return Mark(swayed(path, fit.pose), SEAM, -0.5)
 
 
-def _buttons_between(fit: Fit, top: float, bottom: float, count: int, x: float = 0.0, size: float = 0.0042) -> list[Stitch]:
+def _buttons_between(
+    fit: Fit, top: float, bottom: float, count: int, x: float = 0.0, size: float = 0.0042
+) -> list[Stitch]:
     cloth = fit.cloth.plain(1 if fit.design.seed % 2 else 0, "leather", 0.75)
     spots = fit.at(*[(x, float(y)) for y in np.linspace(top, bottom, count)])
     return [fit.piece(oval((spot[0], spot[1]), size, size, 10), 0.4, cloth, shadow=0.25) for spot in spots]
@@ -136,7 +115,9 @@ def _lapels(fit: Fit) -> list[Stitch]:
 
 
 def _pocket(fit: Fit, x: float, y: float, width: float, tall: float) -> list[Stitch]:
-    corners = fit.at((x - width, y), (x + width, y), (x + width, y + tall * 0.8), (x, y + tall), (x - width, y + tall * 0.8))
+    corners = fit.at(
+        (x - width, y), (x + width, y), (x + width, y + tall * 0.8), (x, y + tall), (x - width, y + tall * 0.8)
+    )
     return [fit.piece(corners, 0.2, shadow=0.12, bulge=0.3)]
 
 
@@ -225,7 +206,9 @@ def _belt(fit: Fit) -> list[Stitch]:
     if fit.opened:
         return [fit.piece(fit.at((s * gap, y - 0.01), (s * half, y - 0.012), (s * half, y + 0.012), (s * gap, y + 0.012)), 0.35, cloth)
                 for s in (-1, 1)]  # fmt: skip
-    band = fit.at((-half, y - 0.012), (0, y - 0.009), (half, y - 0.012), (half, y + 0.012), (0, y + 0.015), (-half, y + 0.012))
+    band = fit.at(
+        (-half, y - 0.012), (0, y - 0.009), (half, y - 0.012), (half, y + 0.012), (0, y + 0.015), (-half, y + 0.012)
+    )
     end = tube(bent(fit.at((0.012, y), (0.03, y + 0.05), (0.028, y + 0.11))), (0.007, 0.009, 0.009))
     return [fit.piece(end, 0.55, cloth), fit.piece(band, 0.6, cloth), fit.piece(oval((fit.pose.centre(y), y + 0.002), 0.013, 0.014), 0.65, cloth)]  # fmt: skip
 

@@ -3,11 +3,25 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from lookalike.local.closet.body import Pose
-from lookalike.local.closet.cloth import Cloth
+from lookalike.local.closet.cloth import Cloth, solid
 from lookalike.local.closet.cuts import NECKS, Cut
 from lookalike.local.closet.design import Design, Stitch, fold, height, swayed
-from lookalike.local.closet.geometry import Points, along, bent, eased, heading, mirrored, resampled, rounded, sharp, symmetric, tube, xy
+from lookalike.local.closet.geometry import (
+    Points,
+    along,
+    bent,
+    eased,
+    heading,
+    mirrored,
+    resampled,
+    rounded,
+    sharp,
+    symmetric,
+    tube,
+    xy,
+)
 from lookalike.local.closet.paint import Mark, Part
 
 DEPTHS = {"top": 10.0, "dress": 11.0, "outerwear": 20.0}
@@ -67,7 +81,8 @@ def fronts(fit: Fit) -> list[Points]:
     """The outlines of both halves of an open jacket: image left, image right."""
     neck = xy(*NECKS[fit.cut.neck])[:1]
     edge = xy((OPEN * 1.15, fit.hem), (OPEN * 0.9, 0.32), (0.036, 0.22))
-    side = _side(fit)[:-1]
+    side = _side(fit)
+    side = side[side[:, 0] > OPEN * 1.2]
     right = rounded(np.concatenate((sharp(neck), _armhole(fit), side, sharp(edge[:1]), edge[1:])), 2)
     return [swayed(mirrored(right), fit.pose), swayed(right, fit.pose)]
 
@@ -122,7 +137,7 @@ def sleeve_path(fit: Fit, side: int) -> Points:
 
 
 def _widths(fit: Fit) -> tuple[float, ...]:
-    start = 0.042 + 0.7 * max(fit.cut.profile[0][1] - 0.1, 0)
+    start = (0.041 if fit.pose.laid else 0.036) + 0.6 * max(fit.cut.profile[0][1] - 0.1, 0)
     puff = 0.012 if "puff" in fit.cut.details else 0.0
     end = fit.cut.cuff
     return (start, start * 0.98 + puff * 0.3, (start + end) / 2 + puff, end + puff * 0.9, end)
@@ -189,7 +204,9 @@ def _pulls(fit: Fit, rng: np.random.Generator) -> list[Stitch]:
         for _ in range(2):
             x, drop = rng.uniform(0.2, 0.55) * fit.half(fit.armpit), rng.uniform(0.03, 0.09)
             start = (side * fit.half(fit.armpit) * 0.9, fit.armpit + rng.uniform(-0.015, 0.02))
-            path = bent(xy(start, (side * (start[0] * side + x) / 2, start[1] + drop * 0.3), (side * x, start[1] + drop)))
+            path = bent(
+                xy(start, (side * (start[0] * side + x) / 2, start[1] + drop * 0.3), (side * x, start[1] + drop))
+            )
             marks.append(fold(path, rng.uniform(0.008, 0.014), rng.choice((-0.5, 0.35))))
     return marks
 
@@ -199,7 +216,9 @@ def _creases(fit: Fit, rng: np.random.Generator) -> list[Stitch]:
     for y in rng.uniform(fit.armpit + 0.05, min(fit.hem, 0.5), 4):
         half, side = fit.half(y), rng.choice((-1, 1))
         slope = rng.uniform(-0.03, 0.03)
-        path = bent(fit.at((side * half * 0.95, y), (side * half * 0.55, y + slope * 0.2), (side * half * 0.1, y + slope)))
+        path = bent(
+            fit.at((side * half * 0.95, y), (side * half * 0.55, y + slope * 0.2), (side * half * 0.1, y + slope))
+        )
         marks.append(fold(path, rng.uniform(0.008, 0.015), rng.choice((-0.45, 0.3))))
     return marks
 
@@ -210,7 +229,34 @@ def _drapes(fit: Fit, rng: np.random.Generator) -> list[Stitch]:
     top = height(1.15)
     marks: list[Stitch] = []
     for share in np.linspace(-0.85, 0.85, 7 if strong > 0.5 else 4) + rng.uniform(-0.08, 0.08):
-        path = fit.at((share * fit.half(top) * 0.8, top + rng.uniform(0, 0.05)), (share * fit.half(fit.hem), fit.hem + 0.01))
+        path = fit.at(
+            (share * fit.half(top) * 0.8, top + rng.uniform(0, 0.05)), (share * fit.half(fit.hem), fit.hem + 0.01)
+        )
         width = 0.05 * fit.half(fit.hem) + 0.008
         marks += [fold(path, width, -strong), fold(path + (width * 1.1, 0), width, strong * 0.6)]
     return marks
+
+
+def back(fit: Fit) -> list[Part]:
+    """The inside of the back, seen through the neck of a garment laid flat and between the fronts of an open one."""
+    inside = fit.cloth.plain(tone=0.62)
+    if fit.opened:
+        behind = symmetric(xy((0.0, 0.2), (0.05, 0.2), (fit.half(fit.hem), fit.hem - 0.01), (0.0, fit.hem - 0.012)))
+        return [Part(swayed(behind, fit.pose), inside, 0.4, ink=0.2)]
+    if not fit.pose.laid or "thin-straps" in fit.cut.details:
+        return []
+    x, y = NECKS[fit.cut.neck][0]
+    low = NECKS[fit.cut.neck][-1][1] + 0.012
+    outline = rounded(
+        symmetric(
+            np.concatenate((xy((0, y + 0.012)), sharp(xy((x + 0.004, y - 0.001))), xy((x * 0.8, low), (0, low))))
+        ),
+        2,
+    )
+    label = Part(
+        xy((-0.009, y + 0.018), (0.009, y + 0.018), (0.009, y + 0.03), (-0.009, y + 0.03)),
+        solid((226, 222, 214)),
+        fit.z - 0.4,
+        shadow=0.1,
+    )
+    return [Part(outline, inside, fit.z - 0.5, bulge=-0.5, ink=0.2), *([label] if low > y + 0.045 else [])]

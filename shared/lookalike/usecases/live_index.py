@@ -1,0 +1,237 @@
+"""What searches see: the published index version, and on top of it every row written or deleted since."""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.errors import LookalikeError, NotFound, Untrusted
+from lookalike.domain.exact import ExactIndex
+from lookalike.domain.model import Changes, Manifest, SearchHit, Vectors
+from lookalike.domain.ports import Catalogue, VectorIndex
+from lookalike.usecases.versions import IndexVersions, PointerState
+
+log = logging.getLogger("lookalike.index")
+Index = TypeVar("Index", bound=VectorIndex)
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What a search saw: the version, none where there is none, and how many living rows, in the tail and in all."""
+
+    version: str | None
+    built_at: str | None
+    rows: int
+    tail_rows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer(Generic[Index]):
+    """Rows that are searched together. Those in `dead` were deleted or rewritten since."""
+
+    index: Index
+    dead: frozenset[int] = frozenset()
+
+    @property
+    def rows(self) -> int:
+        return len(self.index.row_ids) - len(self.dead)
+
+    def without(self, gone: NDArray[np.int64]) -> "Layer[Index]":
+        found = self.index.row_ids[np.isin(self.index.row_ids, gone)]
+        return replace(self, dead=self.dead.union(found.tolist())) if found.size else self
+
+    def search(self, vectors: Vectors, k: int) -> list[list[SearchHit]]:
+        found = self.index.search(vectors, k + len(self.dead))
+        return [[hit for hit in hits if hit.row_id not in self.dead][:k] for hits in found]
+
+
+Tail = tuple[Layer[ExactIndex], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """The index as of commit `upto`. Immutable: a search sees one, whole."""
+
+    upto: int = 0
+    pointer: PointerState | None = None
+    """Where the base was found."""
+    manifest: Manifest | None = None
+    base: tuple[Layer[VectorIndex], ...] = ()
+    """One layer, or none without a version."""
+    tail: Tail = ()
+
+    def after(self, changes: Changes) -> "State":
+        """With what was written and deleted since. A row that was written again is the new one alone."""
+        gone = np.concatenate([changes.deleted, changes.row_ids])
+        if not gone.size:
+            return replace(self, upto=changes.upto)
+        base = tuple(layer.without(gone) for layer in self.base)
+        tail = tuple(layer for old in self.tail if (layer := old.without(gone)).rows)
+        if len(changes.row_ids):
+            tail = grown(tail, Layer(ExactIndex(changes.row_ids, changes.vectors)))
+        return replace(self, upto=changes.upto, base=base, tail=tail)
+
+    def search(self, vectors: Vectors, k: int) -> list[list[SearchHit]]:
+        layers: tuple[Layer[VectorIndex] | Layer[ExactIndex], ...] = self.base + self.tail
+        found = [layer.search(vectors, k) for layer in layers]
+        return [_best([hits[query] for hits in found], k) for query in range(len(vectors))]
+
+    @property
+    def info(self) -> IndexInfo:
+        tail = sum(layer.rows for layer in self.tail)
+        rows = tail + sum(layer.rows for layer in self.base)
+        if self.manifest is None:
+            return IndexInfo(None, None, rows, tail)
+        return IndexInfo(self.manifest.version, self.manifest.built_at, rows, tail)
+
+
+class LiveIndex:
+    """Searches exactly the rows that live when a search begins. Safe to use from several threads.
+
+    Looks at most every `look_every` seconds whether a newer version counts. A bad one is logged once, and what was
+    there goes on; without any version all rows are in the tail, which is correct but takes memory and time at the start.
+    """
+
+    def __init__(
+        self,
+        versions: IndexVersions,
+        catalogue: Catalogue,
+        embedder_name: str,
+        dim: int,
+        look_every: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._versions, self._catalogue = versions, catalogue
+        self._embedder, self._dim = embedder_name, dim
+        self._look_every, self._clock, self._next_look = look_every, clock, clock()
+        self._loading, self._lock = threading.Lock(), threading.Lock()
+        self._state: State | None = None
+        self._refreshes = 0
+        self._refused: PointerState | None = None
+        self._complaint = ""
+
+    def search(self, vectors: Vectors, k: int, cancel: CancelToken) -> tuple[list[list[SearchHit]], IndexInfo]:
+        """For each of the (q, dim) unit rows its k nearest living rows by cosine, equally near ones by row id.
+
+        Raises `Unavailable`, `Cancelled`, `DeadlineExceeded`.
+        """
+        cancel.check()
+        state = self._fresh()
+        cancel.check()
+        return state.search(vectors, k), state.info
+
+    def warm(self) -> IndexInfo:
+        """Load the current version, if that has not happened yet. Raises `Unavailable`."""
+        return self._fresh().info
+
+    def _fresh(self) -> State:
+        """A state with every commit that was visible when this was called."""
+        arrived = self._refreshes
+        self._follow_in_turn()
+        with self._lock:
+            # a refresh that was under way when we arrived may have missed our commits, but the next began after it
+            if self._state is not None and self._refreshes >= arrived + 2:
+                return self._state
+            return self._refresh(self._state or State())
+
+    def _refresh(self, state: State) -> State:
+        """Needs the lock."""
+        refreshed = state.after(self._changes(state.upto))
+        self._state = refreshed
+        self._refreshes += 1
+        return refreshed
+
+    def _changes(self, since: int) -> Changes:
+        changes = self._catalogue.changes(self._embedder, since)
+        if len(changes.row_ids) and changes.vectors.shape[1] != self._dim:
+            raise LookalikeError(f"The catalogue's vectors have length {changes.vectors.shape[1]}, not {self._dim}")
+        return changes
+
+    def _follow_in_turn(self) -> None:
+        """Follow the pointer if it is time. While one thread loads, the others search what is there."""
+        if not self._is_due() or not self._loading.acquire(blocking=self._state is None):
+            return
+        try:
+            if self._is_due():
+                self._follow()
+        finally:
+            self._loading.release()
+
+    def _is_due(self) -> bool:
+        return self._state is None or self._clock() >= self._next_look
+
+    def _follow(self) -> None:
+        self._next_look = self._clock() + self._look_every
+        newer = self._good()
+        if newer is None and self._state is not None:
+            return
+        with self._lock:
+            self._refresh(newer or State())
+        if newer is not None:
+            self._refused, self._complaint = None, ""
+
+    def _good(self) -> State | None:
+        """What the pointer newly names, unless it is bad, or away while there is something else to search."""
+        try:
+            return self._newer()
+        except Untrusted as error:
+            if error.message != self._complaint:
+                log.error("The index version stays as it is. %s", error)
+            self._complaint = error.message
+        except LookalikeError:
+            if self._state is None:
+                raise
+            log.warning("The index version stays as it is: a newer one cannot be loaded", exc_info=True)
+        return None
+
+    def _newer(self) -> State | None:
+        known = self._refused or (self._state.pointer if self._state else None)
+        for _ in range(ATTEMPTS):
+            pointer = self._versions.current(known)
+            if pointer is None or pointer == known:
+                return None
+            try:
+                return self._load(pointer)
+            except NotFound:
+                # deleted because the pointer moved on: read it again
+                missing = pointer
+            except Untrusted:
+                self._refused = pointer
+                raise
+        self._refused = missing
+        raise Untrusted(f"Index version {missing.version} is not whole")
+
+    def _load(self, pointer: PointerState) -> State:
+        manifest, index = self._versions.read(pointer.version, self._embedder, self._dim)
+        changes = self._changes(manifest.commit)
+        if changes.upto < manifest.commit:
+            raise Untrusted(f"Index version {pointer.version} is ahead of the catalogue: is it another's?")
+        return State(manifest.commit, pointer, manifest, (Layer(index),)).after(changes)
+
+
+def grown(tail: Tail, new: Layer[ExactIndex]) -> Tail:
+    """Merged as a binary counter carries: a row is copied once for each doubling, and there are few layers to search."""
+    while tail and tail[-1].rows <= new.rows:
+        tail, new = tail[:-1], _merged(tail[-1], new)
+    return (*tail, new)
+
+
+def _merged(one: Layer[ExactIndex], other: Layer[ExactIndex]) -> Layer[ExactIndex]:
+    indexes = [layer.index for layer in (one, other)]
+    row_ids = np.concatenate([index.row_ids for index in indexes])
+    vectors = np.concatenate([index.vectors for index in indexes])
+    dead = np.fromiter(one.dead | other.dead, np.int64)
+    alive = ~np.isin(row_ids, dead)
+    return Layer(ExactIndex(row_ids[alive], vectors[alive]) if dead.size else ExactIndex(row_ids, vectors))
+
+
+def _best(hits: list[list[SearchHit]], k: int) -> list[SearchHit]:
+    return sorted(itertools.chain(*hits), key=lambda hit: (-hit.similarity, hit.row_id))[:k]

@@ -1,0 +1,71 @@
+"""What tests share: an empty home, the functions as functions-framework makes them, drawn photographs."""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+
+import lookalike
+from lookalike.bootstrap import Services, services
+from lookalike.domain.model import User
+from lookalike.local.closet import draw_scene
+from lookalike.local.gateway import load
+
+FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """functions-framework writes to it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, in which settings are read from nowhere else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "home"))
+    services.cache_clear()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def real(home: Path) -> Iterator[Services]:
+    """The real services of an empty home."""
+    yield services()
+    services.cache_clear()
+
+
+@pytest.fixture
+def client(real: Services) -> Callable[[str], FlaskClient]:
+    """A client of one function."""
+    return lambda name: load(name, FUNCTIONS).test_client()
+
+
+@pytest.fixture
+def admin(real: Services) -> dict[str, str]:
+    return bearer(real, User("anna", "anna@example.org", "admin"))
+
+
+def bearer(real: Services, user: User, seconds: int = 600) -> dict[str, str]:
+    from lookalike.adapters.local_auth import LocalAuth
+
+    assert isinstance(real.auth, LocalAuth)
+    return {"Authorization": f"Bearer {real.auth.issue(user, seconds)}"}
+
+
+def drawn(seed: int = 1, worn: bool = False) -> Image.Image:
+    return draw_scene(seed, worn).image
+
+
+def jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=90)
+    return file.getvalue()

@@ -1,0 +1,108 @@
+"""A forked `lookalike serve` in its own home, and plain HTTP calls to it."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SETTINGS = ("DATABASE_URL", "STORE_URL", "K_SERVICE")
+
+
+@dataclass
+class Said:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Server:
+    """Started and stopped by hand, so that tests may kill it."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Server":
+        self.port = self.port or free_port()
+        self.process = self.run("serve", wait=False)
+        for _ in range(300):
+            if self.process.poll() is not None:
+                raise AssertionError(self.log())
+            if "Ready: " in self.log():
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"not ready: {self.log()}")
+
+    def run(self, *arguments: str, wait: bool = True) -> subprocess.Popen[bytes]:
+        """A command of `lookalike` in the server's folder; its output goes to a file of its name."""
+        self.folder.mkdir(exist_ok=True)
+        environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
+        environment |= {"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **self.settings}
+        command = [sys.executable, "-c", "from lookalike.cli import main; main()", *arguments]
+        with (self.folder / f"{arguments[0]}.log").open("wb") as out:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        if wait:
+            process.wait(120)
+        return process
+
+    def log(self, command: str = "serve") -> str:
+        return (self.folder / f"{command}.log").read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """SIGTERM goes to the parent as a host sends it, SIGKILL to all of its processes."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            if how is signal.SIGKILL:
+                os.killpg(self.process.pid, how)
+            else:
+                self.process.send_signal(how)
+        return self.process.wait(20)
+
+    @property
+    def token(self) -> str:
+        return self.log().split("#token=")[1].split()[0]
+
+    def call(self, method: str, path: str, fields: Any = None, data: bytes | None = None, **headers: str) -> Said:
+        if fields is not None:
+            data, headers["Content-Type"] = json.dumps(fields).encode(), "application/json"
+        url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return Said(response.status, response.read(), dict(response.headers))
+        except urllib.error.HTTPError as error:
+            return Said(error.code, error.read(), dict(error.headers))
+
+    def upload(self, photo: bytes, name: str, **fields: Any) -> Said:
+        body = {"image_base64": text(photo), "image_name": name, **fields}
+        return self.call("POST", "/upload_image", body, Authorization=f"Bearer {self.token}")
+
+    def relay(self, photo: bytes, **fields: Any) -> Said:
+        return self.call("POST", "/relay_image", {"image_base64": text(photo), **fields})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

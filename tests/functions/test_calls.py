@@ -1,0 +1,254 @@
+"""The original's calls, through functions-framework, on the real parts: requests and answers as its description shows."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lookalike import images
+from lookalike.bootstrap import Services
+from lookalike.domain.errors import NotFound
+from lookalike.domain.model import ProductDetails, User
+from tests.conftest import bearer, drawn, jpeg
+
+Client = Callable[[str], FlaskClient]
+PHOTO = jpeg(drawn(3))
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def upload(client: Client, admin: dict[str, str], photo: bytes = PHOTO, **fields: Any) -> Any:
+    body = {"image_base64": text(photo), **fields}
+    return client("upload").post("/upload_image", json=body, headers=admin)
+
+
+def relay(client: Client, photo: bytes = PHOTO, **fields: Any) -> Any:
+    return client("relay").post("/relay_image", json={"image_base64": text(photo), **fields})
+
+
+def test_upload_answers_as_the_original_did(client: Client, admin: dict[str, str]) -> None:
+    said = upload(client, admin, image_name="dress", force_process=True)
+    body = said.get_json()
+    assert said.status_code == 200 and body["success"] is True
+    count = len(body["data"]["segments"])
+    plural = "s" if count > 1 else ""
+    assert body["message"] == f"Successfully processed and uploaded image, detected {count} clothing segment{plural}"
+    assert body["data"]["original_image_id"] == "dress"
+    first = body["data"]["segments"][0]
+    assert first["splitted_image_id"] == "dress_segment_0"
+    assert first["splitted_image_path"] == "dress/segment_0.png"
+    assert len(first["bounding_box"]) == 4 and {"label", "score"} <= set(first)
+    assert said.headers["X-Request-Id"] == body["request_id"]
+
+
+def test_an_upload_is_found_by_the_next_search(client: Client, admin: dict[str, str]) -> None:
+    assert relay(client).get_json()["results"] == []
+    upload(client, admin, image_name="first")
+    upload(client, admin, jpeg(drawn(8)), image_name="second")
+    body = relay(client, num=5).get_json()
+    best = body["results"][0]
+    assert set(best) >= {"id", "similarity", "processed_image_base64"}
+    assert best["splitted_image_id"] == "first_segment_0" and best["similarity"] > 0.6
+    assert images.read_image(base64.b64decode(best["processed_image_base64"])).size > (1, 1)
+    assert body["index"]["tail_rows"] == len(body["results"])
+
+
+def test_a_deleted_garment_is_in_no_later_answer(client: Client, admin: dict[str, str], real: Services) -> None:
+    upload(client, admin, image_name="first")
+    client("reindex").post("/reindex")
+    gone = client("detail").delete("/splitted_images/first_segment_0", headers=admin)
+    assert gone.get_json()["data"]["splitted_image_id"] == "first_segment_0"
+    assert "first_segment_0" not in [one["splitted_image_id"] for one in relay(client).get_json()["results"]]
+    assert client("detail").get("/splitted_images/first_segment_0").status_code == 404
+    with pytest.raises(NotFound):
+        real.store.get("first/segment_0.png")
+
+
+def test_segments_are_searched_one_by_one(client: Client, admin: dict[str, str]) -> None:
+    worn = jpeg(drawn(5, worn=True))
+    stored = upload(client, admin, worn, image_name="worn").get_json()["data"]["segments"]
+    body = relay(client, worn, segment=True, num=2, include="thumbnail").get_json()
+    assert len(body["groups"]) == len(stored) and (body["width"], body["height"]) == drawn(5, worn=True).size
+    for group, segment in zip(body["groups"], stored, strict=True):
+        assert group["bounding_box"] == segment["bounding_box"] and group["label"] == segment["label"]
+        assert group["results"][0]["splitted_image_id"] == segment["splitted_image_id"]
+        assert group["results"][0]["similarity"] > 0.999
+        assert len(group["results"]) <= 2
+
+
+@pytest.mark.parametrize(
+    ("include", "holds"),
+    [("image", "processed_image_base64"), ("thumbnail", "thumbnail_base64"), ("url", "url"), ("none", None)],
+)
+def test_pictures_come_as_asked(client: Client, admin: dict[str, str], include: str, holds: str | None) -> None:
+    upload(client, admin, image_name="first")
+    result = relay(client, include=include).get_json()["results"][0]
+    pictures = {"processed_image_base64", "thumbnail_base64", "url"} & set(result)
+    assert pictures == ({holds} if holds else set())
+
+
+def test_min_similarity_leaves_out_what_is_less_alike(client: Client, admin: dict[str, str]) -> None:
+    for seed in (3, 8, 9):
+        upload(client, admin, jpeg(drawn(seed)), image_name=f"photo-{seed}")
+    alike = [one["similarity"] for one in relay(client, num=100).get_json()["results"]]
+    bound = alike[1]
+    some = [one["similarity"] for one in relay(client, num=100, min_similarity=bound).get_json()["results"]]
+    assert 1 <= len(some) < len(alike) and min(some) >= bound
+
+
+def test_details_by_name_and_by_number(client: Client, admin: dict[str, str], real: Services) -> None:
+    number = upload(client, admin, image_name="01").get_json()["data"]["segments"][0]["id"]
+    real.items.put_details([ProductDetails("01", brand="Marlow", tags=["casual"], rating=4.5)])
+    for key in ("01_segment_0", number, str(number)):
+        body = client("detail").post("/image_detail", json={"splitted_image_id": key}).get_json()
+        assert body["success"] is True and body["message"]["brand"] == "Marlow"
+        assert body["message"]["image_id"] == "01" and body["message"]["tags"] == ["casual"]
+        assert set(body["message"]) >= {"store_name", "product_name", "rating", "size", "waist_type", "season"}
+
+
+@pytest.mark.parametrize("key", ["nothing_segment_0", 4711, "4711", "../../etc/passwd", "x' OR '1'='1"])
+def test_details_of_nothing_are_not_found(client: Client, key: str | int) -> None:
+    said = client("detail").post("/image_detail", json={"splitted_image_id": key})
+    assert said.status_code == 404 and said.get_json()["error"]["code"] == "not_found"
+
+
+def test_details_are_written_by_an_administrator(client: Client, admin: dict[str, str]) -> None:
+    call = client("detail")
+    assert call.put("/image_detail/shirt", json={"brand": "A"}).status_code == 401
+    assert call.put("/image_detail/shirt", json={"brand": "A", "size": ["S"]}, headers=admin).status_code == 200
+    assert call.post("/image_detail", json={"splitted_image_id": "shirt"}).get_json()["message"]["size"] == ["S"]
+    assert call.put("/image_detail/shirt", json={"rating": "high"}, headers=admin).status_code == 422
+
+
+def test_a_name_with_underscores_keeps_its_details(client: Client, admin: dict[str, str], real: Services) -> None:
+    upload(client, admin, image_name="my_photo_1")
+    real.items.put_details([ProductDetails("my_photo_1", brand="right"), ProductDetails("my", brand="wrong")])
+    found = client("detail").post("/image_detail", json={"splitted_image_id": "my_photo_1_segment_0"}).get_json()
+    assert found["message"]["brand"] == "right"
+
+
+def test_photos_come_as_files_and_as_bodies_too(client: Client, admin: dict[str, str], real: Services) -> None:
+    import io
+
+    call = client("upload")
+    form = {"image": (io.BytesIO(PHOTO), "x.jpg"), "image_name": "file", "force_process": "true"}
+    assert call.post("/upload_image", data=form, headers=admin).get_json()["data"]["original_image_id"] == "file"
+    body = call.post("/upload_image?image_name=raw", data=PHOTO, content_type="image/jpeg", headers=admin)
+    assert body.get_json()["data"]["original_image_id"] == "raw"
+    url = {"image_base64": "data:image/jpeg;base64," + text(PHOTO), "image_name": "url"}
+    assert call.post("/upload_image", json=url, headers=admin).get_json()["success"] is True
+    boxes = [[one.box for one in real.catalogue.segments_of(name)] for name in ("file", "raw", "url")]
+    assert boxes[0] == boxes[1] == boxes[2] != []
+
+
+def test_split_stores_nothing(client: Client, real: Services) -> None:
+    worn = {"image_base64": text(jpeg(drawn(5, worn=True)))}
+    body = client("upload").post("/split_image", json=worn).get_json()
+    assert body["success"] is True and body["data"]["segments"]
+    first = body["data"]["segments"][0]
+    assert first["segment_id"] == "segment_0" and {"bounding_box", "label", "score"} <= set(first)
+    assert base64.b64decode(first["segment_base64"]).startswith(b"\x89PNG")
+    same = client("upload").post("/image/split", json=worn).get_json()
+    assert same["segments"][0]["image_base64"] == first["segment_base64"]
+    assert list(real.store.list()) == []
+
+
+def test_a_split_segment_is_stored_by_the_clients_call(client: Client, admin: dict[str, str]) -> None:
+    piece = client("upload").post("/split_image", json={"image_base64": text(PHOTO)}).get_json()["data"]["segments"][0]
+    body = {
+        "image_base64": "data:image/png;base64," + piece["segment_base64"],
+        "original_image_id": "by-hand",
+        "segment_id": piece["segment_id"],
+    }
+    call = client("upload")
+    said = call.post("/upload_single_image", json=body, headers=admin).get_json()
+    assert said["data"]["splitted_image_id"] == "by-hand_segment_0"
+    assert said["data"]["splitted_image_path"] == "by-hand/segment_0.png"
+    assert call.post("/upload_single_image", json=body, headers=admin).status_code == 409
+    another = {**body, "segment_id": 1}
+    assert call.post("/upload_single_image", json=another, headers=admin).status_code == 200
+    by_photo = client("detail").get("/splitted_images/by_original/by-hand").get_json()["data"]
+    assert [one["splitted_image_id"] for one in by_photo] == ["by-hand_segment_0", "by-hand_segment_1"]
+
+
+def test_the_same_photo_again_is_the_same_answer_and_another_is_a_conflict(
+    client: Client, admin: dict[str, str]
+) -> None:
+    once, again = (upload(client, admin, image_name="dress").get_json()["data"] for _ in range(2))
+    assert once == again
+    other = upload(client, admin, jpeg(drawn(8)), image_name="dress")
+    assert other.status_code == 409 and other.get_json()["error"]["code"] == "conflict"
+
+
+def test_nothing_found_is_stored_whole_or_not_at_all(client: Client, admin: dict[str, str], real: Services) -> None:
+    from PIL import Image
+
+    blank = jpeg(Image.new("RGB", (300, 300), "white"))
+    refused = upload(client, admin, blank, image_name="blank", force_process=False)
+    assert refused.status_code == 200 and refused.get_json()["success"] is False
+    assert list(real.store.list()) == [] and real.catalogue.photo("blank") is None
+    segment = upload(client, admin, blank, image_name="blank").get_json()["data"]["segments"][0]
+    assert segment["bounding_box"] == [0, 0, 300, 300] and segment["label"] is None
+
+
+def test_what_is_stored_is_upright_and_without_metadata(client: Client, admin: dict[str, str], real: Services) -> None:
+    import io
+
+    from PIL import Image
+
+    photo, exif = drawn(3), Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Secret camera"
+    turned = io.BytesIO()
+    photo.rotate(90, expand=True).save(turned, "JPEG", exif=exif, quality=95)
+    upload(client, admin, turned.getvalue(), image_name="turned")
+    kept = Image.open(io.BytesIO(real.store.get("turned/original.jpg")))
+    assert kept.size == photo.size and not kept.getexif()
+    assert all(b"Secret camera" not in real.store.get(one.path) for one in real.store.list())
+
+
+def test_a_thumbnail_is_a_small_jpeg(client: Client, admin: dict[str, str]) -> None:
+    upload(client, admin, image_name="first")
+    said = client("detail").get("/thumbnails/first_segment_0")
+    assert said.mimetype == "image/jpeg" and max(images.read_image(said.data).size) <= 256
+
+
+def test_who_is_signed_in(client: Client, admin: dict[str, str], real: Services) -> None:
+    call = client("auth")
+    data = call.get("/api/auth/user", headers=admin).get_json()["data"]
+    assert data == {"user_id": "anna", "email": "anna@example.org", "role": "admin", "is_admin": True}
+    user = bearer(real, User("bert", "bert@example.org"))
+    assert call.get("/api/auth/user", headers=user).get_json()["data"]["is_admin"] is False
+    assert call.get("/api/auth/user").status_code == 401
+
+
+def test_every_function_says_that_it_is_alive_and_ready(client: Client) -> None:
+    for name in ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex"):
+        assert client(name).get("/healthz").status_code == 200
+        assert client(name).get("/readyz").get_json()["status"] == "ready"
+
+
+def test_an_event_brings_a_photo_in_once(client: Client, real: Services) -> None:
+    there = real.store.put("incoming/Summer Dress.jpg", PHOTO, "image/jpeg")
+    data = {"bucket": "here", "name": there.path, "generation": str(there.generation)}
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-source": "//storage.googleapis.com/projects/_/buckets/here",
+        "ce-type": "google.cloud.storage.object.v1.finalized",
+    }
+    call = client("ingest")
+    for _ in range(3):
+        assert call.post("/", json=data, headers=headers).status_code == 204
+    assert len(real.catalogue.segments_of("incoming-Summer_Dress")) >= 1
+    real.store.put("incoming/broken.jpg", b"no photo", "image/jpeg")
+    broken = real.store.stat("incoming/broken.jpg")
+    assert broken is not None
+    data = {"bucket": "here", "name": broken.path, "generation": str(broken.generation)}
+    assert call.post("/", json=data, headers=headers).status_code == 204
+    assert real.catalogue.ledger("here", [broken.path])[0].reason
+    assert call.post("/", data=json.dumps({"name": "x"}), content_type="application/json").status_code == 400

@@ -1,0 +1,75 @@
+"""A wrong or unknown setting is refused at the start, by name, and never with its value."""
+
+from pathlib import Path
+
+import pytest
+
+from lookalike.domain.errors import Misconfigured
+from lookalike.settings import read_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "seventy"),
+        ("PORT", "70000"),
+        ("CONCURRENCY", "0"),
+        ("REQUEST_TIMEOUT", "5"),
+        ("MODELS", "huge"),
+        ("STORE_URL", "ftp://there"),
+        ("INDEX_SIGNING_KEY", "short-secret"),
+        ("SEARCH_NEEDS_SIGN_IN", "perhaps"),
+        ("LOG_LEVEL", "LOUD"),
+        ("AUTH_URL", "nowhere"),
+    ],
+)
+def test_a_wrong_setting_is_named(home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured) as refused:
+        read_settings()
+    assert name in refused.value.message and "short-secret" not in refused.value.message
+
+
+def test_an_unknown_setting_of_the_file_is_named(home: Path) -> None:
+    Path(".env").write_text("PORT=5002\nCOLOUR=blue\n")
+    with pytest.raises(Misconfigured, match="COLOUR"):
+        read_settings()
+
+
+@pytest.mark.parametrize("name", ["STORE_ULR", "DATABASE_URI", "KEEP_ORIGINAL", "SEARCH_NEED_SIGN_IN"])
+def test_a_misspelt_setting_of_the_environment_is_named(name: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        read_settings({name: "x"})
+
+
+def test_others_names_in_the_environment_are_let_be(home: Path) -> None:
+    others = ["PATH", "HOME", "HOSTNAME", "PYTHONPATH", "DATABASE_NAME", "PORTS", "LOG", "SUPPORT", "DB_HOSTS_FILE"]
+    assert read_settings(dict.fromkeys(others, "x")).port == 5001
+
+
+def test_the_file_is_read_and_the_environment_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PORT=5002\nCONCURRENCY=4\n")
+    monkeypatch.setenv("PORT", "5003")
+    settings = read_settings()
+    assert (settings.port, settings.concurrency) == (5003, 4)
+
+
+def test_the_originals_names_make_an_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HOST": "db", "NAME": "closet", "USER": "me", "PASSWORD": "p@ss/word"}.items():
+        monkeypatch.setenv(f"DB_{name}", value)
+    assert read_settings().database == "mysql+pymysql://me:p%40ss%2Fword@db:3306/closet"
+
+
+def test_two_different_databases_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_HOST", "db")
+    monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://other/closet")
+    with pytest.raises(Misconfigured, match="DATABASE_URL and DB_HOST"):
+        read_settings()
+
+
+def test_local_defaults_are_refused_on_cloud_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K_SERVICE", "relay")
+    with pytest.raises(Misconfigured) as refused:
+        read_settings()
+    for name in ("DATABASE_URL", "STORE_URL", "INDEX_SIGNING_KEY", "AUTH_URL"):
+        assert name in refused.value.message

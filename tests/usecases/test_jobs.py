@@ -1,0 +1,135 @@
+"""Jobs: rows that any process can see and cancel."""
+
+import time
+
+import pytest
+
+from lookalike.domain.errors import Cancelled, Conflict, DeadlineExceeded, InvalidImage, NotFound
+from lookalike.domain.model import Caller, JobStatus
+from lookalike.usecases.jobs import Jobs, job_id
+from tests.fakes.catalogue import FakeCatalogue
+
+ANNA, BERT = Caller(user="anna"), Caller(user="bert")
+ADMIN = Caller(user="root", is_admin=True)
+HERE, THERE = Caller(address="10.0.0.1"), Caller(address="10.0.0.2")
+
+
+def made(seconds: float = 30) -> tuple[Jobs, FakeCatalogue]:
+    catalogue = FakeCatalogue()
+    return Jobs(catalogue, seconds), catalogue
+
+
+def ended(catalogue: FakeCatalogue, name: str = "job") -> JobStatus:
+    job = catalogue.job(name)
+    assert job is not None
+    return job.status
+
+
+def test_a_job_shows_its_stage_and_is_completed() -> None:
+    jobs, catalogue = made()
+    with jobs.running("search", ANNA, "job") as work:
+        work.entering("embedding")
+        running = jobs.status("job", ANNA)
+        assert (running.status, running.stage, running.kind) == (JobStatus.PROCESSING, "embedding", "search")
+    done = jobs.status("job", ANNA)
+    assert done.status is JobStatus.COMPLETED and done.finished is not None
+    assert "embedding" in work.times
+
+
+def test_a_job_that_raises_has_failed() -> None:
+    jobs, catalogue = made()
+    with pytest.raises(InvalidImage), jobs.running("search", ANNA, "job"):
+        raise InvalidImage("broken")
+    assert ended(catalogue) is JobStatus.FAILED
+
+
+def test_a_row_cancelled_by_another_process_stops_the_work_soon() -> None:
+    jobs, catalogue = made()
+    began = time.monotonic()
+    with pytest.raises(Cancelled), jobs.running("search", ANNA, "job") as work:
+        catalogue.request_cancel("job")
+        while time.monotonic() - began < 5:
+            work.cancel.check()
+            time.sleep(0.01)
+    assert time.monotonic() - began < 2
+    assert ended(catalogue) is JobStatus.CANCELLED
+
+
+def test_a_cancellation_at_the_last_moment_still_counts() -> None:
+    jobs, catalogue = made()
+    with pytest.raises(Cancelled), jobs.running("search", ANNA, "job"):
+        catalogue.request_cancel("job")
+    assert ended(catalogue) is JobStatus.CANCELLED
+
+
+def test_work_past_its_deadline_stops() -> None:
+    jobs, catalogue = made(seconds=0.05)
+    with pytest.raises(DeadlineExceeded), jobs.running("search", ANNA, "job") as work:
+        time.sleep(0.1)
+        work.entering("storing")
+    assert ended(catalogue) is JobStatus.FAILED
+
+
+def test_the_token_calls_what_stops_a_model_also_when_time_runs_out() -> None:
+    jobs, _ = made(seconds=0.2)
+    stopped: list[float] = []
+    with pytest.raises(DeadlineExceeded), jobs.running("search", ANNA, "job") as work:
+        with work.cancel.stopping(lambda: stopped.append(time.monotonic())):
+            time.sleep(0.8)
+    assert stopped
+
+
+def test_one_live_id_is_one_job() -> None:
+    jobs, _ = made()
+    with jobs.running("search", ANNA, "job"):
+        with pytest.raises(Conflict), jobs.running("search", ANNA, "job"):
+            raise AssertionError("must not begin")
+    with jobs.running("search", ANNA, "job"):
+        pass
+
+
+def test_who_sees_and_cancels_whose_jobs() -> None:
+    jobs, catalogue = made()
+    catalogue.start_job("anna's", "search", ANNA)
+    catalogue.start_job("nobody's", "search", HERE)
+    for stranger in (BERT, HERE):
+        with pytest.raises(NotFound):
+            jobs.status("anna's", stranger)
+        with pytest.raises(NotFound):
+            jobs.cancel("anna's", stranger)
+    jobs.cancel("anna's", ADMIN)
+    jobs.cancel("nobody's", THERE)
+    assert catalogue.cancel_requested(["anna's", "nobody's"]) == {"anna's", "nobody's"}
+    assert [job.id for job in jobs.recent(HERE)] == ["nobody's"] and jobs.recent(THERE) == []
+
+
+def test_cleaning_touches_the_callers_own_alone() -> None:
+    jobs, catalogue = made()
+    for caller, name in ((ANNA, "a"), (BERT, "b")):
+        catalogue.start_job(name, "search", caller)
+        catalogue.finish_job(name, JobStatus.COMPLETED)
+    assert jobs.clean(ANNA, max_age=0) == 1
+    assert catalogue.job("a") is None and catalogue.job("b") is not None
+
+
+def test_an_ended_job_cannot_be_cancelled() -> None:
+    jobs, catalogue = made()
+    with jobs.running("search", ANNA, "job"):
+        pass
+    with pytest.raises(Conflict):
+        jobs.cancel("job", ANNA)
+
+
+def test_the_watch_survives_a_database_that_is_away() -> None:
+    jobs, catalogue = made()
+    with pytest.raises(Cancelled), jobs.running("search", ANNA, "job") as work:
+        catalogue.away = True
+        time.sleep(0.4)
+        catalogue.away = False
+        catalogue.request_cancel("job")
+        time.sleep(0.5)
+        work.cancel.check()
+
+
+def test_ids_are_chosen_or_new() -> None:
+    assert job_id("mine") == "mine" and job_id(None) != job_id(None)

@@ -1,0 +1,290 @@
+"""Index versions: published whole or not at all, believed only if every byte is ours."""
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
+from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, NotFound, Unavailable, Untrusted
+from lookalike.domain.model import Manifest, StoredObject, Vectors
+from lookalike.usecases.versions import POINTER, IndexVersions, seal, unseal
+from tests.fakes.store import FakeStore
+from tests.usecases.index_world import DIM, EMBEDDER, KEY, START, World, unit
+
+
+def publish(world: World, commit: int = 1, rows: int = 3, embedder: str = EMBEDDER) -> Manifest:
+    row_ids = np.arange(1, rows + 1)
+    return world.versions.publish(embedder, DIM, row_ids, unit(rows), commit, world.clock())
+
+
+def paths(world: World) -> list[str]:
+    return [one.path for one in world.store.list("index/")]
+
+
+def test_a_version_is_read_as_it_was_published() -> None:
+    world, vectors = World(), unit(5)
+    row_ids = np.array([7, 3, 11, 2, 5])
+    published = world.versions.publish(EMBEDDER, DIM, row_ids, vectors, 9, world.clock())
+    manifest, index = world.versions.read(published.version, EMBEDDER, DIM)
+    assert manifest == published and index.row_ids.tolist() == row_ids.tolist()
+    assert index.search(vectors[1:2], 1)[0][0].row_id == 3
+    assert (manifest.rows, manifest.highest_row_id, manifest.commit) == (5, 11, 9)
+    assert manifest.metric == "cosine" and manifest.build_seconds == 1.0
+    assert manifest.built_at.startswith("2026-11-23T14:30") and manifest.built_at.endswith("+00:00")
+    assert manifest.parts.keys() == {INDEX, ID_MAP} and "scikit-learn" in manifest.libraries
+
+
+def test_the_pointer_names_what_was_published_last() -> None:
+    world = World()
+    assert world.versions.current() is None
+    first, second = publish(world, 4), publish(world, 4)
+    pointer = world.versions.current()
+    assert pointer and (pointer.version, pointer.embedder, pointer.commit) == (second.version, EMBEDDER, 4)
+    assert first.version < second.version
+    assert world.versions.current(pointer) is pointer
+    publish(world, 5)
+    moved = world.versions.current(pointer)
+    assert moved and moved.commit == 5
+
+
+def test_an_empty_catalogue_has_a_version() -> None:
+    world = World()
+    none = np.empty(0, np.int64)
+    published = world.versions.publish(EMBEDDER, DIM, none, np.empty((0, 0), np.float32), 0, world.clock())
+    manifest, index = world.versions.read(published.version, EMBEDDER, DIM)
+    assert (manifest.rows, manifest.highest_row_id, manifest.dimension) == (0, 0, DIM)
+    assert index.search(unit(2), 3) == [[], []]
+
+
+def test_vectors_of_another_length_are_not_published() -> None:
+    world = World()
+    with pytest.raises(LookalikeError, match="length 5"):
+        world.versions.publish(EMBEDDER, DIM, np.array([1]), unit(1, 5), 1, world.clock())
+    assert paths(world) == []
+
+
+def test_a_key_is_needed() -> None:
+    with pytest.raises(Misconfigured):
+        World().versions_with(b"")
+
+
+def is_refused(versions: IndexVersions, version: str) -> None:
+    with pytest.raises(Untrusted):
+        versions.current()
+        versions.read(version, EMBEDDER, DIM)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", INDEX, ID_MAP, None])
+def test_every_changed_byte_is_refused(name: str | None) -> None:
+    world = World()
+    version = publish(world, rows=2).version
+    path = f"index/{version}/{name}" if name else POINTER
+    good = world.store.get(path)
+    for place in range(len(good)):
+        for bit in (0x01, 0x20):
+            world.tamper(path, good[:place] + bytes([good[place] ^ bit]) + good[place + 1 :])
+            is_refused(world.versions, version)
+    for wrong in (b"", good[:-1], good + b"\n", b" " + good, b"{}", b"[]", b"null", b"\xff", b"[" * 100_000):
+        world.tamper(path, wrong)
+        is_refused(world.versions, version)
+    world.tamper(path, good)
+    world.versions.read(version, EMBEDDER, DIM)
+
+
+def test_another_key_is_refused_for_pointer_and_manifest() -> None:
+    world = World()
+    version, stranger = publish(world).version, world.versions_with(b"another key")
+    for call in (stranger.current, lambda: stranger.manifest(version)):
+        with pytest.raises(Untrusted, match="signature"):
+            call()
+
+
+def test_unsigned_or_other_contents_are_refused() -> None:
+    world = World()
+    version = publish(world).version
+    path = f"index/{version}/manifest.json"
+    content = unseal(world.store.get(path), KEY, "it")
+    unsigned = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    less = {key: value for key, value in content.items() if key != "rows"}
+    for data in (unsigned, seal({**content, "more": 1}, KEY), seal(less, KEY), seal(content, b"no")):
+        world.tamper(path, data)
+        with pytest.raises(Untrusted):
+            world.versions.read(version, EMBEDDER, DIM)
+    world.tamper(POINTER, seal({"version": version}, KEY))
+    with pytest.raises(Untrusted, match="fields"):
+        world.versions.current()
+
+
+def test_a_manifest_under_another_versions_name_is_refused() -> None:
+    world = World()
+    first, second = publish(world), publish(world)
+    world.tamper(f"index/{second.version}/manifest.json", world.store.get(f"index/{first.version}/manifest.json"))
+    with pytest.raises(Untrusted, match=first.version):
+        world.versions.read(second.version, EMBEDDER, DIM)
+
+
+class OtherFormat(NeighboursFormat):
+    name = "other"
+
+
+def test_another_embedder_dimension_or_format_is_refused() -> None:
+    world = World()
+    version = publish(world).version
+    with pytest.raises(Untrusted, match="embedder 'fake-1', not 'other'"):
+        world.versions.read(version, "other", DIM)
+    with pytest.raises(Untrusted, match="dimension 8, not 9"):
+        world.versions.read(version, EMBEDDER, 9)
+    with pytest.raises(Untrusted, match="format"):
+        world.versions_with(index_format=OtherFormat()).read(version, EMBEDDER, DIM)
+
+
+def test_a_row_count_that_is_not_the_manifests_is_refused() -> None:
+    world = World()
+    manifest = publish(world)
+    wrong = dataclasses.asdict(dataclasses.replace(manifest, rows=4))
+    world.tamper(f"index/{manifest.version}/manifest.json", seal(wrong, KEY))
+    with pytest.raises(Untrusted, match="3 rows, not 4"):
+        world.versions.read(manifest.version, EMBEDDER, DIM)
+
+
+def test_what_is_gone_is_not_found() -> None:
+    world = World()
+    version = publish(world).version
+    with pytest.raises(NotFound):
+        world.versions.read("20200101T000000Z-000000", EMBEDDER, DIM)
+    world.store.delete(f"index/{version}/{INDEX}")
+    with pytest.raises(NotFound):
+        world.versions.read(version, EMBEDDER, DIM)
+
+
+def test_a_store_that_is_away_is_said_to_be() -> None:
+    world = World()
+    version = publish(world).version
+    world.store.away = True
+    for call in (world.versions.current, lambda: world.versions.read(version, EMBEDDER, DIM), lambda: publish(world)):
+        with pytest.raises(Unavailable):
+            call()
+
+
+class Interrupted(NeighboursFormat):
+    """Does something else while it builds."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = meanwhile
+
+    def build(self, row_ids: NDArray[np.int64], vectors: Vectors) -> dict[str, bytes]:
+        self.meanwhile()
+        return super().build(row_ids, vectors)
+
+
+def test_who_is_overtaken_while_building_publishes_nothing() -> None:
+    world = World()
+    late = world.versions_with(index_format=Interrupted(lambda: publish(world)))
+    with pytest.raises(Conflict):
+        late.publish(EMBEDDER, DIM, np.array([1]), unit(1), 2, START)
+    pointer = world.versions.current()
+    assert pointer and [one.version for one in world.versions.list()] == [pointer.version]
+    assert len(paths(world)) == 4
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_publishers_at_the_same_time_one_wins(first: bool) -> None:
+    world, together = World(), threading.Barrier(6)
+    if not first:
+        publish(world)
+    racing = world.versions_with(index_format=Interrupted(together.wait))
+
+    def race(_: int) -> Manifest | None:
+        try:
+            return racing.publish(EMBEDDER, DIM, np.array([1]), unit(1), 2, START)
+        except Conflict:
+            return None
+
+    with ThreadPoolExecutor(6) as pool:
+        won = [manifest for manifest in pool.map(race, range(6)) if manifest]
+    pointer = world.versions.current()
+    assert pointer and [one.version for one in won] == [pointer.version]
+    assert len(world.versions.list()) == (1 if first else 2)
+
+
+class LostAnswer(FakeStore):
+    """Writes the pointer, loses the answer, and sends it again, as a cloud client does."""
+
+    def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        put = super().put(path, data, content_type, if_generation)
+        return super().put(path, data, content_type, if_generation) if path == POINTER else put
+
+
+def test_a_lost_answer_is_no_conflict() -> None:
+    world = World(LostAnswer())
+    assert [publish(world).version, publish(world).version] == [one.version for one in world.versions.list()]
+
+
+def test_an_older_commit_never_replaces_a_newer_one() -> None:
+    world = World()
+    publish(world, 5)
+    with pytest.raises(Conflict, match="commit 5, not 4"):
+        publish(world, 4)
+    assert publish(world, 5) and publish(world, 3, embedder="other")
+    pointer = world.versions.current()
+    assert pointer and (pointer.embedder, pointer.commit) == ("other", 3)
+
+
+def test_a_bad_pointer_is_replaced() -> None:
+    world = World()
+    publish(world, 5)
+    world.tamper(POINTER, b"{}")
+    version = publish(world, 4).version
+    pointer = world.versions.current()
+    assert pointer and pointer.version == version
+
+
+def test_three_versions_are_kept() -> None:
+    world = World()
+    published = [publish(world).version for _ in range(5)]
+    assert [one.version for one in world.versions.list()] == published[2:]
+    assert len(paths(world)) == 3 * 3 + 1
+    assert [one.commit for one in world.versions.list()] == [1, 1, 1]
+
+
+def test_the_current_version_stays_though_its_clock_was_late() -> None:
+    world = World()
+    versions = [publish(world).version for _ in range(3)]
+    slow = IndexVersions(world.store, NeighboursFormat(), KEY, lambda: START.replace(year=2020))
+    late = slow.publish(EMBEDDER, DIM, np.array([1]), unit(1), 1, START)
+    slow.read(late.version, EMBEDDER, DIM)
+    assert [one.version for one in world.versions.list()] == [late.version, *versions[1:]]
+
+
+class Undeletable(FakeStore):
+    def delete(self, path: str, if_generation: int | None = None) -> bool:
+        raise Unavailable("Not now")
+
+
+def test_a_version_counts_though_old_ones_cannot_be_deleted(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(Undeletable())
+    published = [publish(world).version for _ in range(4)]
+    assert [one.version for one in world.versions.list()] == published
+    assert "could not be deleted" in caplog.text
+
+
+def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    good, bad = publish(world), publish(world)
+    world.tamper(f"index/{bad.version}/manifest.json", b"{}")
+    world.store.put("index/20300101T000000Z-abcdef/vector_id_map.json", b"{}", "application/json")
+    assert list(world.versions.list()) == [good]
+    assert bad.version in caplog.text and "2030" not in caplog.text
+
+
+@pytest.mark.parametrize("content", [{}, {"a": 1.5, "b": {"ü": None}}, {"signature": "mine"}])
+def test_what_is_sealed_is_unsealed(content: Mapping[str, object]) -> None:
+    assert unseal(seal(content, KEY), KEY, "it") == {k: v for k, v in content.items() if k != "signature"} or (
+        "signature" in content
+    )
