@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -283,8 +283,6 @@ def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptu
     assert bad.version in caplog.text and "2030" not in caplog.text
 
 
-@pytest.mark.parametrize("content", [{}, {"a": 1.5, "b": {"ü": None}}, {"signature": "mine"}])
-def test_what_is_sealed_is_unsealed(content: Mapping[str, object]) -> None:
-    assert unseal(seal(content, KEY), KEY, "it") == {k: v for k, v in content.items() if k != "signature"} or (
-        "signature" in content
-    )
+def test_what_is_sealed_is_unsealed() -> None:
+    content = {"a": 1.5, "b": {"ü": None}, "c": []}
+    assert unseal(seal(content, KEY), KEY, "it") == content

@@ -176,12 +176,12 @@ class LiveIndex:
         with self._lock:
             self._refresh(newer or State())
         if newer is not None:
-            self._refused, self._complaint = None, ""
+            self._refused = None
 
     def _good(self) -> State | None:
         """What the pointer newly names, unless it is bad, or away while there is something else to search."""
         try:
-            return self._newer()
+            newer = self._newer()
         except Untrusted as error:
             if error.message != self._complaint:
                 log.error("The index version stays as it is. %s", error)
@@ -190,6 +190,9 @@ class LiveIndex:
             if self._state is None:
                 raise
             log.warning("The index version stays as it is: a newer one cannot be loaded", exc_info=True)
+        else:
+            self._complaint = ""
+            return newer
         return None
 
     def _newer(self) -> State | None:
@@ -225,12 +228,16 @@ def grown(tail: Tail, new: Layer[ExactIndex]) -> Tail:
 
 
 def _merged(one: Layer[ExactIndex], other: Layer[ExactIndex]) -> Layer[ExactIndex]:
-    indexes = [layer.index for layer in (one, other)]
-    row_ids = np.concatenate([index.row_ids for index in indexes])
-    vectors = np.concatenate([index.vectors for index in indexes])
-    dead = np.fromiter(one.dead | other.dead, np.int64)
-    alive = ~np.isin(row_ids, dead)
-    return Layer(ExactIndex(row_ids[alive], vectors[alive]) if dead.size else ExactIndex(row_ids, vectors))
+    (ids, vectors), (more_ids, more_vectors) = _living(one), _living(other)
+    return Layer(ExactIndex(np.concatenate([ids, more_ids]), np.concatenate([vectors, more_vectors])))
+
+
+def _living(layer: Layer[ExactIndex]) -> tuple[NDArray[np.int64], Vectors]:
+    index = layer.index
+    if not layer.dead:
+        return index.row_ids, index.vectors
+    alive = ~np.isin(index.row_ids, np.fromiter(layer.dead, np.int64))
+    return index.row_ids[alive], index.vectors[alive]
 
 
 def _best(hits: list[list[SearchHit]], k: int) -> list[SearchHit]:

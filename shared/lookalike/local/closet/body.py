@@ -84,7 +84,7 @@ def standing(rng: np.random.Generator) -> Pose:
 
 def laid_flat(rng: np.random.Generator) -> Pose:
     """No body: sleeves spread or folded down, legs a little apart."""
-    out = rng.choice((8.0, 20.0, 34.0, 48.0)) + rng.normal(0, 2)
+    out = rng.choice((8.0, 14.0, 20.0, 34.0, 48.0), p=(0.25, 0.25, 0.25, 0.15, 0.1)) + rng.normal(0, 2)
     bend = rng.choice((0.0, 0.0, -25.0, 14.0))
     arms = np.array([[out, out + bend], [out, out + bend]]) + rng.normal(0, 2.5, (2, 2))
     apart = float(rng.uniform(0.012, 0.055))

@@ -57,6 +57,11 @@ REPEATS = {"striped": (0.022, 0.075), "pinstriped": (0.012, 0.04), "checked": (0
            "quilted": (0.02, 0.035)}  # fmt: skip
 
 
+def levels(image: Image.Image, full: float = 255) -> Map:
+    """The values of an image as shares of `full`."""
+    return np.asarray(np.asarray(image, dtype=np.float32) / full, dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class Cloth:
     """A fabric. `repeat` is the length of one repeat of its pattern in body heights, `turn` its angle in radians."""
@@ -159,7 +164,8 @@ def _colour_block(u: Map, v: Map, crisp: float, seed: int) -> Map:
 
 
 def _argyle(u: Map, v: Map, crisp: float, seed: int) -> Map:
-    a, b = u + v * 0.6, u - v * 0.6
+    slope = v * np.float32(0.6)
+    a, b = np.add(u, slope), np.subtract(u, slope)
     diamonds = np.abs(_band(a, 0.5, crisp) + _band(b, 0.5, crisp) - 1)
     lines = np.maximum(_band(a + 0.25, 0.05, crisp), _band(b + 0.25, 0.05, crisp))
     return np.asarray(np.where(lines > 0.5, 2 * lines, 1 - diamonds), dtype=np.float32)
@@ -202,7 +208,7 @@ def _tile(name: str, seed: int, side: int = 128) -> Map:
     image = Image.new("L", (3 * side, 3 * side), 0)
     TILES[name](rng, ImageDraw.Draw(image), side)
     soft = image.filter(ImageFilter.GaussianBlur(1.0)).crop((side, side, 2 * side, 2 * side))
-    return np.asarray(soft, dtype=np.float32) / 100
+    return levels(soft, 100)
 
 
 def _everywhere(side: int, x: float, y: float) -> list[tuple[float, float]]:
@@ -290,8 +296,8 @@ def grain(cloth: Cloth, u: Map, v: Map, pixels: float, noise: Map) -> Map:
     strength, period = WEAVES[cloth.weave]
     tone = noise * np.float32(strength)
     if cloth.pattern == "quilted":
-        return tone - 0.3 * np.maximum(_band((u + v) / cloth.repeat, 0.08, pixels * cloth.repeat),
-                                       _band((u - v) / cloth.repeat, 0.08, pixels * cloth.repeat))  # fmt: skip
+        seams = [_band(way / np.float32(cloth.repeat), 0.08, pixels * cloth.repeat) for way in (u + v, u - v)]
+        return np.asarray(tone - 0.3 * np.maximum(*seams), dtype=np.float32)
     if not period or pixels * period < 2.2:
         return tone
     return tone + THREADS[cloth.weave](u / np.float32(period), v / np.float32(period))

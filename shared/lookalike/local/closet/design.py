@@ -48,7 +48,8 @@ def height(level: float) -> float:
 
 def swayed(points: Points, pose: Pose) -> Points:
     """Points shifted to where the middle of the body is at their height."""
-    return points + np.stack(([pose.centre(y) for y in points[:, 1]], np.zeros(len(points))), axis=1)
+    aside = [(pose.centre(y), 0.0) for y in points[:, 1]]
+    return np.asarray(points + aside, dtype=np.float64)
 
 
 def fold(path: Points, width: float, tone: float) -> Mark:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from lookalike.local.closet.cloth import Colour, Map
+from lookalike.local.closet.cloth import Colour, Map, levels
 
 PALE: tuple[Colour, ...] = ((244, 242, 238), (232, 228, 220), (214, 218, 222), (226, 214, 200), (222, 208, 206),
                             (206, 214, 204), (250, 250, 250), (198, 192, 186), (186, 198, 210))  # fmt: skip
@@ -119,7 +119,7 @@ def street(rng: np.random.Generator, size: tuple[int, int]) -> Map:
         draw.rectangle((x, y, x + wide, min(y + tall, low)), fill=_byte(_colour(rng, PALE + STRONG + WOODS)))
     draw.rectangle((0, low, size[0], size[1]), fill=_byte(_colour(rng, STRONG)))
     blurred = image.filter(ImageFilter.GaussianBlur(size[1] / rng.uniform(30, 70)))
-    return np.asarray(blurred, dtype=np.float32) / 255
+    return levels(blurred)
 
 
 def garden(rng: np.random.Generator, size: tuple[int, int]) -> Map:
@@ -131,7 +131,7 @@ def garden(rng: np.random.Generator, size: tuple[int, int]) -> Map:
         leaf = _byte(np.clip(np.array((0.34, 0.45, 0.26), dtype=np.float32) * np.float32(tone), 0, 1))
         draw.ellipse((x - r, y - r, x + r, y + r), fill=leaf)
     draw.rectangle((0, int(size[1] * 0.84), *size), fill=((120, 138, 84), (176, 166, 150))[rng.integers(2)])
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(size[1] / 64)), dtype=np.float32) / 255
+    return levels(image.filter(ImageFilter.GaussianBlur(size[1] / 64)))
 
 
 def bricks(rng: np.random.Generator, size: tuple[int, int]) -> Map:

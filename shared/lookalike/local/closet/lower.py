@@ -209,7 +209,7 @@ def _press(waist: Waist) -> list[Stitch]:
     marks: list[Stitch] = []
     for side in (0, 1):
         path, _ = centre_line(waist, side)
-        marks += [Mark(path, 0.0024, 0.2), fold(path + (0.006, 0), 0.008, -0.3)]
+        marks += [Mark(path, 0.0018, 0.1), fold(path + (0.006, 0), 0.008, -0.3)]
     return marks
 
 

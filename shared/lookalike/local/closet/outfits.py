@@ -22,7 +22,7 @@ class Outfit:
     tucked: bool
 
     def covers(self, kind: str) -> bool:
-        """Whether sleeves of that kind are under those of a jacket."""
+        """Whether a garment of that kind is under a jacket with sleeves."""
         return kind != "outerwear" and "outerwear" in self.designs and self.designs["outerwear"].cut.sleeve > 0
 
 

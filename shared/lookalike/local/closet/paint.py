@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from lookalike.local.closet.cloth import GLOSS, Cloth, Map, dye, grain
+from lookalike.local.closet.cloth import GLOSS, Cloth, Map, dye, grain, levels
 from lookalike.local.closet.geometry import Place, Points
 
 FINE = 3
@@ -71,7 +71,7 @@ class Canvas:
     @property
     def unit(self) -> float:
         """The width of a pencil line in pixels."""
-        return self.pixels.shape[0] / 512
+        return len(self.pixels) / 512
 
 
 def paint(canvas: Canvas, part: Part, place: Place) -> None:
@@ -83,11 +83,11 @@ def paint(canvas: Canvas, part: Part, place: Place) -> None:
         return
     cover = _coverage(outline, window)
     soft = _softened(cover, reach)
-    alpha = np.asarray(cover, dtype=np.float32) / 255
+    alpha = levels(cover)
     rows, columns = slice(window[1], window[3]), slice(window[0], window[2])
     under = canvas.pixels[rows, columns]
     if part.shadow:
-        _cast(canvas, under, soft, alpha, part.shadow, reach)
+        _cast(canvas, under, soft, part.shadow, reach)
     under += alpha[..., None] * (_surface(canvas, part, place, window, soft, reach) - under)
     seen = alpha > 0.5
     canvas.owner[rows, columns][seen] = part.owner
@@ -114,22 +114,29 @@ def _coverage(outline: Points, window: Window) -> Image.Image:
 def _reach(outline: Points) -> float:
     """How far shading reaches into the part: a share of its thickness, in pixels."""
     x, y = outline.T
-    area = abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
+    area = abs(float(np.sum(x * np.roll(y, 1) - y * np.roll(x, 1)))) / 2
     length = float(np.hypot(*(outline - np.roll(outline, 1, axis=0)).T).sum())
-    return float(np.clip(0.75 * area / max(length, 1e-6), 1.0, 16.0))
+    return min(max(0.75 * area / max(length, 1e-6), 1.0), 16.0)
 
 
 def _softened(cover: Image.Image, reach: float) -> Map:
-    blurred = cover.filter(ImageFilter.BoxBlur(reach)).filter(ImageFilter.BoxBlur(reach * 0.6))
-    return np.asarray(blurred, dtype=np.float32) / 255
+    return levels(cover.filter(ImageFilter.BoxBlur(reach)).filter(ImageFilter.BoxBlur(reach * 0.6)))
 
 
-def _cast(canvas: Canvas, under: Map, soft: Map, alpha: Map, strength: float, reach: float) -> None:
+def _cast(canvas: Canvas, under: Map, soft: Map, strength: float, reach: float) -> None:
     """The part's own shadow on what lies beneath it, away from the light."""
-    away = 2.2 * canvas.unit + 0.15 * reach
-    shift = (round(-canvas.light[1] * away), round(-canvas.light[0] * away))
-    shade = np.roll(soft, shift, axis=(0, 1)) * np.float32(strength)
-    under *= 1 - shade[..., None]
+    shade = unlit(soft, canvas.light, 2.2 * canvas.unit + 0.15 * reach)
+    under *= 1 - shade[..., None] * np.float32(strength)
+
+
+def unlit(shape: Map, light: tuple[float, float], away: float) -> Map:
+    """A shape (h, w) moved `away` pixels from the light; nothing comes in over the edges."""
+    down, right = round(-light[1] * away), round(-light[0] * away)
+    moved = np.roll(shape, (down, right), axis=(0, 1))
+    moved[: max(down, 0)] = 0
+    moved[:, : max(right, 0)] = 0
+    moved[:, moved.shape[1] + min(right, 0) :] = 0
+    return moved
 
 
 def _surface(canvas: Canvas, part: Part, place: Place, window: Window, soft: Map, reach: float) -> Map:
@@ -164,7 +171,7 @@ def _folds(part: Part, place: Place, window: Window) -> Map:
         path = [(float(x), float(y)) for x, y in place(mark.path) - window[:2]]
         draw.line(path, fill=round(128 + 127 * mark.tone), width=max(round(mark.width * place.scale), 1))
     wide = float(np.mean([mark.width for mark in folds])) * place.scale
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(max(wide * 0.6, 1.0))), dtype=np.float32) / 127 - 128 / 127
+    return _tones(image.filter(ImageFilter.GaussianBlur(max(wide * 0.6, 1.0))))
 
 
 def _drawn(canvas: Canvas, part: Part, place: Place, window: Window) -> Map:
@@ -177,7 +184,12 @@ def _drawn(canvas: Canvas, part: Part, place: Place, window: Window) -> Map:
             draw.line(_flat(place(mark.path), window), fill=round(128 + 127 * mark.tone), width=width, joint="curve")
     edge = _flat(place(part.outline), window)
     draw.line([*edge, edge[0]], fill=round(128 - 127 * part.ink), width=round(1.8 * FINE * canvas.unit))
-    return np.asarray(image.reduce(FINE), dtype=np.float32) / 127 - 128 / 127
+    return _tones(image.reduce(FINE))
+
+
+def _tones(image: Image.Image) -> Map:
+    """Values about 128 as tones about 0."""
+    return levels(image, 127) - np.float32(128 / 127)
 
 
 def _grid(part: Part, place: Place, window: Window) -> tuple[Map, Map]:

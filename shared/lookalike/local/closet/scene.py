@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from lookalike.local.closet.body import laid_flat, person, standing
-from lookalike.local.closet.cloth import Map, pick, solid
+from lookalike.local.closet.cloth import Map, levels, pick, solid
 from lookalike.local.closet.design import Design, choose_design
 from lookalike.local.closet.geometry import Place, bent, tube, xy
 from lookalike.local.closet.grounds import FLOORS, PLACES, WALLS
 from lookalike.local.closet.outfits import Outfit, choose_outfit
-from lookalike.local.closet.paint import Canvas, Part, paint, silhouette
+from lookalike.local.closet.paint import Canvas, Part, paint, silhouette, unlit
 from lookalike.local.closet.sewing import sew
 
 SIZE = (384, 512)
-FLAT_KINDS = {"top": 2.2, "outerwear": 1.7, "dress": 1.8, "trousers": 1.6, "shorts": 0.9, "skirt": 1.3, "shoes": 1.5,
-              "bag": 1.4, "hat": 0.8, "scarf": 0.8}  # fmt: skip
+FLAT_KINDS = {"top": 2.2, "outerwear": 1.7, "dress": 1.8, "trousers": 1.6, "shorts": 1.1, "skirt": 1.3, "shoes": 1.5,
+              "bag": 0.9, "hat": 0.9, "scarf": 0.5}  # fmt: skip
 """How often each kind is drawn on its own."""
 HANGING = ("top", "outerwear", "dress")
 OPENED = 0.4
@@ -125,8 +125,7 @@ def _shadow(canvas: Canvas, parts: list[Part], place: Place, strength: float) ->
     shape = silhouette(canvas, parts, place)
     for away, blur, share in ((2.0, 2.5, 0.6), (7.0, 9.0, 0.7)):
         soft = shape.filter(ImageFilter.GaussianBlur(blur * canvas.unit))
-        shift = (round(-canvas.light[1] * away * canvas.unit), round(-canvas.light[0] * away * canvas.unit))
-        shade = np.roll(np.asarray(soft, dtype=np.float32) / 255, shift, axis=(0, 1))
+        shade = unlit(levels(soft), canvas.light, away * canvas.unit)
         canvas.pixels *= 1 - shade[..., None] * np.float32(strength * share)
 
 

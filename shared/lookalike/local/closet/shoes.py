@@ -94,9 +94,8 @@ def shoes(design: Design, pose: Pose) -> list[Part]:
 
 SANDAL_STRAPS = (
     # paths and half widths
-    (xy((0.05, -0.06), (0.03, -0.3), (0.06, -0.44)), 0.035), (xy((0.05, -0.4), (0.2, -0.47), (0.37, -0.4)), 0.03),
-    (xy((0.37, -0.4), (0.3, -0.2), (0.3, -0.06)), 0.024), (xy((0.37, -0.4), (0.52, -0.34), (0.66, -0.24)), 0.024),
-    (xy((0.6, -0.05), (0.68, -0.24), (0.84, -0.2), (0.9, -0.05)), 0.055),
+    (xy((0.06, -0.06), (0.03, -0.3), (0.06, -0.44)), 0.05), (xy((0.05, -0.4), (0.2, -0.43), (0.37, -0.4)), 0.04),
+    (xy((0.37, -0.4), (0.3, -0.2), (0.3, -0.06)), 0.03), (xy((0.37, -0.4), (0.52, -0.33), (0.66, -0.18)), 0.03),
 )  # fmt: skip
 
 
@@ -104,7 +103,8 @@ def _sandal(design: Design, z: float) -> list[Part]:
     sole = Part(rounded(FLAT_SOLE, 1), _sole_cloth(design), z, shadow=0.3)
     bed = Part(rounded(FLAT_SOLE * (0.98, 0.4) + (0.01, -0.045), 1), design.cloth.plain(tone=0.7), z - 0.01)
     straps = [Part(tube(bent(path), (half,)), design.cloth, z + 0.05, ink=0.35) for path, half in SANDAL_STRAPS]
-    return [bed, sole, *straps]
+    toe = rounded(xy((0.54, -0.04), (0.6, -0.21), (0.74, -0.26), (0.88, -0.2), (0.95, -0.04)))
+    return [bed, Part(toe, design.cloth, z - 0.005, ink=0.35), sole, *straps]
 
 
 def _sole_cloth(design: Design) -> Cloth:

@@ -26,18 +26,21 @@ from lookalike.local.closet.paint import Mark, Part
 
 DEPTHS = {"top": 10.0, "dress": 11.0, "outerwear": 20.0}
 """Drawing order of what lies on the trunk."""
+TUCKED = 5.0
+"""Drawing order of a top that is tucked in: beneath trousers and skirts."""
 OPEN = 0.042
 """Half the gap between the fronts of an open jacket, in body heights."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A garment on a pose. `z` is its drawing order; an `opened` jacket shows what is worn beneath."""
+    """A garment on a pose. `z` is its drawing order; an `opened` jacket shows what is worn beneath, `covered` it is."""
 
     design: Design
     pose: Pose
     z: float
     opened: bool = False
+    covered: bool = False
 
     @property
     def cut(self) -> Cut:
@@ -59,7 +62,9 @@ class Fit:
         """Half its width at height y: the cut's, but never narrower than the legs in it."""
         heights = [height(level) for level, _ in self.cut.profile]
         width = float(np.interp(y, heights, [half for _, half in self.cut.profile])) * self.pose.build
-        return max(width, self.pose.reach(y) + 0.005)
+        squeezed = float(np.interp(y, (0.42, 0.52), (0.86, 1.0))) if self.covered else 1.0
+        tucked = float(np.interp(y, (0.37, 0.42), (1.0, 0.76))) if self.z == TUCKED else 1.0
+        return max(width * squeezed * tucked, self.pose.reach(y) + 0.005)
 
     def at(self, *pairs: tuple[float, float]) -> Points:
         """Points given about the middle of the body."""
@@ -119,8 +124,8 @@ def hem(design: Design, half: float, y: float) -> Points:
 
 
 def sleeves(fit: Fit, z: float) -> list[Part]:
-    """Both sleeves and what finishes them."""
-    return [part for side in (0, 1) for part in _sleeve(fit, side, z)] if fit.cut.sleeve else []
+    """Both sleeves and what finishes them; none under a jacket, whose sleeves hide them."""
+    return [part for side in (0, 1) for part in _sleeve(fit, side, z)] if fit.cut.sleeve and not fit.covered else []
 
 
 def _sleeve(fit: Fit, side: int, z: float) -> list[Part]:
@@ -150,10 +155,11 @@ def _sleeve_outline(fit: Fit, path: Points) -> Points:
     outer, inner = sorted(ways, key=lambda way: -float(way[:8, 0].sum()))
     first = 3 if fit.cut.sleeve < 0.5 else 4
     armpit = np.array((fit.half(fit.armpit), fit.armpit))
-    hole = np.minimum(inner[first], armpit) - 0.012
+    joint = fit.pose.shoulders[1] + (-0.03, 0.002)
+    hole = np.stack((np.minimum(inner[first], armpit) - 0.012, joint))
     ends = np.concatenate((sharp(outer[-1:]), sharp(inner[-1:])))
     tip = sharp(shoulder(fit)[None] + (-0.004, -0.001))
-    return rounded(np.concatenate((tip, outer[first - 2 : -1], ends, inner[first:-1][::-1], sharp(hole[None]))), 1)
+    return rounded(np.concatenate((tip, outer[first - 2 : -1], ends, inner[first:-1][::-1], sharp(hole))), 1)
 
 
 def _sleeve_folds(fit: Fit, path: Points) -> tuple[Mark, ...]:
@@ -241,22 +247,20 @@ def back(fit: Fit) -> list[Part]:
     """The inside of the back, seen through the neck of a garment laid flat and between the fronts of an open one."""
     inside = fit.cloth.plain(tone=0.62)
     if fit.opened:
-        behind = symmetric(xy((0.0, 0.2), (0.05, 0.2), (fit.half(fit.hem), fit.hem - 0.01), (0.0, fit.hem - 0.012)))
-        return [Part(swayed(behind, fit.pose), inside, 0.4, ink=0.2)]
+        return [Part(swayed(_back(fit), fit.pose), inside, 0.4, ink=0.2)]
     if not fit.pose.laid or "thin-straps" in fit.cut.details:
         return []
-    x, y = NECKS[fit.cut.neck][0]
-    low = NECKS[fit.cut.neck][-1][1] + 0.012
-    outline = rounded(
-        symmetric(
-            np.concatenate((xy((0, y + 0.012)), sharp(xy((x + 0.004, y - 0.001))), xy((x * 0.8, low), (0, low))))
-        ),
-        2,
-    )
-    label = Part(
-        xy((-0.009, y + 0.018), (0.009, y + 0.018), (0.009, y + 0.03), (-0.009, y + 0.03)),
-        solid((226, 222, 214)),
-        fit.z - 0.4,
-        shadow=0.1,
-    )
-    return [Part(outline, inside, fit.z - 0.5, bulge=-0.5, ink=0.2), *([label] if low > y + 0.045 else [])]
+    (x, y), low = NECKS[fit.cut.neck][0], NECKS[fit.cut.neck][-1][1] + 0.012
+    half = np.concatenate((xy((0, y + 0.012)), sharp(xy((x + 0.004, y - 0.001))), xy((x * 0.8, low), (0, low))))
+    lining = Part(rounded(symmetric(half), 2), inside, fit.z - 0.5, bulge=-0.5, ink=0.2)
+    return [lining, _label(fit, y + 0.018)] if low > y + 0.045 else [lining]
+
+
+def _back(fit: Fit) -> Points:
+    low = fit.hem - 0.01
+    return symmetric(xy((0.0, 0.18), (0.045, 0.172), (0.08, 0.19), (fit.half(fit.hem), low), (0.0, low)))
+
+
+def _label(fit: Fit, top: float) -> Part:
+    corners = xy((-0.009, top), (0.009, top), (0.009, top + 0.012), (-0.009, top + 0.012))
+    return Part(corners, solid((226, 222, 214)), fit.z - 0.4, shadow=0.1)

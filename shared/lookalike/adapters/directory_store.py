@@ -1,0 +1,184 @@
+"""A directory as bucket: whole files only, one winner among processes, a generation for every write."""
+
+import fcntl
+import hashlib
+import hmac
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from urllib.parse import quote
+
+from lookalike.domain.errors import Conflict, Forbidden, InvalidField, NotFound, Unavailable
+from lookalike.domain.model import StoredObject
+
+PRIVATE = ".tmp"
+"""Where files are written before they are moved to their place; no object's name starts with it."""
+LONGEST, LONGEST_PART = 1024, 255
+
+
+class DirectoryStore:
+    """The port `ObjectStore`. A generation is the file's time in nanoseconds, made greater with each write under a lock."""
+
+    def __init__(self, root: Path, url_base: str, signing_key: bytes) -> None:
+        self._root, self._url_base, self._key = root.absolute(), url_base, signing_key
+
+    def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        place = self._place(path)
+        with _translated(path), self._written(data) as new, self._locked():
+            there = self._stat(path, place)
+            if if_generation == 0 and there and place.read_bytes() == data:
+                return there
+            if (there.generation if there else 0) != if_generation:
+                raise Conflict(f"{path} was written by another")
+            self._move(new, place)
+            stored = self._stat(path, place)
+        if stored is None:
+            raise Unavailable(f"{path} vanished as it was written")
+        return stored
+
+    def get(self, path: str) -> bytes:
+        place = self._place(path)
+        with _translated(path):
+            self._refuse_links(place, path)
+            return place.read_bytes()
+
+    def stat(self, path: str) -> StoredObject | None:
+        place = self._place(path)
+        with _translated(path):
+            return self._stat(path, place)
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        folder = prefix.rpartition("/")[0]
+        start = self._place(folder) if folder else self._root
+        for path in self._walk(start, folder):
+            if path.startswith(prefix) and (found := self.stat(path)):
+                yield found
+
+    def delete(self, path: str, if_generation: int | None = None) -> bool:
+        place = self._place(path)
+        with _translated(path), self._locked():
+            there = self._stat(path, place)
+            if there is None:
+                return False
+            if if_generation not in (None, there.generation):
+                raise Conflict(f"{path} was written by another")
+            place.unlink()
+            self._remove_empty(place.parent)
+        return True
+
+    def url(self, path: str, seconds: int = 3600) -> str:
+        self._place(path)
+        expires = int(time.time()) + seconds
+        return f"{self._url_base}/{quote(path)}?expires={expires}&signature={self._signature(path, str(expires))}"
+
+    def open_url(self, path: str, expires: str, signature: str) -> bytes:
+        """What a signed address names. Raises `Forbidden` if it is not ours or too old, `NotFound`."""
+        if not hmac.compare_digest(self._signature(path, expires).encode(), signature.encode()):
+            raise Forbidden("The address is not signed by this server")
+        if int(expires) < time.time():
+            raise Forbidden("The address has expired")
+        return self.get(path)
+
+    def _signature(self, path: str, expires: str) -> str:
+        return hmac.new(self._key, f"{expires} {path}".encode(), hashlib.sha256).hexdigest()
+
+    def _place(self, path: str) -> Path:
+        """Raises `InvalidField` for what could lead elsewhere."""
+        parts = path.split("/")
+        wrong = any(part in ("", ".", "..") or len(os.fsencode(part)) > LONGEST_PART for part in parts if _is_text(path))
+        if not _is_text(path) or wrong or len(path) > LONGEST or parts[0] == PRIVATE or {"\0", "\\"} & set(path):
+            raise InvalidField("Not the name of an object", field="path")
+        return self._root.joinpath(*parts)
+
+    def _refuse_links(self, place: Path, path: str) -> None:
+        if place.is_symlink() or place.parent.resolve() != self._root.resolve() / place.parent.relative_to(self._root):
+            raise NotFound(f"No object {path}")
+
+    def _stat(self, path: str, place: Path) -> StoredObject | None:
+        try:
+            self._refuse_links(place, path)
+            found = place.stat()
+        except (FileNotFoundError, NotADirectoryError, NotFound):
+            return None
+        if not place.is_file():
+            return None
+        updated = datetime.fromtimestamp(found.st_mtime, UTC)
+        return StoredObject(path, found.st_size, found.st_mtime_ns, None, updated)
+
+    @contextmanager
+    def _written(self, data: bytes) -> Iterator[Path]:
+        """A file with that content, safely on the disk, where nobody looks for objects."""
+        (self._root / PRIVATE).mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self._root / PRIVATE, delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                yield Path(file.name)
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone among all processes that use this directory."""
+        (self._root / PRIVATE).mkdir(parents=True, exist_ok=True)
+        with (self._root / PRIVATE / "lock").open("a+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _move(self, new: Path, place: Path) -> None:
+        """Needs the lock, under which times only grow."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        moment = self._next_generation()
+        os.utime(new, ns=(moment, moment))
+        new.replace(place)
+        folder = os.open(place.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _next_generation(self) -> int:
+        last = self._root / PRIVATE / "last"
+        before = last.stat().st_mtime_ns if last.exists() else 0
+        moment = max(time.time_ns(), before + 1)
+        last.touch()
+        os.utime(last, ns=(moment, moment))
+        return moment
+
+    def _walk(self, folder: Path, path: str) -> Iterator[str]:
+        try:
+            entries = [entry for entry in os.scandir(folder) if entry.name != PRIVATE]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        # a folder sorts as its objects do: with the slash
+        for entry in sorted(entries, key=lambda one: one.name + "/" * one.is_dir(follow_symlinks=False)):
+            inside = f"{path}/{entry.name}" if path else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path), inside)
+            else:
+                yield inside
+
+    def _remove_empty(self, folder: Path) -> None:
+        with suppress(OSError):
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
+
+
+def _is_text(path: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in path)
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise NotFound(f"No object {path}") from error
+    except OSError as error:
+        raise Unavailable(f"The bucket cannot be used: {error.strerror}") from error
