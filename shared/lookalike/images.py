@@ -6,7 +6,6 @@ import io
 import re
 import warnings
 
-import numpy as np
 from PIL import Image, ImageOps
 
 from lookalike.domain.errors import InvalidImage, TooLarge, UnsupportedFormat
@@ -53,11 +52,24 @@ def decode_base64(text: str, field: str = "image_base64") -> bytes:
 
 
 def _save(image, kind, **o):
-    f = io.BytesIO(); image.save(f, kind, **o); return f.getvalue()
-def png(image): return _save(image, "PNG", compress_level=1)
-def jpeg(image, quality=90): return _save(image.convert("RGB"), "JPEG", quality=quality)
+    f = io.BytesIO()
+    image.save(f, kind, **o)
+    return f.getvalue()
+
+
+def png(image):
+    return _save(image, "PNG", compress_level=1)
+
+
+def jpeg(image, quality=90):
+    return _save(image.convert("RGB"), "JPEG", quality=quality)
+
+
 def thumbnail(image, side=256):
-    image = image.copy(); image.thumbnail((side, side)); 
+    image = image.copy()
+    image.thumbnail((side, side))
     if image.mode == "RGBA":
-        w = Image.new("RGB", image.size, "white"); w.paste(image, mask=image.getchannel("A")); image = w
+        w = Image.new("RGB", image.size, "white")
+        w.paste(image, mask=image.getchannel("A"))
+        image = w
     return jpeg(image, 85)

@@ -3,15 +3,16 @@
 import threading
 from pathlib import Path
 
-import lookalike
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
+
+import lookalike
 from lookalike.adapters.compact_detector import CompactDetector, label_components, network_size
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled
 from lookalike.domain.model import KINDS, Box, Detection
-from PIL import Image, ImageDraw
 
 WEIGHTS = Path(lookalike.__file__).parent / "weights"
 SHIRT: tuple[tuple[int, int], ...] = (

@@ -57,7 +57,9 @@ def compare(folder: Path, rows: int, rounds: int, photos: Path | None) -> None:
     bodies = [body(picture, name=f"bench{number}", num=5) for number, picture in enumerate(cycled(queries, rounds))]
     relay, upload = caller(ours, "relay", "/relay_image"), caller(ours, "upload", "/upload_image")
     report("search a photo, 5 matches with pictures", relay, original.relay, bodies)
-    report("search, the nearest neighbours alone", *neighbours(ours, original, vectors), [b""] * rounds)
+    report(
+        "search, the nearest neighbours alone", nearest(ours, vectors), nearest_of(original, vectors), [b""] * rounds
+    )
     report("upload a photo", upload, original.upload, bodies)
 
     def visible(sent: bytes) -> bytes:
@@ -72,7 +74,9 @@ def compare(folder: Path, rows: int, rounds: int, photos: Path | None) -> None:
     report("upload until a search can find it", ours_visible, visible, bodies[: max(3, rounds // 5)])
 
 
-def report(what: str, ours: Callable[[bytes], bytes], theirs: Callable[[bytes], bytes], bodies: Sequence[bytes]) -> None:
+def report(
+    what: str, ours: Callable[[bytes], bytes], theirs: Callable[[bytes], bytes], bodies: Sequence[bytes]
+) -> None:
     """Medians of calls made in turn, after one of each that does not count."""
     timed(ours, bodies[0]), timed(theirs, bodies[-1])
     mine, others = zip(*[(timed(ours, one), timed(theirs, one)) for one in bodies[1:-1]], strict=True)
@@ -111,16 +115,12 @@ def caller(ours: Services, function: str, path: str) -> Callable[[bytes], bytes]
     return call
 
 
-def neighbours(ours: Services, original: Original, vectors: Vectors) -> tuple[Callable[[bytes], bytes], ...]:
-    query = vectors[:1]
+def nearest(ours: Services, vectors: Vectors) -> Callable[[bytes], bytes]:
+    return lambda _: str(ours.index.search(vectors[:1], 5, CancelToken())).encode()
 
-    def mine(_: bytes) -> bytes:
-        return str(ours.index.search(query, 5, CancelToken())).encode()
 
-    def theirs(_: bytes) -> bytes:
-        return str(original.index.kneighbors(query, n_neighbors=5)).encode()
-
-    return mine, theirs
+def nearest_of(original: Original, vectors: Vectors) -> Callable[[bytes], bytes]:
+    return lambda _: str(original.index.kneighbors(vectors[:1], n_neighbors=5)).encode()
 
 
 def pictures_of(photos: Path | None) -> list[bytes]:

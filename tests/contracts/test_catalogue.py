@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from lookalike.adapters.catalogue import SqlCatalogue, open_catalogue, upgrade
 from lookalike.adapters.catalogue.commits import number_rows
 from lookalike.adapters.catalogue.segments import insert_rows
@@ -43,7 +44,6 @@ from lookalike.domain.model import (
     ProductDetails,
 )
 from lookalike.domain.ports import Catalogue
-
 from tests.contracts.databases import KINDS, fresh_database
 from tests.fakes.catalogue import FakeCatalogue
 

@@ -5,18 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import lookalike.adapters.catalogue
 import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+
+import lookalike.adapters.catalogue
 from lookalike.adapters.catalogue import downgrade, open_catalogue, upgrade
 from lookalike.adapters.catalogue.tables import REVISION, VERSION_TABLE, metadata
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails
-from sqlalchemy import create_engine, inspect, text
-
 from tests.contracts.databases import KINDS, execute, fresh_database
 
 IMAGES = """CREATE TABLE splitted_images (

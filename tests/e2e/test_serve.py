@@ -49,7 +49,7 @@ def test_a_running_request_is_cancelled_from_another_process(server: Server) -> 
     with ThreadPoolExecutor() as pool:
         running = pool.submit(server.relay, asked, request_id="long")
         with closing(open_catalogue(f"sqlite:///{server.folder}/.lookalike/lookalike.db")) as catalogue:
-            while not catalogue.request_cancel("long"):
+            while not catalogue.request_cancel("long") and not running.done():
                 time.sleep(0.005)
         said = running.result()
     assert said.status == 200 and said.json["status"] == "cancelled" and said.json["success"] is False
@@ -61,8 +61,7 @@ def test_a_cancelled_upload_leaves_nothing_behind(server: Server) -> None:
     before = objects(server.folder)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(server.upload, big_photo(), "cancelled", request_id="upload")
-        while server.call("POST", "/cancel_request/upload").status != 200:
-            time.sleep(0.005)
+        assert server.cancel("upload").status == 200
         said = running.result()
     assert said.json["status"] == "cancelled"
     assert server.call("GET", "/splitted_images/by_original/cancelled").status == 404
@@ -101,12 +100,16 @@ def test_an_index_built_elsewhere_is_noticed_and_nothing_is_lost(server: Server)
     later = server.relay(OTHER, num=100, include="none").json
     assert later["index"]["version"] == after["index"]["version"] and later["index"]["tail_rows"] > 0
     assert "late" in {one["original_image_id"] for one in later["results"]}
-    assert len(later["results"]) == later["index"]["rows"] + later["index"]["tail_rows"]
+    assert len(later["results"]) == later["index"]["rows"]
 
 
 def test_the_page_and_signed_addresses(server: Server) -> None:
     page = server.call("GET", "/")
-    assert page.status == 200 and b"<title>" in page.body and "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assert (
+        page.status == 200
+        and b"<title>" in page.body
+        and "default-src 'self'" in page.headers["Content-Security-Policy"]
+    )
     for part in ("/web/app.js", "/web/style.css"):
         assert server.call("GET", part).status == 200
     server.upload(PHOTO, "signed")

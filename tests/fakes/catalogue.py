@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
 from lookalike.adapters.catalogue.details import entry_row, ledger_order
 from lookalike.adapters.catalogue.jobs import new_row
 from lookalike.adapters.catalogue.segments import description
@@ -27,7 +29,6 @@ from lookalike.domain.model import (
     ProductDetails,
     Segment,
 )
-from numpy.typing import NDArray
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -143,7 +143,9 @@ def test_writing_needs_an_administrator(client: Client, real: Services, route: A
     assert call.open(path, method=route.method, json={}, headers=user).status_code == 403
 
 
-@pytest.mark.parametrize("fault", ["none", "expired", "another key", "audience", "issuer", "subject", "garbage", "Basic"])
+@pytest.mark.parametrize(
+    "fault", ["none", "expired", "another key", "audience", "issuer", "subject", "garbage", "Basic"]
+)
 def test_tokens_that_do_not_hold_are_refused(client: Client, real: Services, fault: str) -> None:
     import time
 

@@ -26,7 +26,7 @@ def ended(catalogue: FakeCatalogue, name: str = "job") -> JobStatus:
 
 
 def test_a_job_shows_its_stage_and_is_completed() -> None:
-    jobs, catalogue = made()
+    jobs, _ = made()
     with jobs.running("search", ANNA, "job") as work:
         work.entering("embedding")
         running = jobs.status("job", ANNA)
@@ -113,7 +113,7 @@ def test_cleaning_touches_the_callers_own_alone() -> None:
 
 
 def test_an_ended_job_cannot_be_cancelled() -> None:
-    jobs, catalogue = made()
+    jobs, _ = made()
     with jobs.running("search", ANNA, "job"):
         pass
     with pytest.raises(Conflict):

@@ -89,7 +89,9 @@ class DirectoryStore:
     def _place(self, path: str) -> Path:
         """Raises `InvalidField` for what could lead elsewhere."""
         parts = path.split("/")
-        wrong = any(part in ("", ".", "..") or len(os.fsencode(part)) > LONGEST_PART for part in parts if _is_text(path))
+        wrong = any(
+            part in ("", ".", "..") or len(os.fsencode(part)) > LONGEST_PART for part in parts if _is_text(path)
+        )
         if not _is_text(path) or wrong or len(path) > LONGEST or parts[0] == PRIVATE or {"\0", "\\"} & set(path):
             raise InvalidField("Not the name of an object", field="path")
         return self._root.joinpath(*parts)

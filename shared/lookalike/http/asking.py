@@ -1,5 +1,6 @@
 """A request as the handlers see it: who asks, the fields and the photo, however they were sent."""
 
+import io
 import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ import flask
 from pydantic import BaseModel, ValidationError
 
 from lookalike import images
-from lookalike.domain.errors import BadRequest, InvalidField, UnsupportedFormat
+from lookalike.domain.errors import BadRequest, InvalidField, TooLarge, UnsupportedFormat
 from lookalike.domain.model import Caller
 from lookalike.http.bodies import Photographed
 
@@ -48,12 +49,23 @@ class Asked:
         return images.decode_base64(body.image_base64)
 
 
+def bound(request: flask.Request) -> None:
+    """Raises `TooLarge` for a body over `MAX_BODY`, announced or not: functions-framework reads to the end what we leave."""
+    if (request.content_length or 0) <= MAX_BODY:
+        data = request.stream.read(MAX_BODY + 1)
+        if len(data) <= MAX_BODY:
+            request.stream = io.BytesIO(data)
+            return
+    request.stream = io.BytesIO()
+    raise TooLarge(f"The body is larger than {MAX_BODY // 1024**2} MB")
+
+
 def read_body(request: flask.Request) -> tuple[dict[str, Any], bytes | None, bool]:
     """The fields, the photo if it was sent as such, and whether the fields are typed.
 
-    Raises `BadRequest`, `InvalidField` and `UnsupportedFormat`; werkzeug's 413 above `MAX_BODY`.
+    Raises `BadRequest`, `InvalidField` and `UnsupportedFormat`.
     """
-    request.max_content_length = request.max_form_memory_size = MAX_BODY
+    request.max_form_memory_size = MAX_BODY
     kind = request.mimetype
     if kind == "multipart/form-data":
         return request.form.to_dict(), _file(request), False

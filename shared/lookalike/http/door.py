@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 import flask
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 from lookalike import logs
 from lookalike.bootstrap import Services, services
@@ -13,11 +13,10 @@ from lookalike.domain.errors import (
     BadRequest,
     Forbidden,
     LookalikeError,
-    TooLarge,
     Unauthenticated,
 )
 from lookalike.domain.model import Caller
-from lookalike.http.asking import MAX_BODY, Asked, read_body, wanted_id
+from lookalike.http.asking import Asked, bound, read_body, wanted_id
 from lookalike.http.handlers import Answer
 from lookalike.http.routes import Role, Route, match, routes_of
 from lookalike.usecases.jobs import job_id
@@ -30,6 +29,7 @@ def answer(function: str, request: flask.Request) -> flask.Response:
     chosen = job_id(None)
     logs.request_id.set(chosen)
     try:
+        bound(request)
         route, parts = match(routes_of(function), request.method, request.path)
         assert isinstance(route, Route)
         caller = who(services(), request)
@@ -41,8 +41,6 @@ def answer(function: str, request: flask.Request) -> flask.Response:
         return respond(route.handler(services(), asked), chosen)
     except LookalikeError as error:
         return refuse(error, chosen)
-    except RequestEntityTooLarge:
-        return refuse(TooLarge(f"The body is larger than {MAX_BODY // 1024**2} MB"), chosen)
     except HTTPException as error:
         return refuse(BadRequest(error.description or "The request cannot be understood"), chosen)
     except Exception:

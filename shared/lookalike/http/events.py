@@ -8,7 +8,7 @@ from cloudevents.http import from_http
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import BadRequest, NotFound
-from lookalike.http.asking import MAX_BODY, Asked
+from lookalike.http.asking import Asked
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
 
@@ -41,7 +41,6 @@ def _take(services: Services, source: Source) -> None:
 
 
 def _event(request: flask.Request) -> dict[str, Any]:
-    request.max_content_length = MAX_BODY
     try:
         event = from_http(request.headers, request.get_data())
     except (NoEvent, ValueError) as error:
