@@ -3,24 +3,25 @@
 # test: the tests · check: style, types, import rules · bench: ours beside the original's way
 
 PYTHON ?= python3
-PHOTOS ?= .lookalike/closet
+CLOSET = .lookalike/closet
+PHOTOS ?= $(CLOSET)
 BIN = .venv/bin
+# a photo that is not in the closet; of your own photographs, the first
+QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test check bench clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
-	@case "$(PHOTOS)" in .lookalike/closet) $(MAKE) --no-print-directory closet ;; esac
+ifeq ($(PHOTOS),$(CLOSET))
+	$(BIN)/lookalike closet $(CLOSET) --query $(QUERY)
+	$(BIN)/lookalike details import $(CLOSET)/details.csv
+endif
 	$(BIN)/lookalike ingest "$(PHOTOS)"
 	$(BIN)/lookalike index build
-	$(BIN)/lookalike search "$$(find "$(PHOTOS)" -type f \( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' \) | sort | tail -n 1)" --out .lookalike/matches.jpg
+	$(BIN)/lookalike search "$(QUERY)" --out .lookalike/matches.jpg
 	$(BIN)/lookalike serve
-
-.PHONY: closet
-closet: .venv/installed
-	$(BIN)/lookalike closet .lookalike/closet
-	$(BIN)/lookalike details import .lookalike/closet/details.csv
 
 test: .venv/tested
 	$(BIN)/python -m pytest $(ARGS)

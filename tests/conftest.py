@@ -1,6 +1,7 @@
 """What tests share: an empty home, the functions as functions-framework makes them, drawn photographs."""
 
 import io
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +21,13 @@ FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
 
 @pytest.fixture(autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """functions-framework writes to it."""
-    before = dict(os.environ)
+    """functions-framework writes to it, and starting the services sets up the log."""
+    before, log = dict(os.environ), logging.getLogger("lookalike")
+    logged = log.level, log.propagate, log.handlers
     yield
     os.environ.clear()
     os.environ.update(before)
+    log.level, log.propagate, log.handlers = logged
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
 DAY = 86_400
+QUERY_SEED = 20_261
+"""Of a picture that no closet holds."""
 
 
 def plainly(command: Callable[P, T]) -> Callable[P, T]:
@@ -213,12 +215,15 @@ def details_import(file: Path) -> None:
 @main.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--count", type=click.IntRange(1, 9999), default=120, show_default=True)
+@click.option("--query", type=click.Path(dir_okay=False, path_type=Path), help="Also draw a photo to search with.")
 @plainly
-def closet(folder: Path, count: int) -> None:
+def closet(folder: Path, count: int, query: Path | None) -> None:
     """Draw a sample closet: COUNT pictures of garments, flat and worn, and their product details."""
-    from lookalike.local.closet import draw_closet
+    from lookalike.local.closet import draw_closet, draw_scene
 
     folder.mkdir(parents=True, exist_ok=True)
+    if query:
+        draw_scene(QUERY_SEED, worn=True).image.save(query, quality=90)
     with click.progressbar(length=count, label="Drawing") as progress:
         draw_closet(folder, count, progress=progress.update)
 

@@ -29,6 +29,7 @@ def test_a_job_shows_its_stage_and_is_completed() -> None:
     jobs, _ = made()
     with jobs.running("search", ANNA, "job") as work:
         work.entering("embedding")
+        time.sleep(0.3)
         running = jobs.status("job", ANNA)
         assert (running.status, running.stage, running.kind) == (JobStatus.PROCESSING, "embedding", "search")
     done = jobs.status("job", ANNA)

@@ -15,8 +15,8 @@ from lookalike.domain.model import Caller, Job, JobStatus
 from lookalike.domain.ports import Catalogue
 
 log = logging.getLogger("lookalike.jobs")
-POLL = 0.15
-"""Seconds between two looks at the catalogue for cancelled jobs, while any runs here."""
+POLL = 0.1
+"""Seconds between two looks at the catalogue, while any job runs here: who is cancelled, and what to show of each."""
 
 
 @dataclass
@@ -25,22 +25,20 @@ class Work:
 
     id: str
     cancel: CancelToken
-    catalogue: Catalogue
     times: dict[str, float] = field(default_factory=dict)
     """Seconds of each stage so far."""
-    _stage: tuple[str, float] | None = None
+    stage: str = ""
+    """What it is doing. The watch brings it to the row: a request of milliseconds need not wait for that."""
+    _since: float = 0.0
 
     def entering(self, stage: str) -> None:
         self.cancel.check()
         self.leave()
-        self._stage = stage, time.monotonic()
-        self.catalogue.set_stage(self.id, stage)
+        self.stage, self._since = stage, time.monotonic()
 
     def leave(self) -> None:
-        if self._stage:
-            name, began = self._stage
-            self.times[name] = round(self.times.get(name, 0) + time.monotonic() - began, 4)
-            self._stage = None
+        if self.stage:
+            self.times[self.stage] = round(self.times.get(self.stage, 0) + time.monotonic() - self._since, 4)
 
 
 class Jobs:
@@ -54,9 +52,9 @@ class Jobs:
     def running(self, kind: str, caller: Caller, job_id: str) -> Iterator[Work]:
         """A job from start to end: completed, or cancelled or failed by what is raised inside."""
         self._catalogue.start_job(job_id, kind, caller)
-        work = Work(job_id, CancelToken(time.monotonic() + self._seconds), self._catalogue)
+        work = Work(job_id, CancelToken(time.monotonic() + self._seconds))
         try:
-            with self._watch.over(job_id, work.cancel):
+            with self._watch.over(work):
                 yield work
                 work.cancel.check()
         except BaseException as error:
@@ -113,45 +111,54 @@ def job_id(wanted: str | None) -> str:
 
 
 class Watch:
-    """One thread a process, while anything runs: asks the catalogue who was cancelled, and the clock who is late."""
+    """One thread a process, while anything runs: asks the catalogue who was cancelled and the clock who is late."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._lock = threading.Lock()
-        self._tokens: dict[str, CancelToken] = {}
+        self._works: dict[str, Work] = {}
+        self._shown: dict[str, str] = {}
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def over(self, job_id: str, token: CancelToken) -> Iterator[None]:
+    def over(self, work: Work) -> Iterator[None]:
         with self._lock:
-            self._tokens[job_id] = token
+            self._works[work.id] = work
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="cancel-watch", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
                 self._thread.start()
         try:
             yield
         finally:
             with self._lock:
-                del self._tokens[job_id]
+                del self._works[work.id]
 
     def _run(self) -> None:
-        while tokens := self._running():
-            self._look(tokens)
+        while works := self._running():
+            try:
+                self._look(works)
+            except LookalikeError:
+                # looked again in a moment; completing a job asks its row once more anyway
+                log.warning("The catalogue could not be asked for cancelled jobs", exc_info=True)
             time.sleep(POLL)
 
-    def _running(self) -> dict[str, CancelToken]:
+    def _running(self) -> dict[str, Work]:
         with self._lock:
-            if not self._tokens:
+            if not self._works:
                 self._thread = None
-            return dict(self._tokens)
+            return dict(self._works)
 
-    def _look(self, tokens: dict[str, CancelToken]) -> None:
-        for token in tokens.values():
-            if token.deadline is not None and time.monotonic() >= token.deadline:
-                token.expire()
-        try:
-            for cancelled in self._catalogue.cancel_requested(list(tokens)):
-                tokens[cancelled].cancel()
-        except LookalikeError:
-            # looked again in a moment; completing a job asks the row once more anyway
-            log.warning("The catalogue could not be asked for cancelled jobs", exc_info=True)
+    def _look(self, works: dict[str, Work]) -> None:
+        for work in works.values():
+            if work.cancel.deadline is not None and time.monotonic() >= work.cancel.deadline:
+                work.cancel.expire()
+        for cancelled in self._catalogue.cancel_requested(list(works)):
+            works[cancelled].cancel.cancel()
+        self._show(works)
+
+    def _show(self, works: dict[str, Work]) -> None:
+        stages = {name: work.stage for name, work in works.items() if work.stage}
+        for name, stage in stages.items():
+            if self._shown.get(name) != stage:
+                self._catalogue.set_stage(name, stage)
+        self._shown = stages

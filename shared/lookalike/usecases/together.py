@@ -1,7 +1,8 @@
 """Waiting for several slow things at once."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import TypeVar
 
 A = TypeVar("A")
@@ -10,8 +11,18 @@ AT_ONCE = 8
 
 
 def together(do: Callable[[A], B], things: Sequence[A]) -> list[B]:
-    """`do` of each, in their order, side by side. All have ended when it returns or raises the first error."""
+    """`do` of each, in their order, side by side. All have ended when it returns or raises the first error.
+
+    `do` must not call `together` itself: the threads are shared by all.
+    """
     if len(things) < 2:
         return [do(thing) for thing in things]
-    with ThreadPoolExecutor(min(AT_ONCE, len(things))) as pool:
-        return list(pool.map(do, things))
+    running = [_pool().submit(do, thing) for thing in things]
+    wait(running)
+    return [one.result() for one in running]
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Made when first needed, which is after the host's fork."""
+    return ThreadPoolExecutor(AT_ONCE, "together")

@@ -1,0 +1,143 @@
+"""The command line, on real models and files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from lookalike.bootstrap import Services, services
+from lookalike.cli import main
+from lookalike.domain.model import Caller
+from tests.conftest import drawn, jpeg
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def folder(real: Services) -> Path:
+    """Two photos, one broken, one of a format that is not accepted, and something else."""
+    path = Path("photos")
+    (path / "summer").mkdir(parents=True)
+    (path / "dress.jpg").write_bytes(jpeg(drawn(3)))
+    (path / "summer" / "dress.jpg").write_bytes(jpeg(drawn(8)))
+    (path / "broken.jpg").write_bytes(jpeg(drawn(9))[:3000])
+    drawn(4).save(path / "moving.gif")
+    (path / "notes.txt").write_text("no photo")
+    return path
+
+
+def test_a_folder_is_ingested_once_and_what_is_broken_is_passed_over(folder: Path, real: Services) -> None:
+    summary = json.loads(run("ingest", folder, "--json").output)
+    assert summary["stored"] == 2 and summary["garments"] >= 2 and set(summary["failed"]) == {"broken.jpg", "moving.gif"}
+    again = json.loads(run("ingest", folder, "--json").output)
+    assert (again["stored"], again["known"], set(again["failed"])) == (0, 2, {"broken.jpg", "moving.gif"})
+    (folder / "broken.jpg").write_bytes(jpeg(drawn(9)))
+    mended = json.loads(run("ingest", folder, "--json").output)
+    assert mended["stored"] == 1 and set(mended["failed"]) == {"moving.gif"}
+    assert real.catalogue.photo("dress") and real.catalogue.photo("summer-dress")
+
+
+def test_a_folder_ingested_after_a_crash_goes_on(folder: Path, real: Services) -> None:
+    real.store.put("dress/claim", b"\njob 1", "text/plain")
+    real.store.delete("dress/claim")
+    real.store.put("dress/segment_0.png", b"half written", "image/png")
+    assert json.loads(run("ingest", folder, "--json").output)["stored"] == 2
+    assert real.store.get("dress/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_index_search_and_its_picture(folder: Path) -> None:
+    run("ingest", folder)
+    assert "garments" in run("index", "build").output
+    assert len(run("index", "list").output.splitlines()) == 1
+    said = run("search", folder / "dress.jpg", "--out", "found.png", "--num", "2")
+    assert said.exit_code == 0 and "dress_segment_0" in said.output
+    with Image.open("found.png") as picture:
+        assert picture.width > 500
+    groups = json.loads(run("search", folder / "dress.jpg", "--whole", "--json").output)["groups"]
+    assert len(groups) == 1 and groups[0]["label"] is None and groups[0]["results"]
+
+
+def test_detect_writes_a_line_a_photo(folder: Path) -> None:
+    said = run("detect", folder / "dress.jpg", folder / "broken.jpg", folder / "summer" / "dress.jpg", "--json")
+    first, broken, last = (json.loads(line) for line in said.stdout.splitlines())
+    assert said.exit_code == 1 and broken["error"]["code"] == "invalid_image"
+    assert (first["width"], first["height"]) == drawn(3).size and first["path"].endswith("dress.jpg")
+    assert set(first["detections"][0]) == {"box", "label", "score"} and last["detections"]
+    assert "x" in run("detect", folder / "dress.jpg").output
+
+
+def test_embed_writes_unit_rows_in_order(folder: Path) -> None:
+    photos = [folder / "dress.jpg", folder / "summer" / "dress.jpg", folder / "dress.jpg"]
+    for options in ([], ["--garment"]):
+        assert run("embed", *photos, "--out", "rows.npz", *options).exit_code == 0
+        with np.load("rows.npz") as found:
+            names, vectors = found["names"].tolist(), found["vectors"]
+        assert names == [str(photo) for photo in photos]
+        assert vectors.dtype == np.float32 and vectors.shape[0] == 3
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+        assert np.allclose(vectors[0], vectors[2], atol=1e-5)
+
+
+def test_embed_of_a_broken_photo_writes_nothing(folder: Path) -> None:
+    said = run("embed", folder / "broken.jpg", "--out", "rows.npz")
+    assert said.exit_code == 1 and not Path("rows.npz").exists() and "broken" in said.output
+
+
+def test_details_are_imported_and_wrong_lines_reported(real: Services) -> None:
+    Path("details.csv").write_text(
+        "image_id,brand,rating,tags,size\n"
+        'a,Marlow,4.5,"[""casual"", ""summer""]",S; M\n'
+        "b,Marlow,much,,\n"
+        ",nobody,,,\n"
+        "c,Marlow\n"
+        'd,"Étoile, Paris",,,\n'
+    )
+    said = run("details", "import", "details.csv")
+    assert said.exit_code == 1 and "2 product details stored, 3 lines left out" in said.output
+    assert "line 3: rating" in said.output and "line 4: image_id" in said.output and "line 5: has another" in said.output
+    found = real.catalogue.details(["a", "b", "c", "d"])
+    assert set(found) == {"a", "d"} and found["d"].brand == "Étoile, Paris"
+    assert found["a"].tags == ["casual", "summer"] and found["a"].size == ["S", "M"]
+    Path("details.csv").write_text("image_id,colour\na,red\n")
+    assert "Unknown columns: colour" in run("details", "import", "details.csv").output
+
+
+def test_the_token_is_an_administrators(real: Services) -> None:
+    assert real.auth.user(run("token").output.strip()).is_admin
+
+
+def test_the_doctor_tells_what_is_well_and_what_is_not(real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    well = run("doctor")
+    assert well.exit_code == 0 and "BAD" not in well.output and "compact-1" in well.output
+    monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://root@127.0.0.1:1/nowhere")
+    services.cache_clear()
+    ill = run("doctor", "--json")
+    findings = {one["what"]: one for one in json.loads(ill.output)}
+    assert ill.exit_code == 1 and not findings["database"]["well"] and findings["models"]["well"]
+
+
+def test_the_database_is_made_when_asked(home: Path) -> None:
+    assert run("db", "upgrade").exit_code == 0
+    services().catalogue.start_job("job", "search", Caller())
+
+
+def test_a_wrong_setting_is_one_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONCURRENCY", "many")
+    services.cache_clear()
+    said = run("doctor")
+    assert said.exit_code == 1 and "CONCURRENCY" in said.output and "Traceback" not in said.output
+
+
+def test_a_closet_is_drawn(home: Path) -> None:
+    assert run("closet", "closet", "--count", "3", "--query", "query.jpg").exit_code == 0
+    assert len(list(Path("closet").glob("*.jpg"))) == 3 and Path("query.jpg").exists()
+
+
+@pytest.mark.parametrize("arguments", [["search", "missing.jpg"], ["ingest", "nowhere"], ["search"], ["token", "--days", "0"]])
+def test_wrong_use_is_told(home: Path, arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
