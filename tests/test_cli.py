@@ -33,7 +33,9 @@ def folder(real: Services) -> Path:
 
 def test_a_folder_is_ingested_once_and_what_is_broken_is_passed_over(folder: Path, real: Services) -> None:
     summary = json.loads(run("ingest", folder, "--json").output)
-    assert summary["stored"] == 2 and summary["garments"] >= 2 and set(summary["failed"]) == {"broken.jpg", "moving.gif"}
+    assert (
+        summary["stored"] == 2 and summary["garments"] >= 2 and set(summary["failed"]) == {"broken.jpg", "moving.gif"}
+    )
     again = json.loads(run("ingest", folder, "--json").output)
     assert (again["stored"], again["known"], set(again["failed"])) == (0, 2, {"broken.jpg", "moving.gif"})
     (folder / "broken.jpg").write_bytes(jpeg(drawn(9)))
@@ -99,7 +101,9 @@ def test_details_are_imported_and_wrong_lines_reported(real: Services) -> None:
     )
     said = run("details", "import", "details.csv")
     assert said.exit_code == 1 and "2 product details stored, 3 lines left out" in said.output
-    assert "line 3: rating" in said.output and "line 4: image_id" in said.output and "line 5: has another" in said.output
+    assert (
+        "line 3: rating" in said.output and "line 4: image_id" in said.output and "line 5: has another" in said.output
+    )
     found = real.catalogue.details(["a", "b", "c", "d"])
     assert set(found) == {"a", "d"} and found["d"].brand == "Étoile, Paris"
     assert found["a"].tags == ["casual", "summer"] and found["a"].size == ["S", "M"]
@@ -138,6 +142,8 @@ def test_a_closet_is_drawn(home: Path) -> None:
     assert len(list(Path("closet").glob("*.jpg"))) == 3 and Path("query.jpg").exists()
 
 
-@pytest.mark.parametrize("arguments", [["search", "missing.jpg"], ["ingest", "nowhere"], ["search"], ["token", "--days", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["search", "missing.jpg"], ["ingest", "nowhere"], ["search"], ["token", "--days", "0"]]
+)
 def test_wrong_use_is_told(home: Path, arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from lookalike.domain.model import KINDS
 from numpy.typing import NDArray
+
+from lookalike.domain.model import KINDS
 
 Bytes = NDArray[np.uint8]
 IGNORE = 255

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lookalike.domain.model import KINDS
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +16,7 @@ from infra.training.data import CLASSES, IGNORE, SEED, Bytes, Photographs, Sampl
 from infra.training.loop import Batch, Training, autocast, start
 from infra.training.network import DetectorNetwork
 from infra.training.relabel import relabelled
+from lookalike.domain.model import KINDS
 
 CANVAS = (320, 224)
 MASKED, TAGGED, FLAT, DRAWN = 9, 6, 7, 2

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lookalike.adapters.compact_detector import CompactDetector
-from lookalike.adapters.compact_embedder import CompactEmbedder
-from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import KINDS, Box, Detection
 from PIL import Image
 
 from infra.training.data import CLASSES, FLAT_KINDS, Photographs, Sample, arguments, load
 from infra.training.evaluate_search import garment, search_figures
+from lookalike.adapters.compact_detector import CompactDetector
+from lookalike.adapters.compact_embedder import CompactEmbedder
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.model import KINDS, Box, Detection
 
 TRUTH_SHARE, OVERLAP = 0.004, 0.5
 MARKS = "<!-- figures -->", "<!-- end of figures -->"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from lookalike.adapters.compact_detector import CompactDetector
-from lookalike.adapters.compact_embedder import CompactEmbedder, framed, lab_of
-from lookalike.domain.cancel import CancelToken
 from numpy.typing import NDArray
 from PIL import Image
 
 from infra.training.augment import Random, recompress
 from infra.training.data import SEED, Bytes, Photographs, Sample
+from lookalike.adapters.compact_detector import CompactDetector
+from lookalike.adapters.compact_embedder import CompactEmbedder, framed, lab_of
+from lookalike.domain.cancel import CancelToken
 
 Rows = NDArray[np.float32]
 Pictures = list[Image.Image]

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from lookalike.domain.model import KINDS
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from infra.training.data import CLASSES, FLAT_KINDS, IGNORE, Bytes, Photographs, Sample
 from infra.training.loop import autocast
+from lookalike.domain.model import KINDS
 
 AREA, STEP = 320 * 224, 32
 BATCH = 16

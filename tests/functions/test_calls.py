@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -230,6 +231,23 @@ def test_every_function_says_that_it_is_alive_and_ready(client: Client) -> None:
     for name in ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex"):
         assert client(name).get("/healthz").status_code == 200
         assert client(name).get("/readyz").get_json()["status"] == "ready"
+
+
+def test_reindexing_publishes_and_sweeps(client: Client, admin: dict[str, str], real: Services) -> None:
+    upload(client, admin, image_name="kept")
+    old = real.settings.bucket / "left" / "segment_0.png"
+    real.store.put("left/segment_0.png", b"of an upload that died", "image/png")
+    os.utime(old, (0, 0))
+    said = client("reindex").post("/reindex")
+    assert said.status_code == 202 and said.get_json()["data"]["rows"] == len(real.catalogue.segments_of("kept"))
+    assert real.store.stat("left/segment_0.png") is None and real.store.stat("kept/segment_0.png")
+    assert relay(client).get_json()["index"]["tail_rows"] == 0
+
+
+def test_reindexing_from_elsewhere_needs_an_administrator(client: Client, admin: dict[str, str]) -> None:
+    away = {"REMOTE_ADDR": "203.0.113.9"}
+    assert client("reindex").post("/reindex", environ_overrides=away).status_code == 401
+    assert client("reindex").post("/reindex", environ_overrides=away, headers=admin).status_code == 202
 
 
 def test_an_event_brings_a_photo_in_once(client: Client, real: Services) -> None:

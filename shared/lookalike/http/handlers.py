@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import flask
@@ -24,7 +24,9 @@ from lookalike.http.bodies import (
 )
 from lookalike.usecases.jobs import job_id
 from lookalike.usecases.search import Group, Match, Question
+from lookalike.usecases.sweep import sweep
 
+DAY = 86_400
 Answer = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
 
 
@@ -167,7 +169,10 @@ def clean(services: Services, asked: Asked) -> Answer:
 
 def reindex(services: Services, asked: Asked) -> Answer:
     manifest = services.reindex.build()
-    return {"success": True, "message": f"Published {manifest.version}", "data": asdict(manifest)}, 202
+    swept = sweep(services.store, services.catalogue, older_than=DAY)
+    services.catalogue.clean_jobs(None, datetime.now(UTC) - timedelta(seconds=7 * DAY))
+    message = f"Published {manifest.version}; {swept} objects without a row deleted"
+    return {"success": True, "message": message, "data": asdict(manifest)}, 202
 
 
 def auth_user(services: Services, asked: Asked) -> Answer:

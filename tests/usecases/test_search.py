@@ -1,0 +1,149 @@
+"""Searching on fakes: what is joined, left out and asked again."""
+
+import io
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from PIL import Image
+
+from lookalike.domain.errors import Busy, InvalidImage
+from lookalike.domain.model import Caller, Segment
+from lookalike.usecases.items import Items
+from lookalike.usecases.jobs import Jobs, job_id
+from lookalike.usecases.live_index import LiveIndex
+from lookalike.usecases.models import Models
+from lookalike.usecases.search import Found, Include, Question, Search
+from lookalike.usecases.together import together
+from lookalike.usecases.upload import Upload
+from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.models import FakeDetector, FakeEmbedder, garment
+from tests.fakes.store import FakeStore
+from tests.usecases.index_world import World as IndexWorld
+
+
+def photo(*colours: str) -> bytes:
+    """Stripes of 20 pixels, one a colour."""
+    picture = Image.new("RGB", (20 * len(colours), 30))
+    for number, colour in enumerate(colours):
+        picture.paste(colour, (20 * number, 0, 20 * number + 20, 30))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+class World:
+    """A shop with a search, in memory. The photos' stripes are its garments."""
+
+    def __init__(self) -> None:
+        self.detector = FakeDetector()
+        self.catalogue, self.store = FakeCatalogue(), FakeStore()
+        models = Models(self.detector, FakeEmbedder(), places=8)
+        self.upload = Upload(models, self.store, self.catalogue, False, timedelta(seconds=60))
+        index = LiveIndex(IndexWorld(self.store).versions, self.catalogue, FakeEmbedder.name, FakeEmbedder.dim)
+        self.search = Search(models, index, self.store, self.catalogue)
+        self.jobs, self.items = Jobs(self.catalogue, 30), Items(self.catalogue, self.store)
+
+    def put(self, name: str, colour: str) -> Segment:
+        self.detector.found = []
+        with self.jobs.running("upload", Caller(), job_id(None)) as work:
+            return self.upload.photo(photo(colour), name, None, True, work).segments[0]
+
+    def ask(self, data: bytes, question: Question) -> Found:
+        with self.jobs.running("search", Caller(), job_id(None)) as work:
+            return self.search.photo(data, question, work)
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    for colour in ("red", "green", "blue"):
+        made.put(colour, colour)
+    return made
+
+
+def names(found: Found) -> list[list[str]]:
+    return [[match.segment.photo for match in group.matches] for group in found.groups]
+
+
+def test_the_most_similar_come_first(world: World) -> None:
+    found = world.ask(photo("#e02010"), Question(num=2, include=Include.NONE))
+    assert names(found)[0][0] == "red" and len(names(found)[0]) == 2
+    assert (found.width, found.height) == (20, 30)
+
+
+def test_each_garment_has_matches_of_its_own(world: World) -> None:
+    world.detector.found = [garment(0), garment(20, "skirt")]
+    found = world.ask(photo("blue", "red"), Question(num=1, segment=True, include=Include.NONE))
+    assert names(found) == [["blue"], ["red"]]
+    assert [group.garment.label for group in found.groups] == ["top", "skirt"]
+    assert len(found.best(5)) == 2
+
+
+def test_without_garments_the_whole_photo_is_searched(world: World) -> None:
+    found = world.ask(photo("green"), Question(segment=True, include=Include.NONE))
+    assert len(found.groups) == 1 and found.groups[0].garment.label is None
+
+
+def test_the_best_of_all_garments_are_each_named_once(world: World) -> None:
+    world.detector.found = [garment(0), garment(20)]
+    found = world.ask(photo("red", "#f00808"), Question(num=3, segment=True, include=Include.NONE))
+    best = [match.segment.photo for match in found.best(3)]
+    assert best[0] == "red" and sorted(best) == ["blue", "green", "red"]
+
+
+class Forgetful(FakeCatalogue):
+    """A garment is deleted just after the index was asked."""
+
+    doomed: str | None = None
+
+    def segments(self, row_ids: Sequence[int]) -> dict[int, Segment]:
+        if self.doomed:
+            name, self.doomed = self.doomed, None
+            self.delete_segment(name)
+        return super().segments(row_ids)
+
+
+def test_what_is_deleted_meanwhile_makes_room_for_the_next(world: World) -> None:
+    forgetful = Forgetful()
+    forgetful.__dict__.update(world.catalogue.__dict__)
+    index = LiveIndex(IndexWorld(world.store).versions, forgetful, FakeEmbedder.name, FakeEmbedder.dim)
+    world.search = Search(world.search.models, index, world.store, forgetful)
+    forgetful.doomed = "red_segment_0"
+    found = world.ask(photo("red"), Question(num=2, include=Include.NONE))
+    assert sorted(names(found)[0]) == ["blue", "green"]
+
+
+def test_a_picture_that_is_gone_is_left_out_and_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.store.delete("red/segment_0.png")
+    found = world.ask(photo("red"), Question(num=3))
+    assert sorted(names(found)[0]) == ["blue", "green"]
+    assert "red/segment_0.png has a row, but no picture" in caplog.text
+
+
+def test_a_broken_photo_is_no_empty_result(world: World) -> None:
+    with pytest.raises(InvalidImage):
+        world.ask(b"no photo", Question())
+
+
+def test_a_full_queue_is_told(world: World) -> None:
+    full = Models(world.detector, FakeEmbedder(), places=0)
+    world.search = Search(full, world.search.index, world.store, world.catalogue)
+    with pytest.raises(Busy):
+        world.ask(photo("red"), Question())
+
+
+def test_together_keeps_the_order_and_raises_when_all_have_ended() -> None:
+    ended: list[int] = []
+
+    def double(number: int) -> int:
+        if number == 2:
+            raise ValueError("two")
+        ended.append(number)
+        return number * 2
+
+    assert together(double, [3, 5, 1]) == [6, 10, 2]
+    ended.clear()
+    with pytest.raises(ValueError, match="two"):
+        together(double, [1, 2, 3, 4])
+    assert sorted(ended) == [1, 3, 4]
