@@ -175,7 +175,7 @@ def test_cancelled_while_storing_it_leaves_nothing_behind() -> None:
 
 def test_after_an_answer_that_was_lost_objects_are_left_to_the_sweep() -> None:
     class LosingCatalogue(FakeCatalogue):
-        def add_photo(self, *args: object, **kwargs: object) -> list:  # type: ignore[type-arg, override]
+        def add_photo(self, *args: object, **kwargs: object) -> list:  # type: ignore[type-arg]
             super().add_photo(*args, **kwargs)  # type: ignore[arg-type]
             raise Unavailable("connection lost")
 

@@ -28,17 +28,16 @@ class DirectoryStore:
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         place = self._place(path)
-        with _translated(path), self._written(data) as new, self._locked():
-            there = self._stat(path, place)
-            if if_generation == 0 and there and place.read_bytes() == data:
-                return there
-            if (there.generation if there else 0) != if_generation:
-                raise Conflict(f"{path} was written by another")
-            self._move(new, place)
-            stored = self._stat(path, place)
-        if stored is None:
-            raise Unavailable(f"{path} vanished as it was written")
-        return stored
+        with _translated(path), self._written(data) as new:
+            with self._locked():
+                there = self._stat(path, place)
+                if if_generation == 0 and there and place.read_bytes() == data:
+                    return there
+                if (there.generation if there else 0) != if_generation:
+                    raise Conflict(f"{path} was written by another")
+                generation = self._move(new, place)
+            _settle(place.parent)
+        return StoredObject(path, len(data), generation, hashlib.sha256(data).hexdigest(), _moment(generation))
 
     def get(self, path: str) -> bytes:
         place = self._place(path)
@@ -55,7 +54,7 @@ class DirectoryStore:
         folder = prefix.rpartition("/")[0]
         start = self._place(folder) if folder else self._root
         for path in self._walk(start, folder):
-            if path.startswith(prefix) and (found := self.stat(path)):
+            if path.startswith(prefix) and _is_text(path) and (found := self.stat(path)):
                 yield found
 
     def delete(self, path: str, if_generation: int | None = None) -> bool:
@@ -108,8 +107,7 @@ class DirectoryStore:
             return None
         if not place.is_file():
             return None
-        updated = datetime.fromtimestamp(found.st_mtime, UTC)
-        return StoredObject(path, found.st_size, found.st_mtime_ns, None, updated)
+        return StoredObject(path, found.st_size, found.st_mtime_ns, None, _moment(found.st_mtime_ns))
 
     @contextmanager
     def _written(self, data: bytes) -> Iterator[Path]:
@@ -132,17 +130,16 @@ class DirectoryStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _move(self, new: Path, place: Path) -> None:
-        """Needs the lock, under which times only grow."""
-        place.parent.mkdir(parents=True, exist_ok=True)
-        moment = self._next_generation()
-        os.utime(new, ns=(moment, moment))
-        new.replace(place)
-        folder = os.open(place.parent, os.O_RDONLY)
+    def _move(self, new: Path, place: Path) -> int:
+        """Its generation. Needs the lock, under which they only grow."""
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            generation = self._next_generation()
+            os.utime(new, ns=(generation, generation))
+            new.replace(place)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise Conflict("A directory cannot hold an object and others below its name") from error
+        return generation
 
     def _next_generation(self) -> int:
         last = self._root / PRIVATE / "last"
@@ -153,10 +150,9 @@ class DirectoryStore:
         return moment
 
     def _walk(self, folder: Path, path: str) -> Iterator[str]:
-        try:
-            entries = [entry for entry in os.scandir(folder) if entry.name != PRIVATE]
-        except (FileNotFoundError, NotADirectoryError):
-            return
+        entries: list[os.DirEntry[str]] = []
+        with _translated(path), suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+            entries = [entry for entry in found if entry.name != PRIVATE]
         # a folder sorts as its objects do: with the slash
         for entry in sorted(entries, key=lambda one: one.name + "/" * one.is_dir(follow_symlinks=False)):
             inside = f"{path}/{entry.name}" if path else entry.name
@@ -170,6 +166,20 @@ class DirectoryStore:
             while folder != self._root:
                 folder.rmdir()
                 folder = folder.parent
+
+
+def _settle(folder: Path) -> None:
+    """Bring the folder's entries to the disk, unless it has been deleted with its last object since."""
+    with suppress(FileNotFoundError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def _moment(generation: int) -> datetime:
+    return datetime.fromtimestamp(generation / 1e9, UTC)
 
 
 def _is_text(path: str) -> bool:

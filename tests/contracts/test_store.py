@@ -1,0 +1,282 @@
+"""The contract of the port `ObjectStore`, run on the fake and on a directory; and what only a directory must withstand."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lookalike.adapters.directory_store import DirectoryStore
+from lookalike.domain.errors import Conflict, Forbidden, InvalidField, LookalikeError, NotFound, Unavailable
+from lookalike.domain.ports import ObjectStore
+from tests.fakes.store import FakeStore
+
+KEY = b"a key of this machine"
+PNG = "image/png"
+
+
+def directory(folder: Path) -> DirectoryStore:
+    return DirectoryStore(folder / "bucket", "http://localhost:5001/bucket", KEY)
+
+
+@pytest.fixture(params=["fake", "directory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    return FakeStore() if request.param == "fake" else directory(tmp_path)
+
+
+def paths(store: ObjectStore, prefix: str = "") -> list[str]:
+    return [one.path for one in store.list(prefix)]
+
+
+def test_what_is_put_is_there(store: ObjectStore) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    stored = store.put("look/segment_0.png", b"pixels", PNG)
+    assert store.get("look/segment_0.png") == b"pixels"
+    found = store.stat("look/segment_0.png")
+    assert found is not None and (found.path, found.size, found.generation) == (stored.path, 6, stored.generation)
+    assert stored.generation > 0 and before < found.updated < datetime.now(UTC) + timedelta(seconds=2)
+
+
+def test_what_is_not_there(store: ObjectStore) -> None:
+    assert store.stat("look/none.png") is None and paths(store) == [] and not store.delete("look/none.png")
+    with pytest.raises(NotFound):
+        store.get("look/none.png")
+
+
+def test_a_create_does_not_overwrite(store: ObjectStore) -> None:
+    store.put("a.png", b"first", PNG)
+    with pytest.raises(Conflict):
+        store.put("a.png", b"second", PNG)
+    assert store.get("a.png") == b"first"
+
+
+def test_a_create_whose_answer_was_lost_may_be_repeated(store: ObjectStore) -> None:
+    assert store.put("a.png", b"same", PNG).generation == store.put("a.png", b"same", PNG).generation
+
+
+def test_an_overwrite_needs_the_current_generation(store: ObjectStore) -> None:
+    first = store.put("a.png", b"first", PNG)
+    second = store.put("a.png", b"second", PNG, first.generation)
+    assert second.generation != first.generation and store.get("a.png") == b"second"
+    for generation in (first.generation, 7):
+        with pytest.raises(Conflict):
+            store.put("a.png", b"third", PNG, generation)
+    with pytest.raises(Conflict):
+        store.put("new.png", b"x", PNG, first.generation)
+    assert store.get("a.png") == b"second" and store.stat("new.png") is None
+
+
+def test_a_delete_may_ask_for_a_generation(store: ObjectStore) -> None:
+    first = store.put("a.png", b"first", PNG)
+    second = store.put("a.png", b"second", PNG, first.generation)
+    with pytest.raises(Conflict):
+        store.delete("a.png", first.generation)
+    assert store.delete("a.png", second.generation) and store.stat("a.png") is None
+
+
+def test_generations_are_never_used_again(store: ObjectStore) -> None:
+    seen = set()
+    for number in range(50):
+        seen.add(store.put("a.png", b"%d" % number, PNG).generation)
+        assert store.delete("a.png")
+    assert len(seen) == 50
+
+
+def test_objects_are_listed_by_prefix_in_the_order_of_their_paths(store: ObjectStore) -> None:
+    names = ["a/b.png", "a-b/c.png", "a.png", "a/b/c.png", "ab/x.png", "index/current.json", "ä/ö.png"]
+    for name in names:
+        store.put(name, name.encode(), PNG)
+    assert paths(store) == sorted(names)
+    for prefix in ("a", "a/", "a/b", "a/b/", "index/", "nothing/", "ä/"):
+        assert paths(store, prefix) == sorted(name for name in names if name.startswith(prefix))
+
+
+def test_of_many_creators_one_wins(store: ObjectStore) -> None:
+    def create(number: int) -> bool:
+        try:
+            store.put("claim", b"%d" % number, "text/plain")
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        won = list(pool.map(create, range(24)))
+    assert won.count(True) == 1 and store.get("claim") == b"%d" % won.index(True)
+
+
+def test_of_many_overwriters_one_wins(store: ObjectStore) -> None:
+    generation = store.put("pointer", b"old", "text/plain").generation
+
+    def overwrite(number: int) -> bool:
+        try:
+            store.put("pointer", b"%d" % number, "text/plain", generation)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(overwrite, range(24))).count(True) == 1
+
+
+def test_creating_and_deleting_side_by_side_loses_nothing(store: ObjectStore) -> None:
+    def create_and_delete(number: int) -> None:
+        for round_ in range(8):
+            path = f"folder/{number}/{round_}.png"
+            store.put(path, b"x", PNG)
+            assert store.delete(path)
+        store.put(f"folder/{number}/kept.png", b"kept", PNG)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(create_and_delete, range(6)))
+    assert paths(store) == [f"folder/{number}/kept.png" for number in range(6)]
+
+
+def test_empty_and_large_objects(store: ObjectStore) -> None:
+    store.put("empty", b"", "text/plain")
+    store.put("large", bytes(3_000_000), "text/plain")
+    assert store.get("empty") == b"" and len(store.get("large")) == 3_000_000
+
+
+def test_an_address_names_the_object(store: ObjectStore) -> None:
+    assert "look/segment_0.png" in unquote(store.url("look/segment_0.png"))
+
+
+BAD = [
+    "",
+    "/",
+    "/etc/passwd",
+    "../x",
+    "a/../../x",
+    "a//b",
+    "a/.",
+    ".",
+    "..",
+    "a\0b",
+    "a\\b",
+    "a/",
+    ".tmp/lock",
+    "x" * 256,
+]
+BAD += ["a/" * 600 + "b", "\ud800"]
+
+
+@pytest.mark.parametrize("path", BAD)
+@pytest.mark.parametrize("call", ["put", "get", "stat", "delete", "url"])
+def test_a_path_that_leads_elsewhere_is_refused(tmp_path: Path, path: str, call: str) -> None:
+    store = directory(tmp_path)
+    calls: dict[str, Callable[[], object]] = {
+        "put": lambda: store.put(path, b"x", PNG),
+        "get": lambda: store.get(path),
+        "stat": lambda: store.stat(path),
+        "delete": lambda: store.delete(path),
+        "url": lambda: store.url(path),
+    }
+    with pytest.raises(InvalidField):
+        calls[call]()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.sampled_from("ab./\\\0~*:ü\n "), max_size=12))
+def test_no_path_leaves_the_bucket(tmp_path: Path, path: str) -> None:
+    store = directory(tmp_path)
+    outside = {one for one in tmp_path.iterdir() if one.name != "bucket"}
+    try:
+        store.put(path, b"x", PNG)
+        assert store.get(path) == b"x" and path in paths(store)
+        store.delete(path)
+    except (InvalidField, Conflict):
+        pass
+    assert {one for one in tmp_path.iterdir() if one.name != "bucket"} == outside
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    store.put("a/b.png", b"x", PNG)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("secret")
+    (tmp_path / "bucket" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "bucket" / "a" / "file").symlink_to(tmp_path / "secret" / "key")
+    for path in ("link/key", "a/file"):
+        with pytest.raises(NotFound):
+            store.get(path)
+        assert store.stat(path) is None
+    assert paths(store) == ["a/b.png"]
+
+
+def test_of_many_processes_one_creates(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from lookalike.adapters.directory_store import DirectoryStore\n"
+        "from lookalike.domain.errors import Conflict\n"
+        "store = DirectoryStore(Path(sys.argv[1]), '', b'k')\n"
+        "for number in range(40):\n"
+        "    try: store.put(f'claims/{number}', sys.argv[2].encode(), 'text/plain')\n"
+        "    except Conflict: continue\n"
+        "    print(number)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "bucket")]
+    running = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "abcd"]
+    won = [number for process in running for number in process.communicate()[0].split()]
+    assert sorted(won, key=int) == [str(number) for number in range(40)]
+
+
+def test_a_half_written_file_is_no_object(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    store.put("a", b"x", PNG)
+    (tmp_path / "bucket" / ".tmp" / "tmpabc").write_bytes(b"half")
+    assert paths(store) == ["a"]
+
+
+def test_a_file_dropped_in_by_hand_is_an_object(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    (tmp_path / "bucket" / "incoming").mkdir(parents=True)
+    (tmp_path / "bucket" / "incoming" / "dress.jpg").write_bytes(b"photo")
+    (found,) = store.list("incoming/")
+    assert found.generation > 0 and store.get(found.path) == b"photo"
+
+
+def test_an_object_and_a_folder_of_one_name_conflict(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    store.put("a/b", b"x", PNG)
+    for path in ("a", "a/b/c"):
+        with pytest.raises(Conflict):
+            store.put(path, b"x", PNG)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "bucket").mkdir(mode=0o500)
+    with pytest.raises(Unavailable):
+        directory(tmp_path).put("a", b"x", PNG)
+
+
+def test_a_bucket_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "bucket").write_text("no folder")
+    with pytest.raises(LookalikeError):
+        directory(tmp_path).put("a", b"x", PNG)
+
+
+def test_a_signed_address_opens_its_object_and_no_other(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    store.put("look/ä b.png", b"pixels", PNG)
+    address = urlsplit(store.url("look/ä b.png"))
+    asked = parse_qs(address.query)
+    path, expires, signature = (
+        unquote(address.path.removeprefix("/bucket/")),
+        asked["expires"][0],
+        asked["signature"][0],
+    )
+    assert store.open_url(path, expires, signature) == b"pixels"
+    store.put("other.png", b"secret", PNG)
+    for wrong in ([("other.png"), expires, signature], [path, expires + "0", signature], [path, expires, "ä"]):
+        with pytest.raises(Forbidden):
+            store.open_url(*wrong)
+    stale = parse_qs(urlsplit(store.url(path, seconds=-5)).query)
+    with pytest.raises(Forbidden):
+        store.open_url(path, stale["expires"][0], stale["signature"][0])

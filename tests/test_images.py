@@ -1,0 +1,225 @@
+"""Photos from strangers: any mode, any turn, any breakage; and never anything but our own errors."""
+
+import base64
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lookalike import images
+from lookalike.domain.errors import InvalidImage, LookalikeError, TooLarge, UnsupportedFormat
+from lookalike.images import decode_base64, read_image
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+WIDTH, HEIGHT = 48, 32
+
+
+def scene(mode: str = "RGB") -> Image.Image:
+    """Red on the left, blue on the right, a white corner at the top left."""
+    picture = Image.new("RGB", (WIDTH, HEIGHT), "red")
+    picture.paste("blue", (WIDTH // 2, 0, WIDTH, HEIGHT))
+    picture.paste("white", (0, 0, 8, 8))
+    return picture.convert(mode)
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+ACCEPTED = {
+    "JPEG": saved(scene(), "JPEG", quality=95),
+    "PNG": saved(scene(), "PNG"),
+    "WEBP": saved(scene(), "WEBP", lossless=True),
+    "AVIF": saved(scene(), "AVIF", quality=95),
+}
+WRITABLE = [
+    *((kind, mode) for kind in ("JPEG", "WEBP", "AVIF") for mode in ("L", "RGB")),
+    ("JPEG", "CMYK"),
+    ("WEBP", "RGBA"),
+    ("AVIF", "RGBA"),
+    *(("PNG", mode) for mode in ("1", "L", "P", "LA", "RGB", "RGBA")),
+]
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_the_accepted_formats_are_read(kind: str) -> None:
+    found = read_image(ACCEPTED[kind])
+    assert found.mode == "RGB" and found.size == (WIDTH, HEIGHT)
+    assert np.abs(np.asarray(found, int) - np.asarray(scene(), int)).mean() < 12
+
+
+@pytest.mark.parametrize(("kind", "mode"), WRITABLE)
+def test_every_mode_becomes_rgb(kind: str, mode: str) -> None:
+    found = read_image(saved(scene(mode), kind))
+    assert found.mode == "RGB" and found.size == (WIDTH, HEIGHT)
+    grey = mode in ("1", "L", "LA")
+    left, right = found.getpixel((14, 20)), found.getpixel((40, 20))
+    assert grey or (left[0] > 180 > 90 > left[2] and right[2] > 180 > 90 > right[0])  # type: ignore[index,operator]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_any_turn_is_turned_back(orientation: int) -> None:
+    back = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    turned = scene() if back is None else scene().transpose(Image.Transpose(back))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = read_image(saved(turned, "PNG", exif=exif))
+    assert np.array_equal(np.asarray(found), np.asarray(scene()))
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (16, 1))
+    found = np.asarray(read_image(saved(Image.fromarray(ramp), "PNG")))
+    assert 126 < found.mean() < 129 and found.min() == 0 and found.max() == 255
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_what_is_transparent_shows_white_and_not_what_is_hidden(kind: str) -> None:
+    hidden = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
+    found = read_image(saved(hidden, kind, **({"exact": True, "lossless": True} if kind == "WEBP" else {})))
+    assert found.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_a_transparent_colour_of_a_palette_shows_white() -> None:
+    picture = Image.new("P", (10, 10), 1)
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    assert read_image(saved(picture, "PNG", transparency=1)).getpixel((5, 5)) == (255, 255, 255)
+    grey = saved(Image.new("L", (10, 10), 7), "PNG", transparency=7)
+    assert read_image(grey).getpixel((5, 5)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
+def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    red, _, blue = np.asarray(read_image(data)).reshape(-1, 3).mean(0)
+    assert red > 240 and blue < 15
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20_000, 1), (1, 9000), (3, 3)])
+def test_odd_sizes_are_photos_too(size: tuple[int, int]) -> None:
+    assert read_image(saved(Image.new("RGB", size, "red"), "PNG")).size == size
+
+
+def test_nothing_of_the_metadata_is_kept() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Secret camera"
+    data = saved(scene(), "JPEG", exif=exif, comment=b"Secret comment", icc_profile=b"Secret profile")
+    found = read_image(data)
+    assert found.info == {} and not found.getexif()
+    for written in (images.png(found), images.jpeg(found), images.thumbnail(found)):
+        assert b"Secret" not in written
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 0.9])
+def test_a_truncated_photo_is_refused(kind: str, share: float) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (90, 90, 3), np.uint8)
+    data = saved(Image.fromarray(noise), kind)
+    with pytest.raises(InvalidImage):
+        read_image(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PPM", "PDF", "EPS", "JPEG2000"])
+def test_another_format_is_refused_by_its_content(kind: str) -> None:
+    with pytest.raises(UnsupportedFormat if kind != "PPM" else InvalidImage) as refused:
+        read_image(saved(scene(), kind))
+    assert "JPEG, PNG, WebP and AVIF are accepted" in refused.value.message
+
+
+@pytest.mark.parametrize("data", [b"<svg xmlns='x'/>", b"\0\0\0\x18ftypheic" + bytes(99)])
+def test_other_pictures_are_named(data: bytes) -> None:
+    with pytest.raises(UnsupportedFormat):
+        read_image(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", bytes(1000), b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP"]
+)
+def test_what_is_no_photo_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidImage):
+        read_image(data)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few kilobytes that promises that many pixels."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(min((width // 8 + 2) * 1000, 10**6)), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(13_000, 13_000), (6400, 6401), (2**31 - 1, 2**31 - 1)])
+def test_too_many_pixels_are_refused_before_they_are_decoded(size: tuple[int, int]) -> None:
+    with pytest.raises((TooLarge, InvalidImage)) as refused:
+        read_image(bomb(*size))
+    assert size[0] > 20_000 or isinstance(refused.value, TooLarge)
+
+
+def test_too_many_bytes_are_refused() -> None:
+    with pytest.raises(TooLarge):
+        read_image(ACCEPTED["PNG"] + bytes(images.MAX_BYTES))
+
+
+def test_broken_metadata_does_not_hide_a_photo() -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xff" * 40
+    assert read_image(saved(scene(), "JPEG", exif=exif)).size == (WIDTH, HEIGHT)
+
+
+@settings(max_examples=400, deadline=None)
+@given(kind=st.sampled_from(sorted(ACCEPTED)), data=st.data())
+def test_mutated_photos_are_read_or_refused(kind: str, data: st.DataObject) -> None:
+    photo = bytearray(ACCEPTED[kind])
+    for _ in range(data.draw(st.integers(1, 12))):
+        photo[data.draw(st.integers(0, len(photo) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.one_of(st.none(), st.integers(0, len(photo))))
+    try:
+        found = read_image(bytes(photo[:cut]))
+    except LookalikeError:
+        return
+    assert found.mode == "RGB" and found.width * found.height <= images.MAX_PIXELS
+
+
+@given(st.binary(max_size=300))
+def test_base64_comes_back(data: bytes) -> None:
+    text = base64.b64encode(data).decode()
+    assert decode_base64(text) == data
+    assert decode_base64("data:image/png;base64," + text) == data
+    assert decode_base64(text.rstrip("=")) == data
+    assert decode_base64("\n".join(text[start : start + 7] for start in range(0, len(text), 7))) == data
+
+
+@pytest.mark.parametrize("text", ["hello!", "a", "äöü", "ab-_", "=a=", "\0", "data:image/png;base64,??"])
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(InvalidImage):
+        decode_base64(text)
+
+
+def test_long_text_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(TooLarge):
+        decode_base64("A" * 24_000_000)
+
+
+@given(st.text(max_size=50))
+def test_any_text_is_decoded_or_refused(text: str) -> None:
+    try:
+        decode_base64(text)
+    except LookalikeError:
+        return
+
+
+def test_a_thumbnail_is_small_and_on_white() -> None:
+    cut_out = Image.new("RGBA", (600, 300), (255, 0, 0, 0))
+    found = read_image(images.thumbnail(cut_out))
+    assert found.size == (256, 128) and found.getpixel((9, 9)) == (255, 255, 255)
