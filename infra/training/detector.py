@@ -13,16 +13,17 @@ from torch.nn import functional
 
 from infra.training.augment import quarter_turn, relight, view, warp
 from infra.training.data import CLASSES, IGNORE, SEED, Bytes, Photographs, Sample, arguments, load
+from infra.training.empty import empty_view
 from infra.training.loop import Batch, Training, autocast, start
 from infra.training.network import DetectorNetwork
 from infra.training.relabel import relabelled
 from lookalike.domain.model import KINDS
 
 CANVAS = (320, 224)
-MASKED, TAGGED, FLAT, DRAWN = 9, 6, 7, 2
+MASKED, TAGGED, FLAT, DRAWN, EMPTY = 9, 6, 7, 2, 2
 RARE = {"hat": 3.0, "scarf": 2.0, "shorts": 1.5, "bag": 1.3}
 CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 1.5, "other": 0.5}
-PEAK, PHOTO_WEIGHT, DICE_WEIGHT = 2e-3, 0.2, 0.5
+PEAK, TUNING_PEAK, PHOTO_WEIGHT, DICE_WEIGHT = 2e-3, 6e-4, 0.2, 0.5
 DRAWN_SEEDS = range(1000, 1400)
 """Seeds of the drawn scenes to train on; those below 1000 are for validation."""
 
@@ -34,13 +35,13 @@ def rarity(sample: Sample) -> float:
 
 
 class DetectorBatches:
-    """Composes batches: masked street, tagged street, flat-lay and drawn photos, each in a random view."""
+    """Composes batches: masked street, tagged street, flat-lay and drawn photos, each in a random view; some of nothing."""
 
     def __init__(self, photographs: Photographs, drawn: list[Sample]) -> None:
-        masked = [sample for sample in photographs.street if sample.labels is not None]
+        self.masked = [sample for sample in photographs.street if sample.labels is not None]
         tagged = [sample for sample in photographs.street if sample.labels is None]
         drawn_count = DRAWN if drawn else 0
-        self.pools = [(masked, MASKED + DRAWN - drawn_count), (tagged, TAGGED), (photographs.flat, FLAT)]
+        self.pools = [(self.masked, MASKED + DRAWN - drawn_count), (tagged, TAGGED), (photographs.flat, FLAT)]
         self.pools.append((drawn, drawn_count))
         self.odds = [chances(pool) for pool, _ in self.pools]
 
@@ -50,6 +51,7 @@ class DetectorBatches:
         chosen = [(pool, random.choice(len(pool), count, p=odds)) for (pool, count), odds in parts if count]
         picks = [pool[index] for pool, numbers in chosen for index in numbers]
         rows = [training_view(random, sample) for sample in picks]
+        rows += [empty_view(random, self.masked, CANVAS) for _ in range(EMPTY)]
         return tuple(np.stack(column) for column in zip(*rows, strict=True))
 
 
@@ -122,8 +124,8 @@ def drawn_sample(seed: int) -> Sample:
     scene = draw_scene(seed, worn=seed % 2 == 0)
     image = np.asarray(scene.image.convert("RGB"), np.uint8)
     mask = np.zeros(image.shape[:2], np.uint8)
-    for kind, garment in scene.garments:
-        mask[garment] = CLASSES.index(kind)
+    for garment in scene.garments:
+        mask[garment.mask] = CLASSES.index(garment.kind)
     present = np.full(len(KINDS), -1, np.float32)
     present[np.unique(mask[mask > 0]) - 1] = 1.0
     return replace(Sample(f"drawn-{seed}", image, mask, present, seed % 2 == 0), labels=mask)
@@ -134,14 +136,24 @@ def options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--relabel-at", type=int, default=2500, help="when masks become the network's own")
     parser.add_argument("--no-drawn", action="store_true")
+    parser.add_argument("--tune", type=Path, metavar="CHECKPOINT", help="go on from its weights, with a fresh cycle")
     return parser.parse_args()
+
+
+def prepared(chosen: argparse.Namespace) -> Training:
+    """From scratch, from where it was interrupted, or from another run's averaged weights."""
+    network = DetectorNetwork(len(CLASSES))
+    if chosen.tune:
+        network.load_state_dict(torch.load(chosen.tune, weights_only=True)["average"])
+        return Training(network, chosen.work / "detector-tuned.pt", chosen.steps, TUNING_PEAK)
+    return Training(network, chosen.work / "detector.pt", chosen.steps, PEAK)
 
 
 def main() -> None:
     chosen = options()
     start(SEED)
     photographs = load(chosen.data, chosen.work)
-    training = Training(DetectorNetwork(len(CLASSES)), chosen.work / "detector.pt", chosen.steps, PEAK)
+    training = prepared(chosen)
     drawn = [] if chosen.no_drawn else read_drawn(chosen.work)
     if training.step < chosen.relabel_at:
         training.run(DetectorBatches(photographs, drawn), loss_of, chosen.relabel_at)

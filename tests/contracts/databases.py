@@ -1,11 +1,23 @@
-"""Fresh databases for tests: SQLite files, and schemas of the MySQL or MariaDB server at `TEST_MYSQL_URL`."""
+"""Fresh databases for tests: SQLite files, and schemas of a MySQL or MariaDB server.
 
+The server is the one at `TEST_MYSQL_URL`, or a `mariadbd` of this machine, started once for all tests in a folder of its own.
+"""
+
+import atexit
+import getpass
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import pymysql
 import pytest
 from sqlalchemy import create_engine, make_url
 
@@ -18,9 +30,7 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'lookalike.db'}"
         return
-    if "TEST_MYSQL_URL" not in os.environ:
-        pytest.skip("TEST_MYSQL_URL names no MySQL or MariaDB server")
-    server = make_url(os.environ["TEST_MYSQL_URL"])
+    server = make_url(server_address())
     name = f"lookalike_test_{uuid.uuid4().hex[:8]}"
     execute(server.render_as_string(False), f"CREATE DATABASE {name}")
     try:
@@ -35,3 +45,55 @@ def execute(url: str, *statements: str) -> None:
         for statement in statements:
             connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def server_address() -> str:
+    """Skips the test where there is no server, and says so."""
+    address = os.environ.get("TEST_MYSQL_URL") or own_server()
+    if not address:
+        pytest.skip("No MySQL: neither TEST_MYSQL_URL nor mariadbd is there")
+    return address
+
+
+@cache
+def own_server() -> str:
+    """The address of a MariaDB server of ours, stopped at the end; empty where it is not installed."""
+    if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
+        return ""
+    folder = tempfile.mkdtemp(prefix="lookalike-mariadb-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    options = ["--no-defaults", f"--datadir={folder}/data", f"--user={getpass.getuser()}"]
+    install = ["mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run(install, check=True, capture_output=True)
+    port = _free_port()
+    quick = ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--innodb-buffer-pool-size=64M"]
+    listen = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
+    with Path(folder, "log").open("wb") as log:
+        server = subprocess.Popen(["mariadbd", *options, *listen, *quick], stdout=log, stderr=log)
+    atexit.register(_stop, server)
+    _wait_for(port, server, Path(folder, "log"))
+    return f"mysql+pymysql://root@127.0.0.1:{port}/mysql"
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        try:
+            pymysql.connect(host="127.0.0.1", port=port, user="root").close()
+        except pymysql.err.OperationalError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"mariadbd does not answer: {log.read_text()[-2000:]}")
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    server.wait(20)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -93,7 +93,8 @@ def wanted_id(request: flask.Request, fields: dict[str, Any]) -> str | None:
 def _file(request: flask.Request) -> bytes | None:
     for name in FILES:
         if file := request.files.get(name):
-            return file.read()
+            data: bytes = file.read()
+            return data
     if request.files:
         raise BadRequest(f"The photo's part must be named {FILES[0]!r}")
     return None
