@@ -17,7 +17,7 @@ TRIES, SMALLEST = 20, 70
 def empty_view(random: Random, street: Sequence[Sample], size: Size) -> tuple[Bytes, Bytes, NDArray[np.float32]]:
     """Image, mask and photo targets (no kind; worn or not: unknown) of a made-up picture or a street photo's background."""
     targets = np.append(np.zeros(len(KINDS), np.float32), np.float32(-1))
-    if random.random() < 0.5 and (found := background(random, street[random.integers(len(street))])):
+    if random.random() < 0.5 and (found := background(random, street[int(random.integers(len(street)))])):
         image, mask = (cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST) for part in found)
         return relight(random, np.asarray(image, np.uint8)), np.asarray(mask, np.uint8), targets
     image = PICTURES[random.integers(len(PICTURES))](random, size)

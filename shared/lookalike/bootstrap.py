@@ -129,7 +129,7 @@ class Services:
 
     @once
     def ingest(self) -> Ingest:
-        return Ingest(self.upload, self.catalogue, self.jobs)
+        return Ingest(self.upload, self.items, self.catalogue, self.jobs)
 
     @once
     def reindex(self) -> Reindex:

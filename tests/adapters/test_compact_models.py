@@ -54,7 +54,7 @@ def cut_out(colour: str) -> Image.Image:
     return picture
 
 
-def vars_of(one: Detection) -> tuple[Box, str, float]:
+def vars_of(one: Detection) -> tuple[Box, str | None, float | None]:
     return one.box, one.label, one.score
 
 
@@ -67,9 +67,10 @@ def test_a_drawn_garment_is_found_where_it_is(detector: CompactDetector) -> None
 
 def test_detections_are_ordered_labelled_masked_and_inside_the_photo(detector: CompactDetector) -> None:
     found = detector.detect(shirt("#2040a0"), CancelToken(), threshold=0.0)
-    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    scores = [one.score or 0 for one in found]
+    assert scores == sorted(scores, reverse=True)
     for one in found:
-        assert one.label in KINDS and 0 <= one.score <= 1
+        assert one.label in KINDS and one.score is not None and 0 <= one.score <= 1
         assert 0 <= one.box.x1 < one.box.x2 <= 240 and 0 <= one.box.y1 < one.box.y2 <= 320
         assert one.mask is not None and one.mask.dtype == np.uint8 and one.mask.any()
 
@@ -81,6 +82,21 @@ def test_the_threshold_drops_what_scores_lower(detector: CompactDetector) -> Non
 def test_the_same_photo_gives_the_same_detections(detector: CompactDetector) -> None:
     once, again = (detector.detect(shirt("#208040"), CancelToken(), threshold=0.0) for _ in range(2))
     assert [vars_of(one) for one in once] == [vars_of(one) for one in again]
+
+
+def nothing(what: str) -> Image.Image:
+    """A picture without a garment."""
+    random, size = np.random.default_rng(5), (300, 400)
+    if what == "noise":
+        return Image.fromarray(random.integers(0, 256, (*size, 3), np.uint8))
+    if what == "gradient":
+        return Image.fromarray(np.tile(np.linspace(0, 255, size[0]).astype(np.uint8)[:, None, None], (1, size[1], 3)))
+    return Image.new("RGB", size, what)
+
+
+@pytest.mark.parametrize("what", ["white", "black", "grey", "red", "blue", "beige", "noise", "gradient"])
+def test_where_there_is_nothing_nothing_is_found(detector: CompactDetector, what: str) -> None:
+    assert detector.detect(nothing(what), CancelToken()) == []
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,7 +1,6 @@
 """The original's calls, through functions-framework, on the real parts: requests and answers as its description shows."""
 
 import base64
-import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -248,25 +247,3 @@ def test_reindexing_from_elsewhere_needs_an_administrator(client: Client, admin:
     away = {"REMOTE_ADDR": "203.0.113.9"}
     assert client("reindex").post("/reindex", environ_overrides=away).status_code == 401
     assert client("reindex").post("/reindex", environ_overrides=away, headers=admin).status_code == 202
-
-
-def test_an_event_brings_a_photo_in_once(client: Client, real: Services) -> None:
-    there = real.store.put("incoming/Summer Dress.jpg", PHOTO, "image/jpeg")
-    data = {"bucket": "here", "name": there.path, "generation": str(there.generation)}
-    headers = {
-        "ce-specversion": "1.0",
-        "ce-id": "1",
-        "ce-source": "//storage.googleapis.com/projects/_/buckets/here",
-        "ce-type": "google.cloud.storage.object.v1.finalized",
-    }
-    call = client("ingest")
-    for _ in range(3):
-        assert call.post("/", json=data, headers=headers).status_code == 204
-    assert len(real.catalogue.segments_of("incoming-Summer_Dress")) >= 1
-    real.store.put("incoming/broken.jpg", b"no photo", "image/jpeg")
-    broken = real.store.stat("incoming/broken.jpg")
-    assert broken is not None
-    data = {"bucket": "here", "name": broken.path, "generation": str(broken.generation)}
-    assert call.post("/", json=data, headers=headers).status_code == 204
-    assert real.catalogue.ledger("here", [broken.path])[0].reason
-    assert call.post("/", data=json.dumps({"name": "x"}), content_type="application/json").status_code == 400

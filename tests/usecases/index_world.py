@@ -8,7 +8,7 @@ import numpy as np
 
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import Box, NewSegment, Photo, Vectors
+from lookalike.domain.model import Box, NewSegment, Photo, StoredObject, Vectors
 from lookalike.domain.ports import IndexFormat
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.reindex import Reindex
@@ -34,6 +34,22 @@ class Ticking:
 
     def __call__(self) -> datetime:
         return START + timedelta(seconds=next(self._seconds))
+
+
+class Counting(FakeStore):
+    """Keeps what was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def get(self, path: str) -> bytes:
+        self.asked.append(path)
+        return super().get(path)
+
+    def stat(self, path: str) -> StoredObject | None:
+        self.asked.append(path)
+        return super().stat(path)
 
 
 class World:

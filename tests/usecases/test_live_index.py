@@ -1,10 +1,6 @@
 """The live index finds exactly the rows that live when a search begins, whatever versions there are."""
 
-import itertools
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,13 +11,11 @@ from lookalike.adapters.neighbours_index import INDEX
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, LookalikeError, NotFound, Unavailable
 from lookalike.domain.exact import ExactIndex
-from lookalike.domain.model import Changes, Manifest, StoredObject, Vectors
+from lookalike.domain.model import Changes, Manifest
 from lookalike.domain.ports import VectorIndex
 from lookalike.usecases.live_index import Layer, LiveIndex, State, grown
 from lookalike.usecases.versions import POINTER, IndexVersions
-from tests.fakes.catalogue import FakeCatalogue
-from tests.fakes.store import FakeStore
-from tests.usecases.index_world import DIM, EMBEDDER, KEY, World, rng, unit
+from tests.usecases.index_world import DIM, EMBEDDER, KEY, Counting, World, rng, unit
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -131,20 +125,6 @@ def test_an_empty_version_is_searched_and_left_behind() -> None:
     assert live.is_exact() and live.info().tail_rows == 3
     world.reindex.build()
     assert live.is_exact() and live.info().tail_rows == 0
-
-
-class Counting(FakeStore):
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def get(self, path: str) -> bytes:
-        self.asked.append(path)
-        return super().get(path)
-
-    def stat(self, path: str) -> StoredObject | None:
-        self.asked.append(path)
-        return super().stat(path)
 
 
 def test_the_pointer_is_looked_at_now_and_then_and_a_version_read_once() -> None:
@@ -337,121 +317,6 @@ def test_whatever_happens_searches_equal_brute_force(steps: list[tuple[str, obje
                 query = PALETTE[k - 1]
                 assert live.ids(query, k) == world.nearest(query, k)
     assert live.info().rows == len(alive)
-
-
-class Paused(IndexVersions):
-    """Reads when it is let."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world.store, world.versions._format, KEY, world.clock)
-        self.reading, self.go = threading.Event(), threading.Event()
-        self.go.set()
-
-    def read(self, version: str, embedder: str, dim: int) -> tuple[Manifest, VectorIndex]:
-        self.reading.set()
-        assert self.go.wait(10)
-        return super().read(version, embedder, dim)
-
-
-def test_while_one_thread_loads_the_others_search_the_old_version() -> None:
-    world = World()
-    world.add(unit(10))
-    versions = Paused(world)
-    first, live = world.reindex.build(), world.live(versions=versions)
-    live.index.warm()
-    versions.reading.clear()
-    versions.go.clear()
-    world.add(unit(2))
-    second = world.reindex.build()
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(live.info)
-        assert versions.reading.wait(10)
-        (row_id,) = world.add(vector := unit(1))
-        assert live.ids(vector[0])[0] == row_id and live.info().version == first.version
-        versions.go.set()
-        info = loading.result()
-    assert (info.version, info.rows) == (second.version, 13)
-
-
-def test_the_first_version_is_loaded_by_one_thread_while_the_others_wait() -> None:
-    store = Counting()
-    world = World(store)
-    world.add(unit(50))
-    published, live = world.reindex.build(), world.live(look_every=1000)
-    store.asked.clear()
-    with ThreadPoolExecutor(8) as pool:
-        infos = list(pool.map(lambda _: live.info(), range(8)))
-    assert {info.version for info in infos} == {published.version}
-    assert store.asked.count(f"index/{published.version}/{INDEX}") == 1
-
-
-class SlowCatalogue(FakeCatalogue):
-    """Answers `changes` late: with what was there when it was asked."""
-
-    def changes(self, embedder: str, since: int) -> Changes:
-        found = super().changes(embedder, since)
-        threading.Event().wait(0.002)
-        return found
-
-
-@pytest.mark.parametrize("catalogue", [FakeCatalogue, SlowCatalogue])
-def test_threads_that_write_find_their_own_at_once(catalogue: Callable[[], FakeCatalogue]) -> None:
-    world = World()
-    world.catalogue = catalogue()
-    world.reindex = type(world.reindex)(world.catalogue, world.versions, EMBEDDER, DIM, world.clock)
-    live, done = world.live(), threading.Event()
-    vectors = iter(unit(400))
-    lock = threading.Lock()
-
-    def write(_: int) -> None:
-        for _ in range(12):
-            with lock:
-                vector: Vectors = next(vectors)[None]
-                (row_id,) = world.add(vector)
-            assert live.ids(vector[0])[0] == row_id
-            with lock:
-                world.delete(row_id)
-            assert row_id not in live.ids(vector[0], 500)
-            with lock:
-                world.add(vector)
-
-    def rebuild() -> Iterator[str]:
-        while not done.wait(0.005):
-            yield world.reindex.build().version
-
-    with ThreadPoolExecutor(9) as pool:
-        rebuilt = pool.submit(lambda: len(list(rebuild())))
-        try:
-            list(pool.map(write, range(8)))
-        finally:
-            done.set()
-        assert rebuilt.result() > 1
-    assert live.is_exact(100) and live.info().rows == 96
-
-
-def test_a_reader_during_a_swap_sees_one_version_whole() -> None:
-    world = World()
-    vectors = unit(40)
-    world.add(vectors)
-    live, done = world.live(), threading.Event()
-    expected = [world.nearest(vector, 40) for vector in vectors]
-
-    def read(_: int) -> set[str | None]:
-        seen = set[str | None]()
-        for place in itertools.cycle(range(40)):
-            hits, info = live.index.search(vectors[place][None], 40, CancelToken())
-            assert [hit.row_id for hit in hits[0]] == expected[place] and info.rows == 40
-            seen.add(info.version)
-            if done.is_set():
-                return seen
-        raise AssertionError
-
-    with ThreadPoolExecutor(4) as pool:
-        readers = [pool.submit(read, number) for number in range(4)]
-        built = [world.reindex.build().version for _ in range(20)]
-        done.set()
-        seen = set[str | None]().union(*(reader.result() for reader in readers))
-    assert seen <= {None, *built} and live.info().version == built[-1]
 
 
 def test_a_large_index_is_still_exact() -> None:

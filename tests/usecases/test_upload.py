@@ -222,7 +222,7 @@ def test_a_deleted_item_takes_its_objects_with_it() -> None:
 
 def test_an_object_is_taken_once_and_a_broken_one_is_noted() -> None:
     world = World()
-    ingest = Ingest(world.upload, world.catalogue, world.jobs)
+    ingest = Ingest(world.upload, Items(world.catalogue, world.store), world.catalogue, world.jobs)
     good, bad = Source("shop", "a/red.png", "1"), Source("shop", "bad.png", "1")
     assert ingest.take(good, RED).photo == "a-red"
     entry = ingest.take(bad, b"no photo")
@@ -234,7 +234,7 @@ def test_an_object_is_taken_once_and_a_broken_one_is_noted() -> None:
 
 def test_what_may_pass_is_not_noted() -> None:
     world = World()
-    ingest = Ingest(world.upload, world.catalogue, world.jobs)
+    ingest = Ingest(world.upload, Items(world.catalogue, world.store), world.catalogue, world.jobs)
     world.store.away = True
     with pytest.raises(Unavailable):
         ingest.take(Source("shop", "red.png", "1"), RED)

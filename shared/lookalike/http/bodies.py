@@ -1,11 +1,14 @@
-"""What requests hold: one schema a body. Unknown fields are ignored, as the original did."""
+"""What requests hold, one schema a body, and what answers are. Unknown fields are ignored, as the original did."""
 
 from typing import Annotated, Any
 
+import flask
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lookalike.usecases.search import Include
 
+Answer = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
+"""A JSON body, with a status if that is not 200; or something else than JSON."""
 Key = Annotated[str, Field(min_length=1, max_length=255)]
 
 

@@ -17,7 +17,7 @@ from lookalike.domain.errors import (
 )
 from lookalike.domain.model import Caller
 from lookalike.http.asking import Asked, bound, read_body, wanted_id
-from lookalike.http.handlers import Answer
+from lookalike.http.bodies import Answer
 from lookalike.http.routes import Role, Route, match, routes_of
 from lookalike.usecases.jobs import job_id
 

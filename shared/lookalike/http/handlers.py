@@ -13,6 +13,7 @@ from lookalike.domain.errors import NotFound
 from lookalike.domain.model import Box, Detection, ProductDetails, Segment
 from lookalike.http.asking import Asked
 from lookalike.http.bodies import (
+    Answer,
     CleanBody,
     DescribeBody,
     DetailBody,
@@ -27,7 +28,6 @@ from lookalike.usecases.search import Group, Match, Question
 from lookalike.usecases.sweep import sweep
 
 DAY = 86_400
-Answer = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
 
 
 def upload_image(services: Services, asked: Asked) -> Answer:
@@ -168,10 +168,12 @@ def clean(services: Services, asked: Asked) -> Answer:
 
 
 def reindex(services: Services, asked: Asked) -> Answer:
-    manifest = services.reindex.build()
+    """Build if anything changed, or if `force` says so; then tidy up."""
+    force = asked.fields.get("force") in ("true", True)
+    manifest = services.reindex.build(only_if_changed=not force)
     swept = sweep(services.store, services.catalogue, older_than=DAY)
     services.catalogue.clean_jobs(None, datetime.now(UTC) - timedelta(seconds=7 * DAY))
-    message = f"Published {manifest.version}; {swept} objects without a row deleted"
+    message = f"{manifest.version} holds every garment; {swept} objects without a row deleted"
     return {"success": True, "message": message, "data": asdict(manifest)}, 202
 
 

@@ -13,6 +13,7 @@ from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.http import handlers as to
 from lookalike.http.asking import Asked
+from lookalike.http.bodies import Answer
 from lookalike.http.events import storage_event
 
 
@@ -35,7 +36,7 @@ class Route:
     method: str
     path: str
     role: Role
-    handler: Callable[[Services, Asked], to.Answer]
+    handler: Callable[[Services, Asked], Answer]
     has_body: bool = True
 
 
@@ -59,7 +60,7 @@ ROUTES = (
     Route("cancel", "POST", "/cleanup_requests", Role.OWNER, to.clean),
     Route("auth", "GET", "/api/auth/user", Role.USER, to.auth_user),
     Route("ingest", "POST", "/", Role.PLATFORM, storage_event, has_body=False),
-    Route("reindex", "POST", "/reindex", Role.PLATFORM, to.reindex, has_body=False),
+    Route("reindex", "POST", "/reindex", Role.PLATFORM, to.reindex),
 )
 READY = {"upload": to.ready_to_look, "relay": to.ready_to_search, "ingest": to.ready_to_look}
 

@@ -1,18 +1,32 @@
-"""Many photos come in, from a folder or as events: each object's version once, broken ones noted and passed over."""
+"""Many photos come in, from a folder or as events: of each object one result, that of its newest version."""
 
 import hashlib
+import logging
 import re
 import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from lookalike.domain.errors import Busy, Cancelled, Conflict, DeadlineExceeded, LookalikeError, Unavailable
+from lookalike.domain.errors import (
+    Busy,
+    Cancelled,
+    Conflict,
+    DeadlineExceeded,
+    LookalikeError,
+    NotFound,
+    Unavailable,
+)
 from lookalike.domain.model import Caller, LedgerEntry, LedgerStatus
 from lookalike.domain.ports import Catalogue
+from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.upload import Upload
 
+log = logging.getLogger("lookalike.ingest")
 PASSING = (Unavailable, Busy, DeadlineExceeded, Cancelled)
 """Errors that say nothing of the photo: it is to come again."""
+SUPERSEDED = "A newer version of the object was written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,7 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Ingest:
     upload: Upload
+    items: Items
     catalogue: Catalogue
     jobs: Jobs
     force: bool = True
@@ -35,22 +50,34 @@ class Ingest:
         """What became of those objects before, by name and generation."""
         return {(one.name, one.generation): one for one in self.catalogue.ledger(bucket, names)}
 
-    def take(self, source: Source, data: bytes) -> LedgerEntry:
-        """Store a photo and note what became of it. Raises what may pass, so that it comes again."""
+    def take(self, source: Source, data: bytes, is_current: Callable[[], bool] = lambda: True) -> LedgerEntry:
+        """Store a photo in place of the object's older versions, and note what became of it.
+
+        `is_current` tells whether the object still is this version. Raises what may pass, so that it comes again.
+        """
         try:
-            entry = self._entry(source, LedgerStatus.DONE, photo=self._store(source, data))
+            photo = self._store(source, data)
         except PASSING:
             raise
         except LookalikeError as error:
-            entry = self._entry(source, LedgerStatus.FAILED, reason=error.message)
-        self.catalogue.record(entry)
+            return self.refuse(source, error.message)
+        before = {entry.photo for entry in self.catalogue.ledger(source.bucket, [source.name])} - {None, photo}
+        if not is_current():
+            # a newer version was stored meanwhile, or will be: ours must not stand beside it
+            self._remove(source, photo)
+            return self.skip(source)
+        entry = self._note(source, LedgerStatus.DONE, photo=photo)
+        for old in before:
+            self._remove(source, str(old))
         return entry
 
     def refuse(self, source: Source, reason: str) -> LedgerEntry:
         """Note that an object is not taken, and why."""
-        entry = self._entry(source, LedgerStatus.FAILED, reason=reason)
-        self.catalogue.record(entry)
-        return entry
+        return self._note(source, LedgerStatus.FAILED, reason=reason)
+
+    def skip(self, source: Source) -> LedgerEntry:
+        """Note that an object's version was overwritten before it was taken."""
+        return self._note(source, LedgerStatus.DONE, reason=SUPERSEDED)
 
     def _store(self, source: Source, data: bytes) -> str:
         name = photo_name(source.name)
@@ -64,10 +91,21 @@ class Ingest:
         with self.jobs.running("ingest", Caller(), job_id(None)) as work:
             return self.upload.photo(data, name, None, self.force, work).photo
 
-    def _entry(
+    def _remove(self, source: Source, photo: str) -> None:
+        """Unless the newest version that was noted is that very photo."""
+        if any(entry.photo == photo for entry in self.catalogue.ledger(source.bucket, [source.name])[-1:]):
+            return
+        for segment in self.catalogue.segments_of(photo):
+            with suppress(NotFound):
+                self.items.delete(segment.name)
+        log.info("%s was replaced", photo)
+
+    def _note(
         self, source: Source, status: LedgerStatus, photo: str | None = None, reason: str | None = None
     ) -> LedgerEntry:
-        return LedgerEntry(source.bucket, source.name, source.generation, status, photo, reason)
+        entry = LedgerEntry(source.bucket, source.name, source.generation, status, photo, reason)
+        self.catalogue.record(entry)
+        return entry
 
 
 def photo_name(path: str) -> str:

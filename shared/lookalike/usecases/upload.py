@@ -69,6 +69,7 @@ class Upload:
         with self._claim(check_name(name), work, shared=True):
             if there := self.catalogue.segment(segment_name(name, number)):
                 raise Conflict(f"There is a segment {there.name} already")
+            self._clear(f"{name}/segment_{number}.")
             work.entering("reading")
             picture = images.read_image(data)
             photo = Photo(name, digest(data), *picture.size, None, owner)
@@ -155,7 +156,7 @@ class Upload:
             # whoever held the claim before has given it up after its rows: look again
             taken = self._is_taken(name)
             if not taken:
-                self._clear(name, claim)
+                self._clear(f"{name}/", but=claim)
             yield shared or not taken
         finally:
             self._take_back(claimed)
@@ -181,9 +182,10 @@ class Upload:
         except NotFound:
             return False
 
-    def _clear(self, name: str, claim: str) -> None:
-        for left in self.store.list(f"{name}/"):
-            if left.path != claim:
+    def _clear(self, prefix: str, but: str = "") -> None:
+        """Remove what no row names, so that nothing half-written is taken for ours, nor swept while we use it."""
+        for left in self.store.list(prefix):
+            if left.path != but:
                 self.store.delete(left.path)
 
 

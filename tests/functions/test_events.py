@@ -1,0 +1,163 @@
+"""Storage events: at least once and in any order, with one result for each object, that of its newest version."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from lookalike.bootstrap import Services
+from lookalike.domain.model import LedgerStatus, StoredObject
+from lookalike.http.events import FINALIZED
+from lookalike.images import MAX_BYTES
+from lookalike.usecases.ingest import SUPERSEDED
+from tests.conftest import drawn, jpeg
+from tests.fakes.catalogue import FakeCatalogue
+
+Client = Callable[[str], FlaskClient]
+PHOTO, OTHER = jpeg(drawn(3)), jpeg(drawn(8))
+NAME = "incoming/Summer Dress.jpg"
+
+
+def put(real: Services, data: bytes, name: str = NAME) -> StoredObject:
+    there = real.store.stat(name)
+    return real.store.put(name, data, "image/jpeg", there.generation if there else 0)
+
+
+def fields(stored: StoredObject, **others: str) -> dict[str, str]:
+    return {"bucket": "shop", "name": stored.path, "generation": str(stored.generation), **others}
+
+
+def headers(**others: str) -> dict[str, str]:
+    source = "//storage.googleapis.com/projects/_/buckets/shop"
+    known = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": source, "ce-type": FINALIZED}
+    return known | {f"ce-{name}": value for name, value in others.items()}
+
+
+def send(client: Client, data: Any, **others: str) -> int:
+    return client("ingest").post("/", json=data, headers=headers(**others)).status_code
+
+
+def photos(real: Services) -> set[str]:
+    found = real.catalogue.changes(real.models.embedder, 0).row_ids.tolist()
+    return {one.photo for one in real.catalogue.segments(found).values()}
+
+
+def noted(real: Services, name: str = NAME) -> list[tuple[LedgerStatus, str | None, str | None]]:
+    return [(one.status, one.photo, one.reason) for one in real.catalogue.ledger("shop", [name])]
+
+
+def test_an_event_delivered_ten_times_has_one_result(client: Client, real: Services) -> None:
+    event = fields(put(real, PHOTO))
+    for _ in range(3):
+        assert send(client, event) == 204
+    assert photos(real) == {"incoming-Summer_Dress"}
+    assert noted(real) == [(LedgerStatus.DONE, "incoming-Summer_Dress", None)]
+
+
+def test_ten_deliveries_at_once_have_one_result(client: Client, real: Services) -> None:
+    event = fields(put(real, PHOTO))
+    call = client("ingest")
+    with ThreadPoolExecutor(10) as pool:
+        sent = pool.map(lambda _: call.application.test_client().post("/", json=event, headers=headers()), range(10))
+        assert {one.status_code for one in sent} == {204}
+    assert photos(real) == {"incoming-Summer_Dress"} and len(noted(real)) == 1
+
+
+def test_structured_mode_too(client: Client, real: Services) -> None:
+    event = {name.removeprefix("ce-"): value for name, value in headers().items()}
+    body = json.dumps({**event, "data": fields(put(real, PHOTO))})
+    said = client("ingest").post("/", data=body, content_type="application/cloudevents+json")
+    assert said.status_code == 204 and photos(real) == {"incoming-Summer_Dress"}
+
+
+def test_an_overwritten_object_replaces_its_result(client: Client, real: Services) -> None:
+    for data in (PHOTO, OTHER):
+        assert send(client, fields(put(real, data))) == 204
+    assert len(photos(real)) == 1
+    (photo,) = photos(real)
+    assert real.catalogue.segments_of(photo) and real.store.get(f"{photo}/segment_0.png")
+    assert len([one for one in noted(real) if one[1]]) == 2
+
+
+@pytest.mark.parametrize("old_first", [True, False])
+def test_events_of_overwritten_versions_have_no_result(client: Client, real: Services, old_first: bool) -> None:
+    old = fields(put(real, PHOTO))
+    new = fields(put(real, OTHER))
+    for event in (old, new) if old_first else (new, old):
+        assert send(client, event) == 204
+    assert photos(real) == {"incoming-Summer_Dress"}
+    assert noted(real) == [(LedgerStatus.DONE, None, SUPERSEDED), (LedgerStatus.DONE, "incoming-Summer_Dress", None)]
+
+
+def test_an_object_overwritten_while_it_is_taken_leaves_nothing_of_the_old(client: Client, real: Services) -> None:
+    from lookalike.usecases.ingest import Source
+
+    old = put(real, PHOTO)
+    source = Source("shop", NAME, str(old.generation))
+    real.ingest.take(source, PHOTO, is_current=lambda: False)
+    assert photos(real) == set() and noted(real) == [(LedgerStatus.DONE, None, SUPERSEDED)]
+
+
+def test_a_deleted_object_has_no_result(client: Client, real: Services) -> None:
+    event = fields(put(real, PHOTO))
+    real.store.delete(NAME)
+    assert send(client, event) == 204 and photos(real) == set()
+
+
+def test_own_output_and_folders_are_let_be(client: Client, real: Services) -> None:
+    for name in ("look/segment_0.png", "index/current.json", "incoming.jpg", "look/incoming/x.jpg"):
+        assert send(client, fields(put(real, PHOTO, name))) == 204
+    assert send(client, {"bucket": "shop", "name": "incoming/", "generation": "7"}) == 204
+    assert send(client, fields(put(real, PHOTO)), type="google.cloud.storage.object.v1.deleted") == 204
+    assert photos(real) == set() and noted(real) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"no photo", PHOTO[:4000], bytes(MAX_BYTES + 1)])
+def test_what_can_never_be_taken_is_noted_and_acknowledged(client: Client, real: Services, data: bytes) -> None:
+    event = fields(put(real, data))
+    for _ in range(2):
+        assert send(client, event) == 204
+    ((status, photo, reason),) = noted(real)
+    assert status is LedgerStatus.FAILED and photo is None and reason
+    assert photos(real) == set()
+
+
+def test_an_event_of_the_day_before_yesterday_is_noted_as_failed(client: Client, real: Services) -> None:
+    late = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    assert send(client, fields(put(real, PHOTO)), time=late) == 204
+    assert noted(real)[0][0] is LedgerStatus.FAILED and photos(real) == set()
+    recent = (datetime.now(UTC) - timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert send(client, fields(put(real, PHOTO, "incoming/b.jpg")), time=recent) == 204
+    assert photos(real) == {"incoming-b"}
+
+
+def test_what_may_pass_comes_again(client: Client, real: Services) -> None:
+    event = fields(put(real, PHOTO))
+    catalogue = real.built["catalogue"] = FakeCatalogue()
+    catalogue.away = True
+    said = client("ingest").post("/", json=event, headers=headers())
+    assert said.status_code == 503 and said.headers["Retry-After"]
+    catalogue.away = False
+    assert send(client, event) == 204 and photos(real) == {"incoming-Summer_Dress"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b'"text"', b'{"name": "incoming/x"}', b'{"bucket": "b", "name": "", "generation": 1}']
+    + [b'{"bucket": "b", "name": "incoming/x", "generation": "many"}', b'{"bucket": 1, "name": 2, "generation": -3}'],
+)
+def test_what_is_no_event_is_refused(client: Client, body: bytes) -> None:
+    call = client("ingest")
+    assert call.post("/", data=body, headers=headers(), content_type="application/json").status_code == 400
+    assert call.post("/", data=body, content_type="application/json").status_code == 400
+    assert call.post("/", data=body, content_type="application/cloudevents+json").status_code == 400
+
+
+def test_an_event_must_come_from_the_platform(client: Client, real: Services) -> None:
+    event = fields(put(real, PHOTO))
+    said = client("ingest").post("/", json=event, headers=headers(), environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
+    assert said.status_code == 401 and "ce-" not in said.get_data(as_text=True)
