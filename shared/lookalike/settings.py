@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     keep_originals: bool = Field(True, description="Whether uploaded photos are kept beside their garments")
     concurrency: int = Field(16, ge=1, le=1000, description="Requests at once in one process")
     request_timeout: int = Field(60, ge=11, le=3600, description="Seconds; work stops 10 s before")
+    reindex_every: int = Field(300, ge=0, description="Seconds between two looks whether to reindex; 0: never")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged")
     port: int = Field(5001, ge=1, le=65535, description="Where `lookalike serve` listens")
     k_service: str = Field("", description="Set by Cloud Run: local defaults are refused then")

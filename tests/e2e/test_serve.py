@@ -120,6 +120,19 @@ def test_the_page_and_signed_addresses(server: Server) -> None:
     assert server.call("GET", "/bucket/../lookalike.db").status in (403, 404, 422)
 
 
+def test_a_photo_dropped_into_the_bucket_is_found(server: Server) -> None:
+    incoming = server.folder / ".lookalike" / "bucket" / "incoming" / "spring"
+    incoming.mkdir(parents=True)
+    (incoming / "Neues Kleid.jpg").write_bytes(jpeg(drawn(31)))
+    (incoming / "broken.jpg").write_bytes(b"no photo")
+    for _ in range(100):
+        if server.call("GET", "/splitted_images/by_original/incoming-spring-Neues_Kleid").status == 200:
+            break
+        time.sleep(0.1)
+    best = server.relay(jpeg(drawn(31)), include="none").json["results"][0]
+    assert best["original_image_id"] == "incoming-spring-Neues_Kleid"
+
+
 def test_recent_requests_and_their_end(server: Server) -> None:
     server.relay(PHOTO, request_id="seen")
     listed = server.call("GET", "/request_status/recent").json["requests"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from lookalike.local import platform
 from lookalike.local.gateway import Gateway
 
 GRACE = 8
@@ -16,7 +17,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     """Calls `ready` in the worker once the functions are loaded and the models are warm."""
 
     def __init__(self, folder: Path, host: str, port: int, threads: int, ready: Callable[[], None]) -> None:
-        self._folder, self._ready = folder, ready
+        self._folder, self._ready, self._address = folder, ready, f"http://{host}:{port}"
         self._options = {
             "bind": f"{host}:{port}",
             "workers": 1,
@@ -40,8 +41,10 @@ class Server(BaseApplication):  # type: ignore[misc]
     def _warm(self, worker: Any) -> None:
         from lookalike.bootstrap import services
 
-        services().models.warm()
-        services().index.warm()
+        found = services()
+        found.models.warm()
+        found.index.warm()
+        platform.start(found.store, self._address, found.settings.bucket.name, found.settings.reindex_every)
         self._ready()
 
 
