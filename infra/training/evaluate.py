@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from infra.training.data import CLASSES, FLAT_KINDS, Photographs, Sample, arguments, load
+from infra.training.empty import empty_view
 from infra.training.evaluate_search import garment, search_figures
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
@@ -17,6 +18,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import KINDS, Box, Detection
 
 TRUTH_SHARE, OVERLAP = 0.004, 0.5
+EMPTY_COUNT, EMPTY_SIZE, EMPTY_SEED = 200, (320, 224), 99
 MARKS = "<!-- figures -->", "<!-- end of figures -->"
 Truth = tuple[Box, str]
 
@@ -105,11 +107,20 @@ def flat_figures(detector: CompactDetector, samples: Sequence[Sample]) -> dict[s
     return {"exactly one": float(np.mean(single)), "exactly one, right kind": float(np.mean(right))}
 
 
+def empty_figures(detector: CompactDetector, street: Sequence[Sample]) -> dict[str, float]:
+    """The share of pictures without a garment in which one is found."""
+    random = np.random.default_rng(EMPTY_SEED)
+    pictures = [empty_view(random, street, EMPTY_SIZE)[0] for _ in range(EMPTY_COUNT)]
+    found = [detector.detect(Image.fromarray(picture), CancelToken()) for picture in pictures]
+    return {"something found": float(np.mean([len(one) > 0 for one in found]))}
+
+
 def detection_figures(weights: Path, photographs: Photographs) -> dict[str, dict[str, float]]:
     detector = CompactDetector(weights / "detector.onnx")
     return {
         "street": street_figures(detector, photographs.street_validation),
         "flat-lay": flat_figures(detector, photographs.flat_validation),
+        "nothing in it": empty_figures(detector, photographs.street_validation),
     }
 
 
