@@ -1,10 +1,11 @@
-"""The contract of the port `ObjectStore`, run on the fake and on a directory; and what only a directory must withstand."""
+"""The contract of the port `ObjectStore`, run on every store; and what only a directory must withstand."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,10 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lookalike.adapters.cloud_store import CloudStore
 from lookalike.adapters.directory_store import DirectoryStore
 from lookalike.domain.errors import Conflict, Forbidden, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.ports import ObjectStore
 from tests.fakes.store import FakeStore
+from tests.standins.bucket import Conditions
+from tests.standins.signatures import credentials_with_key
+from tests.standins.storage_server import storage_server
 
 KEY = b"a key of this machine"
 PNG = "image/png"
@@ -26,9 +31,32 @@ def directory(folder: Path) -> DirectoryStore:
     return DirectoryStore(folder / "bucket", "http://localhost:5001/bucket", KEY)
 
 
-@pytest.fixture(params=["fake", "directory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return FakeStore() if request.param == "fake" else directory(tmp_path)
+@contextmanager
+def cloud(_: Path) -> Iterator[CloudStore]:
+    """A part of a bucket of which other parts are others', over HTTP."""
+    with storage_server("closet") as server:
+        server.bucket("closet").write({"name": "others/a.png"}, b"others", Conditions())
+        account = credentials_with_key(server.account)
+        yield CloudStore("closet", "ours", server.address, account.with_token_uri(f"{server.address}/token"))
+
+
+STORES: dict[str, Callable[[Path], AbstractContextManager[ObjectStore]]] = {
+    "fake": lambda _: nullcontext(FakeStore()),
+    "directory": lambda folder: nullcontext(directory(folder)),
+    "cloud": cloud,
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+    with STORES[request.param](tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=["directory", "cloud"])
+def real_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+    with STORES[request.param](tmp_path) as made:
+        yield made
 
 
 def paths(store: ObjectStore, prefix: str = "") -> list[str]:
@@ -164,13 +192,13 @@ BAD = [
     ".tmp/lock",
     "x" * 256,
 ]
-BAD += ["a/" * 600 + "b", "\ud800"]
+BAD += ["a/" * 600 + "b", "\ud800", "a\nb", "a\rb", "\u00e4" * 128, "\u00e4/" * 400 + "b", ".well-known/x"]
 
 
 @pytest.mark.parametrize("path", BAD)
 @pytest.mark.parametrize("call", ["put", "get", "stat", "delete", "url"])
-def test_a_path_that_leads_elsewhere_is_refused(tmp_path: Path, path: str, call: str) -> None:
-    store = directory(tmp_path)
+def test_a_path_that_leads_elsewhere_is_refused(real_store: ObjectStore, path: str, call: str) -> None:
+    store = real_store
     calls: dict[str, Callable[[], object]] = {
         "put": lambda: store.put(path, b"x", PNG),
         "get": lambda: store.get(path),
@@ -180,6 +208,20 @@ def test_a_path_that_leads_elsewhere_is_refused(tmp_path: Path, path: str, call:
     }
     with pytest.raises(InvalidField):
         calls[call]()
+
+
+@pytest.mark.parametrize("prefix", ["/x/", "../", "a//b", "a/../b", "a\nb/", "\ud800"])
+def test_a_prefix_that_leads_elsewhere_is_refused(real_store: ObjectStore, prefix: str) -> None:
+    with pytest.raises(InvalidField):
+        paths(real_store, prefix)
+
+
+def test_names_that_cloud_storage_and_disks_take_are_taken(real_store: ObjectStore) -> None:
+    names = ["a b.png", "\u00e4%2F+&=?#.png", "~*:.png", "..a", "\U0001f457/x", "\uffff/x", "x" * 255, "\u00e4" * 127]
+    for name in names:
+        real_store.put(name, name.encode(), PNG)
+        assert real_store.get(name) == name.encode()
+    assert paths(real_store) == sorted(names)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
-from lookalike.domain.errors import Conflict, Forbidden, InvalidField, NotFound, Unavailable
+from lookalike.domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
+from lookalike.domain.paths import check_path, check_prefix, is_path
 
 PRIVATE = ".tmp"
 """Where files are written before they are moved to their place; no object's name starts with it."""
-LONGEST, LONGEST_PART = 1024, 255
 
 
 class DirectoryStore:
@@ -51,10 +51,11 @@ class DirectoryStore:
             return self._stat(path, place)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        check_prefix(prefix)
         folder = prefix.rpartition("/")[0]
         start = self._place(folder) if folder else self._root
         for path in self._walk(start, folder):
-            if path.startswith(prefix) and _is_text(path) and (found := self.stat(path)):
+            if path.startswith(prefix) and is_path(path) and (found := self.stat(path)):
                 yield found
 
     def delete(self, path: str, if_generation: int | None = None) -> bool:
@@ -87,13 +88,8 @@ class DirectoryStore:
 
     def _place(self, path: str) -> Path:
         """Raises `InvalidField` for what could lead elsewhere."""
-        parts = path.split("/")
-        wrong = any(
-            part in ("", ".", "..") or len(os.fsencode(part)) > LONGEST_PART for part in parts if _is_text(path)
-        )
-        if not _is_text(path) or wrong or len(path) > LONGEST or parts[0] == PRIVATE or {"\0", "\\"} & set(path):
-            raise InvalidField("Not the name of an object", field="path")
-        return self._root.joinpath(*parts)
+        check_path(path)
+        return self._root.joinpath(*path.split("/"))
 
     def _refuse_links(self, place: Path, path: str) -> None:
         if place.is_symlink() or place.parent.resolve() != self._root.resolve() / place.parent.relative_to(self._root):
@@ -180,10 +176,6 @@ def _settle(folder: Path) -> None:
 
 def _moment(generation: int) -> datetime:
     return datetime.fromtimestamp(generation / 1e9, UTC)
-
-
-def _is_text(path: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 @contextmanager
