@@ -1,0 +1,335 @@
+"""A bucket of Google Cloud Storage. Google's library is imported with the first call, not with this module."""
+
+import base64
+import hashlib
+import itertools
+import os
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
+from lookalike.domain.model import StoredObject
+from lookalike.domain.paths import LONGEST, check_path, check_prefix, is_path
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials, Signing
+    from google.auth.transport.requests import AuthorizedSession
+    from google.cloud.storage import Blob, Client
+
+T = TypeVar("T")
+ENDPOINT = "https://storage.googleapis.com"
+"""Always given to the library, which would otherwise follow STORAGE_EMULATOR_HOST and drop the credentials."""
+IAM = "https://iamcredentials.googleapis.com"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+"""The library asks for storage alone, with which no address can be signed."""
+CONNECTIONS = 64
+LONGEST_VALIDITY = 7 * 24 * 3600
+"""Seconds; Cloud Storage refuses addresses that are signed for longer."""
+FIELDS = "items(name,size,generation,updated,metadata),nextPageToken"
+
+
+class Clients:
+    """One client for each endpoint and set of credentials in a process, and a new one after a fork. For many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[tuple[int, str, Credentials | None], Client] = {}
+
+    def get(self, endpoint: str, credentials: "Credentials | None") -> "Client":
+        """Raises google's `DefaultCredentialsError` where neither credentials are given nor the machine has some."""
+        key = os.getpid(), endpoint, credentials
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = _connect(endpoint, credentials or _machine_credentials())
+            return self._made[key]
+
+
+CLIENTS = Clients()
+
+
+class CloudStore:
+    """The port `ObjectStore`. Every write names the generation that it replaces, so that a repeated one does no harm.
+
+    `patience`: seconds for which a call is repeated while the service fails. `timeout`: seconds without an answer after
+    which one attempt has failed. Every method raises `Unavailable` when patience is at an end, or at once where the
+    bucket, the credentials or a right is missing.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        endpoint: str | None = None,
+        credentials: "Credentials | None" = None,
+        *,
+        patience: float = 20.0,
+        timeout: float = 10.0,
+        clients: Clients = CLIENTS,
+        iam: str = IAM,
+    ) -> None:
+        self._bucket, self._endpoint, self._credentials = bucket, endpoint or ENDPOINT, credentials
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._patience, self._timeout = patience, timeout
+        self._clients, self._iam = clients, iam
+
+    def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        check_path(path)
+        write = uuid.uuid4().hex
+        with self._translated(path, "storage.objects.create"):
+            blob = self._described(path, data, content_type, write)
+            if not self._uploaded(blob, data, content_type, if_generation):
+                blob = self._found(path)
+                if blob is None or not self._is_ours(path, blob, data, write, if_generation):
+                    raise Conflict(f"{path} was written by another")
+            return _about(path, blob)
+
+    def get(self, path: str) -> bytes:
+        """Raises `NotFound`, and `Unavailable` for bytes that twice were not those that were stored."""
+        check_path(path)
+        with self._translated(path, "storage.objects.get"):
+            from google.cloud.storage.exceptions import DataCorruption
+
+            try:
+                return self._persist(lambda: self._downloaded(path))
+            except DataCorruption:
+                return self._persist(lambda: self._downloaded(path))
+
+    def stat(self, path: str) -> StoredObject | None:
+        check_path(path)
+        with self._translated(path, "storage.objects.get"):
+            blob = self._found(path)
+            return _about(path, blob) if blob else None
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        check_prefix(prefix)
+        with self._translated(prefix, "storage.objects.list"):
+            asked = {"prefix": self._prefix + prefix, "fields": FIELDS}
+            for blob in self._client.list_blobs(self._bucket, **asked, retry=self._retry, timeout=self._timeout):
+                path = blob.name.removeprefix(self._prefix)
+                if is_path(path):
+                    yield _about(path, blob)
+
+    def delete(self, path: str, if_generation: int | None = None) -> bool:
+        """Without a generation, that of the moment: a repeated delete must not reach what was written since."""
+        check_path(path)
+        with self._translated(path, "storage.objects.delete"):
+            if if_generation is not None:
+                return self._deleted(path, if_generation)
+            there = self._found(path)
+            return there is not None and self._deleted(path, there.generation)
+
+    def url(self, path: str, seconds: int = 3600) -> str:
+        """Signed by the credentials' own key, or by IAM for a service account that has none. At most seven days."""
+        check_path(path)
+        with self._translated(path, "iam.serviceAccounts.signBlob"):
+            asked = {"version": "v4", "expiration": timedelta(seconds=min(seconds, LONGEST_VALIDITY))}
+            blob, signer = self._blob(path), _signer(self._client, self._iam, self._timeout)
+            return str(self._persist(lambda: blob.generate_signed_url(**asked, credentials=signer)))
+
+    @property
+    def _client(self) -> "Client":
+        return self._clients.get(self._endpoint, self._credentials)
+
+    @property
+    def _retry(self) -> Any:
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        return DEFAULT_RETRY.with_timeout(self._patience).with_delay(initial=0.2, maximum=4)
+
+    def _persist(self, attempt: Callable[[], T]) -> T:
+        """The whole attempt each time: the library's own repeats resume, and then check nothing."""
+        result: T = self._retry(attempt)()
+        return result
+
+    def _blob(self, path: str) -> "Blob":
+        name = self._prefix + path
+        if len(name.encode()) > LONGEST:
+            raise InvalidField("Too long for the name of an object here", field="path")
+        return self._client.bucket(self._bucket).blob(name)
+
+    def _described(self, path: str, data: bytes, content_type: str, write: str) -> "Blob":
+        """With checksums, so that the service refuses bytes that were changed on the way."""
+        blob = self._blob(path)
+        blob.crc32c, blob.md5_hash = _crc32c(data), _md5(data)
+        blob.metadata = {"sha256": hashlib.sha256(data).hexdigest(), "write": write}
+        blob.cache_control = "private, max-age=3600" if content_type.startswith("image/") else "no-store"
+        return blob
+
+    def _uploaded(self, blob: "Blob", data: bytes, content_type: str, if_generation: int) -> bool:
+        """False if the object is of another generation, which may be that of this very write, answered and not heard."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        # no checksum by the library: it would delete what it doubts, whoever's it is by then
+        how = {"if_generation_match": if_generation, "checksum": None, "retry": None, "timeout": self._timeout}
+        try:
+            self._persist(lambda: blob.upload_from_string(data, content_type, **how))
+        except PreconditionFailed:
+            return False
+        return True
+
+    def _is_ours(self, path: str, blob: "Blob", data: bytes, write: str, if_generation: int) -> bool:
+        if (blob.metadata or {}).get("write") == write:
+            return True
+        if if_generation or blob.size != len(data) or blob.crc32c != _crc32c(data):
+            return False
+        # composed objects have no md5
+        return bool(blob.md5_hash == _md5(data)) if blob.md5_hash else self.get(path) == data
+
+    def _downloaded(self, path: str) -> bytes:
+        blob = self._blob(path)
+        data: bytes = blob.download_as_bytes(checksum="crc32c", retry=None, timeout=self._timeout)
+        if blob.crc32c is None:
+            raise Unavailable(f"{path} came without a checksum")
+        return data
+
+    def _found(self, path: str) -> "Blob | None":
+        from google.api_core.exceptions import NotFound as Missing
+
+        blob = self._blob(path)
+        try:
+            blob.reload(retry=self._retry, timeout=self._timeout)
+        except Missing as error:
+            if _is_bucket(error):
+                raise
+            return None
+        return blob
+
+    def _deleted(self, path: str, generation: int) -> bool:
+        from google.api_core.exceptions import NotFound as Missing
+
+        blob, attempts = self._blob(path), itertools.count()
+
+        def attempt() -> bool:
+            number = next(attempts)
+            try:
+                blob.delete(if_generation_match=generation, retry=None, timeout=self._timeout)
+            except Missing as error:
+                if _is_bucket(error):
+                    raise
+                # gone at a repeat: the answer to the one before was lost
+                return number > 0
+            return True
+
+        return self._persist(attempt)
+
+    @contextmanager
+    def _translated(self, path: str, right: str) -> Iterator[None]:
+        """Google's errors into ours; `right` is what the call needs."""
+        try:
+            yield
+        except LookalikeError:
+            raise
+        except Exception as error:
+            raise self._told(error, path, right) from error
+
+    def _told(self, error: Exception, path: str, right: str) -> Exception:
+        from google.api_core import exceptions as api
+        from google.auth.exceptions import GoogleAuthError
+        from google.cloud.storage.exceptions import DataCorruption
+        from urllib3.exceptions import HTTPError
+
+        if isinstance(error, api.NotFound):
+            no_bucket = Unavailable(f"There is no bucket {self._bucket}")
+            return no_bucket if _is_bucket(error) else NotFound(f"No object {path}")
+        if isinstance(error, api.PreconditionFailed):
+            return Conflict(f"{path} was written by another")
+        if isinstance(error, api.Forbidden):
+            return Unavailable(f"The service account lacks {_denied(error, right)} on the bucket {self._bucket}")
+        if isinstance(error, api.Unauthorized | GoogleAuthError):
+            return Unavailable(f"Google does not accept the credentials for {right}, or there are none")
+        if isinstance(error, DataCorruption):
+            return Unavailable(f"{path} does not arrive as it was stored")
+        if isinstance(error, api.GoogleAPIError | HTTPError | HTTPException | OSError):
+            return Unavailable("Cloud Storage cannot be reached, or does not do its work")
+        return error
+
+
+def _about(path: str, blob: "Blob") -> StoredObject:
+    return StoredObject(path, blob.size, blob.generation, (blob.metadata or {}).get("sha256"), blob.updated)
+
+
+def _is_bucket(error: Exception) -> bool:
+    """Whether what was not found is the bucket itself; only the message tells."""
+    return "bucket does not exist" in str(error)
+
+
+def _denied(error: Exception, right: str) -> str:
+    named = re.search(r"storage\.(objects|buckets|managedFolders)\.\w+", str(error))
+    return named.group() if named else right
+
+
+def _crc32c(data: bytes) -> str:
+    import google_crc32c
+
+    return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
+
+
+def _md5(data: bytes) -> str:
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+def _machine_credentials() -> "Credentials":
+    import google.auth
+
+    return google.auth.default(scopes=[SCOPE])[0]
+
+
+def _connect(endpoint: str, credentials: "Credentials") -> "Client":
+    """With room for many threads: the session keeps ten connections by itself and throws the others away."""
+    from google.auth.credentials import with_scopes_if_required
+    from google.auth.transport.requests import AuthorizedSession
+    from google.cloud.storage import Client
+    from requests.adapters import HTTPAdapter
+
+    session = AuthorizedSession(with_scopes_if_required(credentials, [SCOPE]))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return Client(project=None, credentials=credentials, _http=session, client_options={"api_endpoint": endpoint})
+
+
+def _signer(client: "Client", iam: str, timeout: float) -> "Signing":
+    """Raises google's `InvalidOperation` for credentials that are no service account's, `RefreshError`."""
+    from google.auth.credentials import Signing
+    from google.auth.exceptions import InvalidOperation
+    from google.auth.transport.requests import Request
+    from google.oauth2.service_account import Credentials
+
+    own = client._http.credentials
+    if isinstance(own, Signing):
+        return own
+    if not own.valid:
+        # before this the metadata server's have no name but "default"
+        own.refresh(partial(Request(), timeout=timeout))
+    name = getattr(own, "service_account_email", None)
+    if not name:
+        raise InvalidOperation("Only a service account can sign")
+    return Credentials(
+        IamSigner(client._http, f"{iam}/v1/projects/-/serviceAccounts/{name}:signBlob", timeout), name, ""
+    )
+
+
+class IamSigner:
+    """A signer for google's credentials that has no key: IAM signs. One request a signature."""
+
+    key_id = None
+
+    def __init__(self, session: "AuthorizedSession", address: str, timeout: float) -> None:
+        self._session, self._address, self._timeout = session, address, timeout
+
+    def sign(self, message: bytes) -> bytes:
+        """Raises google's errors of the status that IAM answers with."""
+        from google.api_core.exceptions import from_http_response
+
+        payload = {"payload": base64.b64encode(message).decode()}
+        answer = self._session.post(self._address, json=payload, timeout=self._timeout)
+        if answer.status_code != HTTPStatus.OK:
+            raise from_http_response(answer)
+        return base64.b64decode(answer.json()["signedBlob"])

@@ -1,0 +1,35 @@
+"""Which names an object may have, in every store: what a file system and Cloud Storage both take, and that leads nowhere else."""
+
+from lookalike.domain.errors import InvalidField
+
+LONGEST, LONGEST_PART = 1024, 255
+"""Bytes in UTF-8, of a path and of what stands between its slashes."""
+RESERVED = {".tmp", ".well-known"}
+"""No path starts with these: the directory's own files, and what Cloud Storage keeps for certificates."""
+FORBIDDEN = frozenset("\0\\\r\n")
+
+
+def is_path(path: str) -> bool:
+    if not is_text(path) or FORBIDDEN & set(path) or len(path.encode()) > LONGEST:
+        return False
+    parts = path.split("/")
+    wrong = any(part in ("", ".", "..") or len(part.encode()) > LONGEST_PART for part in parts)
+    return not wrong and parts[0] not in RESERVED
+
+
+def check_path(path: str) -> None:
+    """Raises `InvalidField` for what could lead elsewhere."""
+    if not is_path(path):
+        raise InvalidField("Not the name of an object", field="path")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises `InvalidField` where its folder is none; the last part may be the beginning of anything."""
+    folder = prefix.rpartition("/")[0]
+    if not is_text(prefix) or (folder and not is_path(folder)):
+        raise InvalidField("Not the beginning of an object's name", field="prefix")
+
+
+def is_text(path: str) -> bool:
+    """Whether it can be written in UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
