@@ -72,10 +72,27 @@ class Services:
 
     @once
     def store(self) -> ObjectStore:
+        return self.open_store(self.settings.store)
+
+    def open_store(self, address: str) -> ObjectStore:
+        """The bucket at `gs://bucket/prefix` or in `file:folder`."""
+        kind, _, place = address.partition(":")
+        if kind == "gs":
+            from lookalike.adapters.cloud_store import CloudStore
+
+            bucket, _, prefix = place.removeprefix("//").partition("/")
+            return CloudStore(bucket, prefix, *self._storage_stand_in())
         from lookalike.adapters.directory_store import DirectoryStore
 
-        address = f"http://localhost:{self.settings.port}/bucket"
-        return DirectoryStore(self.settings.bucket, address, bytes.fromhex(self._secrets.urls))
+        url = f"http://localhost:{self.settings.port}/bucket"
+        return DirectoryStore(Path(place), url, bytes.fromhex(self._secrets.urls))
+
+    def _storage_stand_in(self) -> tuple[Any, ...]:
+        if not self.settings.storage_emulator_host:
+            return ()
+        from google.auth.credentials import AnonymousCredentials
+
+        return self.settings.storage_emulator_host, AnonymousCredentials()
 
     @once
     def models(self) -> Models:

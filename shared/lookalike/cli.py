@@ -15,6 +15,7 @@ from lookalike.domain.errors import LookalikeError
 
 if TYPE_CHECKING:
     from lookalike.bootstrap import Services
+    from lookalike.local.sources import Item
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,15 +77,16 @@ def serve(host: str) -> None:
 
 
 @main.command()
-@click.argument("folder", type=FOLDER)
-@click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
+@click.argument("source", metavar="FOLDER")
+@click.option("--retry-failed", is_flag=True, help="Try photos again that failed before.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
 @plainly
-def ingest(folder: Path, retry_failed: bool, as_json: bool) -> None:
-    """Store the garments of every photo in FOLDER. May be interrupted and run again."""
-    from lookalike.local.batch import ingest_folder
+def ingest(source: str, retry_failed: bool, as_json: bool) -> None:
+    """Store the garments of every photo in FOLDER, or in gs://bucket/prefix. May be interrupted and run again."""
+    from lookalike.local.batch import ingest_all
 
-    summary = ingest_folder(open_services(), folder, retry_failed, bar)
+    services = open_services()
+    summary = ingest_all(services, items_of(services, source), retry_failed, bar)
     if as_json:
         click.echo(json.dumps(asdict(summary)))
         return
@@ -94,6 +96,15 @@ def ingest(folder: Path, retry_failed: bool, as_json: bool) -> None:
         f"{summary.stored} photos stored with {summary.garments} garments, {summary.known} known from before, "
         f"{len(summary.failed)} passed over, in {summary.seconds:.1f} s"
     )
+
+
+def items_of(services: "Services", source: str) -> "list[Item]":
+    from lookalike.local.sources import in_bucket, in_folder
+
+    if source.startswith("gs://"):
+        bucket, _, prefix = source.removeprefix("gs://").partition("/")
+        return in_bucket(services.open_store(f"gs://{bucket}"), bucket, prefix)
+    return in_folder(FOLDER.convert(source, None, None))
 
 
 @main.group()

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lookalike.domain.errors import Misconfigured
 
+STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
+
 
 class Settings(BaseSettings):
     """Frozen and checked. Made by `read_settings`."""
@@ -27,7 +29,8 @@ class Settings(BaseSettings):
     db_name: str = Field("", description="Its database")
     db_user: str = Field("", description="Its user")
     db_password: SecretStr = Field(SecretStr(""), description="Its password")
-    store_url: str = Field("", pattern="^(|file:.+)$", description="`file:folder`, a directory as bucket")
+    store_url: str = Field("", pattern=STORE_URL, description="`file:folder`, or `gs://bucket/prefix`")
+    storage_emulator_host: str = Field("", description="Address of a stand-in for Cloud Storage, without credentials")
     models: Literal["compact"] = Field("compact", description="`compact`, the built-in models")
     index_url: Literal["store:"] = Field("store:", description="`store:`, index versions in the bucket")
     index_signing_key: SecretStr = Field(SecretStr(""), description="Signs index versions; at least 32 characters")
@@ -59,9 +62,22 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.lookalike_home / 'lookalike.db'}"
 
     @property
-    def bucket(self) -> Path:
-        """The directory that is the bucket."""
-        return Path(self.store_url.removeprefix("file:")) if self.store_url else self.lookalike_home / "bucket"
+    def store(self) -> str:
+        """The bucket's address: `file:…` or `gs://…`."""
+        return self.store_url or f"file:{self.lookalike_home / 'bucket'}"
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name, as events tell it: Cloud Storage's, or the directory's."""
+        if self.store.startswith("gs://"):
+            return self.store.removeprefix("gs://").partition("/")[0]
+        return Path(self.store.removeprefix("file:")).name
+
+    @property
+    def prefix(self) -> str:
+        """What the names of our objects begin with in that bucket: empty, or ending in a slash."""
+        inside = self.store.removeprefix("gs://").partition("/")[2].strip("/") if self.store.startswith("gs://") else ""
+        return f"{inside}/" if inside else ""
 
     def _original_database(self) -> str:
         user, password = quote(self.db_user, safe=""), quote(self.db_password.get_secret_value(), safe="")
@@ -70,7 +86,8 @@ class Settings(BaseSettings):
     def _local_defaults(self) -> list[str]:
         local = {
             "DATABASE_URL (SQLite)": self.database.startswith("sqlite"),
-            "STORE_URL (a directory)": True,
+            "STORE_URL (a directory)": self.store.startswith("file:"),
+            "STORAGE_EMULATOR_HOST (an emulator)": bool(self.storage_emulator_host),
             "INDEX_SIGNING_KEY (none)": not self.index_signing_key.get_secret_value(),
             "AUTH_URL (local accounts)": self.auth_url == "local:",
         }

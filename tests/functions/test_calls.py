@@ -3,6 +3,7 @@
 import base64
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,9 +233,11 @@ def test_every_function_says_that_it_is_alive_and_ready(client: Client) -> None:
         assert client(name).get("/readyz").get_json()["status"] == "ready"
 
 
-def test_reindexing_publishes_and_sweeps(client: Client, admin: dict[str, str], real: Services) -> None:
+def test_reindexing_publishes_and_sweeps(
+    client: Client, admin: dict[str, str], real: Services, home: Path
+) -> None:
     upload(client, admin, image_name="kept")
-    old = real.settings.bucket / "left" / "segment_0.png"
+    old = home / "bucket" / "left" / "segment_0.png"
     real.store.put("left/segment_0.png", b"of an upload that died", "image/png")
     os.utime(old, (0, 0))
     said = client("reindex").post("/reindex")

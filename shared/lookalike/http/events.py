@@ -38,7 +38,7 @@ class StorageEvent:
 
 def storage_event(services: Services, asked: Asked) -> Answer:
     """204 when the object is done with: stored, noted as failed for good, or not ours to take."""
-    event = read_event(flask.request)
+    event = read_event(flask.request, services.settings.prefix)
     # whatever lies elsewhere is our own output; a name that ends so is a folder that the console made
     if event.type == FINALIZED and event.source.name.startswith(INCOMING) and not event.source.name.endswith("/"):
         _take(services, event)
@@ -75,8 +75,8 @@ def _is_current(services: Services, source: Source) -> bool:
     return there is not None and str(there.generation) == source.generation
 
 
-def read_event(request: flask.Request) -> StorageEvent:
-    """In binary or structured mode. Raises `BadRequest`."""
+def read_event(request: flask.Request, prefix: str) -> StorageEvent:
+    """In binary or structured mode; `prefix` is where in its bucket our store begins. Raises `BadRequest`."""
     try:
         event = from_http(dict(request.headers), request.get_data())
         data = StoredData.model_validate(event.data)
@@ -84,4 +84,6 @@ def read_event(request: flask.Request) -> StorageEvent:
     except (NoEvent, ValidationError, ValueError, TypeError) as error:
         raise BadRequest("Not a CloudEvent of a stored object") from error
     moment = time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
-    return StorageEvent(event["type"], moment, Source(data.bucket, data.name, str(data.generation)))
+    return StorageEvent(
+        event["type"], moment, Source(data.bucket, data.name.removeprefix(prefix), str(data.generation))
+    )

@@ -15,21 +15,22 @@ from lookalike import images
 from lookalike.bootstrap import Services
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import LookalikeError
-from lookalike.domain.model import Caller, Detection, LedgerStatus
-from lookalike.local.folder import File, photos, read
+from lookalike.domain.model import Caller, Detection, LedgerEntry, LedgerStatus
 from lookalike.local.picture import Match, Row, result_picture
+from lookalike.local.sources import Item, read_file
+from lookalike.usecases.ingest import PASSING, Source
 from lookalike.usecases.jobs import job_id
 from lookalike.usecases.models import whole
 from lookalike.usecases.search import Found, Group, Include, Question
 
-Bar = Callable[[Sequence[File], str], Any]
+Bar = Callable[[Sequence[Item], str], Any]
 AT_ONCE = 500
 """Names asked of the ledger at once."""
 
 
 @dataclass
 class Summary:
-    """What became of a folder. `failed`: names and reasons, those of earlier runs included."""
+    """What became of a folder or bucket. `failed`: names and reasons, those of earlier runs included."""
 
     stored: int = 0
     garments: int = 0
@@ -38,46 +39,47 @@ class Summary:
     seconds: float = 0.0
 
 
-def ingest_folder(services: Services, folder: Path, retry_failed: bool, bar: Bar) -> Summary:
-    """Store every photo not stored before. A broken file is noted and passed over; what may pass is raised."""
+def ingest_all(services: Services, items: Sequence[Item], retry_failed: bool, bar: Bar) -> Summary:
+    """Store every photo not stored before. A broken one is noted and passed over; what may pass is raised."""
     began, summary = time.monotonic(), Summary()
-    files = _new(services, photos(folder), retry_failed, summary)
-    with bar(files, "Ingesting") as some:
-        for file in some:
-            _ingest(services, file, summary)
+    with bar(_new(services, items, retry_failed, summary), "Ingesting") as some:
+        for item in some:
+            _ingest(services, item, summary)
     summary.seconds = round(time.monotonic() - began, 2)
     return summary
 
 
-def _new(services: Services, files: list[File], retry_failed: bool, summary: Summary) -> list[File]:
-    known: dict[tuple[str, str], Any] = {}
-    for start in range(0, len(files), AT_ONCE):
-        some = files[start : start + AT_ONCE]
-        known |= services.ingest.known(some[0].source.bucket, [file.source.name for file in some])
-    return [file for file in files if not _is_known(known, file, retry_failed, summary)]
+def _new(services: Services, items: Sequence[Item], retry_failed: bool, summary: Summary) -> list[Item]:
+    known: dict[tuple[str, str], LedgerEntry] = {}
+    for start in range(0, len(items), AT_ONCE):
+        some = items[start : start + AT_ONCE]
+        known |= services.ingest.known(some[0].source.bucket, [item.source.name for item in some])
+    return [item for item in items if not _is_known(known, item.source, retry_failed, summary)]
 
 
-def _is_known(known: dict[tuple[str, str], Any], file: File, retry_failed: bool, summary: Summary) -> bool:
-    entry = known.get((file.source.name, file.source.generation))
+def _is_known(known: dict[tuple[str, str], LedgerEntry], source: Source, retry_failed: bool, summary: Summary) -> bool:
+    entry = known.get((source.name, source.generation))
     if entry is None:
         return False
     if entry.status is LedgerStatus.FAILED:
         if not retry_failed:
-            summary.failed[file.source.name] = entry.reason or ""
+            summary.failed[source.name] = entry.reason or ""
         return not retry_failed
     summary.known += 1
     return True
 
 
-def _ingest(services: Services, file: File, summary: Summary) -> None:
+def _ingest(services: Services, item: Item, summary: Summary) -> None:
     try:
-        data = read(file.path)
+        data = item.read()
+    except PASSING:
+        raise
     except LookalikeError as error:
-        entry = services.ingest.refuse(file.source, error.message)
+        entry = services.ingest.refuse(item.source, error.message)
     else:
-        entry = services.ingest.take(file.source, data)
+        entry = services.ingest.take(item.source, data)
     if entry.status is LedgerStatus.FAILED:
-        summary.failed[file.source.name] = entry.reason or ""
+        summary.failed[item.source.name] = entry.reason or ""
         return
     summary.stored += 1
     summary.garments += len(services.catalogue.segments_of(entry.photo or ""))
@@ -86,11 +88,11 @@ def _ingest(services: Services, file: File, summary: Summary) -> None:
 def search_file(services: Services, path: Path, num: int, segment: bool) -> Found:
     question = Question(num, segment, Include.NONE)
     with services.jobs.running("search", Caller(), job_id(None)) as work:
-        return services.search.photo(read(path), question, work)
+        return services.search.photo(read_file(path), question, work)
 
 
 def write_picture(services: Services, path: Path, found: Found, out: Path) -> None:
-    query = images.read_image(read(path))
+    query = images.read_image(read_file(path))
     rows = [_row(services, group) for group in found.groups]
     result_picture(query, rows).save(out, quality=90)
 
@@ -110,7 +112,7 @@ def _picture(services: Services, path: str) -> Image.Image:
 
 
 def detect_file(services: Services, path: Path) -> dict[str, Any]:
-    photo = images.read_image(read(path))
+    photo = images.read_image(read_file(path))
     found = services.models.detect(photo, CancelToken())
     detections = [{"box": one.box.as_list(), "label": one.label, "score": round(one.score or 0, 4)} for one in found]
     return {"path": str(path), "width": photo.width, "height": photo.height, "detections": detections}
@@ -118,7 +120,7 @@ def detect_file(services: Services, path: Path) -> dict[str, Any]:
 
 def embed_file(services: Services, path: Path, garment: bool) -> NDArray[np.float32]:
     """Shape (dim,), length 1."""
-    photo = images.read_image(read(path))
+    photo = images.read_image(read_file(path))
     found: list[Detection] = services.models.detect(photo, CancelToken()) if garment else []
     one = max(found, key=lambda detection: detection.box.area, default=whole(photo))
     row: NDArray[np.float32] = services.models.embed([one.cut_out(photo)], CancelToken())[0]

@@ -49,7 +49,7 @@ def _database(services: Services) -> str:
 def _bucket(services: Services) -> str:
     probe = services.store.put(PROBE, str(time.time_ns()).encode(), "text/plain")
     services.store.delete(probe.path, probe.generation)
-    return f"{services.settings.bucket}, readable and writable"
+    return f"{services.settings.store}, readable and writable"
 
 
 def _models(services: Services) -> str:

@@ -44,7 +44,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         found = services()
         found.models.warm()
         found.index.warm()
-        platform.start(found.store, self._address, found.settings.bucket.name, found.settings.reindex_every)
+        platform.start(found.store, self._address, found.settings.bucket, found.settings.reindex_every)
         self._ready()
 
 
