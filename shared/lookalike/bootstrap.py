@@ -1,7 +1,9 @@
 """Settings -> Services: the only place that chooses and builds adapters, each when first asked for, once a process."""
 
 import functools
+import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +25,7 @@ from lookalike.usecases.split import Split
 from lookalike.usecases.upload import Upload
 from lookalike.usecases.versions import IndexVersions
 
+log = logging.getLogger("lookalike.bootstrap")
 T = TypeVar("T")
 WEIGHTS = Path(__file__).parent / "weights"
 MARGIN = 10
@@ -99,7 +102,9 @@ class Services:
         from lookalike.adapters.compact_detector import CompactDetector
         from lookalike.adapters.compact_embedder import CompactEmbedder
 
+        began = time.monotonic()
         detector, embedder = CompactDetector(WEIGHTS / "detector.onnx"), CompactEmbedder(WEIGHTS / "embedder.onnx")
+        log.info("Models loaded", extra={"seconds": round(time.monotonic() - began, 3), "embedder": embedder.name})
         return Models(detector, embedder, places=self.settings.concurrency)
 
     @once

@@ -1,4 +1,4 @@
-"""Logs as JSON lines, as Cloud Logging reads them, each with the id of its request."""
+"""Logs as JSON lines, as Cloud Logging reads them, each with the id of its request and its trace."""
 
 import json
 import logging
@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+trace: ContextVar[str] = ContextVar("trace", default="")
+"""`projects/<project>/traces/<id>`, which groups what one request logged."""
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -19,6 +21,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "logger": record.name,
             "request_id": request_id.get() or None,
+            "logging.googleapis.com/trace": trace.get() or None,
             **{key: value for key, value in vars(record).items() if key not in _STANDARD},
         }
         if record.exc_info:
@@ -33,3 +36,10 @@ def start(level: str) -> None:
     logger = logging.getLogger("lookalike")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(level)
+
+
+def begin(request: str, cloud_trace: str, project: str) -> None:
+    """What is logged from here on belongs to that request; `cloud_trace` is its header X-Cloud-Trace-Context."""
+    request_id.set(request)
+    trace_id = cloud_trace.partition("/")[0]
+    trace.set(f"projects/{project}/traces/{trace_id}" if trace_id.isalnum() and project else "")

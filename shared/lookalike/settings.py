@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     reindex_every: int = Field(300, ge=0, description="Seconds between two looks whether to reindex; 0: never")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged")
     port: int = Field(5001, ge=1, le=65535, description="Where `lookalike serve` listens")
+    google_cloud_project: str = Field("", description="The project whose traces the logs name")
     k_service: str = Field("", description="Set by Cloud Run: local defaults are refused then")
 
     @model_validator(mode="after")

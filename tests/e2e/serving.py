@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class Server:
         """A command of `lookalike` in the server's folder; its output goes to a file of its name."""
         self.folder.mkdir(exist_ok=True)
         environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
-        environment |= {"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **self.settings}
+        environment |= {"PORT": str(self.port or 5001), "PYTHONUNBUFFERED": "1", **self.settings}
         command = [sys.executable, "-c", "from lookalike.cli import main; main()", *arguments]
         with (self.folder / f"{arguments[0]}.log").open("wb") as out:
             process = subprocess.Popen(
@@ -79,7 +80,12 @@ class Server:
     def token(self) -> str:
         return self.log().split("#token=")[1].split()[0]
 
-    def call(self, method: str, path: str, fields: Any = None, data: bytes | None = None, **headers: str) -> Said:
+    @property
+    def admin(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def call(self, method: str, path: str, fields: Any = None, headers: Mapping[str, str] | None = None) -> Said:
+        data, headers = None, dict(headers or {})
         if fields is not None:
             data, headers["Content-Type"] = json.dumps(fields).encode(), "application/json"
         url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}{path}"
@@ -92,12 +98,12 @@ class Server:
 
     def upload(self, photo: bytes, name: str, **fields: Any) -> Said:
         body = {"image_base64": text(photo), "image_name": name, **fields}
-        return self.call("POST", "/upload_image", body, Authorization=f"Bearer {self.token}")
+        return self.call("POST", "/upload_image", body, self.admin)
 
     def cancel(self, request_id: str) -> Said:
         """As the administrator, and as soon as there is such a request."""
         for _ in range(2000):
-            said = self.call("POST", f"/cancel_request/{request_id}", Authorization=f"Bearer {self.token}")
+            said = self.call("POST", f"/cancel_request/{request_id}", None, self.admin)
             if said.status != 404:
                 return said
             time.sleep(0.005)

@@ -37,7 +37,7 @@ def test_the_originals_four_calls(server: Server) -> None:
     best = server.relay(PHOTO, num=3).json["results"][0]
     assert best["splitted_image_id"] == "four_segment_0" and best["processed_image_base64"]
     details = {"brand": "Marlow", "product_name": "Thing"}
-    server.call("PUT", "/image_detail/four", details, Authorization=f"Bearer {server.token}")
+    server.call("PUT", "/image_detail/four", details, server.admin)
     said = server.call("POST", "/image_detail", {"splitted_image_id": best["id"]})
     assert said.json["message"]["product_name"] == "Thing"
     gone = server.call("POST", "/cancel_request/no-such-request")

@@ -27,7 +27,7 @@ log = logging.getLogger("lookalike.http")
 def answer(function: str, request: flask.Request) -> flask.Response:
     """What that function says to the request. Never raises."""
     chosen = job_id(None)
-    logs.request_id.set(chosen)
+    logs.begin(chosen, "", "")
     try:
         bound(request)
         route, parts = match(routes_of(function), request.method, request.path)
@@ -36,7 +36,7 @@ def answer(function: str, request: flask.Request) -> flask.Response:
         admit(services(), caller, route.role)
         fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
         chosen = job_id(wanted_id(request, fields))
-        logs.request_id.set(chosen)
+        logs.begin(chosen, request.headers.get("X-Cloud-Trace-Context", ""), services().settings.google_cloud_project)
         asked = Asked(caller, chosen, fields, photo, parts, typed)
         return respond(route.handler(services(), asked), chosen)
     except LookalikeError as error:
