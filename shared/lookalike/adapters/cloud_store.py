@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials, Signing
     from google.auth.transport.requests import AuthorizedSession
     from google.cloud.storage import Blob, Client
+    from requests import Response
 
 T = TypeVar("T")
 ENDPOINT = "https://storage.googleapis.com"
@@ -228,9 +229,12 @@ class CloudStore:
         except LookalikeError:
             raise
         except Exception as error:
-            raise self._told(error, path, right) from error
+            told = self._told(error, path, right)
+            if told is None:
+                raise
+            raise told from error
 
-    def _told(self, error: Exception, path: str, right: str) -> Exception:
+    def _told(self, error: Exception, path: str, right: str) -> LookalikeError | None:
         from google.api_core import exceptions as api
         from google.auth.exceptions import GoogleAuthError
         from google.cloud.storage.exceptions import DataCorruption
@@ -249,7 +253,7 @@ class CloudStore:
             return Unavailable(f"{path} does not arrive as it was stored")
         if isinstance(error, api.GoogleAPIError | HTTPError | HTTPException | OSError):
             return Unavailable("Cloud Storage cannot be reached, or does not do its work")
-        return error
+        return None
 
 
 def _about(path: str, blob: "Blob") -> StoredObject:
@@ -289,10 +293,19 @@ def _connect(endpoint: str, credentials: "Credentials") -> "Client":
     from google.cloud.storage import Client
     from requests.adapters import HTTPAdapter
 
+    # else every process asks for the bucket itself, from a thread behind our back, with a right that we do not need
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     session = AuthorizedSession(with_scopes_if_required(credentials, [SCOPE]))
+    session.hooks["response"].append(_read_refusal)
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
     return Client(project=None, credentials=credentials, _http=session, client_options={"api_endpoint": endpoint})
+
+
+def _read_refusal(response: "Response", **_: object) -> None:
+    """google-auth asks again with new credentials and leaves a refused download unread: its connection would be lost."""
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        _read = response.content
 
 
 def _signer(client: "Client", iam: str, timeout: float) -> "Signing":
