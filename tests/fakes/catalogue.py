@@ -207,6 +207,10 @@ class FakeCatalogue:
         self._ledger[entry.bucket, entry.name, entry.generation] = entry
 
     @locked
+    def picture(self, row_id: int) -> bytes | None:
+        return None
+
+    @locked
     def ping(self) -> None:
         pass
 

@@ -233,9 +233,7 @@ def test_every_function_says_that_it_is_alive_and_ready(client: Client) -> None:
         assert client(name).get("/readyz").get_json()["status"] == "ready"
 
 
-def test_reindexing_publishes_and_sweeps(
-    client: Client, admin: dict[str, str], real: Services, home: Path
-) -> None:
+def test_reindexing_publishes_and_sweeps(client: Client, admin: dict[str, str], real: Services, home: Path) -> None:
     upload(client, admin, image_name="kept")
     old = home / "bucket" / "left" / "segment_0.png"
     real.store.put("left/segment_0.png", b"of an upload that died", "image/png")

@@ -99,6 +99,33 @@ class Segment:
     created: datetime
 
 
+ORIGINAL_EMBEDDER = "resnet50-imagenet1k-v1"
+"""What the original system's vectors were made with."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OldRow:
+    """A row as the original system wrote it: its vector a list of numbers of any length, its picture in the row itself."""
+
+    row_id: int
+    path: str
+    photo: str
+    vector: NDArray[np.float32] | None
+    """Shape (dim,), length 1; none where there is none that can be used."""
+    picture: bytes | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AdoptedRow:
+    """The same row with its picture in the store; `vector` as before, none where it had none."""
+
+    row_id: int
+    path: str
+    thumbnail: str
+    photo: str
+    vector: NDArray[np.float32] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
     """An uploaded photo. `path` names the upright original in the store, none where originals are not kept."""

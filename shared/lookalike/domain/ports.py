@@ -10,6 +10,7 @@ from PIL import Image
 
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import (
+    AdoptedRow,
     Caller,
     Changes,
     Detection,
@@ -17,6 +18,7 @@ from lookalike.domain.model import (
     JobStatus,
     LedgerEntry,
     NewSegment,
+    OldRow,
     Photo,
     ProductDetails,
     SearchHit,
@@ -165,8 +167,28 @@ class Catalogue(Protocol):
         """Insert or replace the entry of that bucket, name and generation."""
         ...
 
+    def picture(self, row_id: int) -> bytes | None:
+        """The picture that the original system kept in the row itself, until it is adopted."""
+        ...
+
     def ping(self) -> None:
         """Raises `Unavailable`, also where the tables are missing or older than this code."""
+        ...
+
+
+class OldRows(Protocol):
+    """Rows that the original system wrote, with vectors or pictures that are not yet where ours are."""
+
+    def count_old(self) -> int: ...
+
+    def old_ids(self, after: int, limit: int) -> list[int]:
+        """The next row numbers after that one, in order."""
+        ...
+
+    def old_row(self, row_id: int) -> OldRow | None: ...
+
+    def adopt(self, rows: Sequence[AdoptedRow], embedder: str) -> None:
+        """Take them over in one transaction: what they held themselves is dropped, and indexes see them as rewritten."""
         ...
 
 

@@ -1,6 +1,5 @@
 """What the command line does with photographs in files."""
 
-import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from lookalike import images
 from lookalike.bootstrap import Services
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import LookalikeError
-from lookalike.domain.model import Caller, Detection, LedgerEntry, LedgerStatus
+from lookalike.domain.model import Caller, Detection, LedgerEntry, LedgerStatus, Segment
 from lookalike.local.picture import Match, Row, result_picture
 from lookalike.local.sources import Item, read_file
+from lookalike.usecases import pictures
 from lookalike.usecases.ingest import PASSING, Source
 from lookalike.usecases.jobs import job_id
 from lookalike.usecases.models import whole
@@ -100,15 +100,12 @@ def write_picture(services: Services, path: Path, found: Found, out: Path) -> No
 def _row(services: Services, group: Group) -> Row:
     garment = group.garment
     box = garment.box if garment.label else None
-    matches = [
-        Match(_picture(services, one.segment.thumbnail or one.segment.path), one.segment.name, one.similarity)
-        for one in group.matches
-    ]
+    matches = [Match(_thumbnail(services, one.segment), one.segment.name, one.similarity) for one in group.matches]
     return Row(box, garment.label or "whole photo", garment.score, matches)
 
 
-def _picture(services: Services, path: str) -> Image.Image:
-    return Image.open(io.BytesIO(services.store.get(path))).convert("RGB")
+def _thumbnail(services: Services, segment: Segment) -> Image.Image:
+    return images.read_image(pictures.thumbnail(services.store, services.catalogue, segment))
 
 
 def detect_file(services: Services, path: Path) -> dict[str, Any]:

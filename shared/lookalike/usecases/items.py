@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lookalike.domain.errors import Conflict, NotFound
 from lookalike.domain.model import Photo, ProductDetails, Segment, StoredObject
 from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.usecases import pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,7 @@ class Items:
 
     def thumbnail(self, key: str) -> bytes:
         """A JPEG. Raises `NotFound`."""
-        segment = self.segment(key)
-        return self.store.get(segment.thumbnail or segment.path)
+        return pictures.thumbnail(self.store, self.catalogue, self.segment(key))
 
     def delete(self, key: str) -> Segment:
         """The row first, so that no row is ever without its objects; its photo's with the last of its garments."""

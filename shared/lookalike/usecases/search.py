@@ -13,6 +13,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
 from lookalike.domain.model import Detection, SearchHit, Segment, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.usecases import pictures
 from lookalike.usecases.jobs import Work
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole
@@ -115,8 +116,8 @@ class Search:
 
     def _shown(self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken) -> list[list[Match]]:
         segments = {one.segment.row_id: one.segment for some in matches for one in some}
-        pictures = together(lambda one: self._picture(one, include, cancel), list(segments.values()))
-        known = dict(zip(segments, pictures, strict=True))
+        fetched = together(lambda one: self._picture(one, include, cancel), list(segments.values()))
+        known = dict(zip(segments, fetched, strict=True))
         return [
             [
                 Match(one.segment, one.similarity, picture)
@@ -139,14 +140,11 @@ class Search:
     def _fetched(self, segment: Segment, include: Include) -> dict[str, str]:
         match include:
             case Include.IMAGE:
-                return {"processed_image_base64": _text(self.store.get(segment.path))}
+                return {"processed_image_base64": _text(pictures.picture(self.store, self.catalogue, segment))}
             case Include.THUMBNAIL:
-                return {"thumbnail_base64": _text(self.store.get(segment.thumbnail or segment.path))}
+                return {"thumbnail_base64": _text(pictures.thumbnail(self.store, self.catalogue, segment))}
             case Include.URL:
-                return {
-                    "url": self.store.url(segment.path),
-                    "thumbnail_url": self.store.url(segment.thumbnail or segment.path),
-                }
+                return pictures.addresses(self.store, segment)
             case Include.NONE:
                 return {}
 

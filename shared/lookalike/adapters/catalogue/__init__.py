@@ -6,6 +6,7 @@ from lookalike.adapters.catalogue.changes import ChangeRows
 from lookalike.adapters.catalogue.database import OUTDATED, reading
 from lookalike.adapters.catalogue.details import DetailRows
 from lookalike.adapters.catalogue.jobs import JobRows
+from lookalike.adapters.catalogue.old_rows import OldRowTable
 from lookalike.adapters.catalogue.segments import SegmentRows
 from lookalike.adapters.catalogue.tables import REVISION, VERSION_TABLE
 from lookalike.domain.errors import Unavailable
@@ -13,8 +14,8 @@ from lookalike.domain.errors import Unavailable
 __all__ = ["SqlCatalogue", "downgrade", "open_catalogue", "upgrade"]
 
 
-class SqlCatalogue(SegmentRows, ChangeRows, DetailRows, JobRows):
-    """The port `Catalogue`. Safe to use from several threads; connects when first used."""
+class SqlCatalogue(SegmentRows, ChangeRows, DetailRows, JobRows, OldRowTable):
+    """The ports `Catalogue` and `OldRows`. Safe to use from several threads; connects when first used."""
 
     @reading
     def ping(self, tx: Connection) -> None:

@@ -5,10 +5,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from lookalike.adapters.catalogue.database import Database, reading
+from lookalike.adapters.catalogue.old_rows import is_served_as, old_vector_bytes
 from lookalike.adapters.catalogue.tables import commits, deleted_images, splitted_images
 from lookalike.adapters.catalogue.values import named
 from lookalike.domain.errors import LookalikeError
-from lookalike.domain.model import Changes, Vectors
+from lookalike.domain.model import ORIGINAL_EMBEDDER, Changes, Vectors
 
 
 class ChangeRows(Database):
@@ -28,13 +29,15 @@ def _deleted(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
 
 def _written(tx: Connection, embedder: str, since: int) -> tuple[NDArray[np.int64], Vectors]:
     rows = splitted_images.c
-    late = (named(rows.embedder, embedder), rows.commit_number > since, rows.embedding.is_not(None))
-    found = tx.execute(select(rows.id, rows.embedding).where(*late).order_by(rows.id).execution_options(yield_per=2000))
+    columns = (rows.id, rows.embedding, *((rows.vector,) if embedder == ORIGINAL_EMBEDDER else ()))
+    late = select(*columns).where(is_served_as(embedder), rows.commit_number > since).order_by(rows.id)
     row_ids, data, lengths = list[int](), bytearray(), set[int]()
-    for part in found.partitions():
-        row_ids.extend(row.id for row in part)
-        lengths.update(len(row.embedding) for row in part)
-        data += b"".join([row.embedding for row in part])
+    for part in tx.execute(late.execution_options(yield_per=2000)).partitions():
+        held = [(row.id, row.embedding or old_vector_bytes(row.id, row.vector)) for row in part]
+        usable = [(row_id, embedding) for row_id, embedding in held if embedding is not None]
+        row_ids.extend(row_id for row_id, _ in usable)
+        lengths.update(len(embedding) for _, embedding in usable)
+        data += b"".join([embedding for _, embedding in usable])
     return np.array(row_ids, np.int64), _as_vectors(data, len(row_ids), lengths)
 
 

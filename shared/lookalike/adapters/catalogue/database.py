@@ -1,7 +1,9 @@
 """The engine, its transactions, and the one place where the database's errors become ours."""
 
 import functools
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,7 +18,7 @@ T = TypeVar("T")
 D = TypeVar("D", bound="Database")
 
 OUTDATED = "The database's tables are missing or of another version: run `lookalike db upgrade`"
-ATTEMPTS = 4
+ATTEMPTS, WAL_ATTEMPTS = 4, 100
 
 
 class LostRace(Unavailable):
@@ -156,8 +158,20 @@ def _mysql_options() -> dict[str, Any]:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _use_wal(connection: Any) -> None:
+    """The file's own property. While others use it for the first time SQLite refuses at once, whatever the timeout."""
+    for attempt in range(1, WAL_ATTEMPTS + 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt == WAL_ATTEMPTS:
+                raise
+            time.sleep(0.05)
 
 
 def _begin_sqlite(tx: Connection) -> None:

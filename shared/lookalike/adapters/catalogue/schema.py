@@ -6,7 +6,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
 
 from lookalike.adapters.catalogue.database import Database, address, is_sqlite
 from lookalike.domain.errors import Unavailable
@@ -28,23 +27,27 @@ def downgrade(url: str, revision: str = "base") -> None:
 def _migrate(url: str, run: Callable[[Config], None]) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with closing(Database(url, pool_size=1)) as database, database.transaction(writes=True) as tx, _alone(tx):
+    with closing(Database(url, pool_size=2)) as database, _alone(database), database.transaction(writes=True) as tx:
         config.attributes["connection"] = tx
         run(config)
 
 
 @contextmanager
-def _alone(tx: Connection) -> Iterator[None]:
-    """Keep a second migration out: on MySQL each of its statements commits. SQLite locks anyway."""
-    if tx.dialect.name == "sqlite":
+def _alone(database: Database) -> Iterator[None]:
+    """Keep a second migration out until this one is committed: on MySQL most of its statements commit by themselves.
+
+    The lock is another connection's, since it must outlast the transaction. SQLite locks anyway.
+    """
+    if database.engine.dialect.name == "sqlite":
         yield
         return
-    if not tx.exec_driver_sql(f"SELECT GET_LOCK('{LOCK}', 60)").scalar():
-        raise Unavailable("Another migration of this database is running")
-    try:
-        yield
-    finally:
-        tx.exec_driver_sql(f"SELECT RELEASE_LOCK('{LOCK}')")
+    with database.transaction() as holder:
+        if not holder.exec_driver_sql(f"SELECT GET_LOCK('{LOCK}', 60)").scalar():
+            raise Unavailable("Another migration of this database is running")
+        try:
+            yield
+        finally:
+            holder.exec_driver_sql(f"SELECT RELEASE_LOCK('{LOCK}')")
 
 
 def _make_folder(url: str) -> None:

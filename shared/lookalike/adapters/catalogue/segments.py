@@ -22,7 +22,7 @@ from lookalike.adapters.catalogue.values import (
     to_segment,
 )
 from lookalike.domain.errors import InvalidField
-from lookalike.domain.model import Box, NewSegment, Photo, Segment
+from lookalike.domain.model import ORIGINAL_EMBEDDER, Box, NewSegment, Photo, Segment
 
 _id, _name, _photo = (
     splitted_images.c.id,
@@ -90,7 +90,8 @@ class SegmentRows(Database):
         if not tx.execute(delete(splitted_images).where(_id == segment.row_id)).rowcount:
             return None
         _delete_empty_photo(tx, segment.photo)
-        bury(tx, segment.row_id, found[0]["embedder"])
+        # rows that were never adopted are searched as the original's
+        bury(tx, segment.row_id, found[0]["embedder"] or ORIGINAL_EMBEDDER)
         return segment
 
     @reading
