@@ -71,6 +71,7 @@ def test_adapters_are_chosen_in_one_place_and_imported_when_chosen() -> None:
     for path in [*modules("http"), *modules("usecases"), *ROOT.glob("functions/*/main.py")]:
         assert not any(name.startswith("lookalike.adapters") for name in imports_of(path)), path
     top = ast.parse((PACKAGE / "bootstrap.py").read_text()).body
+    # what stands under TYPE_CHECKING is not imported when run
     outside = [node for node in top if isinstance(node, ast.Import | ast.ImportFrom)]
     found = {name for node in outside for name in imports(node)}
     assert not any(name.startswith("lookalike.adapters") for name in found)

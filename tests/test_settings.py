@@ -60,6 +60,15 @@ def test_the_originals_names_make_an_address(home: Path, monkeypatch: pytest.Mon
     assert read_settings().database == "mysql+pymysql://me:p%40ss%2Fword@db:3306/closet"
 
 
+def test_a_cloud_sql_instance_needs_a_name_and_a_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD_SQL_INSTANCE", "shop:europe-west1:closet")
+    with pytest.raises(Misconfigured, match="CLOUD_SQL_INSTANCE needs"):
+        read_settings()
+    monkeypatch.setenv("DB_NAME", "closet")
+    monkeypatch.setenv("DB_USER", "relay")
+    assert read_settings().database.startswith("mysql+pymysql://relay:@")
+
+
 def test_two_different_databases_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_HOST", "db")
     monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://other/closet")

@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lookalike import logs
+from lookalike.domain.model import ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Auth, Catalogue, IndexFormat, ObjectStore
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
+from lookalike.usecases.adopt import Adopt
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs
@@ -25,9 +27,15 @@ from lookalike.usecases.split import Split
 from lookalike.usecases.upload import Upload
 from lookalike.usecases.versions import IndexVersions
 
+if TYPE_CHECKING:
+    from lookalike.adapters.catalogue import SqlCatalogue
+    from lookalike.adapters.catalogue.database import Creator
+
 log = logging.getLogger("lookalike.bootstrap")
 T = TypeVar("T")
 WEIGHTS = Path(__file__).parent / "weights"
+POOL = 5
+"""Connections to a server that each process keeps; the adapter says how many more it may open."""
 MARGIN = 10
 """Seconds before the host's time-out at which work stops, so that the answer still gets out."""
 
@@ -63,15 +71,37 @@ class Services:
 
     @once
     def catalogue(self) -> Catalogue:
-        from lookalike.adapters.catalogue import open_catalogue, upgrade
+        return self._rows
 
-        if self.is_local_database:
-            upgrade(self.settings.database)
-        return open_catalogue(self.settings.database, pool_size=self.settings.concurrency)
+    @once
+    def adopt(self) -> Adopt:
+        """Of a database of the original system."""
+        return Adopt(self._rows, self.store, ORIGINAL_EMBEDDER)
 
-    @property
-    def is_local_database(self) -> bool:
-        return self.settings.database.startswith("sqlite")
+    @once
+    def _rows(self) -> "SqlCatalogue":
+        from lookalike.adapters.catalogue import open_catalogue
+
+        if self.settings.database.startswith("sqlite"):
+            self.upgrade_database()
+            # a file has no limit of connections
+            return open_catalogue(self.settings.database, pool_size=self.settings.concurrency)
+        return open_catalogue(self.settings.database, POOL, self._creator)
+
+    def upgrade_database(self) -> None:
+        from lookalike.adapters.catalogue import upgrade
+
+        upgrade(self.settings.database, creator=self._creator)
+
+    @once
+    def _creator(self) -> "Creator | None":
+        settings = self.settings
+        if not settings.cloud_sql_instance:
+            return None
+        from lookalike.adapters.catalogue.cloud_sql import CloudSql
+
+        password = settings.db_password.get_secret_value()
+        return CloudSql(settings.cloud_sql_instance, settings.db_user, password, settings.db_name).connect
 
     @once
     def store(self) -> ObjectStore:

@@ -266,10 +266,23 @@ def db() -> None:
 @plainly
 def db_upgrade() -> None:
     """Make the tables, or bring them up to date. Those of the original are taken over with their rows."""
-    from lookalike.adapters.catalogue import upgrade
-
-    upgrade(open_services().settings.database)
+    open_services().upgrade_database()
     click.echo("The database is up to date")
+
+
+@db.command("adopt")
+@plainly
+def db_adopt() -> None:
+    """Move what the original system kept in rows: pictures to the bucket, vectors to the binary column.
+
+    Run `db upgrade` before. May be interrupted and run again.
+    """
+    services = open_services()
+    with bar_of(services.adopt.rows.count_old(), "Adopting") as progress:
+        summary = services.adopt.run(progress.update)
+    for row_id, reason in summary.left.items():
+        click.echo(f"  left row {row_id} as it is: {reason}")
+    click.echo(f"{summary.moved} rows adopted, {len(summary.left)} left as they are")
 
 
 @main.command()
@@ -286,6 +299,10 @@ def doctor(as_json: bool) -> None:
         for one in findings:
             click.echo(f"{'ok ' if one.well else 'BAD'}  {one.what:<10} {one.said}")
     sys.exit(0 if all(one.well for one in findings) else 1)
+
+
+def bar_of(length: int, label: str) -> Any:
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 def bar(things: Iterable[T], label: str) -> Any:

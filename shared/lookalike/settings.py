@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     db_name: str = Field("", description="Its database")
     db_user: str = Field("", description="Its user")
     db_password: SecretStr = Field(SecretStr(""), description="Its password")
+    cloud_sql_instance: str = Field(
+        "", pattern=r"^(|[\w.:-]+:[\w-]+:[\w-]+)$", description="`project:region:instance`, with DB_NAME and DB_USER"
+    )
     store_url: str = Field("", pattern=STORE_URL, description="`file:folder`, or `gs://bucket/prefix`")
     storage_emulator_host: str = Field("", description="Address of a stand-in for Cloud Storage, without credentials")
     models: Literal["compact"] = Field("compact", description="`compact`, the built-in models")
@@ -49,6 +52,8 @@ class Settings(BaseSettings):
     def _check(self) -> Self:
         if self.database_url and self.db_host and self.database_url != self._original_database():
             raise ValueError("DATABASE_URL and DB_HOST name different databases: set one of them")
+        if self.cloud_sql_instance and (self.database_url or self.db_host or not (self.db_name and self.db_user)):
+            raise ValueError("CLOUD_SQL_INSTANCE needs DB_NAME and DB_USER, and neither DATABASE_URL nor DB_HOST")
         if (key := self.index_signing_key.get_secret_value()) and len(key) < 32:
             raise ValueError("INDEX_SIGNING_KEY is too short: at least 32 characters")
         if self.k_service and (local := self._local_defaults()):
@@ -58,7 +63,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The database's address."""
-        if self.db_host and not self.database_url:
+        if (self.db_host or self.cloud_sql_instance) and not self.database_url:
             return self._original_database()
         return self.database_url or f"sqlite:///{self.lookalike_home / 'lookalike.db'}"
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from lookalike.domain.errors import Conflict, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
+from lookalike.domain.paths import check_path, check_prefix
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class FakeStore:
             return there.about if there else None
 
     def list(self, prefix: str = "") -> Iterable[StoredObject]:
+        check_prefix(prefix)
         with self._lock:
-            self._find(prefix)
+            self._reach()
             return [self.objects[path].about for path in sorted(self.objects) if path.startswith(prefix)]
 
     def delete(self, path: str, if_generation: int | None = None) -> bool:
@@ -69,9 +71,15 @@ class FakeStore:
             return self.objects.pop(path, None) is not None
 
     def url(self, path: str, seconds: int = 3600) -> str:
+        check_path(path)
+        self._reach()
         return f"https://store.test/{path}?seconds={seconds}"
 
     def _find(self, path: str) -> Held | None:
+        check_path(path)
+        self._reach()
+        return self.objects.get(path)
+
+    def _reach(self) -> None:
         if self.away:
             raise Unavailable("The store cannot be reached")
-        return self.objects.get(path)

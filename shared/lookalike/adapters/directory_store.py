@@ -4,10 +4,12 @@ import fcntl
 import hashlib
 import hmac
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import quote
@@ -21,28 +23,34 @@ PRIVATE = ".tmp"
 
 
 class DirectoryStore:
-    """The port `ObjectStore`. A generation is the file's time in nanoseconds, made greater with each write under a lock."""
+    """The port `ObjectStore`. A generation is the file's time in nanoseconds, made greater with each write under a lock.
+
+    The time needs no second file that could disagree, moves with the content in one rename, and, unlike an inode's number,
+    is never used again.
+    """
 
     def __init__(self, root: Path, url_base: str, signing_key: bytes) -> None:
         self._root, self._url_base, self._key = root.absolute(), url_base, signing_key
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         place = self._place(path)
-        with _translated(path), self._written(data) as new:
+        with _disk(), self._written(data) as new:
             with self._locked():
                 there = self._stat(path, place)
-                if if_generation == 0 and there and place.read_bytes() == data:
-                    return there
-                if (there.generation if there else 0) != if_generation:
+                if there and if_generation == 0 and place.read_bytes() == data:
+                    generation = there.generation
+                elif (there.generation if there else 0) != if_generation:
                     raise Conflict(f"{path} was written by another")
-                generation = self._move(new, place)
-            _settle(place.parent)
+                else:
+                    generation = self._move(new, place)
+            self._settle(place.parent)
         return StoredObject(path, len(data), generation, hashlib.sha256(data).hexdigest(), _moment(generation))
 
     def get(self, path: str) -> bytes:
         place = self._place(path)
         with _translated(path):
-            self._refuse_links(place, path)
+            if self._stat(path, place) is None:
+                raise NotFound(f"No object {path}")
             return place.read_bytes()
 
     def stat(self, path: str) -> StoredObject | None:
@@ -77,33 +85,36 @@ class DirectoryStore:
 
     def open_url(self, path: str, expires: str, signature: str) -> bytes:
         """What a signed address names. Raises `Forbidden` if it is not ours or too old, `NotFound`."""
-        if not hmac.compare_digest(self._signature(path, expires).encode(), signature.encode()):
+        if not hmac.compare_digest(self._signature(path, expires).encode(), signature.encode("utf-8", "replace")):
             raise Forbidden("The address is not signed by this server")
         if int(expires) < time.time():
             raise Forbidden("The address has expired")
         return self.get(path)
 
     def _signature(self, path: str, expires: str) -> str:
-        return hmac.new(self._key, f"{expires} {path}".encode(), hashlib.sha256).hexdigest()
+        # no path has a line break, so that nothing can be shifted from one to the other
+        return hmac.new(self._key, f"{expires}\n{path}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
     def _place(self, path: str) -> Path:
         """Raises `InvalidField` for what could lead elsewhere."""
         check_path(path)
         return self._root.joinpath(*path.split("/"))
 
-    def _refuse_links(self, place: Path, path: str) -> None:
-        if place.is_symlink() or place.parent.resolve() != self._root.resolve() / place.parent.relative_to(self._root):
-            raise NotFound(f"No object {path}")
+    def _is_linked(self, place: Path) -> bool:
+        """Whether a link stands in the way, which could lead anywhere."""
+        below = takewhile(lambda one: one != self._root, (place, *place.parents))
+        return any(one.is_symlink() for one in below)
 
     def _stat(self, path: str, place: Path) -> StoredObject | None:
         try:
-            self._refuse_links(place, path)
-            found = place.stat()
-        except (FileNotFoundError, NotADirectoryError, NotFound):
+            found = place.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        if not place.is_file():
+        if not stat.S_ISREG(found.st_mode) or self._is_linked(place):
             return None
-        return StoredObject(path, found.st_size, found.st_mtime_ns, None, _moment(found.st_mtime_ns))
+        # archives unpack to files of 1970, and 0 would mean that there is none
+        generation = max(found.st_mtime_ns, 1)
+        return StoredObject(path, found.st_size, generation, None, _moment(generation))
 
     @contextmanager
     def _written(self, data: bytes) -> Iterator[Path]:
@@ -128,6 +139,8 @@ class DirectoryStore:
 
     def _move(self, new: Path, place: Path) -> int:
         """Its generation. Needs the lock, under which they only grow."""
+        if self._is_linked(place):
+            raise Conflict("A link stands where the object belongs")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             generation = self._next_generation()
@@ -140,15 +153,19 @@ class DirectoryStore:
     def _next_generation(self) -> int:
         last = self._root / PRIVATE / "last"
         before = last.stat().st_mtime_ns if last.exists() else 0
-        moment = max(time.time_ns(), before + 1)
         last.touch()
-        os.utime(last, ns=(moment, moment))
-        return moment
+        # some disks keep whole microseconds, or two seconds: what counts is what can be read back
+        for step in (1, 10**3, 10**6, 2 * 10**9):
+            moment = max(time.time_ns(), before + step)
+            os.utime(last, ns=(moment, moment))
+            if (kept := last.stat().st_mtime_ns) > before:
+                return kept
+        raise Unavailable("The bucket's disk cannot tell writes apart")
 
     def _walk(self, folder: Path, path: str) -> Iterator[str]:
         entries: list[os.DirEntry[str]] = []
         with _translated(path), suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
-            entries = [entry for entry in found if entry.name != PRIVATE]
+            entries = [entry for entry in found if path or entry.name != PRIVATE]
         # a folder sorts as its objects do: with the slash
         for entry in sorted(entries, key=lambda one: one.name + "/" * one.is_dir(follow_symlinks=False)):
             inside = f"{path}/{entry.name}" if path else entry.name
@@ -163,10 +180,16 @@ class DirectoryStore:
                 folder.rmdir()
                 folder = folder.parent
 
+    def _settle(self, folder: Path) -> None:
+        """Bring the entries of the folder, and its own, to the disk."""
+        while folder != self._root.parent:
+            _settle(folder)
+            folder = folder.parent
+
 
 def _settle(folder: Path) -> None:
-    """Bring the folder's entries to the disk, unless it has been deleted with its last object since."""
-    with suppress(FileNotFoundError):
+    """It may have been deleted with its last object since."""
+    with suppress(FileNotFoundError, NotADirectoryError):
         opened = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(opened)
@@ -180,9 +203,16 @@ def _moment(generation: int) -> datetime:
 
 @contextmanager
 def _translated(path: str) -> Iterator[None]:
+    with _disk():
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise NotFound(f"No object {path}") from error
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise NotFound(f"No object {path}") from error
     except OSError as error:
         raise Unavailable(f"The bucket cannot be used: {error.strerror}") from error

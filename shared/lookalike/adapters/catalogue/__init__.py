@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, text
 
 from lookalike.adapters.catalogue.changes import ChangeRows
-from lookalike.adapters.catalogue.database import OUTDATED, reading
+from lookalike.adapters.catalogue.database import OUTDATED, Creator, reading
 from lookalike.adapters.catalogue.details import DetailRows
 from lookalike.adapters.catalogue.jobs import JobRows
 from lookalike.adapters.catalogue.old_rows import OldRowTable
@@ -24,16 +24,16 @@ class SqlCatalogue(SegmentRows, ChangeRows, DetailRows, JobRows, OldRowTable):
             raise Unavailable(OUTDATED)
 
 
-def open_catalogue(url: str, pool_size: int = 5) -> SqlCatalogue:
+def open_catalogue(url: str, pool_size: int = 5, creator: Creator | None = None) -> SqlCatalogue:
     """Raises `Misconfigured` for an address of something else."""
-    return SqlCatalogue(url, pool_size)
+    return SqlCatalogue(url, pool_size, creator)
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+def upgrade(url: str, revision: str = "head", creator: Creator | None = None) -> None:
     """Make the tables, or bring them up to date. Raises `Unavailable` where the database is away."""
     from lookalike.adapters.catalogue import schema
 
-    schema.upgrade(url, revision)
+    schema.upgrade(url, revision, creator)
 
 
 def downgrade(url: str, revision: str = "base") -> None:

@@ -19,6 +19,15 @@ D = TypeVar("D", bound="Database")
 
 OUTDATED = "The database's tables are missing or of another version: run `lookalike db upgrade`"
 ATTEMPTS, WAL_ATTEMPTS = 4, 100
+OVERFLOW = 2
+CONNECTION: dict[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 30,
+    "write_timeout": 30,
+    "init_command": "SET time_zone = '+00:00'",
+}
+"""Of each connection to MySQL; seconds."""
+Creator = Callable[[], Any]
 
 
 class LostRace(Unavailable):
@@ -28,8 +37,8 @@ class LostRace(Unavailable):
 class Database:
     """Makes its engine when first asked, so that it may cross a fork before."""
 
-    def __init__(self, url: str, pool_size: int = 5) -> None:
-        self._url, self._pool_size = address(url), pool_size
+    def __init__(self, url: str, pool_size: int = 5, creator: Creator | None = None) -> None:
+        self._url, self._pool_size, self._creator = address(url), pool_size, creator
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -37,7 +46,7 @@ class Database:
     def engine(self) -> Engine:
         with self._lock:
             if self._engine is None:
-                self._engine = build_engine(self._url, self._pool_size)
+                self._engine = build_engine(self._url, self._pool_size, self._creator)
             return self._engine
 
     @contextmanager
@@ -125,35 +134,32 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def build_engine(url: URL, pool_size: int = 5) -> Engine:
-    options = _sqlite_options() if is_sqlite(url) else _mysql_options()
-    engine = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=10,
-        hide_parameters=True,
-        **options,
-    )
+def build_engine(url: URL, pool_size: int = 5, creator: Creator | None = None) -> Engine:
+    """On MySQL the pool has `OVERFLOW` connections more at most; `creator` makes them, where an address is not enough."""
+    options = _sqlite_options(pool_size) if is_sqlite(url) else _mysql_options(pool_size)
+    made = {"creator": creator} if creator else {}
+    engine = create_engine(url, poolclass=QueuePool, hide_parameters=True, **options, **made)
     if is_sqlite(url):
         event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite if is_sqlite(url) else _begin_mysql)
     return engine
 
 
-def _sqlite_options() -> dict[str, Any]:
+def _sqlite_options(pool_size: int) -> dict[str, Any]:
     # isolation_level None leaves BEGIN to us: the driver would begin at the first write only
-    return {"connect_args": {"timeout": 15, "isolation_level": None, "check_same_thread": False}}
+    connect_args = {"timeout": 15, "isolation_level": None, "check_same_thread": False}
+    return {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10, "connect_args": connect_args}
 
 
-def _mysql_options() -> dict[str, Any]:
-    timeouts = {"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30}
+def _mysql_options(pool_size: int) -> dict[str, Any]:
     return {
         "isolation_level": "REPEATABLE READ",
+        "pool_size": pool_size,
+        "max_overflow": OVERFLOW,
+        "pool_timeout": 30,
         "pool_pre_ping": True,
         "pool_recycle": 1800,
-        "connect_args": {**timeouts, "init_command": "SET time_zone = '+00:00'"},
+        "connect_args": CONNECTION,
     }
 
 

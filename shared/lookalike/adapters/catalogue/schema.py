@@ -7,16 +7,16 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from lookalike.adapters.catalogue.database import Database, address, is_sqlite
+from lookalike.adapters.catalogue.database import Creator, Database, address, is_sqlite
 from lookalike.domain.errors import Unavailable
 
 LOCK = "lookalike db upgrade"
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+def upgrade(url: str, revision: str = "head", creator: Creator | None = None) -> None:
     """Raises `Unavailable` where the database is away."""
     _make_folder(url)
-    _migrate(url, lambda config: command.upgrade(config, revision))
+    _migrate(url, lambda config: command.upgrade(config, revision), creator)
 
 
 def downgrade(url: str, revision: str = "base") -> None:
@@ -24,12 +24,13 @@ def downgrade(url: str, revision: str = "base") -> None:
     _migrate(url, lambda config: command.downgrade(config, revision))
 
 
-def _migrate(url: str, run: Callable[[Config], None]) -> None:
+def _migrate(url: str, run: Callable[[Config], None], creator: Creator | None = None) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with closing(Database(url, pool_size=2)) as database, _alone(database), database.transaction(writes=True) as tx:
-        config.attributes["connection"] = tx
-        run(config)
+    with closing(Database(url, pool_size=2, creator=creator)) as database, _alone(database):
+        with database.transaction(writes=True) as tx:
+            config.attributes["connection"] = tx
+            run(config)
 
 
 @contextmanager
