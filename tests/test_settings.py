@@ -82,3 +82,17 @@ def test_local_defaults_are_refused_on_cloud_run(home: Path, monkeypatch: pytest
         read_settings()
     for name in ("DATABASE_URL", "STORE_URL", "INDEX_SIGNING_KEY", "AUTH_URL"):
         assert name in refused.value.message
+    remote = {
+        "CLOUD_SQL_INSTANCE": "shop:europe-west1:closet",
+        "DB_NAME": "closet",
+        "DB_USER": "relay",
+        "STORE_URL": "gs://shop-closet",
+        "INDEX_SIGNING_KEY": "k" * 64,
+        "AUTH_URL": "https://shop.supabase.co",
+    }
+    for name, value in remote.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().k_service == "relay"
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://localhost:9000")
+    with pytest.raises(Misconfigured, match="STORAGE_EMULATOR_HOST"):
+        read_settings()

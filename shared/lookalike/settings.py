@@ -37,7 +37,14 @@ class Settings(BaseSettings):
     models: Literal["compact"] = Field("compact", description="`compact`, the built-in models")
     index_url: Literal["store:"] = Field("store:", description="`store:`, index versions in the bucket")
     index_signing_key: SecretStr = Field(SecretStr(""), description="Signs index versions; at least 32 characters")
-    auth_url: Literal["local:"] = Field("local:", description="`local:`, tokens signed with a local secret")
+    auth_url: str = Field(
+        "local:",
+        pattern=r"^(local:|https?://[\w.:-]+/?)$",
+        description="`local:`, or the address of a Supabase project",
+    )
+    supabase_key: SecretStr = Field(SecretStr(""), description="Its public key; used when users sign in here")
+    supabase_jwt_secret: SecretStr = Field(SecretStr(""), description="Only of projects that still sign with HS256")
+    platform_accounts: str = Field("", description="Who Cloud Run lets call a private function, with commas")
     search_needs_sign_in: bool = Field(False, description="Whether searching needs a token")
     keep_originals: bool = Field(True, description="Whether uploaded photos are kept beside their garments")
     concurrency: int = Field(16, ge=1, le=1000, description="Requests at once in one process")

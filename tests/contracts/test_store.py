@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from lookalike.adapters.cloud_store import CloudStore
 from lookalike.adapters.directory_store import DirectoryStore
-from lookalike.domain.errors import Conflict, Forbidden, InvalidField, LookalikeError, NotFound, Unavailable
+from lookalike.domain.errors import Conflict, Forbidden, InvalidField, NotFound, Unavailable
 from lookalike.domain.ports import ObjectStore
 from tests.fakes.store import FakeStore
 from tests.standins.bucket import Conditions
@@ -49,12 +50,6 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[ObjectStore]]] = {
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
-    with STORES[request.param](tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(params=["directory", "cloud"])
-def real_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     with STORES[request.param](tmp_path) as made:
         yield made
 
@@ -93,11 +88,9 @@ def test_an_overwrite_needs_the_current_generation(store: ObjectStore) -> None:
     first = store.put("a.png", b"first", PNG)
     second = store.put("a.png", b"second", PNG, first.generation)
     assert second.generation != first.generation and store.get("a.png") == b"second"
-    for generation in (first.generation, 7):
+    for path, generation in (("a.png", first.generation), ("a.png", 7), ("new.png", first.generation)):
         with pytest.raises(Conflict):
-            store.put("a.png", b"third", PNG, generation)
-    with pytest.raises(Conflict):
-        store.put("new.png", b"x", PNG, first.generation)
+            store.put(path, b"third", PNG, generation)
     assert store.get("a.png") == b"second" and store.stat("new.png") is None
 
 
@@ -176,52 +169,32 @@ def test_an_address_names_the_object(store: ObjectStore) -> None:
     assert "look/segment_0.png" in unquote(store.url("look/segment_0.png"))
 
 
-BAD = [
-    "",
-    "/",
-    "/etc/passwd",
-    "../x",
-    "a/../../x",
-    "a//b",
-    "a/.",
-    ".",
-    "..",
-    "a\0b",
-    "a\\b",
-    "a/",
-    ".tmp/lock",
-    "x" * 256,
-]
-BAD += ["a/" * 600 + "b", "\ud800", "a\nb", "a\rb", "\u00e4" * 128, "\u00e4/" * 400 + "b", ".well-known/x"]
+BAD = ["", "/", "/etc/passwd", "../x", "a/../../x", "a//b", "a/.", ".", "..", "a\0b", "a\\b", "a/", ".tmp/lock"]
+BAD += ["x" * 256, "a/" * 600 + "b", "\ud800", "a\nb", "a\rb", "\u00e4" * 128, "\u00e4/" * 400 + "b"]
+BAD += [".well-known/x"]
 
 
 @pytest.mark.parametrize("path", BAD)
 @pytest.mark.parametrize("call", ["put", "get", "stat", "delete", "url"])
-def test_a_path_that_leads_elsewhere_is_refused(real_store: ObjectStore, path: str, call: str) -> None:
-    store = real_store
-    calls: dict[str, Callable[[], object]] = {
-        "put": lambda: store.put(path, b"x", PNG),
-        "get": lambda: store.get(path),
-        "stat": lambda: store.stat(path),
-        "delete": lambda: store.delete(path),
-        "url": lambda: store.url(path),
-    }
+def test_a_path_that_leads_elsewhere_is_refused(store: ObjectStore, path: str, call: str) -> None:
+    more = (b"x", PNG) if call == "put" else ()
     with pytest.raises(InvalidField):
-        calls[call]()
+        getattr(store, call)(path, *more)
 
 
 @pytest.mark.parametrize("prefix", ["/x/", "../", "a//b", "a/../b", "a\nb/", "\ud800"])
-def test_a_prefix_that_leads_elsewhere_is_refused(real_store: ObjectStore, prefix: str) -> None:
+def test_a_prefix_that_leads_elsewhere_is_refused(store: ObjectStore, prefix: str) -> None:
     with pytest.raises(InvalidField):
-        paths(real_store, prefix)
+        paths(store, prefix)
 
 
-def test_names_that_cloud_storage_and_disks_take_are_taken(real_store: ObjectStore) -> None:
+def test_names_that_cloud_storage_and_disks_take_are_taken(store: ObjectStore) -> None:
     names = ["a b.png", "\u00e4%2F+&=?#.png", "~*:.png", "..a", "\U0001f457/x", "\uffff/x", "x" * 255, "\u00e4" * 127]
+    names += ["x/.tmp/y", "x/.well-known"]
     for name in names:
-        real_store.put(name, name.encode(), PNG)
-        assert real_store.get(name) == name.encode()
-    assert paths(real_store) == sorted(names)
+        store.put(name, name.encode(), PNG)
+        assert store.get(name) == name.encode()
+    assert paths(store) == sorted(names)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -249,30 +222,93 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             store.get(path)
         assert store.stat(path) is None
-    assert paths(store) == ["a/b.png"]
+    assert paths(store) == ["a/b.png"] and paths(store, "link/") == []
+
+
+@pytest.mark.parametrize("path", ["link/new", "link/deeper/new", "file", "loop/new"])
+def test_nothing_is_written_through_links(tmp_path: Path, path: str) -> None:
+    store = directory(tmp_path)
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    for link, target in (("link", tmp_path / "elsewhere"), ("file", tmp_path / "secret"), ("loop", "loop")):
+        (tmp_path / "bucket" / link).symlink_to(target)
+    with pytest.raises(Conflict):
+        store.put(path, b"x", PNG)
+    assert not list((tmp_path / "elsewhere").iterdir()) and (tmp_path / "bucket" / "file").is_symlink()
+    assert not store.delete(path)
+
+
+BEGIN = """
+import resource, sys
+from pathlib import Path
+from lookalike.adapters.directory_store import DirectoryStore
+from lookalike.domain.errors import Conflict, Unavailable
+store = DirectoryStore(Path(sys.argv[1]), "", b"k")
+"""
+
+
+def processes(folder: Path, script: str, count: int) -> list[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", BEGIN + script, str(folder / "bucket")]
+    return [subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True) for number in range(count)]
+
+
+def told(started: list[subprocess.Popen[str]]) -> list[str]:
+    return [line for process in started for line in process.communicate()[0].split()]
 
 
 def test_of_many_processes_one_creates(tmp_path: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from lookalike.adapters.directory_store import DirectoryStore\n"
-        "from lookalike.domain.errors import Conflict\n"
-        "store = DirectoryStore(Path(sys.argv[1]), '', b'k')\n"
-        "for number in range(40):\n"
-        "    try: store.put(f'claims/{number}', sys.argv[2].encode(), 'text/plain')\n"
-        "    except Conflict: continue\n"
-        "    print(number)"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path / "bucket")]
-    running = [subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in "abcd"]
-    won = [number for process in running for number in process.communicate()[0].split()]
-    assert sorted(won, key=int) == [str(number) for number in range(40)]
+    script = """
+for number in range(40):
+    try: store.put(f"claims/{number}", sys.argv[2].encode(), "text/plain")
+    except Conflict: continue
+    print(number)
+"""
+    assert sorted(told(processes(tmp_path, script, 4)), key=int) == [str(number) for number in range(40)]
 
 
-def test_a_half_written_file_is_no_object(tmp_path: Path) -> None:
+def test_no_overwrite_of_many_processes_is_lost(tmp_path: Path) -> None:
     store = directory(tmp_path)
-    store.put("a", b"x", PNG)
-    (tmp_path / "bucket" / ".tmp" / "tmpabc").write_bytes(b"half")
-    assert paths(store) == ["a"]
+    store.put("count", b"0", "text/plain")
+    script = """
+added = 0
+while added < 25:
+    there = store.stat("count")
+    try: store.put("count", b"%d" % (int(store.get("count")) + 1), "text/plain", there.generation)
+    except Conflict: continue
+    added += 1
+print("done")
+"""
+    assert told(processes(tmp_path, script, 4)) == ["done"] * 4
+    assert store.get("count") == b"100"
+
+
+def test_what_a_killed_writer_leaves_is_whole_and_blocks_nobody(tmp_path: Path) -> None:
+    script = """
+for number in range(10**6):
+    store.put(f"{sys.argv[2]}/{number}", b"%d" % number * 200_000, "text/plain")
+    print(number, flush=True)
+"""
+    store = directory(tmp_path)
+    for delay in range(4):
+        for process in (running := processes(tmp_path, script, 3)):
+            assert process.stdout and process.stdout.readline()
+            time.sleep(delay * 0.003)
+            process.kill()
+        told(running)
+        for path in paths(store):
+            number = path.split("/")[1].encode()
+            assert store.get(path) == number * 200_000
+            assert store.delete(path)
+
+
+def test_a_full_disk_is_unavailable_and_keeps_nothing(tmp_path: Path) -> None:
+    script = """
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try: store.put("a", bytes(10**6), "text/plain")
+except Unavailable: print("unavailable")
+"""
+    assert told(processes(tmp_path, script, 1)) == ["unavailable"] and paths(directory(tmp_path)) == []
+    assert {one.name for one in (tmp_path / "bucket" / ".tmp").iterdir()} <= {"lock", "last"}
 
 
 def test_a_file_dropped_in_by_hand_is_an_object(tmp_path: Path) -> None:
@@ -281,6 +317,17 @@ def test_a_file_dropped_in_by_hand_is_an_object(tmp_path: Path) -> None:
     (tmp_path / "bucket" / "incoming" / "dress.jpg").write_bytes(b"photo")
     (found,) = store.list("incoming/")
     assert found.generation > 0 and store.get(found.path) == b"photo"
+
+
+def test_a_file_of_1970_is_an_object_and_not_overwritten(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "old.jpg").write_bytes(b"photo")
+    os.utime(tmp_path / "bucket" / "old.jpg", (0, 0))
+    with pytest.raises(Conflict):
+        store.put("old.jpg", b"other", PNG)
+    (found,) = store.list()
+    assert found.generation > 0 and store.put("old.jpg", b"other", PNG, found.generation)
 
 
 def test_an_object_and_a_folder_of_one_name_conflict(tmp_path: Path) -> None:
@@ -298,10 +345,35 @@ def test_a_directory_that_cannot_be_written_is_unavailable(tmp_path: Path) -> No
         directory(tmp_path).put("a", b"x", PNG)
 
 
-def test_a_bucket_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", [".", "bucket"])
+def test_a_bucket_that_is_or_lies_below_a_file_is_unavailable(tmp_path: Path, folder: str) -> None:
     (tmp_path / "bucket").write_text("no folder")
-    with pytest.raises(LookalikeError):
-        directory(tmp_path).put("a", b"x", PNG)
+    with pytest.raises(Unavailable):
+        directory(tmp_path / folder).put("a", b"x", PNG)
+
+
+def test_a_fake_that_is_away_raises_everywhere() -> None:
+    store = FakeStore()
+    store.away = True
+    for call in (lambda path: store.put(path, b"", PNG), store.get, store.stat, store.list, store.delete, store.url):
+        with pytest.raises(Unavailable):
+            call("a")
+
+
+@pytest.mark.parametrize("path", [" a.png", "q a.png", "1 a.png"])
+def test_nothing_can_be_shifted_between_path_and_expiry(tmp_path: Path, path: str) -> None:
+    store = directory(tmp_path)
+    store.put("a.png", b"secret", PNG)
+    asked = parse_qs(urlsplit(store.url(path)).query)
+    for expires in (asked["expires"][0] + path.removesuffix("a.png")[:end] for end in (1, -1, None)):
+        with pytest.raises(Forbidden):
+            store.open_url("a.png", expires, asked["signature"][0])
+
+
+@pytest.mark.parametrize("asked", [("\ud800", "1", "a"), ("a", "\ud800", "a"), ("a", "1", "\ud800"), ("a", "", "")])
+def test_an_address_of_anything_else_is_refused(tmp_path: Path, asked: tuple[str, str, str]) -> None:
+    with pytest.raises(Forbidden):
+        directory(tmp_path).open_url(*asked)
 
 
 def test_a_signed_address_opens_its_object_and_no_other(tmp_path: Path) -> None:
@@ -309,11 +381,7 @@ def test_a_signed_address_opens_its_object_and_no_other(tmp_path: Path) -> None:
     store.put("look/ä b.png", b"pixels", PNG)
     address = urlsplit(store.url("look/ä b.png"))
     asked = parse_qs(address.query)
-    path, expires, signature = (
-        unquote(address.path.removeprefix("/bucket/")),
-        asked["expires"][0],
-        asked["signature"][0],
-    )
+    path, expires, signature = unquote(address.path[len("/bucket/") :]), asked["expires"][0], asked["signature"][0]
     assert store.open_url(path, expires, signature) == b"pixels"
     store.put("other.png", b"secret", PNG)
     for wrong in ([("other.png"), expires, signature], [path, expires + "0", signature], [path, expires, "ä"]):
@@ -322,3 +390,6 @@ def test_a_signed_address_opens_its_object_and_no_other(tmp_path: Path) -> None:
     stale = parse_qs(urlsplit(store.url(path, seconds=-5)).query)
     with pytest.raises(Forbidden):
         store.open_url(path, stale["expires"][0], stale["signature"][0])
+    store.delete(path)
+    with pytest.raises(NotFound):
+        store.open_url(path, expires, signature)

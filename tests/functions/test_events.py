@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jwt
 import pytest
 from flask.testing import FlaskClient
 
@@ -161,3 +162,24 @@ def test_an_event_must_come_from_the_platform(client: Client, real: Services) ->
     event = fields(put(real, PHOTO))
     said = client("ingest").post("/", json=event, headers=headers(), environ_overrides={"REMOTE_ADDR": "203.0.113.9"})
     assert said.status_code == 401 and "ce-" not in said.get_data(as_text=True)
+
+
+def test_in_the_cloud_only_the_named_accounts_may_send_events(
+    client: Client, real: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cloud Run has verified the token, and taken its signature away."""
+    trigger, settings = "trigger@shop.iam.gserviceaccount.com", real.settings
+    event = fields(put(real, PHOTO))
+    call = client("ingest")
+    cloud = settings.model_copy(update={"k_service": "ingest", "platform_accounts": f"other@x, {trigger}"})
+    for account, accounts, status in (
+        (trigger, cloud.platform_accounts, 204),
+        ("stranger@gmail.com", cloud.platform_accounts, 401),
+        (trigger, "", 401),
+    ):
+        real.settings = cloud.model_copy(update={"platform_accounts": accounts})
+        token = jwt.encode({"email": account}, "k" * 32, "HS256").rsplit(".", 1)[0] + ".SIGNATURE_REMOVED_BY_GOOGLE"
+        said = call.post("/", json=event, headers={**headers(), "Authorization": f"Bearer {token}"})
+        assert said.status_code == status, account
+    real.settings = cloud
+    assert call.post("/", json=event, headers=headers()).status_code == 401, "the loopback is nobody there"

@@ -106,11 +106,13 @@ class DirectoryStore:
         return any(one.is_symlink() for one in below)
 
     def _stat(self, path: str, place: Path) -> StoredObject | None:
+        if self._is_linked(place):
+            return None
         try:
-            found = place.lstat()
+            found = place.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if not stat.S_ISREG(found.st_mode) or self._is_linked(place):
+        if not stat.S_ISREG(found.st_mode):
             return None
         # archives unpack to files of 1970, and 0 would mean that there is none
         generation = max(found.st_mtime_ns, 1)

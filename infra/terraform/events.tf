@@ -1,0 +1,142 @@
+# What the platform calls: ingest, when a photo was put into the bucket; reindex, on a schedule.
+
+locals {
+  # An event that fails is tried for as long as the platform keeps it, then lies in the dead letters:
+  # attempts × the longest wait between them stay below the 24 hours after which Eventarc drops what has no such place.
+  max_delivery_attempts = 100
+  longest_backoff       = 600
+  # seconds; longer than a request may last
+  ack_deadline = 90
+}
+
+resource "google_service_account" "trigger" {
+  account_id   = "lookalike-trigger"
+  display_name = "lookalike: delivers storage events"
+}
+
+resource "google_service_account" "scheduler" {
+  account_id   = "lookalike-scheduler"
+  display_name = "lookalike: starts reindexing"
+}
+
+resource "google_project_iam_member" "trigger" {
+  project = var.project
+  role    = "roles/eventarc.eventReceiver"
+  member  = google_service_account.trigger.member
+}
+
+data "google_storage_project_service_account" "storage" {}
+
+resource "google_project_iam_member" "storage_publishes" {
+  project = var.project
+  role    = "roles/pubsub.publisher"
+  member  = data.google_storage_project_service_account.storage.member
+}
+
+# Eventarc cannot tell incoming/ from the rest: ingest acknowledges what is not for it.
+resource "google_eventarc_trigger" "ingest" {
+  name            = "lookalike-ingest"
+  location        = var.region
+  service_account = google_service_account.trigger.email
+
+  matching_criteria {
+    attribute = "type"
+    value     = "google.cloud.storage.object.v1.finalized"
+  }
+  matching_criteria {
+    attribute = "bucket"
+    value     = google_storage_bucket.closet.name
+  }
+
+  destination {
+    cloud_run_service {
+      service = google_cloud_run_v2_service.function["ingest"].name
+      region  = var.region
+      path    = "/"
+    }
+  }
+
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.trigger,
+    google_project_iam_member.storage_publishes,
+    google_project_iam_member.trigger,
+  ]
+}
+
+resource "google_pubsub_topic" "dead_letters" {
+  name = "lookalike-dead-letters"
+}
+
+# A topic without a subscription keeps nothing
+resource "google_pubsub_subscription" "dead_letters" {
+  name                       = "lookalike-dead-letters"
+  topic                      = google_pubsub_topic.dead_letters.id
+  message_retention_duration = "604800s"
+
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+# Pub/Sub itself moves what could not be delivered: it takes from the one and publishes to the other
+resource "google_pubsub_topic_iam_member" "dead_letters" {
+  topic  = google_pubsub_topic.dead_letters.name
+  role   = "roles/pubsub.publisher"
+  member = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letters" {
+  subscription = google_eventarc_trigger.ingest.transport[0].pubsub[0].subscription
+  role         = "roles/pubsub.subscriber"
+  member       = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+}
+
+# The subscription is Eventarc's own, so no resource of ours can hold its policy
+resource "terraform_data" "dead_letters" {
+  triggers_replace = [
+    google_eventarc_trigger.ingest.transport[0].pubsub[0].subscription,
+    google_pubsub_topic.dead_letters.id,
+    local.max_delivery_attempts,
+    local.longest_backoff,
+    local.ack_deadline,
+  ]
+
+  provisioner "local-exec" {
+    command = <<-EOT
+      gcloud pubsub subscriptions update "${google_eventarc_trigger.ingest.transport[0].pubsub[0].subscription}" \
+        --project="${var.project}" \
+        --dead-letter-topic="${google_pubsub_topic.dead_letters.id}" \
+        --max-delivery-attempts="${local.max_delivery_attempts}" \
+        --min-retry-delay=10s \
+        --max-retry-delay="${local.longest_backoff}s" \
+        --ack-deadline="${local.ack_deadline}"
+    EOT
+  }
+
+  depends_on = [google_pubsub_topic_iam_member.dead_letters, google_pubsub_subscription_iam_member.dead_letters]
+}
+
+# At least once, and never mind twice: reindex builds only what has changed
+resource "google_cloud_scheduler_job" "reindex" {
+  name             = "lookalike-reindex"
+  region           = var.region
+  schedule         = "*/10 * * * *"
+  time_zone        = "Etc/UTC"
+  attempt_deadline = "${local.ack_deadline}s"
+
+  retry_config {
+    retry_count = 1
+  }
+
+  http_target {
+    http_method = "POST"
+    uri         = "${google_cloud_run_v2_service.function["reindex"].uri}/reindex"
+
+    oidc_token {
+      service_account_email = google_service_account.scheduler.email
+      audience              = google_cloud_run_v2_service.function["reindex"].uri
+    }
+  }
+
+  depends_on = [google_cloud_run_v2_service_iam_member.scheduler]
+}

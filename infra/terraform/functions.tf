@@ -1,0 +1,235 @@
+# The seven functions: one service and one account each.
+
+locals {
+  # Seconds. The package stops its own work ten seconds before.
+  request_timeout = 60
+
+  # concurrency: requests at once in an instance, threads, and database connections of its pool.
+  # max_instances × concurrency, twice over while a release replaces the last one, stays below max_connections in data.tf.
+  # At least 2: a probe needs a thread beside a request.
+  functions = {
+    upload = {
+      concurrency   = 4
+      max_instances = 4
+      cpu           = "2"
+      memory        = "2Gi"
+      public        = true
+      bucket_role   = "roles/storage.objectUser"
+    }
+    relay = {
+      concurrency   = 8
+      max_instances = 8
+      cpu           = "2"
+      memory        = "2Gi"
+      public        = true
+      bucket_role   = "roles/storage.objectViewer"
+    }
+    detail = {
+      concurrency   = 16
+      max_instances = 3
+      cpu           = "1"
+      memory        = "512Mi"
+      public        = true
+      bucket_role   = "roles/storage.objectUser"
+    }
+    cancel = {
+      concurrency   = 16
+      max_instances = 2
+      cpu           = "1"
+      memory        = "512Mi"
+      public        = true
+      bucket_role   = null
+    }
+    auth = {
+      concurrency   = 16
+      max_instances = 2
+      cpu           = "1"
+      memory        = "512Mi"
+      public        = true
+      bucket_role   = null
+    }
+    ingest = {
+      concurrency   = 4
+      max_instances = 4
+      cpu           = "2"
+      memory        = "2Gi"
+      public        = false
+      bucket_role   = "roles/storage.objectUser"
+    }
+    reindex = {
+      concurrency   = 4
+      max_instances = 1
+      cpu           = "2"
+      memory        = "2Gi"
+      public        = false
+      bucket_role   = "roles/storage.objectUser"
+    }
+  }
+
+  # Who Cloud Run lets call a private function, for the function to know them by
+  callers = {
+    ingest  = google_service_account.trigger.email
+    reindex = google_service_account.scheduler.email
+  }
+
+  # Every function reads the same settings, and refuses to start here where one of them is missing.
+  environment = {
+    AUTH_URL           = var.supabase_url
+    CLOUD_SQL_INSTANCE = google_sql_database_instance.catalogue.connection_name
+    DB_NAME            = google_sql_database.catalogue.name
+    REQUEST_TIMEOUT    = local.request_timeout
+    STORE_URL          = "gs://${google_storage_bucket.closet.name}"
+  }
+}
+
+resource "google_service_account" "function" {
+  for_each     = local.functions
+  account_id   = "lookalike-${each.key}"
+  display_name = "lookalike: the function ${each.key}"
+}
+
+resource "google_cloud_run_v2_service" "function" {
+  for_each            = local.functions
+  name                = "lookalike-${each.key}"
+  location            = var.region
+  ingress             = each.value.public ? "INGRESS_TRAFFIC_ALL" : "INGRESS_TRAFFIC_INTERNAL_ONLY"
+  deletion_protection = false
+
+  template {
+    service_account                  = google_service_account.function[each.key].email
+    timeout                          = "${local.request_timeout}s"
+    max_instance_request_concurrency = each.value.concurrency
+
+    scaling {
+      min_instance_count = 0
+      max_instance_count = each.value.max_instances
+    }
+
+    containers {
+      image = var.image
+
+      resources {
+        limits            = { cpu = each.value.cpu, memory = each.value.memory }
+        cpu_idle          = true
+        startup_cpu_boost = true
+      }
+
+      # start.sh makes THREADS of it
+      env {
+        name  = "CONCURRENCY"
+        value = each.value.concurrency
+      }
+      env {
+        name  = "FUNCTION_TARGET"
+        value = each.key
+      }
+      # MySQL knows a service account by what stands before its @
+      env {
+        name  = "DB_USER"
+        value = google_service_account.function[each.key].account_id
+      }
+      dynamic "env" {
+        for_each = each.value.public ? {} : { PLATFORM_ACCOUNTS = local.callers[each.key] }
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+      dynamic "env" {
+        for_each = local.environment
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+      dynamic "env" {
+        for_each = local.secrets
+        content {
+          name = env.key
+          value_source {
+            secret_key_ref {
+              secret  = env.value
+              version = "latest"
+            }
+          }
+        }
+      }
+
+      # Loads models and index: no traffic before. Three minutes, the first failed tries being the ones before it listens.
+      startup_probe {
+        period_seconds    = 5
+        timeout_seconds   = 5
+        failure_threshold = 36
+        http_get {
+          path = "/readyz"
+        }
+      }
+
+      # Waits for a thread like any request: patient for longer than a request may last
+      liveness_probe {
+        period_seconds    = 30
+        timeout_seconds   = 30
+        failure_threshold = 4
+        http_get {
+          path = "/healthz"
+        }
+      }
+    }
+  }
+
+  depends_on = [
+    google_project_iam_member.database,
+    google_secret_manager_secret_iam_member.function,
+    google_secret_manager_secret_version.index_signing_key,
+    google_sql_user.function,
+    google_storage_bucket_iam_member.function,
+    terraform_data.migrated,
+  ]
+}
+
+# Who may call at all. The public ones say themselves who may do what.
+resource "google_cloud_run_v2_service_iam_member" "public" {
+  for_each = { for name, function in local.functions : name => function if function.public }
+  name     = google_cloud_run_v2_service.function[each.key].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = "allUsers"
+}
+
+resource "google_cloud_run_v2_service_iam_member" "trigger" {
+  name     = google_cloud_run_v2_service.function["ingest"].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = google_service_account.trigger.member
+}
+
+resource "google_cloud_run_v2_service_iam_member" "scheduler" {
+  name     = google_cloud_run_v2_service.function["reindex"].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = google_service_account.scheduler.member
+}
+
+resource "google_storage_bucket_iam_member" "function" {
+  for_each = { for name, function in local.functions : name => function if function.bucket_role != null }
+  bucket   = google_storage_bucket.closet.name
+  role     = each.value.bucket_role
+  member   = google_service_account.function[each.key].member
+}
+
+# Signed addresses without a key file: the account signs as itself. Only a search answers with addresses.
+resource "google_service_account_iam_member" "relay_signs" {
+  service_account_id = google_service_account.function["relay"].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = google_service_account.function["relay"].member
+}
+
+resource "google_secret_manager_secret_iam_member" "function" {
+  for_each = {
+    for pair in setproduct(keys(local.functions), keys(local.secrets)) :
+    "${pair[0]} ${pair[1]}" => { function = pair[0], secret = local.secrets[pair[1]] }
+  }
+  secret_id = each.value.secret
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.function[each.value.function].member
+}
