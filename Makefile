@@ -1,6 +1,6 @@
 # run: garments found in photographs, stored, indexed and searched, then served at http://localhost:5001
 #      make run PHOTOS=folder uses your own photographs instead of the drawn closet
-# test: the tests · check: style, types, import rules · bench: ours beside the original's way
+# test: the tests · slow: those that take minutes (kill -9 everywhere, functions as deployed) · check: style, types, import rules · bench: ours beside the original's way
 
 PYTHON ?= python3
 CLOSET = .lookalike/closet
@@ -10,7 +10,7 @@ BIN = .venv/bin
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench clean
+.PHONY: run test slow check bench clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -24,7 +24,10 @@ endif
 	$(BIN)/lookalike serve
 
 test: .venv/tested
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+slow: .venv/tested
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: .venv/tested
 	$(BIN)/ruff check .

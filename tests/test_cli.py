@@ -8,10 +8,14 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from lookalike import images
 from lookalike.bootstrap import Services, services
 from lookalike.cli import main
 from lookalike.domain.model import Caller
 from tests.conftest import drawn, jpeg
+from tests.contracts.databases import execute
+from tests.contracts.test_migrations import DETAILS, IMAGES, SQLITE
+from tests.standins.storage_server import storage_server
 
 
 def run(*arguments: str | Path) -> Result:
@@ -50,6 +54,49 @@ def test_a_folder_ingested_after_a_crash_goes_on(folder: Path, real: Services) -
     real.store.put("dress/segment_0.png", b"half written", "image/png")
     assert json.loads(run("ingest", folder, "--json").output)["stored"] == 2
     assert real.store.get("dress/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_a_bucket_is_ingested_on_the_same_ledger_as_its_events(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with storage_server("shop") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+        monkeypatch.setenv("STORE_URL", "gs://shop")
+        services.cache_clear()
+        store = services().store
+        for name, data in {
+            "a.jpg": jpeg(drawn(3)),
+            "b/c.jpg": jpeg(drawn(8)),
+            "bad.png": b"x",
+            "notes.txt": b"x",
+        }.items():
+            store.put(f"incoming/{name}", data, "image/jpeg")
+        first = json.loads(run("ingest", "gs://shop/incoming/", "--json").output)
+        again = json.loads(run("ingest", "gs://shop/incoming/", "--json").output)
+        assert (first["stored"], set(first["failed"])) == (2, {"incoming/bad.png"})
+        assert (again["stored"], again["known"]) == (0, 2)
+        dropped = store.stat("incoming/a.jpg")
+        assert dropped is not None
+        (entry,) = services().catalogue.ledger("shop", ["incoming/a.jpg"])
+        assert (entry.generation, entry.photo) == (str(dropped.generation), "incoming-a")
+        assert store.get("incoming-a/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_a_database_of_the_original_is_adopted(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'original.db'}"
+    execute(url, IMAGES.format(**SQLITE), DETAILS.format(**SQLITE))
+    picture = images.png(drawn(3)).hex()
+    execute(
+        url,
+        "INSERT INTO splitted_images (splitted_image_id, splitted_image_path, original_image_id, vector, "
+        f"splitted_image_data) VALUES ('01_segment_0', '01/segment_0.png', '01', '[3, 4]', X'{picture}')",
+    )
+    monkeypatch.setenv("DATABASE_URL", url)
+    services.cache_clear()
+    assert run("db", "upgrade").exit_code == 0
+    assert "1 rows adopted, 0 left" in run("db", "adopt").output
+    assert "0 rows adopted, 0 left" in run("db", "adopt").output
+    assert services().store.get("01/segment_0.png").startswith(b"\x89PNG")
 
 
 def test_index_search_and_its_picture(folder: Path) -> None:

@@ -365,8 +365,9 @@ def test_nothing_can_be_shifted_between_path_and_expiry(tmp_path: Path, path: st
     store = directory(tmp_path)
     store.put("a.png", b"secret", PNG)
     asked = parse_qs(urlsplit(store.url(path)).query)
-    for expires in (asked["expires"][0] + path.removesuffix("a.png")[:end] for end in (1, -1, None)):
+    for between in ("", " ", "\n"):
         with pytest.raises(Forbidden):
+            expires = asked["expires"][0] + between + path.removesuffix("a.png").strip()
             store.open_url("a.png", expires, asked["signature"][0])
 
 

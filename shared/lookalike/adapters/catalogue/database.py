@@ -34,6 +34,10 @@ class LostRace(Unavailable):
     """MySQL undid this transaction for the sake of another; it may be tried again."""
 
 
+class LostConnection(Unavailable):
+    """The server went away in mid-transaction: what was read is to be read again, what was written may be committed."""
+
+
 class Database:
     """Makes its engine when first asked, so that it may cross a fork before."""
 
@@ -63,12 +67,16 @@ class Database:
 
 
 def reading(method: Callable[Concatenate[D, Connection, P], T]) -> Callable[Concatenate[D, P], T]:
-    """Make the method one transaction that reads one snapshot."""
+    """Make the method one transaction that reads one snapshot, tried again on another connection where one was lost."""
 
     @functools.wraps(method)
     def run(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.transaction() as tx:
-            return method(self, tx, *args, **kwargs)
+        try:
+            with self.transaction() as tx:
+                return method(self, tx, *args, **kwargs)
+        except LostConnection:
+            with self.transaction() as tx:
+                return method(self, tx, *args, **kwargs)
 
     return run
 
@@ -114,6 +122,8 @@ def _meaning(error: sa_errors.DBAPIError) -> Unavailable | None:
         return LostRace("The database is busy")
     if isinstance(error, sa_errors.DataError | sa_errors.ProgrammingError | sa_errors.NotSupportedError):
         return None
+    if error.connection_invalidated:
+        return LostConnection("The connection to the database was lost")
     return Unavailable("The database cannot be reached")
 
 
