@@ -28,7 +28,7 @@ class LocalAuth:
             )
         except jwt.InvalidTokenError as error:
             raise Unauthenticated("The token is not valid, or no longer") from error
-        return _user(claims)
+        return User.of(claims)
 
     def issue(self, user: User, seconds: int) -> str:
         """A token of that user, valid for so long."""
@@ -43,10 +43,3 @@ class LocalAuth:
             "app_metadata": {"role": user.role},
         }
         return jwt.encode(claims, self._secret, ALGORITHM)
-
-
-def _user(claims: dict[str, object]) -> User:
-    """Roles are read from app_metadata alone: user_metadata is the user's own to write."""
-    data = claims.get("app_metadata")
-    role = data.get("role") if isinstance(data, dict) else None
-    return User(str(claims["sub"]), str(claims.get("email") or ""), role if isinstance(role, str) else "user")

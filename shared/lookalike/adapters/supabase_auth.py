@@ -43,7 +43,7 @@ class SupabaseAuth:
             )
         except jwt.PyJWTError as error:
             raise Unauthenticated("The token is not valid, or no longer") from error
-        return _user(claims)
+        return User.of(claims)
 
     def _key(self, header: dict[str, Any]) -> tuple[Any, list[str]]:
         """The algorithm is ours to choose, not the token's: a published key never verifies HS256."""
@@ -74,10 +74,3 @@ class SupabaseAuth:
             found = []
         self._fetched = self._clock()
         self._keys = {str(key.key_id): key for key in found}
-
-
-def _user(claims: dict[str, Any]) -> User:
-    """Roles are read from app_metadata alone: user_metadata is the user's own to write."""
-    data = claims.get("app_metadata")
-    role = data.get("role") if isinstance(data, dict) else None
-    return User(str(claims["sub"]), str(claims.get("email") or ""), role if isinstance(role, str) else "user")

@@ -198,6 +198,13 @@ class User:
     email: str
     role: str = "user"
 
+    @classmethod
+    def of(cls, claims: Mapping[str, object]) -> "User":
+        """Whom verified claims name. Roles are read from app_metadata alone: user_metadata is the user's own to write."""
+        data = claims.get("app_metadata")
+        role = data.get("role") if isinstance(data, dict) else None
+        return cls(str(claims["sub"]), str(claims.get("email") or ""), role if isinstance(role, str) else "user")
+
     @property
     def is_admin(self) -> bool:
         return self.role == "admin"
