@@ -27,7 +27,7 @@ WHITE = np.array([0.9505, 1.0, 1.089])
 class CompactEmbedder:
     """Unit rows, close for garments that look alike. One instance may be used from several threads."""
 
-    name = "compact-1"
+    name = "compact-2"
     dim = 2 * LEARNED + 2 * BINS**3
 
     def __init__(self, weights: Path, threads: int = 2) -> None:
