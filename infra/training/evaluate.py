@@ -4,13 +4,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from infra.training.data import CLASSES, FLAT_KINDS, Photographs, Sample, arguments, load
-from infra.training.empty import empty_view
+from infra.training.data import CLASSES, FLAT_KINDS, Bytes, Photographs, Sample, arguments, load
+from infra.training.empty import PICTURES, background
 from infra.training.evaluate_search import garment, search_figures
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
@@ -108,11 +109,20 @@ def flat_figures(detector: CompactDetector, samples: Sequence[Sample]) -> dict[s
 
 
 def empty_figures(detector: CompactDetector, street: Sequence[Sample]) -> dict[str, float]:
-    """The share of pictures without a garment in which one is found."""
+    """The shares of made-up pictures, and of windows of street photos, without a garment in which one is found."""
     random = np.random.default_rng(EMPTY_SEED)
-    pictures = [empty_view(random, street, EMPTY_SIZE)[0] for _ in range(EMPTY_COUNT)]
-    found = [detector.detect(Image.fromarray(picture), CancelToken()) for picture in pictures]
-    return {"something found": float(np.mean([len(one) > 0 for one in found]))}
+    made_up = [PICTURES[number % len(PICTURES)](random, EMPTY_SIZE) for number in range(EMPTY_COUNT)]
+    parts = (background(random, sample) for sample in [*street] * 4)
+    windows = [image for image, _ in islice(filter(None, parts), EMPTY_COUNT)]
+    return {
+        "made up: something found": found_in(detector, made_up),
+        "street: something found": found_in(detector, windows),
+    }
+
+
+def found_in(detector: CompactDetector, pictures: Sequence[Bytes]) -> float:
+    """The share of pictures in which a garment is found."""
+    return float(np.mean([bool(detector.detect(Image.fromarray(one), CancelToken())) for one in pictures]))
 
 
 def detection_figures(weights: Path, photographs: Photographs) -> dict[str, dict[str, float]]:
