@@ -69,6 +69,22 @@ def test_a_cloud_sql_instance_needs_a_name_and_a_user(home: Path, monkeypatch: p
     assert read_settings().database.startswith("mysql+pymysql://relay:@")
 
 
+def test_the_originals_file_is_taken_as_it_is(home: Path) -> None:
+    Path(".env").write_text(
+        "DB_HOST=db\nDB_PORT=3306\nDB_NAME=closet\nDB_USER=me\nDB_PASSWORD=secret\n"
+        "SUPABASE_URL=https://shop.supabase.co\nSUPABASE_KEY=public\n"
+    )
+    settings = read_settings()
+    assert settings.sign_in == "https://shop.supabase.co" and settings.database.endswith("@db:3306/closet")
+
+
+def test_two_different_sign_in_services_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH_URL", "local:")
+    monkeypatch.setenv("SUPABASE_URL", "https://shop.supabase.co")
+    with pytest.raises(Misconfigured, match="AUTH_URL and SUPABASE_URL"):
+        read_settings()
+
+
 def test_two_different_databases_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_HOST", "db")
     monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://other/closet")

@@ -139,10 +139,10 @@ class Services:
 
     @once
     def auth(self) -> Auth:
-        if self.settings.auth_url != "local:":
+        if self.settings.sign_in != "local:":
             from lookalike.adapters.supabase_auth import SupabaseAuth
 
-            return SupabaseAuth(self.settings.auth_url, self.settings.supabase_jwt_secret.get_secret_value())
+            return SupabaseAuth(self.settings.sign_in, self.settings.supabase_jwt_secret.get_secret_value())
         from lookalike.adapters.local_auth import LocalAuth
 
         return LocalAuth(self._secrets.tokens)

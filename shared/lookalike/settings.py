@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         pattern=r"^(local:|https?://[\w.:-]+/?)$",
         description="`local:`, or the address of a Supabase project",
     )
+    supabase_url: str = Field("", pattern=r"^(|https?://[\w.:-]+/?)$", description="The original's name for AUTH_URL")
     supabase_key: SecretStr = Field(SecretStr(""), description="Its public key; used when users sign in here")
     supabase_jwt_secret: SecretStr = Field(SecretStr(""), description="Only of projects that still sign with HS256")
     platform_accounts: str = Field("", description="Who Cloud Run lets call a private function, with commas")
@@ -61,6 +62,8 @@ class Settings(BaseSettings):
             raise ValueError("DATABASE_URL and DB_HOST name different databases: set one of them")
         if self.cloud_sql_instance and (self.database_url or self.db_host or not (self.db_name and self.db_user)):
             raise ValueError("CLOUD_SQL_INSTANCE needs DB_NAME and DB_USER, and neither DATABASE_URL nor DB_HOST")
+        if self.auth_url and self.supabase_url and self.auth_url.rstrip("/") != self.supabase_url.rstrip("/"):
+            raise ValueError("AUTH_URL and SUPABASE_URL name different services: set one of them")
         if (key := self.index_signing_key.get_secret_value()) and len(key) < 32:
             raise ValueError("INDEX_SIGNING_KEY is too short: at least 32 characters")
         if self.k_service and (local := self._local_defaults()):
@@ -73,6 +76,11 @@ class Settings(BaseSettings):
         if (self.db_host or self.cloud_sql_instance) and not self.database_url:
             return self._original_database()
         return self.database_url or f"sqlite:///{self.lookalike_home / 'lookalike.db'}"
+
+    @property
+    def sign_in(self) -> str:
+        """`local:`, or the address of a Supabase project."""
+        return self.auth_url or self.supabase_url or "local:"
 
     @property
     def store(self) -> str:
@@ -102,7 +110,7 @@ class Settings(BaseSettings):
             "STORE_URL (a directory)": self.store.startswith("file:"),
             "STORAGE_EMULATOR_HOST (an emulator)": bool(self.storage_emulator_host),
             "INDEX_SIGNING_KEY (none)": not self.index_signing_key.get_secret_value(),
-            "AUTH_URL (local accounts)": self.auth_url == "local:",
+            "AUTH_URL (local accounts)": self.sign_in == "local:",
         }
         return [name for name, is_local in local.items() if is_local]
 

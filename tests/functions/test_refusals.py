@@ -80,7 +80,9 @@ def test_a_wrong_field_of_a_search_is_named(client: Client, field: str, value: A
     assert said.status_code == 422 and said.get_json()["error"]["details"]["field"] == field
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "x" * 201, "a\0b", "ä", "a b", 5, "..", "C:\\x"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", ".hidden", "", "x" * 201, "a\0b", "ä", "a b", 5, "..", "C:\\x", "index", "incoming"]
+)
 def test_a_name_that_could_be_a_path_is_refused(client: Client, admin: dict[str, str], name: Any) -> None:
     said = client("upload").post("/upload_image", json={"image_base64": PHOTO, "image_name": name}, headers=admin)
     if name == "":

@@ -5,12 +5,21 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from PIL import Image
 
-from lookalike.domain.errors import Cancelled, Conflict, InvalidImage, LookalikeError, NotFound, Unavailable
+from lookalike.domain.errors import (
+    Cancelled,
+    Conflict,
+    InvalidField,
+    InvalidImage,
+    LookalikeError,
+    NotFound,
+    Unavailable,
+)
 from lookalike.domain.model import Caller, Job, LedgerStatus, StoredObject
 from lookalike.usecases.ingest import Ingest, Source, photo_name
 from lookalike.usecases.items import Items
@@ -206,6 +215,27 @@ def test_a_claim_of_a_process_that_is_gone_is_not_waited_for() -> None:
         upload.models, world.store, world.catalogue, True, timedelta(hours=1), "me", lambda holder: holder == "gone"
     )
     assert len(world.put().segments) == 2
+
+
+@pytest.mark.parametrize("name", ["index", "incoming"])
+def test_no_photo_takes_the_place_of_what_the_bucket_keeps_besides(name: str) -> None:
+    world = World()
+    world.store.put(f"{name}/kept", b"an index, or a photo that waits", "text/plain")
+    with pytest.raises(InvalidField):
+        world.put(name)
+    ingest = Ingest(world.upload, Items(world.catalogue, world.store), world.catalogue, world.jobs)
+    assert ingest.take(Source("shop", f"{name}.png", "1"), RED).photo == f"{name}-photo"
+    assert world.store.get(f"{name}/kept")
+
+
+def test_what_a_row_names_is_never_cleared_away() -> None:
+    """A row of the original may name an object in any folder."""
+    world = World()
+    stored = world.put("other").segments[0]
+    world.store.put("look/strayed.png", b"a garment", "image/png")
+    world.catalogue._rows[stored.row_id].segment = replace(stored, path="look/strayed.png")
+    world.put("look")
+    assert world.store.get("look/strayed.png") == b"a garment"
 
 
 def test_a_deleted_item_takes_its_objects_with_it() -> None:

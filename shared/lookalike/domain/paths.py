@@ -6,6 +6,8 @@ LONGEST, LONGEST_PART = 1024, 255
 """Bytes in UTF-8, of a path and of what stands between its slashes."""
 RESERVED = {".tmp", ".well-known"}
 """No path starts with these: the directory's own files, and what Cloud Storage keeps for certificates."""
+INDEX, INCOMING = "index/", "incoming/"
+"""What the bucket holds besides photos: index versions, and photos that wait to be ingested. No photo has such a name."""
 FORBIDDEN = frozenset("\0\\\r\n")
 
 

@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import BadRequest, NotFound
+from lookalike.domain.paths import INCOMING
 from lookalike.http.asking import Asked
 from lookalike.http.bodies import Answer
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
 
-INCOMING = "incoming/"
 FINALIZED = "google.cloud.storage.object.v1.finalized"
 OLDEST = timedelta(days=1)
 """After which Eventarc itself would have given up."""

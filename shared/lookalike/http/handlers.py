@@ -9,7 +9,6 @@ from typing import Any
 import flask
 
 from lookalike.bootstrap import Services
-from lookalike.domain.errors import NotFound
 from lookalike.domain.model import Box, Detection, ProductDetails, Segment
 from lookalike.http.asking import Asked
 from lookalike.http.bodies import (
@@ -202,10 +201,6 @@ def ready_to_look(services: Services, asked: Asked) -> Answer:
 def ready_to_search(services: Services, asked: Asked) -> Answer:
     services.index.warm()
     return ready_to_look(services, asked)
-
-
-def missing(services: Services, asked: Asked) -> Answer:
-    raise NotFound("No such address")
 
 
 def garment_answer(garment: Detection) -> dict[str, Any]:

@@ -70,4 +70,4 @@ def _index(services: Services) -> str:
 
 def _sign_in(services: Services) -> str:
     services.auth  # noqa: B018 - building it reads its secret
-    return services.settings.auth_url
+    return services.settings.sign_in

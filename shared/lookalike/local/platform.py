@@ -13,8 +13,9 @@ from cloudevents.http import CloudEvent, to_binary
 
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import StoredObject
+from lookalike.domain.paths import INCOMING
 from lookalike.domain.ports import ObjectStore
-from lookalike.http.events import FINALIZED, INCOMING
+from lookalike.http.events import FINALIZED
 
 log = logging.getLogger("lookalike.platform")
 LOOK_EVERY = 1.0

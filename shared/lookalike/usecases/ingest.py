@@ -18,6 +18,7 @@ from lookalike.domain.errors import (
     Unavailable,
 )
 from lookalike.domain.model import Caller, LedgerEntry, LedgerStatus
+from lookalike.domain.paths import INCOMING, INDEX
 from lookalike.domain.ports import Catalogue
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
@@ -113,4 +114,6 @@ def photo_name(path: str) -> str:
     stem = re.sub(r"\.[A-Za-z0-9]{1,5}$", "", path)
     plain = unicodedata.normalize("NFKD", stem.replace("/", "-")).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip(".")[:180]
+    if f"{name}/" in (INDEX, INCOMING):
+        return f"{name}-photo"
     return name or hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]

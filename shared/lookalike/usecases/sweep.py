@@ -7,10 +7,11 @@ from itertools import islice
 
 from lookalike.domain.errors import Conflict
 from lookalike.domain.model import StoredObject
+from lookalike.domain.paths import INCOMING, INDEX
 from lookalike.domain.ports import Catalogue, Clock, ObjectStore
 
 log = logging.getLogger("lookalike.sweep")
-KEPT = ("index/", "incoming/")
+KEPT = (INDEX, INCOMING)
 """Prefixes of what belongs to no row: index versions, and photos that wait to be ingested."""
 BATCH = 500
 

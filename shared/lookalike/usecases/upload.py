@@ -15,6 +15,7 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Detection, NewSegment, Photo, Segment, StoredObject, Vectors
+from lookalike.domain.paths import INCOMING, INDEX
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases.jobs import Work
 from lookalike.usecases.models import Models, whole
@@ -184,9 +185,9 @@ class Upload:
 
     def _clear(self, prefix: str, but: str = "") -> None:
         """Remove what no row names, so that nothing half-written is taken for ours, nor swept while we use it."""
-        for left in self.store.list(prefix):
-            if left.path != but:
-                self.store.delete(left.path)
+        found = [one.path for one in self.store.list(prefix)]
+        for path in set(found) - self.catalogue.known_paths(found) - {but}:
+            self.store.delete(path)
 
 
 def plan(photo: str, number: int, found: Detection, vectors: Vectors, row: int) -> NewSegment:
@@ -205,6 +206,8 @@ def check_name(name: str) -> str:
     if not NAME.fullmatch(name):
         message = "must be 1 to 200 letters, digits, '.', '_' or '-', not starting with a dot"
         raise InvalidField(f"image_name {message}", field="image_name")
+    if f"{name}/" in (INDEX, INCOMING):
+        raise InvalidField(f"image_name must not be {name!r}: the bucket keeps other things there", field="image_name")
     return name
 
 

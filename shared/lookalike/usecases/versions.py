@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, NotFound, Untrusted
 from lookalike.domain.model import Manifest, Vectors
+from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import Clock, IndexFormat, ObjectStore, VectorIndex
 
 log = logging.getLogger("lookalike.index")
-ROOT = "index/"
-POINTER = f"{ROOT}current.json"
+POINTER = f"{INDEX}current.json"
 MANIFEST = "manifest.json"
 KEPT = 3
 """Versions that stay: the current one, and those that readers may still be loading."""
@@ -202,7 +202,7 @@ class IndexVersions:
 
     def _names(self) -> Sequence[str]:
         """Oldest first."""
-        paths = (one.path.removeprefix(ROOT).split("/") for one in self._store.list(ROOT))
+        paths = (one.path.removeprefix(INDEX).split("/") for one in self._store.list(INDEX))
         return sorted({parts[0] for parts in paths if len(parts) == 2})
 
 
@@ -230,7 +230,7 @@ def _canonical(content: Mapping[str, object]) -> bytes:
 
 
 def _path(version: str, name: str) -> str:
-    return f"{ROOT}{version}/{name}"
+    return f"{INDEX}{version}/{name}"
 
 
 def _sha256(data: bytes) -> str:
