@@ -38,9 +38,9 @@ class Settings(BaseSettings):
     index_url: Literal["store:"] = Field("store:", description="`store:`, index versions in the bucket")
     index_signing_key: SecretStr = Field(SecretStr(""), description="Signs index versions; at least 32 characters")
     auth_url: str = Field(
-        "local:",
-        pattern=r"^(local:|https?://[\w.:-]+/?)$",
-        description="`local:`, or the address of a Supabase project",
+        "",
+        pattern=r"^(|local:|https?://[\w.:-]+/?)$",
+        description="`local:` (the default), or the address of a Supabase project",
     )
     supabase_url: str = Field("", pattern=r"^(|https?://[\w.:-]+/?)$", description="The original's name for AUTH_URL")
     supabase_key: SecretStr = Field(SecretStr(""), description="Its public key; used when users sign in here")
