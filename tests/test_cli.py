@@ -164,7 +164,7 @@ def test_the_token_is_an_administrators(real: Services) -> None:
 
 def test_the_doctor_tells_what_is_well_and_what_is_not(real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     well = run("doctor")
-    assert well.exit_code == 0 and "BAD" not in well.output and "compact-2" in well.output
+    assert well.exit_code == 0 and "BAD" not in well.output and "compact-3" in well.output
     monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://root@127.0.0.1:1/nowhere")
     services.cache_clear()
     ill = run("doctor", "--json")

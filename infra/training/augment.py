@@ -31,10 +31,10 @@ def view(random: Random, shape: Shape, size: Size, scale: tuple[float, float], t
 
 
 def warp(image: Bytes, mask: Bytes, matrix: Matrix, size: Size) -> tuple[Bytes, Bytes]:
-    """Image (H, W, 3) and mask (H, W) on the canvas; beyond the photo unknown and mirrored."""
+    """Image (H, W, 3) and maps (H, W[, 2]) on the canvas; beyond the photo mirrored, unknown and 0."""
     target = (size[1], size[0])
     picture = cv2.warpAffine(image, matrix, target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    classes = cv2.warpAffine(mask, matrix, target, flags=cv2.INTER_NEAREST, borderValue=IGNORE)
+    classes = cv2.warpAffine(mask, matrix, target, flags=cv2.INTER_NEAREST, borderValue=(IGNORE, 0))
     return np.asarray(picture, np.uint8), np.asarray(classes, np.uint8)
 
 

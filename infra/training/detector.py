@@ -12,18 +12,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from infra.training.augment import quarter_turn, relight, view, warp
+from infra.training.boxes import box_loss, box_targets, garments_of, to_distances
 from infra.training.data import CLASSES, IGNORE, SEED, Bytes, Photographs, Sample, arguments, load
 from infra.training.empty import empty_view
 from infra.training.loop import Batch, Training, autocast, start
 from infra.training.network import DetectorNetwork
+from infra.training.paste import Pasting
 from infra.training.relabel import relabelled
 from lookalike.domain.model import KINDS
 
-CANVAS = (320, 224)
+CANVAS = (384, 272)
 MASKED, TAGGED, FLAT, DRAWN, EMPTY = 9, 6, 7, 2, 2
 RARE = {"hat": 3.0, "scarf": 2.0, "shorts": 1.5, "bag": 1.3}
 CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 1.5, "other": 0.5}
-PEAK, TUNING_PEAK, PHOTO_WEIGHT, DICE_WEIGHT = 2e-3, 6e-4, 0.2, 0.5
+PEAK, TUNING_PEAK = 2e-3, 8e-4
+PHOTO_WEIGHT, DICE_WEIGHT, BOX_WEIGHT = 0.2, 0.5, 0.4
 DRAWN_SEEDS = range(1000, 1400)
 """Seeds of the drawn scenes to train on; those below 1000 are for validation."""
 
@@ -44,15 +47,21 @@ class DetectorBatches:
         self.pools = [(self.masked, MASKED + DRAWN - drawn_count), (tagged, TAGGED), (photographs.flat, FLAT)]
         self.pools.append((drawn, drawn_count))
         self.odds = [chances(pool) for pool, _ in self.pools]
+        self.paste = Pasting(self.masked)
 
     def __call__(self, step: int) -> tuple[np.ndarray, ...]:
         random = np.random.default_rng([SEED, step])
         parts = zip(self.pools, self.odds, strict=True)
         chosen = [(pool, random.choice(len(pool), count, p=odds)) for (pool, count), odds in parts if count]
-        picks = [pool[index] for pool, numbers in chosen for index in numbers]
-        rows = [training_view(random, sample) for sample in picks]
-        rows += [empty_view(random, self.masked, CANVAS) for _ in range(EMPTY)]
+        picks = [(pool, pool[index]) for pool, numbers in chosen for index in numbers]
+        picked = [self.paste(random, sample) if pool is self.masked else sample for pool, sample in picks]
+        rows = [training_view(random, sample) for sample in picked]
+        rows += [(*empty_view(random, self.masked, CANVAS), no_boxes()) for _ in range(EMPTY)]
         return tuple(np.stack(column) for column in zip(*rows, strict=True))
+
+
+def no_boxes() -> NDArray[np.float32]:
+    return box_targets(np.zeros(CANVAS, np.uint8))
 
 
 def chances(pool: list[Sample]) -> NDArray[np.float64]:
@@ -61,15 +70,16 @@ def chances(pool: list[Sample]) -> NDArray[np.float64]:
     return weights / weights.sum() if len(pool) else weights
 
 
-def training_view(random: np.random.Generator, sample: Sample) -> tuple[Bytes, Bytes, NDArray[np.float32]]:
-    """Image, mask and the 11 photo targets (-1 unknown) of a random view of a sample."""
-    image, mask = sample.image, sample.mask
+def training_view(random: np.random.Generator, sample: Sample) -> tuple[np.ndarray, ...]:
+    """Image, mask, the 11 photo targets (-1 unknown) and the boxes' targets of a random view of a sample."""
+    image, maps = sample.image, np.dstack([sample.mask, garments_of(sample)])
     if not sample.worn:
-        image, mask = quarter_turn(random, image, mask)
+        image, maps = quarter_turn(random, image, maps)
     scale, turn = ((0.85, 1.7), 6.0) if sample.worn else ((0.7, 1.3), 14.0)
-    image, mask = warp(image, mask, view(random, image.shape, CANVAS, scale, turn), CANVAS)
-    targets = np.append(visible(sample, mask), np.float32(sample.worn))
-    return relight(random, image), mask, targets.astype(np.float32)
+    image, maps = warp(image, maps, view(random, image.shape, CANVAS, scale, turn), CANVAS)
+    mask, garments = np.ascontiguousarray(maps[..., 0]), maps[..., 1]
+    targets = np.append(visible(sample, mask), np.float32(sample.worn)).astype(np.float32)
+    return relight(random, image), mask, targets, box_targets(garments)
 
 
 def visible(sample: Sample, mask: Bytes) -> NDArray[np.float32]:
@@ -81,14 +91,15 @@ def visible(sample: Sample, mask: Bytes) -> NDArray[np.float32]:
 
 
 def loss_of(network: nn.Module, batch: Batch) -> Tensor:
-    """Weighted cross entropy and Dice of the masks, and cross entropy of the photo's targets."""
-    pixels, masks, targets = batch
+    """Weighted cross entropy and Dice of the masks, cross entropy of the photo's targets, overlap of the boxes."""
+    pixels, masks, targets, boxes = batch
     with autocast():
-        logits, photo = network(pixels)
+        logits, photo, edges = network(pixels)
     truth = masks[:, 2::4, 2::4].long()
     known = targets >= 0
     photo_loss = functional.binary_cross_entropy_with_logits(photo.float()[known], targets[known])
-    return mask_loss(logits.float(), truth) + PHOTO_WEIGHT * photo_loss
+    overlap_loss = box_loss(to_distances(edges.float()), boxes)
+    return mask_loss(logits.float(), truth) + PHOTO_WEIGHT * photo_loss + BOX_WEIGHT * overlap_loss
 
 
 def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -124,11 +135,12 @@ def drawn_sample(seed: int) -> Sample:
     scene = draw_scene(seed, worn=seed % 2 == 0)
     image = np.asarray(scene.image.convert("RGB"), np.uint8)
     mask = np.zeros(image.shape[:2], np.uint8)
-    for garment in scene.garments:
-        mask[garment.mask] = CLASSES.index(garment.kind)
+    numbers = mask.copy()
+    for number, garment in enumerate(scene.garments, 1):
+        mask[garment.mask], numbers[garment.mask] = CLASSES.index(garment.kind), number
     present = np.full(len(KINDS), -1, np.float32)
     present[np.unique(mask[mask > 0]) - 1] = 1.0
-    return replace(Sample(f"drawn-{seed}", image, mask, present, seed % 2 == 0), labels=mask)
+    return replace(Sample(f"drawn-{seed}", image, mask, present, seed % 2 == 0), labels=numbers)
 
 
 def options() -> argparse.Namespace:
@@ -144,7 +156,8 @@ def prepared(chosen: argparse.Namespace) -> Training:
     """From scratch, from where it was interrupted, or from another run's averaged weights."""
     network = DetectorNetwork(len(CLASSES))
     if chosen.tune:
-        network.load_state_dict(torch.load(chosen.tune, weights_only=True)["average"])
+        known = torch.load(chosen.tune, weights_only=True)["average"]
+        network.load_state_dict(network.state_dict() | known)
         return Training(network, chosen.work / "detector-tuned.pt", chosen.steps, TUNING_PEAK)
     return Training(network, chosen.work / "detector.pt", chosen.steps, PEAK)
 

@@ -27,11 +27,11 @@ from infra.training.loop import Batch, Training, autocast, start
 from infra.training.network import DetectorNetwork, EmbedderTraining
 from infra.training.relabel import relabelled
 
-SIDE, FLAT, WORN, LABELS = 160, 26, 6, 59
-PEAK, SMOOTHING, SHARPNESS = 1.2e-3, 0.1, 16.0
-CONTRAST, INSTANCE, STREET = 0.2, 0.5, 0.3
+SIDE, FLAT, WORN, LABELS = 192, 26, 6, 59
+PEAK, TUNING_PEAK, SMOOTHING, SHARPNESS = 1.2e-3, 6e-4, 0.1, 16.0
+CONTRAST, INSTANCE, RECALLED, STREET = 0.2, 0.3, 0.3, 0.3
 WARMTH, INSTANCE_WARMTH = 0.15, 0.08
-SMALLEST = 0.004
+SMALLEST, LIGHT = 0.004, 0.8
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class EmbedderBatches:
         picks = [self.flat[index] for index in flat] + [self.worn[index] for index in worn]
         pixels = np.stack([garment_view(random, garment) for garment in picks * 2])
         folders, labels = ([getattr(garment, name) for garment in picks * 2] for name in ("folder", "label"))
-        return pixels, np.array(folders, np.int64), np.array(labels, np.int64)
+        return pixels, np.array(folders, np.int64), np.array(labels, np.int64), np.tile(flat, 2)
 
 
 def garment_view(random: Random, garment: Garment) -> Bytes:
@@ -96,7 +96,7 @@ def garment_view(random: Random, garment: Garment) -> Bytes:
     alpha = np.full_like(garment.alpha, 255) if whole else rubbed(random, garment.alpha)
     alpha = clipped(random, alpha) if random.random() < 0.4 else alpha
     matrix = framing(random, alpha)
-    colours = cv2.warpAffine(relight(random, garment.image, 0.7), matrix, (SIDE, SIDE), flags=cv2.INTER_AREA)
+    colours = cv2.warpAffine(relight(random, garment.image, LIGHT), matrix, (SIDE, SIDE), flags=cv2.INTER_AREA)
     cover = erased(random, np.asarray(cv2.warpAffine(alpha, matrix, (SIDE, SIDE)), np.uint8))
     colours = np.where(cover[..., None] > 0, colours, 255)
     return np.concatenate([colours, cover[..., None]], 2).astype(np.uint8)
@@ -145,8 +145,9 @@ def erased(random: Random, alpha: Bytes) -> Bytes:
 
 
 def loss_of(network: nn.Module, batch: Batch) -> Tensor:
-    """Classification of folders and street labels, contrast of folders, contrast of garments."""
-    pixels, folders, labels = batch
+    """Classification of folders and street labels, contrast of folders, of the batch's garments, of all garments."""
+    assert isinstance(network, EmbedderTraining)
+    pixels, folders, labels, numbers = batch
     with autocast():
         category, instance, cosines, logits = (part.float() for part in network(pixels))
     flat = folders >= 0
@@ -154,7 +155,17 @@ def loss_of(network: nn.Module, batch: Batch) -> Tensor:
     loss = loss + STREET * functional.cross_entropy(logits[~flat], labels[~flat])
     loss = loss + CONTRAST * contrast(category[flat], folders[flat], WARMTH)
     garments = torch.arange(len(pixels) // 2).repeat(2)
-    return loss + INSTANCE * contrast(instance, garments, INSTANCE_WARMTH)
+    loss = loss + INSTANCE * contrast(instance, garments, INSTANCE_WARMTH)
+    return loss + RECALLED * recalled(network, instance[flat], numbers)
+
+
+def recalled(network: EmbedderTraining, rows: Tensor, numbers: Tensor) -> Tensor:
+    """Contrast of garments (n, size) with every garment as it was last seen (Wu et al., 2018); remembers them anew."""
+    seen = network.bank[numbers].any(1)
+    likely = (rows @ network.bank.clone().T / INSTANCE_WARMTH).log_softmax(1)
+    loss = -(likely.gather(1, numbers[:, None])[:, 0] * seen).sum() / seen.sum().clamp(min=1)
+    network.remember(rows.detach(), numbers)
+    return loss
 
 
 def contrast(rows: Tensor, names: Tensor, warmth: float) -> Tensor:
@@ -165,25 +176,43 @@ def contrast(rows: Tensor, names: Tensor, warmth: float) -> Tensor:
     return -((likely * same).sum(1) / same.sum(1).clamp(min=1)).mean()
 
 
-def fresh_network(work: Path) -> EmbedderTraining:
+def fresh_network(work: Path, garments: int) -> EmbedderTraining:
     """The embedder, its backbone as the detector's training left it."""
-    network = EmbedderTraining(len(FOLDERS), LABELS)
+    network = EmbedderTraining(len(FOLDERS), LABELS, garments)
     detector = DetectorNetwork(len(CLASSES))
     detector.load_state_dict(torch.load(work / "detector.pt", weights_only=True)["average"])
     network.embedder.backbone.load_state_dict(detector.backbone.state_dict())
     return network
 
 
+def tuned_network(checkpoint: Path, garments: int) -> EmbedderTraining:
+    """The embedder with the averaged weights of another run, as far as their shapes are the same."""
+    network = EmbedderTraining(len(FOLDERS), LABELS, garments)
+    fresh, known = network.state_dict(), torch.load(checkpoint, weights_only=True)["average"]
+    fits = {name: value for name, value in known.items() if value.shape == fresh[name].shape}
+    network.load_state_dict(fresh | fits)
+    return network
+
+
+def prepared(chosen: argparse.Namespace, garments: int) -> Training:
+    """On the detector's backbone, from where it was interrupted, or from another run's averaged weights."""
+    if chosen.tune:
+        network = tuned_network(chosen.tune, garments)
+        return Training(network, chosen.work / "embedder-tuned.pt", chosen.steps, TUNING_PEAK)
+    return Training(fresh_network(chosen.work, garments), chosen.work / "embedder.pt", chosen.steps, PEAK)
+
+
 def main() -> None:
     parser: argparse.ArgumentParser = arguments(__doc__ or "")
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--tune", type=Path, metavar="CHECKPOINT", help="go on from its weights, with a fresh cycle")
     chosen = parser.parse_args()
     start(SEED)
     photographs = load(chosen.data, chosen.work)
     detector = DetectorNetwork(len(CLASSES))
     detector.load_state_dict(torch.load(chosen.work / "detector.pt", weights_only=True)["average"])
     photographs = relabelled(photographs, detector, chosen.work)
-    training = Training(fresh_network(chosen.work), chosen.work / "embedder.pt", chosen.steps, PEAK)
+    training = prepared(chosen, len(photographs.flat))
     training.run(EmbedderBatches(photographs), loss_of, chosen.steps)
 
 

@@ -11,7 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from infra.training.boxes import UNIT, to_distances
 from infra.training.data import CLASSES, FOLDERS
+from infra.training.detector import CANVAS
 from infra.training.embedder import LABELS, SIDE
 from infra.training.network import DetectorNetwork, EmbedderNetwork, EmbedderTraining
 
@@ -19,20 +21,25 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class DetectorGraph(nn.Module):
-    """uint8 (1, H, W, 3) -> probabilities (classes, H/4, W/4) and (11,), mean with the mirror's."""
+    """uint8 (1, H, W, 3) -> probabilities (classes, H/4, W/4) and (11,), distances in pixels (4, H/8, W/8).
+
+    All are means with those of the mirrored photo.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        logits, photo = self.network(torch.cat([pixels, pixels.flip(2)]))
-        likely = logits.softmax(1)
-        return (likely[0] + likely[1].flip(2)) / 2, photo.sigmoid().mean(0)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, photo, edges = self.network(torch.cat([pixels, pixels.flip(2)]))
+        likely, far = logits.softmax(1), to_distances(edges) * UNIT
+        left, top, right, bottom = far[1].flip(2)
+        mirrored = torch.stack([right, top, left, bottom])
+        return (likely[0] + likely[1].flip(2)) / 2, photo.sigmoid().mean(0), (far[0] + mirrored) / 2
 
 
 class EmbedderGraph(nn.Module):
-    """uint8 (n, H, W, 4) -> unit rows (n, 64) of category and of garment, mean with the mirror's."""
+    """uint8 (n, H, W, 4) -> unit rows (n, 64) of category and (n, 128) of garment, mean with the mirror's."""
 
     def __init__(self, network: EmbedderNetwork) -> None:
         super().__init__()
@@ -92,14 +99,19 @@ def averaged(network: Network, checkpoint: Path) -> Network:
     return network.eval()
 
 
+def garments_in(checkpoint: Path) -> int:
+    """How many garments the training's bank held."""
+    return len(torch.load(checkpoint, weights_only=True)["average"]["bank"])
+
+
 def export_detector(checkpoint: Path, path: Path) -> None:
     graph = DetectorGraph(averaged(DetectorNetwork(len(CLASSES)), checkpoint))
-    example = torch.zeros(1, 320, 224, 3, dtype=torch.uint8)
-    write(graph, example, ["classes", "photo"], path)
+    example = torch.zeros(1, *CANVAS, 3, dtype=torch.uint8)
+    write(graph, example, ["classes", "photo", "edges"], path)
 
 
 def export_embedder(checkpoint: Path, path: Path) -> None:
-    training = averaged(EmbedderTraining(len(FOLDERS), LABELS), checkpoint)
+    training = averaged(EmbedderTraining(len(FOLDERS), LABELS, garments_in(checkpoint)), checkpoint)
     example = torch.zeros(2, SIDE, SIDE, 4, dtype=torch.uint8)
     write(EmbedderGraph(training.embedder), example, ["category", "garment"], path)
 

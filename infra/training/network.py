@@ -6,6 +6,7 @@ from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
 
 WIDTH, DEPTHS, PYRAMID = 32, (2, 3, 4, 2), 64
+CATEGORY, GARMENT = 64, 128
 
 
 def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -50,7 +51,10 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 class DetectorNetwork(nn.Module):
-    """uint8 (n, H, W, 3) -> logits of classes (n, classes, H/4, W/4), of kinds and worn (n, 11)."""
+    """uint8 (n, H, W, 3) -> logits of classes (n, classes, H/4, W/4), of kinds and worn (n, 11), and of edges.
+
+    The last (n, 4, H/8, W/8) are what `boxes.to_distances` makes the distances of.
+    """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -59,17 +63,19 @@ class DetectorNetwork(nn.Module):
         self.context = nn.Linear(WIDTH * 8, PYRAMID)
         self.middle, self.fine = conv(PYRAMID, PYRAMID), conv(PYRAMID, PYRAMID)
         self.classes = nn.Conv2d(PYRAMID, classes, 1)
+        self.edges = nn.Sequential(conv(PYRAMID, PYRAMID), conv(PYRAMID, PYRAMID), nn.Conv2d(PYRAMID, 4, 1))
         self.photo = nn.Sequential(nn.Dropout(0.2), nn.Linear(WIDTH * 8, 11))
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.backbone(normalise(pixels))
         pooled = features[3].mean((2, 3))
         level = self.laterals[3](features[3]) + self.context(pooled)[:, :, None, None]
         level = self.middle(self.up(level, features[2], 2))
         level = self.up(level, features[1], 1)
+        edges: Tensor = self.edges(level)
         level = self.fine(self.up(level, features[0], 0))
         masks: Tensor = self.classes(level)
-        return masks, self.photo(pooled)
+        return masks, self.photo(pooled), edges
 
     def up(self, level: Tensor, finer: Tensor, number: int) -> Tensor:
         """The coarser pyramid level brought to the finer one's size, and that one added."""
@@ -85,13 +91,13 @@ def masked_mean(features: Tensor, weights: Tensor) -> Tensor:
 
 
 class EmbedderNetwork(nn.Module):
-    """uint8 (n, H, W, 4: RGB, alpha) -> unit rows (n, size) for categories and for garments."""
+    """uint8 (n, H, W, 4: RGB, alpha) -> unit rows for categories (n, CATEGORY) and for garments (n, GARMENT)."""
 
-    def __init__(self, size: int = 64) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone()
-        self.category = nn.Linear(WIDTH * 16, size)
-        self.instance = nn.Linear(WIDTH * 16, size)
+        self.category = nn.Linear(WIDTH * 16, CATEGORY)
+        self.instance = nn.Linear(WIDTH * 16, GARMENT)
 
     def pooled(self, pixels: Tensor) -> Tensor:
         """The whole picture's mean beside the garment's, (n, 16 * WIDTH)."""
@@ -108,14 +114,17 @@ class EmbedderNetwork(nn.Module):
 
 
 class EmbedderTraining(nn.Module):
-    """The embedder with the classifiers that teach it, which are dropped in the end."""
+    """The embedder with what teaches it and is dropped in the end: classifiers, and how each garment was last seen."""
 
-    def __init__(self, folders: int, labels: int) -> None:
+    bank: Tensor
+
+    def __init__(self, folders: int, labels: int, garments: int) -> None:
         super().__init__()
         self.embedder = EmbedderNetwork()
         self.dropout = nn.Dropout(0.2)
-        self.folders = nn.Linear(64, folders, bias=False)
+        self.folders = nn.Linear(CATEGORY, folders, bias=False)
         self.labels = nn.Linear(WIDTH * 16, labels)
+        self.register_buffer("bank", torch.zeros(garments, GARMENT))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Category rows, instance rows, cosines to the folders, logits of the street labels."""
@@ -123,3 +132,9 @@ class EmbedderTraining(nn.Module):
         category, instance = self.embedder.heads(self.dropout(pooled))
         cosines = category @ functional.normalize(self.folders.weight, dim=1).T
         return category, instance, cosines, self.labels(self.dropout(pooled))
+
+    @torch.no_grad()
+    def remember(self, rows: Tensor, numbers: Tensor) -> None:
+        """Keep the mean of a garment's views in the batch: rows (n, GARMENT) of the garments of these numbers."""
+        sums = torch.zeros_like(self.bank).index_add_(0, numbers, rows)
+        self.bank[numbers] = functional.normalize(sums[numbers], dim=1)

@@ -4,19 +4,23 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby, islice
+from math import ceil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from infra.training.boxes import UNIT, to_distances
 from infra.training.data import CLASSES, FLAT_KINDS, IGNORE, Bytes, Photographs, Sample
 from infra.training.loop import autocast
+from lookalike.adapters.compact_detector import Region, edges_of
 from lookalike.domain.model import KINDS
 
-AREA, STEP = 320 * 224, 32
+Floats = NDArray[np.float32]
+AREA, STEP = 384 * 272, 32
 BATCH = 16
 SURE, GARMENT, GROUND = 0.6, 0.6, 0.3
 
@@ -30,11 +34,12 @@ def fitted(image: Bytes, area: int = AREA) -> Bytes:
 
 
 @torch.no_grad()
-def probabilities(network: nn.Module, photos: list[Bytes]) -> NDArray[np.float32]:
-    """Of the classes, for photos of one size: (n, classes, h, w) at a quarter of it."""
+def seen(network: nn.Module, photos: list[Bytes]) -> Iterator[tuple[Floats, Floats]]:
+    """For each of the photos, all of one size, probabilities (classes, H / 4, W / 4) and distances to edges (4, H / 8, W / 8)."""
     with autocast():
-        logits: Tensor = network(torch.from_numpy(np.stack(photos)))[0]
-    return np.asarray(logits.float().softmax(1), np.float32)
+        logits, _, edges = network(torch.from_numpy(np.stack(photos)))
+    likely, far = logits.float().softmax(1), to_distances(edges.float()) * UNIT
+    return zip(np.asarray(likely), np.asarray(far), strict=True)
 
 
 def groups(samples: list[Sample]) -> Iterator[tuple[list[Sample], list[Bytes]]]:
@@ -61,18 +66,18 @@ def guesses(samples: list[Sample], network: nn.Module) -> dict[str, Bytes]:
     """The mask of each photo at its own size, by name."""
     found = {}
     for batch, photos in groups(samples):
-        for sample, likely in zip(batch, probabilities(network, photos), strict=True):
-            found[sample.name] = guess(sample, likely)
+        for sample, (likely, edges) in zip(batch, seen(network, photos), strict=True):
+            found[sample.name] = guess(sample, likely, edges)
     return found
 
 
-def guess(sample: Sample, likely: NDArray[np.float32]) -> Bytes:
-    mask = worn_mask(likely, sample) if sample.worn else flat_mask(likely, sample)
+def guess(sample: Sample, likely: Floats, edges: Floats) -> Bytes:
+    mask = tidied(worn_mask(likely, sample), edges) if sample.worn else flat_mask(likely, sample)
     size = (sample.image.shape[1], sample.image.shape[0])
     return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def worn_mask(likely: NDArray[np.float32], sample: Sample) -> Bytes:
+def worn_mask(likely: Floats, sample: Sample) -> Bytes:
     """The likeliest of the classes that the tags allow, where the network is sure of it."""
     allowed = np.ones((len(CLASSES), 1, 1), np.float32)
     allowed[1 : len(KINDS) + 1, 0, 0] = sample.present
@@ -81,7 +86,17 @@ def worn_mask(likely: NDArray[np.float32], sample: Sample) -> Bytes:
     return np.where(likely.max(0) > SURE, likely.argmax(0), IGNORE).astype(np.uint8)
 
 
-def flat_mask(likely: NDArray[np.float32], sample: Sample) -> Bytes:
+def tidied(mask: Bytes, edges: Floats) -> Bytes:
+    """The mask without what lies beyond the edges that a garment's own cells tell: that becomes unknown."""
+    for kind in np.unique(mask[(mask >= 1) & (mask <= len(KINDS))]).tolist():
+        cells = mask == kind
+        left, top, right, bottom = edges_of(Region(cells, kind, cells.astype(np.float32)), edges)
+        cells[int(top) : ceil(bottom), int(left) : ceil(right)] = False
+        mask[cells] = IGNORE
+    return mask
+
+
+def flat_mask(likely: Floats, sample: Sample) -> Bytes:
     """The one garment: whatever looks like any; doubtful pixels unknown; the old mask if none is left."""
     garment = likely[1 : len(KINDS) + 1].sum(0)
     kind = CLASSES.index(FLAT_KINDS[sample.folder])

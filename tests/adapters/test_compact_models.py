@@ -8,7 +8,15 @@ import pytest
 from PIL import Image, ImageDraw
 
 import lookalike
-from lookalike.adapters.compact_detector import CompactDetector, label_components, network_size
+from lookalike.adapters.compact_detector import (
+    AREA,
+    CompactDetector,
+    Region,
+    edges_of,
+    label_components,
+    mask,
+    network_size,
+)
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled
@@ -156,7 +164,7 @@ def test_cancelling_stops_running_work(embedder: CompactEmbedder) -> None:
 def test_the_network_sees_about_the_same_area_of_any_photo() -> None:
     for width, height in [(512, 341), (341, 512), (4000, 10), (1, 1)]:
         across, down = network_size(width, height)
-        assert across % 32 == down % 32 == 0 and 0.6 < across * down / (320 * 224) < 1.5
+        assert across % 32 == down % 32 == 0 and 0.6 < across * down / AREA < 1.5
 
 
 def test_components_touch_at_corners_and_keep_classes_apart() -> None:
@@ -165,3 +173,38 @@ def test_components_touch_at_corners_and_keep_classes_apart() -> None:
     assert (numbers == -1).sum() == (classes == 0).sum()
     assert len(set(numbers[classes == 1])) == 1
     assert len(set(numbers[classes > 0])) == 3
+
+
+def region(rows: slice, columns: slice) -> Region:
+    """Cells of a map of 20 by 16."""
+    cells = np.zeros((20, 16), bool)
+    cells[rows, columns] = True
+    return Region(cells, 1, np.where(cells, 1, 0).astype(np.float32))
+
+
+def told(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """What every coarse cell says whose garment has these edges, in cells of the map: (4, 10, 8)."""
+    y, x = np.mgrid[0:10, 0:8] * 8.0 + 4
+    return np.stack([x - left * 4, y - top * 4, right * 4 - x, bottom * 4 - y]).astype(np.float32)
+
+
+def test_a_garment_ends_where_its_cells_say_rather_than_at_the_furthest_of_them() -> None:
+    one = region(slice(4, 12), slice(3, 9))
+    one.cells[19, 15] = True
+    left, top, right, bottom = edges_of(one, told(3, 4, 9, 12))
+    assert (left, top) == pytest.approx((3, 4))
+    assert 9 <= right < 12 and 12 <= bottom < 15
+
+
+def test_a_box_is_never_empty_nor_outside_of_the_photo() -> None:
+    one = region(slice(0, 1), slice(15, 16))
+    for edges in (np.zeros((4, 10, 8), np.float32), np.full((4, 10, 8), 500, np.float32)):
+        left, top, right, bottom = edges_of(one, edges)
+        assert 0 <= left < right <= 16 and 0 <= top < bottom <= 20
+
+
+def test_a_mask_covers_exactly_the_box() -> None:
+    one = region(slice(4, 12), slice(3, 9))
+    assert mask(one, (3, 4, 9, 12)).shape == (8, 6) and mask(one, (3, 4, 9, 12)).min() > 0
+    beyond = mask(one, (0, 4, 9, 12))
+    assert beyond[:, :2].max() == 0 and beyond[:, 4:].min() > 0

@@ -24,7 +24,7 @@ from tests.infra.hcl import Body, Terraform, read, strings
 ROOT = Path(lookalike.__file__).parents[2]
 INFRA = ROOT / "infra"
 FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/main.py"))
-SCRIPTS = sorted([*INFRA.glob("docker/*.sh"), *INFRA.glob("terraform/*.sh")])
+SCRIPTS = sorted(INFRA.glob("*/*.sh"))
 
 # The deployment is ahead of the settings. What is listed here must be missing there: take it off as it comes.
 OF_THE_HOST = {"FUNCTION_TARGET"}

@@ -14,8 +14,9 @@ from lookalike.domain.model import Vectors
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-SIDE, BATCH = 160, 16
-LEARNED, BINS = 64, 5
+SIDE, BATCH = 192, 16
+LEARNED, BINS = 64 + 128, 5
+"""Numbers that the network gives for category and garment; bins of each axis of colour."""
 CATEGORY, GARMENT, PALETTE, SHADE = 1.0, 0.7, 0.3, 0.3
 """Weights of the joined parts: category, single garment, all its colours, its mean colour."""
 LIGHTNESS, CHROMA = np.linspace(8, 92, BINS), np.linspace(-36, 36, BINS)
@@ -27,8 +28,8 @@ WHITE = np.array([0.9505, 1.0, 1.089])
 class CompactEmbedder:
     """Unit rows, close for garments that look alike. One instance may be used from several threads."""
 
-    name = "compact-2"
-    dim = 2 * LEARNED + 2 * BINS**3
+    name = "compact-3"
+    dim = LEARNED + 2 * BINS**3
 
     def __init__(self, weights: Path, threads: int = 2) -> None:
         self._session = open_session(weights, threads)
