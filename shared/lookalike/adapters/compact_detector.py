@@ -23,7 +23,7 @@ AREA, STEP, LONGEST = 384 * 272, 32, 3.0
 """Pixels the network looks at, what its sides are multiples of, and the largest ratio of its sides."""
 PRESENCE_POWER = 0.25
 """How far the photo-wide guess of what is there bends the map."""
-KIND_WEIGHTS = (1.2, 0.8, 1.0, 1.0, 1.0, 1.0, 1.75, 1.0, 2.0, 2.0)
+KIND_WEIGHTS = (1.0, 0.8, 1.0, 1.0, 1.0, 1.0, 1.75, 1.0, 2.0, 2.0)
 """How much more the map counts for each kind: rare ones are seen too seldom in training."""
 WORN = 0.5
 """Probability from which a photo is taken to show people wearing the garments."""
