@@ -11,7 +11,9 @@ import lookalike
 from lookalike.adapters.compact_detector import (
     AREA,
     CompactDetector,
+    Look,
     Region,
+    detection,
     edges_of,
     label_components,
     mask,
@@ -194,6 +196,16 @@ def test_a_garment_ends_where_its_cells_say_rather_than_at_the_furthest_of_them(
     left, top, right, bottom = edges_of(one, told(3, 4, 9, 12))
     assert (left, top) == pytest.approx((3, 4))
     assert 9 <= right < 12 and 12 <= bottom < 15
+
+
+def test_a_garment_that_nobody_wears_ends_where_its_cells_do() -> None:
+    one, edges = region(slice(4, 12), slice(3, 9)), told(5, 6, 7, 8)
+    boxes = {}
+    for worn in (0.0, 1.0):
+        look = Look(np.zeros((15, 20, 16), np.float32), np.append(np.zeros(10), worn).astype(np.float32), edges)
+        boxes[worn] = detection(one, (160, 200), look).box
+    assert boxes[0.0] == Box(30, 40, 90, 120)
+    assert boxes[1.0].x1 > 40 and boxes[1.0].y2 < 100
 
 
 def test_a_box_is_never_empty_nor_outside_of_the_photo() -> None:

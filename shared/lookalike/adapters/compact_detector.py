@@ -51,7 +51,8 @@ FLAT_SPECK, FLAT_CRUMB = 0.01, 0.3
 CELL, COARSE = 4, 8
 """Pixels of the network's picture to a cell of the map, and to one that tells the garment's edges."""
 VOTED = 0.85
-"""How far a garment's box is where its cells say that its edges are, rather than where they end."""
+"""How far a worn garment's box is where its cells say that its edges are, rather than where they end. One that nobody
+wears is hidden by nothing: it ends where its cells do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,21 +188,22 @@ def together(found: list[Region]) -> list[Region]:
 def detection(region: Region, size: tuple[int, int], look: Look) -> Detection:
     """The region in pixels of the photo."""
     height, width = region.cells.shape
-    left, top, right, bottom = edges_of(region, look.edges)
+    left, top, right, bottom = edges_of(region, look.edges, VOTED if look.photo[-1] >= WORN else 0)
     across, down = size[0] / width, size[1] / height
     box = Box(left * across, top * down, right * across, bottom * down)
     return Detection(box, KINDS[region.kind - 1], score(region, look.photo), mask(region, (left, top, right, bottom)))
 
 
-def edges_of(region: Region, edges: Map) -> Edges:
-    """Left, top, right and bottom of the garment in cells: between where its cells end and the median of what they say."""
+def edges_of(region: Region, edges: Map, voted: float = VOTED) -> Edges:
+    """Left, top, right and bottom of the garment in cells: between where its cells end and the median of what they say,
+    `voted` of the way."""
     rows, columns = np.nonzero(region.cells)
     ends = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
     middles = np.stack([columns // 2, rows // 2] * 2) + 0.5
     signs = np.array([-1, -1, 1, 1])[:, None]
     said = np.median(middles * COARSE + signs * edges[:, rows // 2, columns // 2], axis=1) / CELL
     height, width = region.cells.shape
-    left, top, right, bottom = np.clip(VOTED * said + (1 - VOTED) * ends, 0, [width - 1, height - 1, width, height])
+    left, top, right, bottom = np.clip(voted * said + (1 - voted) * ends, 0, [width - 1, height - 1, width, height])
     return float(left), float(top), max(float(right), left + 1), max(float(bottom), top + 1)
 
 
