@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lookalike import logs
 from lookalike.domain.model import ORIGINAL_EMBEDDER
-from lookalike.domain.ports import Auth, Catalogue, IndexFormat, ObjectStore
+from lookalike.domain.ports import Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
@@ -129,13 +129,26 @@ class Services:
 
     @once
     def models(self) -> Models:
+        places = self.settings.models_queue or self.settings.concurrency
+        if self.settings.models == "full":
+            from lookalike.full import open_models
+
+            # they bring those together themselves who wait at the same time
+            return Models(*open_models(self.settings, self.weights_bucket), places, at_once=places)
+        return Models(*self._compact_models(), places)
+
+    @property
+    def weights_bucket(self) -> ObjectStore | None:
+        return self.open_store(self.settings.weights) if self.settings.weights.startswith("gs:") else None
+
+    def _compact_models(self) -> tuple[Detector, Embedder]:
         from lookalike.adapters.compact_detector import CompactDetector
         from lookalike.adapters.compact_embedder import CompactEmbedder
 
         began = time.monotonic()
         detector, embedder = CompactDetector(WEIGHTS / "detector.onnx"), CompactEmbedder(WEIGHTS / "embedder.onnx")
         log.info("Models loaded", extra={"seconds": round(time.monotonic() - began, 3), "embedder": embedder.name})
-        return Models(detector, embedder, places=self.settings.concurrency)
+        return detector, embedder
 
     @once
     def auth(self) -> Auth:

@@ -203,6 +203,34 @@ def embed(photos: tuple[Path, ...], out: Path, garment: bool) -> None:
 
 
 @main.group()
+def models() -> None:
+    """The weights of the full models (MODELS=full)."""
+
+
+@models.command("fetch")
+@click.option("--mirror", default="", help="Address of a folder that has the files, instead of their publishers'.")
+@plainly
+def models_fetch(mirror: str) -> None:
+    """Download the weights into MODELS_DIR, a folder or a bucket. May be interrupted and run again."""
+    from lookalike.local.weights import fetch_all
+
+    for file, state in fetch_all(open_services(), mirror, bar_of):
+        click.echo(f"{file.name}: {state}")
+
+
+@models.command("list")
+@plainly
+def models_list() -> None:
+    """Which weights are there, and whether they are what they should be."""
+    from lookalike.local.weights import look
+
+    states = list(look(open_services()))
+    for file, problem in states:
+        click.echo(problem or f"{file.name}: ok")
+    sys.exit(1 if any(problem for _, problem in states) else 0)
+
+
+@main.group()
 def details() -> None:
     """Product details."""
 

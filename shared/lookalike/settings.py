@@ -14,6 +14,9 @@ from lookalike.domain.errors import Misconfigured
 
 STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
 
+MODELS_DIR = r"^(|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?|[^:]+)$"
+SUMS = r"^(|[\w.-]+=[0-9a-f]{64}(,[\w.-]+=[0-9a-f]{64})*)$"
+
 
 class Settings(BaseSettings):
     """Frozen and checked. Made by `read_settings`."""
@@ -34,7 +37,20 @@ class Settings(BaseSettings):
     )
     store_url: str = Field("", pattern=STORE_URL, description="`file:folder`, or `gs://bucket/prefix`")
     storage_emulator_host: str = Field("", description="Address of a stand-in for Cloud Storage, without credentials")
-    models: Literal["compact"] = Field("compact", description="`compact`, the built-in models")
+    models: Literal["compact", "full"] = Field(
+        "compact", description="The built-in models, or the original's (extra `[full]`)"
+    )
+    models_dir: str = Field(
+        "", pattern=MODELS_DIR, description="Where `full` has its weights: a folder, or `gs://bucket/prefix`"
+    )
+    models_sha256: str = Field(
+        "", pattern=SUMS, description="`name=SHA-256` of other weights than the published ones, with commas"
+    )
+    models_queue: int = Field(
+        0, ge=0, le=1000, description="Requests that wait for the models at once; 0: as many as CONCURRENCY"
+    )
+    prompt: str = Field("", max_length=1000, description="What `full` looks for: phrases that end with dots")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="In which `full` computes")
     index_url: Literal["store:"] = Field("store:", description="`store:`, index versions in the bucket")
     index_signing_key: SecretStr = Field(SecretStr(""), description="Signs index versions; at least 32 characters")
     auth_url: str = Field(
@@ -86,6 +102,16 @@ class Settings(BaseSettings):
     def store(self) -> str:
         """The bucket's address: `file:…` or `gs://…`."""
         return self.store_url or f"file:{self.lookalike_home / 'bucket'}"
+
+    @property
+    def weights(self) -> str:
+        """Where the full models' weights are: a folder, or `gs://…`."""
+        return self.models_dir or str(self.lookalike_home / "models")
+
+    @property
+    def other_weights(self) -> dict[str, str]:
+        """SHA-256 by name of weights that are not the published ones."""
+        return dict(one.split("=") for one in self.models_sha256.split(",") if one)
 
     @property
     def bucket(self) -> str:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -89,10 +91,17 @@ def check_delete(store: ObjectStore) -> None:
     assert store.delete("there") and store.stat("there") is None
 
 
+def check_download(store: ObjectStore) -> None:
+    with NamedTemporaryFile() as file:
+        store.download("there", Path(file.name))
+        assert Path(file.name).read_bytes() == b"pixels"
+
+
 CALLS: dict[str, Callable[[ObjectStore], object]] = {
     "put": check_put,
     "overwrite": check_overwrite,
     "large": check_large,
+    "download": check_download,
     "get": lambda store: store.get("there") == b"pixels" or pytest.fail("other bytes"),
     "stat": lambda store: store.stat("there") or pytest.fail("not seen"),
     "list": lambda store: [one.path for one in store.list()] == ["there"] or pytest.fail("not listed"),
@@ -199,6 +208,15 @@ def test_a_large_download_that_broke_off_is_verified_whole(server: StorageServer
     store.put("large", LARGE, PNG)
     server.faults = [Fault("truncate", 1, "GET"), Fault("corrupt", 1, "GET")]
     assert store.get("large") == LARGE
+
+
+def test_a_download_whose_bytes_changed_on_the_way_is_refused(
+    server: StorageServer, store: CloudStore, tmp_path: Path
+) -> None:
+    store.put("large", LARGE, PNG)
+    server.faults = [Fault("corrupt", 9, "GET")]
+    with pytest.raises(Unavailable):
+        store.download("large", tmp_path / "large")
 
 
 def test_bytes_changed_on_the_way_are_not_stored(server: StorageServer, store: CloudStore) -> None:

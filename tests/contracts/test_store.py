@@ -165,6 +165,19 @@ def test_empty_and_large_objects(store: ObjectStore) -> None:
     assert store.get("empty") == b"" and len(store.get("large")) == 3_000_000
 
 
+@pytest.mark.parametrize("size", [0, 1, 40 << 20])
+def test_what_is_too_large_for_memory_is_downloaded_to_a_file(store: ObjectStore, tmp_path: Path, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) or b"a" * size
+    store.put("weights/net.pth", data, "application/octet-stream")
+    store.download("weights/net.pth", tmp_path / "net.pth")
+    assert (tmp_path / "net.pth").read_bytes() == data
+
+
+def test_what_is_not_there_is_not_downloaded(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        store.download("weights/net.pth", tmp_path / "net.pth")
+
+
 def test_an_address_names_the_object(store: ObjectStore) -> None:
     assert "look/segment_0.png" in unquote(store.url("look/segment_0.png"))
 
@@ -175,9 +188,9 @@ BAD += [".well-known/x"]
 
 
 @pytest.mark.parametrize("path", BAD)
-@pytest.mark.parametrize("call", ["put", "get", "stat", "delete", "url"])
+@pytest.mark.parametrize("call", ["put", "get", "download", "stat", "delete", "url"])
 def test_a_path_that_leads_elsewhere_is_refused(store: ObjectStore, path: str, call: str) -> None:
-    more = (b"x", PNG) if call == "put" else ()
+    more = {"put": (b"x", PNG), "download": (Path("/dev/null"),)}.get(call, ())
     with pytest.raises(InvalidField):
         getattr(store, call)(path, *more)
 

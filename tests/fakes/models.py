@@ -15,7 +15,7 @@ class FakeDetector:
     def __init__(self, *found: Detection) -> None:
         self.found = list(found)
 
-    def detect(self, image: Image.Image, cancel: CancelToken) -> list[Detection]:
+    def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
         cancel.check()
         return list(self.found)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lookalike.domain.errors import Conflict, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
@@ -51,6 +52,9 @@ class FakeStore:
             if there is None:
                 raise NotFound(f"No object {path}")
             return there.data
+
+    def download(self, path: str, to: Path) -> None:
+        to.write_bytes(self.get(path))
 
     def stat(self, path: str) -> StoredObject | None:
         with self._lock:

@@ -1,7 +1,7 @@
 """Cloud Storage's JSON API over HTTP, from memory, with faults on demand; and the IAM call that signs addresses.
 
 It answers what the adapter asks for, as documented: media, multipart and resumable uploads, metadata, media, lists, deletes,
-signed addresses. Not there: byte ranges, patches, composing, versions, buckets made by request.
+signed addresses, byte ranges. Not there: patches, composing, versions, buckets made by request.
 """
 
 import base64
@@ -135,7 +135,7 @@ class StorageServer(ThreadingHTTPServer):
 
     def get(self, request: Request, bucket: str, name: str) -> Answer:
         held = self.bucket(bucket).read(name, Conditions.of(request.query))
-        return media(held) if request.query.get("alt") == "media" else Answer.of(held.resource(bucket))
+        return media(held, request) if request.query.get("alt") == "media" else Answer.of(held.resource(bucket))
 
     def delete(self, request: Request, bucket: str, name: str) -> Answer:
         self.bucket(bucket).delete(name, Conditions.of(request.query))
@@ -199,7 +199,7 @@ class StorageServer(ThreadingHTTPServer):
     def signed(self, request: Request, bucket: str, name: str) -> Answer:
         if not check_signature(request.target, request.headers["host"]):
             raise Refusal(403, "SignatureDoesNotMatch", "Access denied.")
-        return media(self.bucket(bucket).read(name, Conditions()))
+        return media(self.bucket(bucket).read(name, Conditions()), request)
 
 
 HASHES = {"crc32c": "crc32c", "md5": "md5Hash"}
@@ -222,8 +222,14 @@ def refused(no: Refusal) -> Answer:
     return Answer.of({"error": error}, no.status)
 
 
-def media(held: Held) -> Answer:
-    return Answer(200, held.data, held.headers)
+def media(held: Held, request: Request) -> Answer:
+    """All of it, or the range that is asked for."""
+    asked = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
+    if asked is None:
+        return Answer(200, held.data, held.headers)
+    start, end = int(asked.group(1)), min(int(asked.group(2)), len(held.data) - 1)
+    told = {"Content-Range": f"bytes {start}-{end}/{len(held.data)}"}
+    return Answer(206, held.data[start : end + 1], held.headers | told)
 
 
 def only(answer: Resource, fields: str | None) -> Resource:

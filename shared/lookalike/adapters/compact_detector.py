@@ -80,12 +80,13 @@ class CompactDetector:
     def __init__(self, weights: Path, threads: int = 2) -> None:
         self._session = open_session(weights, threads)
 
-    def detect(self, image: Image.Image, cancel: CancelToken, threshold: float | None = None) -> list[Detection]:
-        """The garments of a photo with a score (0 to 1) of at least `threshold`, best first."""
+    def detect(
+        self, image: Image.Image, cancel: CancelToken, thorough: bool = False, threshold: float = THRESHOLD
+    ) -> list[Detection]:
+        """The garments of a photo with a score (0 to 1) of at least `threshold`, best first. It has but one threshold."""
         look = self.look(image, cancel)
-        lowest = THRESHOLD if threshold is None else threshold
         found = [detection(region, image.size, look) for region in regions(look.classes, look.photo)]
-        return sorted((one for one in found if (one.score or 0) >= lowest), key=lambda one: -(one.score or 0))
+        return sorted((one for one in found if (one.score or 0) >= threshold), key=lambda one: -(one.score or 0))
 
     def look(self, image: Image.Image, cancel: CancelToken) -> Look:
         pixels = resized(image.convert("RGB"), *network_size(*image.size))

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import hmac
 import os
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -52,6 +53,13 @@ class DirectoryStore:
             if self._stat(path, place) is None:
                 raise NotFound(f"No object {path}")
             return place.read_bytes()
+
+    def download(self, path: str, to: Path) -> None:
+        place = self._place(path)
+        with _translated(path):
+            if self._stat(path, place) is None:
+                raise NotFound(f"No object {path}")
+            shutil.copyfile(place, to)
 
     def stat(self, path: str) -> StoredObject | None:
         place = self._place(path)

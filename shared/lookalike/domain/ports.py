@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -30,8 +31,11 @@ from lookalike.domain.model import (
 
 
 class Detector(Protocol):
-    def detect(self, image: Image.Image, cancel: CancelToken) -> list[Detection]:
-        """Find the garments of an upright RGB photo, best score first. Boxes lie inside the photo."""
+    def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
+        """Find the garments of an upright RGB photo, best score first. Boxes lie inside the photo.
+
+        With `thorough`, a detector that has two thresholds uses the lower one.
+        """
         ...
 
 
@@ -61,6 +65,10 @@ class ObjectStore(Protocol):
 
     def get(self, path: str) -> bytes:
         """Raises `NotFound`."""
+        ...
+
+    def download(self, path: str, to: Path) -> None:
+        """Write what is too large for memory to a file of this machine. Raises as `get` does."""
         ...
 
     def stat(self, path: str) -> StoredObject | None: ...

@@ -1,6 +1,8 @@
-"""The models as the use cases see them: one at work at a time, a bounded queue before them."""
+"""The models as the use cases see them, with a bounded queue before them."""
 
+import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,16 +13,20 @@ from lookalike.domain.errors import Busy
 from lookalike.domain.model import Box, Detection, Vectors
 from lookalike.domain.ports import Detector, Embedder
 
+log = logging.getLogger("lookalike.models")
 PATIENCE = 0.05
 """Seconds after which one who waits looks whether it was cancelled."""
 
 
 class Models:
-    """A detector and an embedder. At most `places` requests wait for them, or are served by them, at once."""
+    """A detector and an embedder. At most `places` requests wait for them, or are served by them, at once.
 
-    def __init__(self, detector: Detector, embedder: Embedder, places: int) -> None:
+    `at_once`: how many the models take at a time.
+    """
+
+    def __init__(self, detector: Detector, embedder: Embedder, places: int, at_once: int = 1) -> None:
         self._detector, self._embedder = detector, embedder
-        self._turnstile = Turnstile(places)
+        self._turnstile = Turnstile(places, at_once)
 
     @property
     def embedder(self) -> str:
@@ -30,9 +36,10 @@ class Models:
     def dim(self) -> int:
         return self._embedder.dim
 
-    def detect(self, photo: Image.Image, cancel: CancelToken) -> list[Detection]:
+    def detect(self, photo: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
+        """With `thorough`, also what is less sure: for what is stored."""
         with self._turnstile.turn(cancel):
-            return self._detector.detect(photo, cancel)
+            return self._detector.detect(photo, cancel, thorough)
 
     def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
         """Shape (n, dim), unit rows."""
@@ -41,9 +48,10 @@ class Models:
 
     def warm(self) -> None:
         """Run both once, so that the first request finds them ready."""
-        photo, cancel = Image.new("RGB", (224, 320), "grey"), CancelToken()
+        photo, cancel, began = Image.new("RGB", (224, 320), "grey"), CancelToken(), time.monotonic()
         self.detect(photo, cancel)
         self.embed([photo], cancel)
+        log.info("Models warm", extra={"seconds": round(time.monotonic() - began, 3)})
 
 
 def whole(photo: Image.Image) -> Detection:
@@ -52,11 +60,11 @@ def whole(photo: Image.Image) -> Detection:
 
 
 class Turnstile:
-    """Lets one through at a time, and refuses at once whoever would find no place to wait."""
+    """Lets `at_once` through at a time, and refuses at once whoever would find no place to wait."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, at_once: int = 1) -> None:
         self._places = threading.Semaphore(places)
-        self._turn = threading.Lock()
+        self._turn = threading.Semaphore(at_once)
 
     @contextmanager
     def turn(self, cancel: CancelToken) -> Iterator[None]:

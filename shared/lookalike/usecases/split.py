@@ -30,7 +30,7 @@ class Split:
         work.entering("reading")
         picture = images.read_image(data)
         work.entering("detecting")
-        garments = self.models.detect(picture, work.cancel) or ([whole(picture)] if force else [])
+        garments = self.models.detect(picture, work.cancel, thorough=True) or ([whole(picture)] if force else [])
         work.entering("cutting")
         return Pieces(garments, together(lambda one: _png(one, picture), garments), *picture.size)
 

@@ -59,7 +59,7 @@ class Upload:
             work.entering("reading")
             picture = images.read_image(data)
             work.entering("detecting")
-            found = self.models.detect(picture, work.cancel) or ([whole(picture)] if force else [])
+            found = self.models.detect(picture, work.cancel, thorough=True) or ([whole(picture)] if force else [])
             if not found:
                 return Uploaded(name, [])
             photo = Photo(name, sha256, *picture.size, self._original(name), owner)

@@ -1,0 +1,48 @@
+"""Which words of the prompt a score names, and which garment kind that is."""
+
+from bisect import bisect_left
+
+from torch import Tensor
+
+from lookalike.adapters.grounding_dino.text import LONGEST, Prompt, Words
+
+PROMPT = "shirt . jacket . coat . dress . trousers . shorts . skirt . shoes . bag . hat . scarf ."
+"""A phrase a garment kind, two for outerwear."""
+TEXT_THRESHOLD = 0.25
+KINDS = {
+    "top": "top shirt t-shirt tee blouse sweater sweatshirt hoodie jumper vest polo bodysuit",
+    "outerwear": "outerwear jacket coat blazer cardigan cape parka suit anorak",
+    "dress": "dress gown romper jumpsuit swimsuit swimwear",
+    "trousers": "trousers pants jeans leggings chinos joggers",
+    "shorts": "shorts",
+    "skirt": "skirt",
+    "shoes": "shoes shoe boots boot sneakers sandals heels pumps loafers flats trainers footwear",
+    "bag": "bag handbag purse backpack wallet tote clutch",
+    "hat": "hat cap beanie beret headwear",
+    "scarf": "scarf shawl",
+}
+KIND_OF = {word: kind for kind, words in KINDS.items() for word in words.split()}
+
+
+def phrase(scores: Tensor, prompt: Prompt, words: Words, threshold: float = TEXT_THRESHOLD) -> str:
+    """The word pieces with scores (t,) above the threshold, as GroundingDINO's own `predict` joins them."""
+    return joined(scores, prompt, words, threshold, 0, LONGEST - 1)
+
+
+def best_phrase(scores: Tensor, prompt: Prompt, words: Words, threshold: float = TEXT_THRESHOLD) -> str:
+    """The same of the one phrase with the best word, as with `remove_combined=True`; all of it where no word is good enough."""
+    number = bisect_left(prompt.ends, int(scores.argmax()))
+    before, end = prompt.ends[max(0, number - 1)], prompt.ends[number]
+    return joined(scores, prompt, words, threshold, before, end) or joined(scores, prompt, words, -1, before, end)
+
+
+def joined(scores: Tensor, prompt: Prompt, words: Words, threshold: float, before: int, end: int) -> str:
+    """Of the pieces between two places, both left out."""
+    chosen = [place for place in range(before + 1, min(end, len(scores))) if scores[place] > threshold]
+    return words.decode(prompt.ids[chosen].tolist()).replace(".", "")
+
+
+def label(found: str) -> str:
+    """The garment kind that a phrase speaks of, or else the phrase."""
+    kinds = [KIND_OF[word] for word in found.split() if word in KIND_OF]
+    return kinds[-1] if kinds else found

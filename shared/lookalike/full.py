@@ -1,0 +1,107 @@
+"""The full models, from weights to ready: part of `bootstrap`, which imports it only where MODELS=full."""
+
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lookalike.adapters import weights
+from lookalike.adapters.weights import DETECTOR, EMBEDDER, VOCABULARY, WeightFile
+from lookalike.domain.errors import Misconfigured
+from lookalike.domain.model import ORIGINAL_EMBEDDER
+from lookalike.domain.ports import Detector, Embedder, ObjectStore
+from lookalike.settings import Settings
+
+log = logging.getLogger("lookalike.full")
+EXTRA = "MODELS=full needs the extra `full`: pip install 'lookalike[full]'"
+WAIT = 0.005
+"""Seconds that a GPU waits for more of the same, so that it works on several at once."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """How long each step of the start took, in seconds."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 3)
+
+
+def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detector, Embedder]:
+    """Loaded, not yet warm. The weights lie in the folder MODELS_DIR, or come from the bucket that it names.
+
+    Raises `Misconfigured` where weights or libraries are missing or others than expected.
+    """
+    steps, files = Steps(), weights.expected(settings.other_weights)
+    # the weights are read and checked while the libraries are imported
+    with ThreadPoolExecutor(1) as pool:
+        folder = pool.submit(lambda: at_hand(settings, files, bucket, steps))
+        with steps.step("imports"):
+            import_libraries()
+        models = build(settings, folder.result(), files, steps)
+    log.info("Models loaded", extra={"embedder": models[1].name, "steps": steps.seconds})
+    return models
+
+
+def at_hand(settings: Settings, files: Sequence[WeightFile], bucket: ObjectStore | None, steps: Steps) -> Path:
+    """The folder of the weights, checked."""
+    if bucket is None:
+        folder = Path(settings.weights)
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="lookalike-models-"))
+        with steps.step("pulling weights"):
+            pull(bucket, files, folder)
+    with steps.step("checking weights"):
+        weights.checked(files, folder)
+    return folder
+
+
+def pull(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path) -> None:
+    """All files side by side, each in parts side by side."""
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda file: bucket.download(file.name, folder / file.name), files):
+            pass
+
+
+def import_libraries() -> None:
+    try:
+        import tokenizers
+        import torch
+        import torchvision.models  # noqa: F401
+    except ImportError as error:
+        raise Misconfigured(f"{EXTRA} ({error})") from error
+    _ = tokenizers, torch
+
+
+def build(settings: Settings, folder: Path, files: Sequence[WeightFile], steps: Steps) -> tuple[Detector, Embedder]:
+    from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
+    from lookalike.adapters.grounding_dino.phrases import PROMPT
+    from lookalike.adapters.pytorch import Engine
+    from lookalike.adapters.resnet50 import ResNet50Embedder
+
+    with steps.step("device"):
+        engine, turn = Engine.start(settings.precision), threading.Lock()
+    wait = WAIT if engine.on_gpu else 0.0
+    with steps.step("detector"):
+        detector = GroundingDinoDetector(
+            folder / DETECTOR.name, folder / VOCABULARY.name, engine, turn, settings.prompt or PROMPT, wait
+        )
+    with steps.step("embedder"):
+        name = embedder_name(next(file for file in files if file.name == EMBEDDER.name))
+        embedder = ResNet50Embedder(folder / EMBEDDER.name, engine, turn, wait, name)
+    log.info("Models run on %s", engine)
+    return detector, embedder
+
+
+def embedder_name(file: WeightFile) -> str:
+    """Of other weights, another name: their vectors must never be compared with the original's."""
+    return ORIGINAL_EMBEDDER if file.sha256 == EMBEDDER.sha256 else f"resnet50-{file.sha256[:12]}"

@@ -1,0 +1,146 @@
+"""IDEA-Research/GroundingDINO's own network, through the package rf-groundingdino, with weights made on the spot."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from groundingdino.models.GroundingDINO.backbone.backbone import Joiner
+from groundingdino.models.GroundingDINO.backbone.position_encoding import PositionEmbeddingSineHW
+from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTransformer
+from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
+from groundingdino.models.GroundingDINO.transformer import Transformer
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from lookalike.adapters.grounding_dino.shape import Shape
+
+SEED = 20_261
+SPREAD, RARITY = 0.3, 0.045
+"""Of the scores of made-up weights: how far they spread, and how rarely they pass."""
+TINY = Shape(
+    swin_width=24,
+    swin_depths=(2, 2, 2, 2),
+    swin_heads=(1, 2, 4, 8),
+    encoder_layers=2,
+    decoder_layers=3,
+    feed_forward=128,
+    queries=40,
+    vocabulary=120,
+    text_width=48,
+    text_layers=2,
+    text_heads=4,
+    text_feed_forward=96,
+)
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", ",", "##s", "##er"]
+WORDS = [
+    "top",
+    "shirt",
+    "jacket",
+    "outerwear",
+    "coat",
+    "dress",
+    "trousers",
+    "pants",
+    "shorts",
+    "skirt",
+    "shoe",
+    "shoes",
+    "bag",
+    "hat",
+    "scarf",
+    "clothing",
+    "cloth",
+    "red",
+    "a",
+]
+
+
+def write_vocabulary(file: Path, size: int) -> Path:
+    """Of the words that tests use, filled up to the network's size."""
+    words = [*SPECIAL, *WORDS]
+    file.write_text("\n".join([*words, *(f"word{number}" for number in range(size - len(words)))]) + "\n")
+    return file
+
+
+def make(shape: Shape, folder: Path) -> GroundingDINO:
+    """The package's network of that shape, in evaluation, with the seed's weights."""
+    torch.manual_seed(SEED)
+    text = save_text_encoder(shape, folder)
+    swin = SwinTransformer(
+        embed_dim=shape.swin_width,
+        depths=list(shape.swin_depths),
+        num_heads=list(shape.swin_heads),
+        window_size=shape.window,
+        out_indices=(1, 2, 3),
+    )
+    backbone = Joiner(swin, PositionEmbeddingSineHW(128, 20, 20, normalize=True))
+    backbone.num_channels = shape.swin_widths[1:]
+    network = GroundingDINO(
+        backbone,
+        transformer(shape),
+        num_queries=shape.queries,
+        iter_update=True,
+        query_dim=4,
+        num_feature_levels=4,
+        two_stage_type="standard",
+        two_stage_bbox_embed_share=False,
+        two_stage_class_embed_share=False,
+        text_encoder_type=str(text),
+    )
+    liven(network)
+    return network.eval()
+
+
+def transformer(shape: Shape) -> Transformer:
+    return Transformer(
+        dropout=0.0,
+        num_queries=shape.queries,
+        dim_feedforward=shape.feed_forward,
+        num_encoder_layers=shape.encoder_layers,
+        num_decoder_layers=shape.decoder_layers,
+        return_intermediate_dec=True,
+        query_dim=4,
+        num_feature_levels=4,
+        learnable_tgt_init=True,
+        two_stage_type="standard",
+        embed_init_tgt=True,
+        use_text_enhancer=True,
+        use_fusion_layer=True,
+        use_text_cross_attention=True,
+        text_dropout=0.0,
+        fusion_dropout=0.0,
+        fusion_droppath=0.1,
+    )
+
+
+def save_text_encoder(shape: Shape, folder: Path) -> Path:
+    """As the package wants it: a folder with a made-up BERT and its tokenizer."""
+    write_vocabulary(folder / "vocab.txt", shape.vocabulary)
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.text_width,
+        num_hidden_layers=shape.text_layers,
+        num_attention_heads=shape.text_heads,
+        intermediate_size=shape.text_feed_forward,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def liven(network: Any) -> None:
+    """Numbers where fresh networks have zeros, so that every part has a say, and scores that spread around the thresholds."""
+    for name, weight in network.named_parameters():
+        if name.endswith("bias") or "gamma" in name or weight.detach().abs().max() == 0:
+            weight.data += torch.randn_like(weight) * 0.05
+        if "sampling_offsets.weight" in name or "attention_weights.weight" in name:
+            weight.data = torch.randn_like(weight) * 0.05
+    # few scores beyond the thresholds, as in a trained network
+    network.transformer.decoder.norm.weight.data *= SPREAD
+    network.transformer.decoder.norm.bias.data -= RARITY
+    network.transformer.encoder.text_layers[-1].norm2.bias.data += 0.5
+
+
+def save(network: GroundingDINO, file: Path) -> Path:
+    """As the published checkpoint is saved."""
+    torch.save({"model": {f"module.{name}": value for name, value in network.state_dict().items()}}, file)
+    return file
