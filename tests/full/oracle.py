@@ -1,5 +1,7 @@
-"""IDEA-Research/GroundingDINO's own network, through the package rf-groundingdino, with weights made on the spot."""
+"""IDEA-Research/GroundingDINO's own network (the package rf-groundingdino) and torchvision's ResNet50, with weights made on the spot."""
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,12 @@ from groundingdino.models.GroundingDINO.backbone.position_encoding import Positi
 from groundingdino.models.GroundingDINO.backbone.swin_transformer import SwinTransformer
 from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
 from groundingdino.models.GroundingDINO.transformer import Transformer
+from torch import nn
+from torchvision.models import ResNet, resnet50
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from lookalike.adapters.grounding_dino.shape import Shape
+from lookalike.adapters.grounding_dino.shape import SWIN_T, Shape
+from lookalike.adapters.weights import DETECTOR, EMBEDDER, PUBLISHED, VOCABULARY, digest
 
 SEED = 20_261
 SPREAD, RARITY = 0.3, 0.045
@@ -24,40 +29,26 @@ TINY = Shape(
     decoder_layers=3,
     feed_forward=128,
     queries=40,
-    vocabulary=120,
+    vocabulary=1100,
     text_width=48,
     text_layers=2,
     text_heads=4,
     text_feed_forward=96,
 )
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", ",", "##s", "##er"]
-WORDS = [
-    "top",
-    "shirt",
-    "jacket",
-    "outerwear",
-    "coat",
-    "dress",
-    "trousers",
-    "pants",
-    "shorts",
-    "skirt",
-    "shoe",
-    "shoes",
-    "bag",
-    "hat",
-    "scarf",
-    "clothing",
-    "cloth",
-    "red",
-    "a",
-]
+PLACES = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
+"""Of word pieces as `bert-base-uncased` has them: the package relies on some."""
+WORDS = (
+    "top shirt jacket outerwear coat dress trousers pants shorts skirt shoe shoes bag hat scarf clothing red a , ##s ##er"
+)
 
 
 def write_vocabulary(file: Path, size: int) -> Path:
     """Of the words that tests use, filled up to the network's size."""
-    words = [*SPECIAL, *WORDS]
-    file.write_text("\n".join([*words, *(f"word{number}" for number in range(size - len(words)))]) + "\n")
+    words = [f"word{number}" for number in range(size)]
+    words[2000 % size : 2000 % size] = WORDS.split()
+    for word, place in PLACES.items():
+        words[place] = word
+    file.write_text("\n".join(words[:size]) + "\n")
     return file
 
 
@@ -144,3 +135,35 @@ def save(network: GroundingDINO, file: Path) -> Path:
     """As the published checkpoint is saved."""
     torch.save({"model": {f"module.{name}": value for name, value in network.state_dict().items()}}, file)
     return file
+
+
+def write_weights(folder: Path) -> Path:
+    """All that MODELS=full needs, of the published shapes and names."""
+    with tempfile.TemporaryDirectory() as text:
+        save(make(SWIN_T, Path(text)), folder / DETECTOR.name)
+    write_vocabulary(folder / VOCABULARY.name, SWIN_T.vocabulary)
+    torch.save(make_resnet().state_dict(), folder / EMBEDDER.name)
+    return folder
+
+
+def make_resnet() -> ResNet:
+    """torchvision's, in evaluation, with the seed's weights and statistics as if it had been trained."""
+    torch.manual_seed(SEED)
+    network = resnet50()
+    for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm2d)):
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 1.5)
+        norm.weight.data.uniform_(0.5, 1.5)
+        norm.bias.data.normal_(0, 0.1)
+    return network.eval()
+
+
+def sums(folder: Path) -> str:
+    """What MODELS_SHA256 has to say of them."""
+    return ",".join(f"{file.name}={digest(folder / file.name)}" for file in PUBLISHED)
+
+
+if __name__ == "__main__":
+    # for benchmarks and for trying things out: python -m tests.full.oracle FOLDER
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+    print(sums(write_weights(Path(sys.argv[1]))))  # noqa: T201

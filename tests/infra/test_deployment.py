@@ -350,7 +350,7 @@ def test_every_image_names_its_tag() -> None:
 
 
 def test_what_is_tested_runs_on_the_same_python() -> None:
-    base = re.findall(r"FROM (python:\S+)-slim-(\S+)", (INFRA / "docker" / "cpu.Dockerfile").read_text())
+    base = re.findall(r"FROM (python:\S+)-slim-(\S+)", (INFRA / "docker" / "Dockerfile").read_text())
     tested = {step["name"] for step in build()["steps"] if step["name"].startswith("python:")}
     assert {f"{version}-{debian}" for version, debian in base} == tested
 
@@ -379,24 +379,49 @@ def well_formed(script: Path) -> None:
 
 
 def instructions() -> list[tuple[str, str]]:
-    text = (INFRA / "docker" / "cpu.Dockerfile").read_text().replace("\\\n", " ")
+    text = (INFRA / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines)]
 
 
 def test_the_image_does_nothing_that_cannot_be_tested_without_docker() -> None:
-    allowed = {"FROM", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT"}
-    others = [(word, rest) for word, rest in instructions() if word not in allowed]
-    assert others == [("RUN", '["infra/docker/install.sh", "/opt/lookalike"]')]
+    allowed = {"FROM", "ARG", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT"}
+    others = [(word, json.loads(rest)) for word, rest in instructions() if word not in allowed]
+    assert others == [
+        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp"]),
+        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp,full"]),
+        ("RUN", ["infra/docker/bake.sh", "/opt/lookalike", "/opt/models"]),
+    ]
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """What each stage does, after what it stands on."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for word, rest in instructions():
+        if word == "FROM":
+            base, name = rest.split(" AS ")
+            found[name] = [*found.get(base, [(word, base)])]
+        else:
+            found[name].append((word, rest))
+    return found
+
+
+def test_the_image_without_a_target_is_the_light_one() -> None:
+    assert [*stages()][-1] == "cpu" and not any("gpu" in rest for _, rest in stages()["cpu"])
+
+
+def test_the_image_for_gpus_has_the_full_models() -> None:
+    said = {name: rest for name, rest in stages()["gpu"] if name == "ENV"}
+    assert "MODELS=full" in said["ENV"] and "MODELS_DIR=/opt/models" in said["ENV"]
 
 
 def test_the_image_is_pinned_and_not_run_by_root() -> None:
-    found = instructions()
-    bases = {rest.split(" AS ")[0] for word, rest in found if word == "FROM"}
+    bases = {stage[0][1] for stage in stages().values()}
     assert len(bases) == 1 and re.fullmatch(r"python:3\.12\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", bases.pop())
-    last = dict(found[max(i for i, (word, _) in enumerate(found) if word == "FROM") :])
-    assert int(last["USER"].split(":")[0]) > 0
-    assert last["ENTRYPOINT"] == '["infra/docker/start.sh"]'
+    for image in ("cpu", "gpu"):
+        last = dict(stages()[image])
+        assert int(last["USER"].split(":")[0]) > 0
+        assert last["ENTRYPOINT"] == '["infra/docker/start.sh"]'
     assert (INFRA / "docker" / "start.sh").exists()
 
 

@@ -122,9 +122,9 @@ class Batcher(Generic[T, R]):
         if len(batch) == 1:
             batch[0].end(None, Unavailable(f"The models are short of memory: {error}".splitlines()[0]))
             return
-        self.most = len(batch) // 2
-        self._serve(batch[: self.most])
-        self._serve(batch[self.most :])
+        half = self.most = len(batch) // 2
+        self._serve(batch[:half])
+        self._serve(batch[half:])
 
 
 def check(batch: Sequence[Ticket[T, R]]) -> None:

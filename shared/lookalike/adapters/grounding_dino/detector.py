@@ -104,7 +104,7 @@ def shrunk(picture: Image.Image) -> Bytes:
 
 def box_in(tile: Tile, box: Tensor) -> Box:
     """A box as centre and size in shares of the tile, in pixels of the photo."""
-    x, y, width, height = (box * torch.tensor([*tile.picture.size] * 2)).tolist()
+    x, y, width, height = (box.double() * torch.tensor([*tile.picture.size] * 2)).tolist()
     x, y = x + tile.left, y + tile.top
     return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 

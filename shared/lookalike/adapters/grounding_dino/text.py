@@ -32,7 +32,7 @@ class Words:
     """Text to word pieces and back, as `bert-base-uncased` has them."""
 
     def __init__(self, vocabulary: Path) -> None:
-        self._pieces = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+        self._pieces = BertWordPieceTokenizer.from_file(str(vocabulary), lowercase=True)
         self._special = {self._pieces.token_to_id(word) for word in SPECIAL}
 
     def prompt(self, text: str) -> Prompt:

@@ -1,0 +1,37 @@
+"""Made-up weights of the published shapes, and small ones. Everything here skips where the extra `reference` is missing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.full.pair import Pair
+
+for library in ("torch", "groundingdino", "transformers"):
+    pytest.importorskip(library, reason="`make test-full` installs what these tests need", exc_type=ImportError)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> "Pair":
+    from tests.full.oracle import TINY
+    from tests.full.pair import Pair
+
+    return Pair.make(TINY, tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def swin(weights: Path) -> Iterator["Pair"]:
+    from lookalike.adapters.grounding_dino.shape import SWIN_T
+    from tests.full.pair import Pair
+
+    yield Pair.of(SWIN_T, weights)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with made-up weights of the published shapes, under the published names."""
+    from tests.full.oracle import write_weights
+
+    return write_weights(tmp_path_factory.mktemp("weights"))

@@ -1,0 +1,149 @@
+"""Each stage of our GroundingDINO against the package's own, fed with the same; and the whole against its `predict`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from groundingdino.datasets import transforms
+from groundingdino.util.inference import predict
+from PIL import Image
+from torch import Tensor
+from torchvision.models import ResNet50_Weights
+
+from lookalike.adapters.grounding_dino.phrases import best_phrase, label, phrase
+from lookalike.adapters.grounding_dino.tiling import network_size
+from lookalike.adapters.pytorch import Engine, normalised
+from lookalike.adapters.resnet50 import framed, prepared
+from lookalike.adapters.weights import EMBEDDER
+from lookalike.local.closet import draw_scene
+from tests.full import oracle
+from tests.full.pair import PROMPT, Pair, apart
+
+CPU = torch.device("cpu")
+EXACT, ROUGH = 1e-4, 3e-2
+"""Relative L2 norm that float32 and lower precision may differ by."""
+SIZES = [(224, 224), (203, 314), (97, 480)]
+
+
+def alive() -> None:
+    pass
+
+
+def noise(height: int, width: int, count: int = 1) -> Tensor:
+    return torch.randn(count, 3, height, width, generator=torch.Generator().manual_seed(height))
+
+
+@torch.inference_mode()
+def differences(pair: Pair, pixels: Tensor, dtype: torch.dtype) -> dict[str, float]:
+    """How far each of our stages is from the package's, both fed with what the package's stage before gave."""
+    theirs, ours = pair.stages(pixels), pair.ours(dtype)
+    text = ours.read(pair.prompt)
+    maps = ours.look(pixels, alive)
+    encoded = ours.encode([one.to(dtype) for one in theirs.maps], text, alive)
+    queries = ours.ask(theirs.encoded)
+    fits, boxes = ours.decode(theirs.queries, theirs.encoded, alive)
+    return {
+        "text": apart(text.words, theirs.words),
+        "backbone": max(apart(*both) for both in zip(maps, theirs.maps, strict=True)),
+        "encoder, cells": apart(encoded.cells, theirs.encoded.cells),
+        "encoder, words": apart(encoded.words, theirs.encoded.words),
+        "queries": apart(queries.boxes.sigmoid(), theirs.queries.boxes.sigmoid()),
+        "scores": apart(fits, theirs.fits),
+        "boxes": apart(boxes, theirs.boxes),
+    }
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_stage_is_the_packages(tiny: Pair, size: tuple[int, int]) -> None:
+    found = differences(tiny, noise(*size), torch.float32)
+    assert max(found.values()) < EXACT, found
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16])
+@pytest.mark.parametrize("size", SIZES)
+def test_lower_precision_stays_near(tiny: Pair, size: tuple[int, int], dtype: torch.dtype) -> None:
+    found = differences(tiny, noise(*size), dtype)
+    assert max(found.values()) < ROUGH, found
+
+
+@pytest.mark.slow
+def test_every_stage_is_the_packages_at_full_size(swin: Pair) -> None:
+    found = differences(swin, noise(800, 1066), torch.float32)
+    assert max(found.values()) < EXACT, found
+    found = differences(swin, noise(800, 1066), torch.bfloat16)
+    assert max(found.values()) < ROUGH, found
+
+
+def test_photos_of_a_batch_do_not_touch(tiny: Pair) -> None:
+    ours, pixels = tiny.ours(), noise(203, 314, 3)
+    with torch.inference_mode():
+        text = ours.read(tiny.prompt)
+        scores, boxes = ours(pixels, text, alive)
+        alone = [ours(one[None], text, alive) for one in pixels]
+    for number, (alone_scores, alone_boxes) in enumerate(alone):
+        assert apart(scores[number], alone_scores[0]) < EXACT and apart(boxes[number], alone_boxes[0]) < EXACT
+
+
+@pytest.mark.parametrize("threshold", [0.15, 0.3])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_whole_is_the_packages_predict(tiny: Pair, seed: int, threshold: float) -> None:
+    """From a photo to boxes, scores and phrases, with the package's own preparation of photos on its side."""
+    photo = draw_scene(seed, worn=True).image
+    prepare = transforms.Compose(
+        [
+            transforms.RandomResize([800], max_size=1333),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    told = [predict(tiny.theirs, prepare(photo, None)[0], PROMPT, threshold, 0.25, "cpu", c) for c in (False, True)]
+    shrunk = np.asarray(photo.resize(network_size(*photo.size), Image.Resampling.BILINEAR), np.uint8)
+    ours, words = tiny.ours(), tiny.words
+    with torch.inference_mode():
+        pixels = normalised(np.stack([shrunk]), Engine(CPU, torch.float32))
+        scores, boxes = (one[0] for one in ours(pixels, ours.read(tiny.prompt), alive))
+    sure = scores.amax(1) > threshold
+    assert sure.any()
+    torch.testing.assert_close(boxes[sure], told[0][0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(scores[sure].amax(1), told[0][1], atol=1e-4, rtol=1e-4)
+    assert [phrase(row, tiny.prompt, words) for row in scores[sure]] == told[0][2]
+    best = [best_phrase(row, tiny.prompt, words) for row in scores[sure]]
+    # where no word is sure enough the package says nothing, and we say the whole phrase
+    assert all(ours == theirs or (not theirs and ours) for ours, theirs in zip(best, told[1][2], strict=True))
+
+
+def test_word_pieces_are_berts(tiny: Pair) -> None:
+    for text in ("Shirt. Red DRESS ", "shoes . hats ?", "scarf", "unheard of . a bag."):
+        prompt = tiny.words.prompt(text)
+        theirs = tiny.theirs.tokenizer(prompt.text)["input_ids"]
+        assert prompt.ids.tolist() == theirs
+        assert tiny.words.decode(theirs) == tiny.theirs.tokenizer.decode(theirs)
+
+
+def test_a_prompt_of_too_many_words_is_refused(tiny: Pair) -> None:
+    with pytest.raises(ValueError, match="257 word pieces"):
+        tiny.words.prompt("red " * 254)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [("shirt", "top"), ("red dress", "dress"), ("trousers pants", "trousers"), ("kimono", "kimono"), ("coat", "outerwear")],
+)
+def test_phrases_name_garment_kinds(found: str, kind: str) -> None:
+    assert label(found) == kind
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(torch.float32, 0.999999), (torch.bfloat16, 0.9999)])
+def test_resnet50_is_torchvisions(tmp_path: Path, dtype: torch.dtype, least: float) -> None:
+    """Vectors of photos as torchvision's own preset prepares them."""
+    theirs = oracle.make_resnet()
+    torch.save(theirs.state_dict(), tmp_path / EMBEDDER.name)
+    theirs.fc = torch.nn.Identity()
+    engine, preset = Engine(CPU, dtype), ResNet50_Weights.IMAGENET1K_V1.transforms()
+    photos = [draw_scene(seed, worn=seed % 2 == 0).image for seed in range(6)]
+    photos += [photos[0].crop((0, 0, 40, 300)), photos[1].crop((0, 0, 255, 256))]
+    with torch.inference_mode():
+        wanted = theirs(torch.stack([preset(photo) for photo in photos]))
+        rows = prepared(tmp_path / EMBEDDER.name, engine)(normalised(np.stack([framed(p) for p in photos]), engine), alive)
+    assert torch.nn.functional.cosine_similarity(rows.float(), wanted).min() > least
