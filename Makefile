@@ -1,6 +1,7 @@
 # run: garments found in photographs, stored, indexed and searched, then served at http://localhost:5001
 #      make run PHOTOS=folder uses your own photographs instead of the drawn closet
 # test: the tests · slow: those that take minutes (kill -9 everywhere, functions as deployed) · check: style, types, import rules · bench: ours beside the original's way
+# test-full, bench-full: the same of the full models, in .venv-full (some 7 GB)
 
 PYTHON ?= python3
 CLOSET = .lookalike/closet
@@ -10,7 +11,7 @@ BIN = .venv/bin
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test slow check bench clean
+.PHONY: run test test-full slow check bench bench-full clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -38,12 +39,21 @@ check: .venv/tested
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)
 
+test-full: .venv-full/tested
+	.venv-full/bin/python -m pytest tests/full $(ARGS)
+
+bench-full: .venv-full/tested
+	.venv-full/bin/python -W ignore -m tests.benchmarks.full_models $(ARGS)
+
 clean:
-	rm -rf .venv .lookalike
+	rm -rf .venv .venv-full .lookalike
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
+
+.venv-full/bin/python: .venv/bin/python
+	$(PYTHON) -m venv .venv-full
 
 .venv/installed: pyproject.toml | .venv/bin/python
 	$(PIP) install --editable .
@@ -52,3 +62,7 @@ clean:
 .venv/tested: pyproject.toml | .venv/bin/python
 	$(PIP) install --editable '.[dev]'
 	touch $@ .venv/installed
+
+.venv-full/tested: pyproject.toml | .venv-full/bin/python
+	.venv-full/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[dev,reference]'
+	touch $@

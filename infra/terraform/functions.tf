@@ -6,13 +6,14 @@ locals {
 
   # concurrency: requests at once in an instance, threads, and database connections of its pool.
   # max_instances × concurrency, twice over while a release replaces the last one, stays below max_connections in data.tf.
-  # At least 2: a probe needs a thread beside a request.
+  # At least 2: a probe needs a thread beside a request. looks: whether it looks at photos, with the models.
   functions = {
     upload = {
       concurrency   = 4
       max_instances = 4
       cpu           = "2"
       memory        = "2Gi"
+      looks         = true
       public        = true
       bucket_role   = "roles/storage.objectUser"
     }
@@ -21,6 +22,7 @@ locals {
       max_instances = 8
       cpu           = "2"
       memory        = "2Gi"
+      looks         = true
       public        = true
       bucket_role   = "roles/storage.objectViewer"
     }
@@ -29,6 +31,7 @@ locals {
       max_instances = 3
       cpu           = "1"
       memory        = "512Mi"
+      looks         = false
       public        = true
       bucket_role   = "roles/storage.objectUser"
     }
@@ -37,6 +40,7 @@ locals {
       max_instances = 2
       cpu           = "1"
       memory        = "512Mi"
+      looks         = false
       public        = true
       bucket_role   = null
     }
@@ -45,6 +49,7 @@ locals {
       max_instances = 2
       cpu           = "1"
       memory        = "512Mi"
+      looks         = false
       public        = true
       bucket_role   = null
     }
@@ -53,6 +58,7 @@ locals {
       max_instances = 4
       cpu           = "2"
       memory        = "2Gi"
+      looks         = true
       public        = false
       bucket_role   = "roles/storage.objectUser"
     }
@@ -61,6 +67,7 @@ locals {
       max_instances = 1
       cpu           = "2"
       memory        = "2Gi"
+      looks         = false
       public        = false
       bucket_role   = "roles/storage.objectUser"
     }
@@ -77,6 +84,7 @@ locals {
     AUTH_URL           = var.supabase_url
     CLOUD_SQL_INSTANCE = google_sql_database_instance.catalogue.connection_name
     DB_NAME            = google_sql_database.catalogue.name
+    MODELS             = var.gpu_image == "" ? "compact" : "full"
     REQUEST_TIMEOUT    = local.request_timeout
     STORE_URL          = "gs://${google_storage_bucket.closet.name}"
   }
@@ -99,6 +107,14 @@ resource "google_cloud_run_v2_service" "function" {
     service_account                  = google_service_account.function[each.key].email
     timeout                          = "${local.request_timeout}s"
     max_instance_request_concurrency = each.value.concurrency
+    gpu_zonal_redundancy_disabled    = contains(local.on_gpu, each.key) ? true : null
+
+    dynamic "node_selector" {
+      for_each = contains(local.on_gpu, each.key) ? ["nvidia-l4"] : []
+      content {
+        accelerator = node_selector.value
+      }
+    }
 
     scaling {
       min_instance_count = 0
@@ -106,11 +122,15 @@ resource "google_cloud_run_v2_service" "function" {
     }
 
     containers {
-      image = var.image
+      image = contains(local.on_gpu, each.key) ? var.gpu_image : var.image
 
+      # An instance with a GPU is billed as long as it is there
       resources {
-        limits            = { cpu = each.value.cpu, memory = each.value.memory }
-        cpu_idle          = true
+        limits = contains(local.on_gpu, each.key) ? local.l4_limits : {
+          cpu    = each.value.cpu
+          memory = each.value.memory
+        }
+        cpu_idle          = !contains(local.on_gpu, each.key)
         startup_cpu_boost = true
       }
 
@@ -130,6 +150,13 @@ resource "google_cloud_run_v2_service" "function" {
       }
       dynamic "env" {
         for_each = each.value.public ? {} : { PLATFORM_ACCOUNTS = local.callers[each.key] }
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+      dynamic "env" {
+        for_each = contains(local.on_gpu, each.key) ? local.gpu_environment : {}
         content {
           name  = env.key
           value = env.value
@@ -183,6 +210,7 @@ resource "google_cloud_run_v2_service" "function" {
     google_secret_manager_secret_version.index_signing_key,
     google_sql_user.function,
     google_storage_bucket_iam_member.function,
+    google_storage_bucket_iam_member.models,
     terraform_data.migrated,
   ]
 }

@@ -37,7 +37,7 @@ variable "region" {
 }
 
 variable "image" {
-  description = "Made of infra/docker/cpu.Dockerfile, by digest: one for all functions"
+  description = "Made of infra/docker/Dockerfile, by digest: one for all functions"
   type        = string
 
   validation {

@@ -137,6 +137,17 @@ class Services:
             return Models(*open_models(self.settings, self.weights_bucket), places, at_once=places)
         return Models(*self._compact_models(), places)
 
+    @once
+    def _vectors(self) -> tuple[str, int]:
+        """The embedder's name and how many numbers it gives; building an index needs no more of it."""
+        if self.settings.models == "full":
+            from lookalike.full import vectors_of
+
+            return vectors_of(self.settings)
+        from lookalike.adapters.compact_embedder import CompactEmbedder
+
+        return CompactEmbedder.name, CompactEmbedder.dim
+
     @property
     def weights_bucket(self) -> ObjectStore | None:
         return self.open_store(self.settings.weights) if self.settings.weights.startswith("gs:") else None
@@ -172,7 +183,7 @@ class Services:
 
     @once
     def index(self) -> LiveIndex:
-        return LiveIndex(self.versions, self.catalogue, self.models.embedder, self.models.dim)
+        return LiveIndex(self.versions, self.catalogue, *self._vectors)
 
     @once
     def jobs(self) -> Jobs:
@@ -202,7 +213,7 @@ class Services:
 
     @once
     def reindex(self) -> Reindex:
-        return Reindex(self.catalogue, self.versions, self.models.embedder, self.models.dim)
+        return Reindex(self.catalogue, self.versions, *self._vectors)
 
     @once
     def _secrets(self) -> Secrets:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lookalike.adapters import weights
 from lookalike.adapters.weights import DETECTOR, EMBEDDER, VOCABULARY, WeightFile
 from lookalike.domain.errors import Misconfigured
-from lookalike.domain.model import ORIGINAL_EMBEDDER
+from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Detector, Embedder, ObjectStore
 from lookalike.settings import Settings
 
@@ -47,7 +47,7 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
         folder = pool.submit(lambda: at_hand(settings, files, bucket, steps))
         with steps.step("imports"):
             import_libraries()
-        models = build(settings, folder.result(), files, steps)
+        models = build(settings, folder.result(), steps)
     log.info("Models loaded", extra={"embedder": models[1].name, "steps": steps.seconds})
     return models
 
@@ -82,7 +82,7 @@ def import_libraries() -> None:
     _ = tokenizers, torch
 
 
-def build(settings: Settings, folder: Path, files: Sequence[WeightFile], steps: Steps) -> tuple[Detector, Embedder]:
+def build(settings: Settings, folder: Path, steps: Steps) -> tuple[Detector, Embedder]:
     from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
     from lookalike.adapters.grounding_dino.phrases import PROMPT
     from lookalike.adapters.pytorch import Engine
@@ -96,12 +96,15 @@ def build(settings: Settings, folder: Path, files: Sequence[WeightFile], steps: 
             folder / DETECTOR.name, folder / VOCABULARY.name, engine, turn, settings.prompt or PROMPT, wait
         )
     with steps.step("embedder"):
-        name = embedder_name(next(file for file in files if file.name == EMBEDDER.name))
-        embedder = ResNet50Embedder(folder / EMBEDDER.name, engine, turn, wait, name)
+        embedder = ResNet50Embedder(folder / EMBEDDER.name, engine, turn, wait, vectors_of(settings)[0])
     log.info("Models run on %s", engine)
     return detector, embedder
 
 
-def embedder_name(file: WeightFile) -> str:
-    """Of other weights, another name: their vectors must never be compared with the original's."""
-    return ORIGINAL_EMBEDDER if file.sha256 == EMBEDDER.sha256 else f"resnet50-{file.sha256[:12]}"
+def vectors_of(settings: Settings) -> tuple[str, int]:
+    """The embedder's name, and how many numbers it gives, without loading it.
+
+    Other weights have another name: their vectors must never be compared with the original's.
+    """
+    other = settings.other_weights.get(EMBEDDER.name, EMBEDDER.sha256)
+    return (ORIGINAL_EMBEDDER if other == EMBEDDER.sha256 else f"resnet50-{other[:12]}"), ORIGINAL_DIM

@@ -1,5 +1,7 @@
 """What GroundingDINO gets to see of a photo, and how its boxes become garments. No torch in any of it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,8 +57,10 @@ def test_tiles_have_one_size_and_cover_the_photo(width: int, height: int) -> Non
     tile_width, tile_height = found[0].picture.size
     assert max(tile_width, tile_height) <= 3 * min(tile_width, tile_height)
     assert found[0].left <= 0 and found[0].top <= 0
-    for before, after in zip(found, found[1:], strict=False):
-        assert before.left < after.left <= before.left + tile_width or before.top < after.top <= before.top + tile_height
+    for before, after in pairwise(found):
+        assert (
+            before.left < after.left <= before.left + tile_width or before.top < after.top <= before.top + tile_height
+        )
     assert found[-1].left + tile_width >= width and found[-1].top + tile_height >= height
 
 
@@ -68,7 +72,9 @@ def test_sizes_for_the_network_are_those_of_grounding_dino(photo_size: tuple[int
     assert network_size(*photo_size) == size
 
 
-def find(x: float, y: float, width: float, height: float, label: str = "dress", score: float = 0.5, tile: int = 0) -> Find:
+def find(
+    x: float, y: float, width: float, height: float, label: str = "dress", score: float = 0.5, tile: int = 0
+) -> Find:
     return Find(Box(x, y, x + width, y + height), label, score, tile)
 
 

@@ -116,7 +116,7 @@ def test_a_server_that_stays_away_is_given_up(tmp_path: Path) -> None:
 
 def test_other_bytes_are_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
     server.data = DATA[:-1] + b"!"
-    with pytest.raises(Misconfigured, match="is not net.pth as published"):
+    with pytest.raises(Misconfigured, match=r"is not net\.pth as published"):
         got(server, tmp_path)
     assert not [*tmp_path.iterdir()]
 

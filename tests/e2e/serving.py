@@ -36,6 +36,8 @@ class Server:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
+    patience: float = 60
+    """Seconds for an answer."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Server":
@@ -91,7 +93,7 @@ class Server:
         url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=self.patience) as response:
                 return Said(response.status, response.read(), dict(response.headers))
         except urllib.error.HTTPError as error:
             return Said(error.code, error.read(), dict(error.headers))

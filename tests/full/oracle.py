@@ -37,9 +37,7 @@ TINY = Shape(
 )
 PLACES = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
 """Of word pieces as `bert-base-uncased` has them: the package relies on some."""
-WORDS = (
-    "top shirt jacket outerwear coat dress trousers pants shorts skirt shoe shoes bag hat scarf clothing red a , ##s ##er"
-)
+WORDS = "top shirt jacket outerwear coat dress trousers pants shorts skirt shoe shoes bag hat scarf clothing red a , ##s ##er"
 
 
 def write_vocabulary(file: Path, size: int) -> Path:
@@ -55,7 +53,13 @@ def write_vocabulary(file: Path, size: int) -> Path:
 def make(shape: Shape, folder: Path) -> GroundingDINO:
     """The package's network of that shape, in evaluation, with the seed's weights."""
     torch.manual_seed(SEED)
-    text = save_text_encoder(shape, folder)
+    network = build(shape, save_text_encoder(shape, folder))
+    liven(network)
+    return network
+
+
+def build(shape: Shape, text: Path) -> GroundingDINO:
+    """As the package builds it: with random weights, and a text encoder from its folder."""
     swin = SwinTransformer(
         embed_dim=shape.swin_width,
         depths=list(shape.swin_depths),
@@ -77,7 +81,6 @@ def make(shape: Shape, folder: Path) -> GroundingDINO:
         two_stage_class_embed_share=False,
         text_encoder_type=str(text),
     )
-    liven(network)
     return network.eval()
 
 

@@ -249,5 +249,3 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, tiny: Pair) -> None:
 def test_a_prompt_that_is_too_long_is_told(detector_of: Detectors) -> None:
     with pytest.raises(Misconfigured, match="PROMPT"):
         detector_of("red " * 300)
-
-

@@ -128,7 +128,13 @@ def test_a_prompt_of_too_many_words_is_refused(tiny: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("found", "kind"),
-    [("shirt", "top"), ("red dress", "dress"), ("trousers pants", "trousers"), ("kimono", "kimono"), ("coat", "outerwear")],
+    [
+        ("shirt", "top"),
+        ("red dress", "dress"),
+        ("trousers pants", "trousers"),
+        ("kimono", "kimono"),
+        ("coat", "outerwear"),
+    ],
 )
 def test_phrases_name_garment_kinds(found: str, kind: str) -> None:
     assert label(found) == kind
@@ -145,5 +151,7 @@ def test_resnet50_is_torchvisions(tmp_path: Path, dtype: torch.dtype, least: flo
     photos += [photos[0].crop((0, 0, 40, 300)), photos[1].crop((0, 0, 255, 256))]
     with torch.inference_mode():
         wanted = theirs(torch.stack([preset(photo) for photo in photos]))
-        rows = prepared(tmp_path / EMBEDDER.name, engine)(normalised(np.stack([framed(p) for p in photos]), engine), alive)
+        rows = prepared(tmp_path / EMBEDDER.name, engine)(
+            normalised(np.stack([framed(p) for p in photos]), engine), alive
+        )
     assert torch.nn.functional.cosine_similarity(rows.float(), wanted).min() > least

@@ -34,6 +34,7 @@ IN_THE_CLOUD = {
     "CLOUD_SQL_INSTANCE": "project:region:lookalike",
     "DB_NAME": "lookalike",
     "DB_USER": "lookalike-function",
+    "MODELS": "compact",
     "STORE_URL": "gs://project-lookalike",
 }
 """What references come to that only the cloud knows."""
@@ -85,7 +86,8 @@ def test_every_folder_of_a_function_is_a_service() -> None:
 
 def test_a_service_reads_all_its_settings_from_these_lists() -> None:
     lists = [one["env"]["for_each"] for one in container()["dynamic"]]
-    assert lists[1:] == ["${local.environment}", "${local.secrets}"] and "PLATFORM_ACCOUNTS" in lists[0]
+    assert lists[2:] == ["${local.environment}", "${local.secrets}"] and "PLATFORM_ACCOUNTS" in lists[0]
+    assert "local.gpu_environment" in lists[1]
     assert "local.own_secrets" in terraform().locals["secrets"]
     assert "local.hs256_secrets" in terraform().locals["secrets"]
 
@@ -176,16 +178,18 @@ def test_functions_get_the_role_that_the_migration_makes() -> None:
     assert "terraform_data.migrated" in " ".join(service()["depends_on"])
 
 
-def test_the_bucket_is_not_public() -> None:
-    (bucket,) = terraform().of("google_storage_bucket").values()
-    assert bucket["public_access_prevention"] == "enforced"
-    assert bucket["uniform_bucket_level_access"] is True
-    assert bucket["versioning"][0]["enabled"] is False
+def test_no_bucket_is_public() -> None:
+    buckets = terraform().of("google_storage_bucket")
+    assert set(buckets) == {"closet", "models"}
+    for bucket in buckets.values():
+        assert bucket["public_access_prevention"] == "enforced"
+        assert bucket["uniform_bucket_level_access"] is True
+    assert buckets["closet"]["versioning"][0]["enabled"] is False
 
 
 def test_nothing_in_the_bucket_is_deleted_by_age() -> None:
     """The index in use may be the oldest object of all."""
-    (bucket,) = terraform().of("google_storage_bucket").values()
+    bucket = terraform().of("google_storage_bucket")["closet"]
     actions = {rule["action"][0]["type"] for rule in bucket["lifecycle_rule"]}
     assert actions == {"AbortIncompleteMultipartUpload"}
 
@@ -274,6 +278,22 @@ def test_no_traffic_comes_before_the_models_and_the_index() -> None:
     assert probe["timeout_seconds"] <= probe["period_seconds"]
     # Cloud Run's own limit is 240
     assert 120 <= probe["period_seconds"] * probe["failure_threshold"] <= 240
+
+
+def test_with_an_image_for_gpus_those_that_look_at_photos_have_one() -> None:
+    looks = {name for name, one in terraform().functions.items() if one["looks"]}
+    assert looks == {"upload", "relay", "ingest"}
+    assert "if one.looks" in terraform().locals["on_gpu"] and 'var.gpu_image == "" ? []' in terraform().locals["on_gpu"]
+    limits = terraform().locals["l4_limits"]
+    # Cloud Run's least beside an L4
+    assert int(limits["cpu"]) >= 4 and int(limits["memory"].removesuffix("Gi")) >= 16
+    assert limits["nvidia.com/gpu"] == "1"
+    (selector,) = [one["node_selector"] for one in template()["dynamic"] if "node_selector" in one]
+    assert "nvidia-l4" in str(selector["for_each"])
+    (resources,) = container()["resources"]
+    # without its processor between requests, an instance has no GPU either
+    assert resources["cpu_idle"] == "${!contains(local.on_gpu, each.key)}"
+    assert set(terraform().locals) >= {"gpu_environment"} and "MODELS_DIR" in names()
 
 
 def test_a_busy_instance_is_not_taken_for_a_dead_one() -> None:

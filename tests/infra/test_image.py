@@ -142,7 +142,9 @@ def test_the_package_installs_whole_into_an_empty_environment(start: Start, tmp_
     # where pip finds its packages is the machine's to say
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.endswith("_proxy")}
     environment = bare(Path("/usr/bin"), tmp_path) | {"PYTHON": str(interpreter), **pip}
-    said = subprocess.run([tree / "infra/docker/install.sh", prefix, "gcp"], env=environment, capture_output=True, text=True)
+    said = subprocess.run(
+        [tree / "infra/docker/install.sh", prefix, "gcp"], env=environment, capture_output=True, text=True
+    )
     assert said.returncode == 0, said.stderr
     assert "detector.onnx" in said.stdout and "embedder.onnx" in said.stdout
     assert not list(tmp_path.glob("home/**/pip")) and not (prefix / "bin" / "pip").exists()

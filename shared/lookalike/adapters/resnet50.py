@@ -18,7 +18,7 @@ from torchvision.models import resnet50
 from lookalike.adapters.batching import Alive, Batcher
 from lookalike.adapters.pytorch import Engine, load, normalised
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import ORIGINAL_EMBEDDER, Vectors
+from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER, Vectors
 
 SHORTER, SIDE = 256, 224
 """The shorter side after shrinking, and the square cut out of the middle: torchvision's `IMAGENET1K_V1` preset."""
@@ -30,7 +30,7 @@ Bytes = NDArray[np.uint8]
 class ResNet50Embedder:
     """Unit rows. One instance may be used from several threads; crops that wait at the same time go through together."""
 
-    dim = 2048
+    dim = ORIGINAL_DIM
 
     def __init__(
         self, weights: Path, engine: Engine, turn: threading.Lock, wait: float = 0.0, name: str = ORIGINAL_EMBEDDER

@@ -99,8 +99,8 @@ class Segment:
     created: datetime
 
 
-ORIGINAL_EMBEDDER = "resnet50-imagenet1k-v1"
-"""What the original system's vectors were made with."""
+ORIGINAL_EMBEDDER, ORIGINAL_DIM = "resnet50-imagenet1k-v1", 2048
+"""What the original system's vectors were made with, and how many numbers they have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,14 +1,19 @@
 """The gateway under gunicorn, as functions-framework runs a function: one process with threads, made by a fork."""
 
+import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
+from lookalike.domain.errors import LookalikeError
 from lookalike.local import platform
 from lookalike.local.gateway import Gateway
 
+log = logging.getLogger("lookalike.serve")
 GRACE = 8
 """Seconds that running requests get after SIGTERM; the host kills after 10."""
 
@@ -42,8 +47,12 @@ class Server(BaseApplication):  # type: ignore[misc]
         from lookalike.bootstrap import services
 
         found = services()
-        found.models.warm()
-        found.index.warm()
+        try:
+            found.models.warm()
+            found.index.warm()
+        except LookalikeError as error:
+            log.critical(error.message)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
         platform.start(found.store, self._address, found.settings.bucket, found.settings.reindex_every)
         self._ready()
 

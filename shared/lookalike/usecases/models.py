@@ -27,6 +27,7 @@ class Models:
     def __init__(self, detector: Detector, embedder: Embedder, places: int, at_once: int = 1) -> None:
         self._detector, self._embedder = detector, embedder
         self._turnstile = Turnstile(places, at_once)
+        self._warming, self._is_warm = threading.Lock(), False
 
     @property
     def embedder(self) -> str:
@@ -47,7 +48,13 @@ class Models:
             return self._embedder.embed(images, cancel)
 
     def warm(self) -> None:
-        """Run both once, so that the first request finds them ready."""
+        """Run both, if that was not done yet, so that the first request finds them ready."""
+        with self._warming:
+            if not self._is_warm:
+                self._run_once()
+                self._is_warm = True
+
+    def _run_once(self) -> None:
         photo, cancel, began = Image.new("RGB", (224, 320), "grey"), CancelToken(), time.monotonic()
         self.detect(photo, cancel)
         self.embed([photo], cancel)
