@@ -59,10 +59,10 @@ def test_the_inner_rooms_know_only_what_they_may(part: str) -> None:
 
 
 def test_adapters_know_the_domain_and_themselves() -> None:
-    """`onnx`, `pytorch` and `batching` are no adapters but what several models share."""
+    """`onnx`, `pytorch`, `batching` and `crops` are no adapters but what several models share."""
     for path in modules("adapters"):
         folder = path.relative_to(PACKAGE / "adapters").parts[0].removesuffix(".py")
-        shared = {f"lookalike.adapters.{one}" for one in ("onnx", "pytorch", "batching")}
+        shared = {f"lookalike.adapters.{one}" for one in ("onnx", "pytorch", "batching", "crops")}
         allowed = {"lookalike.domain", f"lookalike.adapters.{folder}", *shared}
         ours = {name for name in imports_of(path) if name.startswith("lookalike")}
         assert all(is_under(name, allowed) for name in ours), f"{path.relative_to(ROOT)} knows {ours}"

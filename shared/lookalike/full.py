@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from lookalike.adapters import weights
-from lookalike.adapters.weights import DETECTOR, EMBEDDER, VOCABULARY, WeightFile
+from lookalike.adapters.weights import DETECTOR, DINOV2, RESNET50, VOCABULARY, WeightFile
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Detector, Embedder, ObjectStore
@@ -21,6 +22,22 @@ log = logging.getLogger("lookalike.full")
 EXTRA = "MODELS=full needs the extra `full`: pip install 'lookalike[full]'"
 WAIT = 0.005
 """Seconds that a GPU waits for more of the same, so that it works on several at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An embedder that EMBEDDER may name: its vectors' name and length, its weights, and the module that opens its network."""
+
+    name: str
+    dim: int
+    file: WeightFile
+    module: str
+
+
+EMBEDDERS = {
+    "resnet50": Known(ORIGINAL_EMBEDDER, ORIGINAL_DIM, RESNET50, "resnet50"),
+    "dinov2": Known("dinov2-vits14-lvd142m", 384, DINOV2, "dinov2"),
+}
 
 
 @dataclass(slots=True)
@@ -41,7 +58,7 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
 
     Raises `Misconfigured` where weights or libraries are missing or others than expected.
     """
-    steps, files = Steps(), weights.expected(settings.other_weights)
+    steps, files = Steps(), files_of(settings)
     # the weights are read and checked while the libraries are imported
     with ThreadPoolExecutor(1) as pool:
         folder = pool.submit(lambda: at_hand(settings, files, bucket, steps))
@@ -50,6 +67,12 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
         models = build(settings, folder.result(), steps)
     log.info("Models loaded", extra={"embedder": models[1].name, "steps": steps.seconds})
     return models
+
+
+def files_of(settings: Settings) -> list[WeightFile]:
+    """The weights that these settings need."""
+    files = (DETECTOR, VOCABULARY, EMBEDDERS[settings.embedder].file)
+    return weights.expected(files, settings.other_weights)
 
 
 def at_hand(settings: Settings, files: Sequence[WeightFile], bucket: ObjectStore | None, steps: Steps) -> Path:
@@ -83,10 +106,10 @@ def import_libraries() -> None:
 
 
 def build(settings: Settings, folder: Path, steps: Steps) -> tuple[Detector, Embedder]:
+    from lookalike.adapters.crops import CropEmbedder
     from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
     from lookalike.adapters.grounding_dino.phrases import PROMPT
     from lookalike.adapters.pytorch import Engine
-    from lookalike.adapters.resnet50 import ResNet50Embedder
 
     with steps.step("device"):
         engine, turn = Engine.start(settings.precision), threading.Lock()
@@ -96,7 +119,9 @@ def build(settings: Settings, folder: Path, steps: Steps) -> tuple[Detector, Emb
             folder / DETECTOR.name, folder / VOCABULARY.name, engine, turn, settings.prompt or PROMPT, wait
         )
     with steps.step("embedder"):
-        embedder = ResNet50Embedder(folder / EMBEDDER.name, engine, turn, wait, vectors_of(settings)[0])
+        known = EMBEDDERS[settings.embedder]
+        opened = import_module(f"lookalike.adapters.{known.module}").open_network(folder / known.file.name, engine)
+        embedder = CropEmbedder(opened, *vectors_of(settings), engine, turn, wait)
     log.info("Models run on %s", engine)
     return detector, embedder
 
@@ -106,5 +131,6 @@ def vectors_of(settings: Settings) -> tuple[str, int]:
 
     Other weights have another name: their vectors must never be compared with the original's.
     """
-    other = settings.other_weights.get(EMBEDDER.name, EMBEDDER.sha256)
-    return (ORIGINAL_EMBEDDER if other == EMBEDDER.sha256 else f"resnet50-{other[:12]}"), ORIGINAL_DIM
+    known = EMBEDDERS[settings.embedder]
+    other = settings.other_weights.get(known.file.name, known.file.sha256)
+    return (known.name if other == known.file.sha256 else f"{known.module}-{other[:12]}"), known.dim

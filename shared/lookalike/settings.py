@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     models: Literal["compact", "full"] = Field(
         "compact", description="The built-in models, or the original's (extra `[full]`)"
     )
+    embedder: Literal["resnet50", "dinov2"] = Field("resnet50", description="Which of the full embedders")
     models_dir: str = Field(
         "", pattern=MODELS_DIR, description="Where `full` has its weights: a folder, or `gs://bucket/prefix`"
     )

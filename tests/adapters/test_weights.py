@@ -142,13 +142,14 @@ def test_the_published_files_are_pinned() -> None:
         ("groundingdino_swint_ogc.pth", 693_997_677, "3b3ca256"),
         ("bert-base-uncased-vocab.txt", 231_508, "07eced37"),
         ("resnet50-0676ba61.pth", 102_530_333, "0676ba61"),
+        ("dinov2_vits14_pretrain.pth", 88_283_115, "b938bf1b"),
     ]
     assert all(len(file.sha256) == 64 and file.url.startswith("https://") for file in PUBLISHED)
 
 
 def test_other_weights_are_named_by_their_checksum() -> None:
     other = {"resnet50-0676ba61.pth": "ab" * 32}
-    assert expected({}) == [*PUBLISHED]
-    assert expected(other)[2].sha256 == "ab" * 32 and expected(other)[:2] == [*PUBLISHED[:2]]
+    assert expected(PUBLISHED, {}) == [*PUBLISHED]
+    assert expected(PUBLISHED, other)[2].sha256 == "ab" * 32 and expected(PUBLISHED, other)[:2] == [*PUBLISHED[:2]]
     with pytest.raises(Misconfigured, match=r"MODELS_SHA256 names resnet\.pth"):
-        expected({"resnet.pth": "ab" * 32})
+        expected(PUBLISHED, {"resnet.pth": "ab" * 32})

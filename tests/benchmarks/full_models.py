@@ -25,12 +25,14 @@ from groundingdino.util.utils import clean_state_dict
 from PIL import Image
 from torch import Tensor
 
+from lookalike.adapters.crops import CropEmbedder
 from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
 from lookalike.adapters.grounding_dino.shape import SWIN_T
 from lookalike.adapters.pytorch import Engine
-from lookalike.adapters.resnet50 import ResNet50Embedder, prepared
-from lookalike.adapters.weights import DETECTOR, EMBEDDER, VOCABULARY
+from lookalike.adapters.resnet50 import open_network
+from lookalike.adapters.weights import DETECTOR, RESNET50, VOCABULARY
 from lookalike.domain.cancel import CancelToken
+from lookalike.full import WAIT
 from tests.full import oracle
 from tests.full.pair import PROMPT, Pair
 
@@ -119,14 +121,15 @@ def embedding(weights: Path, engine: Engine, times: int) -> None:
     )
     plain = seconds(lambda: theirs(pixels), times)
     row("torchvision, eager float32", plain)
-    ours = prepared(weights / EMBEDDER.name, engine)
+    ours = open_network(weights / RESNET50.name, engine)
     ready: Tensor = pixels.to(engine.dtype).contiguous(memory_format=torch.channels_last)
     row(f"ours, {str(engine.dtype).removeprefix('torch.')}", seconds(lambda: ours(ready, lambda: None), times), plain)
 
 
 def many(weights: Path, engine: Engine) -> None:
     """Clients that ask at the same time, beside the same requests one after the other."""
-    embedder = ResNet50Embedder(weights / EMBEDDER.name, engine, Lock(), 0.005 if engine.on_gpu else 0)
+    network, wait = open_network(weights / RESNET50.name, engine), WAIT if engine.on_gpu else 0
+    embedder = CropEmbedder(network, "made-up", 2048, engine, Lock(), wait)
     crops = [Image.effect_noise((300, 400), 60 + number).convert("RGB") for number in range(CLIENTS)]
     embedder.embed(crops, CancelToken())
     print(f"\n{CLIENTS} clients, each with one crop to embed                          milliseconds  one by one over it")

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from groundingdino.models.GroundingDINO.groundingdino import GroundingDINO
 from groundingdino.models.GroundingDINO.transformer import Transformer
 from torch import nn
 from torchvision.models import ResNet, resnet50
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertModel, BertTokenizerFast, Dinov2Config, Dinov2Model
 
 from lookalike.adapters.grounding_dino.shape import SWIN_T, Shape
-from lookalike.adapters.weights import DETECTOR, EMBEDDER, PUBLISHED, VOCABULARY, digest
+from lookalike.adapters.weights import DETECTOR, PUBLISHED, RESNET50, VOCABULARY, digest
 
 SEED = 20_261
 SPREAD, RARITY = 0.3, 0.045
@@ -35,6 +36,16 @@ TINY = Shape(
     text_heads=4,
     text_feed_forward=96,
 )
+DINOV2_NAMES = {
+    "embeddings.patch_embeddings.projection": "patch_embed.proj",
+    "embeddings.position_embeddings": "pos_embed",
+    "embeddings.": "",
+    "encoder.layer.": "blocks.",
+    "attention.output.dense": "attn.proj",
+    "layer_scale1.lambda1": "ls1.gamma",
+    "layer_scale2.lambda1": "ls2.gamma",
+    "layernorm": "norm",
+}
 PLACES = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
 """Of word pieces as `bert-base-uncased` has them: the package relies on some."""
 WORDS = "top shirt jacket outerwear coat dress trousers pants shorts skirt shoe shoes bag hat scarf clothing red a , ##s ##er"
@@ -145,7 +156,7 @@ def write_weights(folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as text:
         save(make(SWIN_T, Path(text)), folder / DETECTOR.name)
     write_vocabulary(folder / VOCABULARY.name, SWIN_T.vocabulary)
-    torch.save(make_resnet().state_dict(), folder / EMBEDDER.name)
+    torch.save(make_resnet().state_dict(), folder / RESNET50.name)
     return folder
 
 
@@ -161,9 +172,33 @@ def make_resnet() -> ResNet:
     return network.eval()
 
 
+def make_dinov2() -> Dinov2Model:
+    """transformers' ViT-S/14, in evaluation, with the seed's weights."""
+    torch.manual_seed(SEED)
+    config = Dinov2Config(hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14)
+    network = Dinov2Model(config)
+    for weight in network.parameters():
+        weight.data += torch.randn_like(weight) * 0.02
+    return network.eval()
+
+
+def save_dinov2(network: Dinov2Model, file: Path) -> Path:
+    """Under the names of facebookresearch/dinov2."""
+    there, renamed = network.state_dict(), {}
+    for name, value in there.items():
+        renamed[reduce(lambda told, names: told.replace(*names), DINOV2_NAMES.items(), name)] = value
+    for number in range(12):
+        parts = [f"blocks.{number}.attention.attention.{part}" for part in ("query", "key", "value")]
+        for kind in ("weight", "bias"):
+            renamed[f"blocks.{number}.attn.qkv.{kind}"] = torch.cat([renamed.pop(f"{one}.{kind}") for one in parts])
+    torch.save(renamed, file)
+    return file
+
+
 def sums(folder: Path) -> str:
     """What MODELS_SHA256 has to say of them."""
-    return ",".join(f"{file.name}={digest(folder / file.name)}" for file in PUBLISHED)
+    there = [file.name for file in PUBLISHED if (folder / file.name).exists()]
+    return ",".join(f"{name}={digest(folder / name)}" for name in there)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from lookalike.adapters.crops import CropEmbedder
 from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector, Output
 from lookalike.adapters.grounding_dino.network import GroundingDino
 from lookalike.adapters.pytorch import Engine, load
-from lookalike.adapters.resnet50 import ResNet50Embedder
-from lookalike.adapters.weights import EMBEDDER
+from lookalike.adapters.resnet50 import open_network
+from lookalike.adapters.weights import RESNET50
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, DeadlineExceeded, Misconfigured
 from lookalike.domain.model import Detection
@@ -46,10 +47,10 @@ def detector(detector_of: Detectors) -> GroundingDinoDetector:
 
 
 @pytest.fixture(scope="module")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> ResNet50Embedder:
-    file = tmp_path_factory.mktemp("resnet") / EMBEDDER.name
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> CropEmbedder:
+    file = tmp_path_factory.mktemp("resnet") / RESNET50.name
     torch.save(oracle.make_resnet().state_dict(), file)
-    return ResNet50Embedder(file, ENGINE, threading.Lock())
+    return CropEmbedder(open_network(file, ENGINE), "resnet50-made-up", 2048, ENGINE, threading.Lock())
 
 
 def photo(seed: int = 0) -> Image.Image:
@@ -184,7 +185,7 @@ def test_short_of_memory_the_batch_is_halved(detector_of: Detectors) -> None:
     assert [len(one) for one in found] == [len(detector.detect(photo(n), CancelToken(), True)) for n in range(8)]
 
 
-def test_rows_are_unit_and_in_order(embedder: ResNet50Embedder) -> None:
+def test_rows_are_unit_and_in_order(embedder: CropEmbedder) -> None:
     pictures = [photo(seed) for seed in range(3)]
     rows = embedder.embed(pictures, CancelToken())
     assert rows.shape == (3, 2048) and rows.dtype == np.float32
@@ -193,7 +194,7 @@ def test_rows_are_unit_and_in_order(embedder: ResNet50Embedder) -> None:
     assert embedder.embed([], CancelToken()).shape == (0, 2048)
 
 
-def test_vectors_of_many_threads_are_those_of_one(embedder: ResNet50Embedder) -> None:
+def test_vectors_of_many_threads_are_those_of_one(embedder: CropEmbedder) -> None:
     pictures = [photo(seed % 8).crop((seed, 0, 700 + seed, 900)) for seed in range(64)]
     alone = embedder.embed(pictures, CancelToken())
     with ThreadPoolExecutor(64) as pool:
@@ -201,14 +202,14 @@ def test_vectors_of_many_threads_are_those_of_one(embedder: ResNet50Embedder) ->
     assert (alone * together).sum(1).min() > 0.9999
 
 
-def test_transparent_parts_of_a_cut_out_are_white(embedder: ResNet50Embedder) -> None:
+def test_transparent_parts_of_a_cut_out_are_white(embedder: CropEmbedder) -> None:
     cut_out = photo().convert("RGBA")
     cut_out.putalpha(0)
     rows = embedder.embed([cut_out, Image.new("RGB", (50, 60), "white")], CancelToken())
     assert rows[0] @ rows[1] > 0.99999
 
 
-def test_a_cancelled_embedding_raises(embedder: ResNet50Embedder) -> None:
+def test_a_cancelled_embedding_raises(embedder: CropEmbedder) -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):

@@ -11,11 +11,12 @@ from PIL import Image
 from torch import Tensor
 from torchvision.models import ResNet50_Weights
 
+from lookalike.adapters import dinov2, resnet50
+from lookalike.adapters.crops import framed
 from lookalike.adapters.grounding_dino.phrases import best_phrase, label, phrase
 from lookalike.adapters.grounding_dino.tiling import network_size
 from lookalike.adapters.pytorch import Engine, normalised
-from lookalike.adapters.resnet50 import framed, prepared
-from lookalike.adapters.weights import EMBEDDER
+from lookalike.adapters.weights import DINOV2, RESNET50
 from lookalike.local.closet import draw_scene
 from tests.full import oracle
 from tests.full.pair import PROMPT, Pair, apart
@@ -144,14 +145,24 @@ def test_phrases_name_garment_kinds(found: str, kind: str) -> None:
 def test_resnet50_is_torchvisions(tmp_path: Path, dtype: torch.dtype, least: float) -> None:
     """Vectors of photos as torchvision's own preset prepares them."""
     theirs = oracle.make_resnet()
-    torch.save(theirs.state_dict(), tmp_path / EMBEDDER.name)
+    torch.save(theirs.state_dict(), tmp_path / RESNET50.name)
     theirs.fc = torch.nn.Identity()
     engine, preset = Engine(CPU, dtype), ResNet50_Weights.IMAGENET1K_V1.transforms()
     photos = [draw_scene(seed, worn=seed % 2 == 0).image for seed in range(6)]
     photos += [photos[0].crop((0, 0, 40, 300)), photos[1].crop((0, 0, 255, 256))]
     with torch.inference_mode():
         wanted = theirs(torch.stack([preset(photo) for photo in photos]))
-        rows = prepared(tmp_path / EMBEDDER.name, engine)(
+        rows = resnet50.open_network(tmp_path / RESNET50.name, engine)(
             normalised(np.stack([framed(p) for p in photos]), engine), alive
         )
     assert torch.nn.functional.cosine_similarity(rows.float(), wanted).min() > least
+
+
+def test_dinov2_is_the_published_one(tmp_path: Path) -> None:
+    """As transformers has it, at the size for which no places are interpolated; and near it at ours."""
+    theirs = oracle.make_dinov2()
+    ours = dinov2.open_network(oracle.save_dinov2(theirs, tmp_path / DINOV2.name), Engine(CPU, torch.float32))
+    with torch.inference_mode():
+        large, small = noise(518, 518), noise(224, 224, 3)
+        assert apart(ours(large, alive), theirs(large).pooler_output) < EXACT
+        assert torch.nn.functional.cosine_similarity(ours(small, alive), theirs(small).pooler_output).min() > 0.99

@@ -41,23 +41,32 @@ VOCABULARY = WeightFile(
     231_508,
     "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 )
-EMBEDDER = WeightFile(
+RESNET50 = WeightFile(
     "resnet50-0676ba61.pth",
     "https://download.pytorch.org/models/resnet50-0676ba61.pth",
     102_530_333,
     "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
 )
-PUBLISHED = (DETECTOR, VOCABULARY, EMBEDDER)
+DINOV2 = WeightFile(
+    "dinov2_vits14_pretrain.pth",
+    "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
+    88_283_115,
+    "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+)
+PUBLISHED = (DETECTOR, VOCABULARY, RESNET50, DINOV2)
 
 Progress = Callable[[int], None]
 """Told how many more bytes there are; fewer than none where a download starts over."""
 
 
-def expected(others: Mapping[str, str]) -> list[WeightFile]:
-    """The published files, or those of other SHA-256 that somebody trained, whose size is not known."""
+def expected(files: Iterable[WeightFile], others: Mapping[str, str]) -> list[WeightFile]:
+    """The published files, or those of other SHA-256 that somebody trained, whose size is not known.
+
+    Raises `Misconfigured` for a name that is none of the published ones.
+    """
     if unknown := set(others) - {file.name for file in PUBLISHED}:
         raise Misconfigured(f"MODELS_SHA256 names {sorted(unknown)[0]}, which is none of the weights")
-    return [replace(file, sha256=others[file.name], size=0) if file.name in others else file for file in PUBLISHED]
+    return [replace(file, sha256=others[file.name], size=0) if file.name in others else file for file in files]
 
 
 def checked(files: Iterable[WeightFile], folder: Path) -> None:

@@ -9,6 +9,7 @@ from lookalike.adapters import weights
 from lookalike.adapters.weights import WeightFile
 from lookalike.bootstrap import Services
 from lookalike.domain.ports import ObjectStore
+from lookalike.full import files_of
 
 KIND = "application/octet-stream"
 
@@ -16,7 +17,7 @@ KIND = "application/octet-stream"
 def fetch_all(services: Services, mirror: str, bar_of: Callable[[int, str], Any]) -> Iterator[tuple[WeightFile, str]]:
     """Each file, and what was done about it."""
     bucket = services.weights_bucket
-    for file in weights.expected(services.settings.other_weights):
+    for file in files_of(services.settings):
         url = f"{mirror.rstrip('/')}/{file.name}" if mirror else ""
         with bar_of(file.size, file.name) as progress:
             if bucket is None:
@@ -40,7 +41,7 @@ def fetch_to(bucket: ObjectStore, file: WeightFile, progress: weights.Progress, 
 def look(services: Services) -> Iterator[tuple[WeightFile, str | None]]:
     """Each file, and what is wrong with it, if anything."""
     bucket, place = services.weights_bucket, services.settings.weights
-    for file in weights.expected(services.settings.other_weights):
+    for file in files_of(services.settings):
         yield file, weights.problem_of(file, Path(place)) if bucket is None else _problem_in(bucket, file, place)
 
 
