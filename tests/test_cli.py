@@ -15,6 +15,7 @@ from lookalike.domain.model import Caller
 from tests.conftest import drawn, jpeg
 from tests.contracts.databases import execute
 from tests.contracts.test_migrations import DETAILS, IMAGES, SQLITE
+from tests.standins.file_server import SUMS, WEIGHTS, file_server
 from tests.standins.storage_server import storage_server
 
 
@@ -194,3 +195,49 @@ def test_a_closet_is_drawn(home: Path) -> None:
 )
 def test_wrong_use_is_told(home: Path, arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
+
+
+def test_weights_are_fetched_listed_and_not_fetched_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS_SHA256", SUMS)
+    services.cache_clear()
+    listed = run("models", "list")
+    assert listed.exit_code == 1 and listed.output.count(f"are not in {home / 'models'}") == 3
+    with file_server(WEIGHTS) as server:
+        server.breaks = [5000]
+        fetched = run("models", "fetch", "--mirror", f"{server.address}/")
+        assert fetched.exit_code == 0 and fetched.output.count("fetched") == 3 and len(server.asked) == 4
+        assert run("models", "fetch", "--mirror", server.address).output.count("was there") == 3
+        assert len(server.asked) == 4
+    listed = run("models", "list")
+    assert listed.exit_code == 0 and listed.output.count(": ok") == 3
+    assert {path.name: path.read_bytes() for path in (home / "models").iterdir()} == WEIGHTS
+
+
+def test_others_than_the_published_weights_are_refused(home: Path) -> None:
+    services.cache_clear()
+    with file_server(WEIGHTS) as server:
+        refused = run("models", "fetch", "--mirror", server.address)
+    assert refused.exit_code == 1 and "groundingdino_swint_ogc.pth as published" in refused.output
+
+
+def test_weights_are_fetched_into_a_bucket(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with storage_server("weights") as bucket, file_server(WEIGHTS) as server:
+        monkeypatch.setenv("MODELS_SHA256", SUMS)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.address)
+        monkeypatch.setenv("MODELS_DIR", "gs://weights/full")
+        services.cache_clear()
+        assert run("models", "list").output.count("are not in gs://weights/full") == 3
+        assert run("models", "fetch", "--mirror", server.address).output.count("fetched") == 3
+        assert run("models", "fetch", "--mirror", server.address).output.count("was there") == 3
+        assert run("models", "list").exit_code == 0
+        there = services().weights_bucket
+        assert there and {one.path: there.get(one.path) for one in there.list()} == WEIGHTS
+
+
+def test_the_full_models_without_their_weights_or_libraries_say_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELS", "full")
+    services.cache_clear()
+    said = run("doctor").output
+    assert "BAD  models" in said and ("lookalike models fetch" in said or "lookalike[full]" in said)

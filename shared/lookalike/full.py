@@ -1,6 +1,7 @@
 """The full models, from weights to ready: part of `bootstrap`, which imports it only where MODELS=full."""
 
 import logging
+import shutil
 import tempfile
 import threading
 import time
@@ -12,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 
 from lookalike.adapters import weights
-from lookalike.adapters.weights import DETECTOR, DINOV2, RESNET50, VOCABULARY, WeightFile
-from lookalike.domain.errors import Misconfigured
+from lookalike.adapters.weights import COMMAND, DETECTOR, DINOV2, RESNET50, VOCABULARY, WeightFile
+from lookalike.domain.errors import Misconfigured, NotFound
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Detector, Embedder, ObjectStore
 from lookalike.settings import Settings
@@ -65,6 +66,9 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
         with steps.step("imports"):
             import_libraries()
         models = build(settings, folder.result(), steps)
+    if bucket:
+        # files are memory there, and what is still used of them stays mapped
+        shutil.rmtree(folder.result())
     log.info("Models loaded", extra={"embedder": models[1].name, "steps": steps.seconds})
     return models
 
@@ -82,17 +86,20 @@ def at_hand(settings: Settings, files: Sequence[WeightFile], bucket: ObjectStore
     else:
         folder = Path(tempfile.mkdtemp(prefix="lookalike-models-"))
         with steps.step("pulling weights"):
-            pull(bucket, files, folder)
+            pull(bucket, files, folder, settings.weights)
     with steps.step("checking weights"):
         weights.checked(files, folder)
     return folder
 
 
-def pull(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path) -> None:
+def pull(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path, place: str) -> None:
     """All files side by side, each in parts side by side."""
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda file: bucket.download(file.name, folder / file.name), files):
-            pass
+        try:
+            for _ in pool.map(lambda file: bucket.download(file.name, folder / file.name), files):
+                pass
+        except NotFound as error:
+            raise Misconfigured(f"Not all weights are in {place} ({error.message}); `{COMMAND}` gets them") from error
 
 
 def import_libraries() -> None:

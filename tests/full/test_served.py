@@ -1,21 +1,28 @@
 """The full models as deployed: forked servers, made-up weights of the published shapes, many clients, cancelled from elsewhere."""
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 from PIL import Image
 
+import lookalike
 from tests.conftest import drawn, jpeg
-from tests.e2e.serving import Said, Server, text
+from tests.e2e.serving import Said, Server, free_port, text
 from tests.full import oracle
 
 pytestmark = pytest.mark.slow
+ROOT = Path(lookalike.__file__).parents[2]
 PHOTOS = [jpeg(drawn(seed).resize((900, 1200))) for seed in range(4)]
 CLIENTS = 64
 FREE, BUSY = 0.15, 1.5
@@ -148,6 +155,32 @@ def test_a_deadline_stops_the_work(settings: dict[str, str], tmp_path: Path) -> 
         assert until_free(worker(hasty)) - began < 4
     finally:
         hasty.stop()
+
+
+def test_the_image_starts_a_function_with_them(settings: dict[str, str], tmp_path: Path) -> None:
+    """functions-framework imports the function and forks: models, threads and devices come after that."""
+    port, program = free_port(), ROOT / "infra" / "docker" / "start.sh"
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LOOKALIKE_HOME": str(tmp_path), **settings}
+    environment |= {"FUNCTION_TARGET": "upload", "PORT": str(port), "CONCURRENCY": "4"}
+    process = subprocess.Popen([program], env=environment, start_new_session=True)
+    try:
+        asking = Server(tmp_path, port=port)
+        while (said := status_of(asking)) is None:
+            assert process.poll() is None
+            time.sleep(0.1)
+        assert said == 200
+        assert garments(split(asking, PHOTOS[0]))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def status_of(server: Server) -> int | None:
+    """Of the start-up probe, as soon as somebody listens."""
+    try:
+        return server.call("GET", "/readyz").status
+    except URLError:
+        return None
 
 
 @pytest.mark.parametrize("missing", [True, False])

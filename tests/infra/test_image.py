@@ -21,6 +21,7 @@ import lookalike
 from infra.docker.grant import ROLE
 from tests.contracts.databases import execute, fresh_database
 from tests.e2e.serving import free_port
+from tests.standins.file_server import SUMS, WEIGHTS, file_server
 
 ROOT = Path(lookalike.__file__).parents[2]
 DOCKER = ROOT / "infra" / "docker"
@@ -99,6 +100,26 @@ def test_threads_are_what_concurrency_says(concurrency: str | None, tmp_path: Pa
     environment |= {"CONCURRENCY": concurrency} if concurrency else {}
     said = subprocess.run([DOCKER / "start.sh"], env=environment, capture_output=True, text=True, check=True).stdout
     assert said == f"{concurrency or 16} 1 8080 functions/relay/main.py infra/docker/launch.py\n"
+
+
+def bake(tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    link = tmp_path / "bin" / "lookalike"
+    link.unlink(missing_ok=True)
+    link.symlink_to(HERE / "lookalike")
+    command = [DOCKER / "bake.sh", tmp_path, tmp_path / "models"]
+    return subprocess.run(command, env=bare(HERE, tmp_path) | settings, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_weights_are_baked_into_the_image_or_left_out(tmp_path: Path) -> None:
+    for told in ({}, {"WEIGHTS": "pulled"}):
+        assert bake(tmp_path, **told).returncode == 0 and not [*(tmp_path / "models").iterdir()]
+    with file_server(WEIGHTS) as server:
+        said = bake(tmp_path, WEIGHTS="baked", MIRROR=server.address, MODELS_SHA256=SUMS)
+        assert said.returncode == 0, said.stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "models").iterdir()} == WEIGHTS
+    refused = bake(tmp_path, WEIGHTS="fried")
+    assert refused.returncode == 64 and "WEIGHTS is 'fried'" in refused.stderr
 
 
 @pytest.mark.slow

@@ -128,7 +128,13 @@ class Places:
 
 def places_of_boxes(boxes: Tensor, sizes: Sizes) -> Places:
     """Of boxes (b, q, 4) as centre, width and height in shares of the photo."""
-    scale = torch.stack([columns(sides) for sides in torch.tensor(sizes, dtype=torch.float32).flip(1).unbind(1)])
-    scale = scale.to(boxes.device)
     middle, size = boxes[..., None].float().split(2, 2)
+    scale = sides(sizes, boxes.device)
     return Places(sizes, middle * scale + 0.5, size * scale / (2 * POINTS))
+
+
+@lru_cache(maxsize=16)
+def sides(sizes: Sizes, device: torch.device) -> Tensor:
+    """Width and height in cells of each column's map (2, columns)."""
+    across_and_down = torch.tensor(sizes, dtype=torch.float32).flip(1).unbind(1)
+    return torch.stack([columns(one) for one in across_and_down]).to(device)

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+SHAPES = 4
+"""Of photos, for which what depends on nothing else is kept: some 50 MB each."""
 Alive = Callable[[], None]
 """Called between layers; raises where nobody waits for the outcome any more."""
 

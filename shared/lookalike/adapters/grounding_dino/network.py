@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.adapters.grounding_dino.deformable import (
-    COLUMNS,
     DeformableAttention,
     Places,
     Sizes,
-    columns,
     places_of_boxes,
+    sides,
 )
 from lookalike.adapters.grounding_dino.layers import (
+    SHAPES,
     Alive,
     Attention,
     Linear,
@@ -309,7 +309,7 @@ class QueryLayer(nn.Module):
         return self.norm3(content + feed_forward(content, self.linear1, self.linear2))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=SHAPES)
 def positions(sizes: Sizes, device: torch.device) -> tuple[Tensor, ...]:
     """Waves of the place of each cell in its map: a tensor (h * w, width) a map, down before across."""
     found = []
@@ -321,14 +321,11 @@ def positions(sizes: Sizes, device: torch.device) -> tuple[Tensor, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=SHAPES)
 def grid(sizes: Sizes, device: torch.device) -> Places:
     """Cells look from their own middles."""
     middles = middles_of(sizes, device)
-    scale = torch.stack([columns(sides) for sides in torch.tensor(sizes, dtype=torch.float32).flip(1).unbind(1)])
-    middle: Tensor = middles[..., None] * scale.to(device) + 0.5
-    assert middle.shape[1:] == (2, COLUMNS)
-    return Places(sizes, middle[None])
+    return Places(sizes, (middles[..., None] * sides(sizes, device) + 0.5)[None])
 
 
 def middles_of(sizes: Sizes, device: torch.device) -> Tensor:
@@ -341,11 +338,11 @@ def middles_of(sizes: Sizes, device: torch.device) -> Tensor:
     return torch.cat(found)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=SHAPES)
 def proposed(sizes: Sizes, device: torch.device) -> tuple[Tensor, Tensor]:
     """A box at each cell (s, 4) as logits, infinite near the photo's edge; and which cells are not near it (s,)."""
-    sides = [torch.full((height * width, 2), PROPOSAL * 2**level) for level, (height, width) in enumerate(sizes)]
-    boxes = torch.cat([middles_of(sizes, device), torch.cat(sides).to(device)], 1)
+    squares = [torch.full((height * width, 2), PROPOSAL * 2**level) for level, (height, width) in enumerate(sizes)]
+    boxes = torch.cat([middles_of(sizes, device), torch.cat(squares).to(device)], 1)
     inside = ((boxes > EDGE) & (boxes < 1 - EDGE)).all(1)
     return torch.where(inside[:, None], torch.log(boxes / (1 - boxes)), torch.inf), inside
 

@@ -100,7 +100,7 @@ class Block(nn.Module):
         apart = None
         if shift:
             cells = cells.roll((-shift, -shift), (1, 2))
-            apart = strangers(cells.shape[1], cells.shape[2], side, shift).to(cells)
+            apart = strangers(cells.shape[1], cells.shape[2], side, shift, cells.device, cells.dtype)
         rows, columns = cells.shape[1] // side, cells.shape[2] // side
         windows = cells.unflatten(2, (columns, side)).unflatten(1, (rows, side)).transpose(2, 3)
         found = self.attn(windows.reshape(-1, side * side, cells.shape[-1]), apart)
@@ -128,12 +128,12 @@ class WindowAttention(nn.Module):
         return self.proj(found.transpose(1, 2).flatten(2))
 
 
-@lru_cache(maxsize=32)
-def strangers(height: int, width: int, side: int, shift: int) -> Tensor:
+@lru_cache(maxsize=16)
+def strangers(height: int, width: int, side: int, shift: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """What is added between cells of shifted windows (windows, cells, cells): cells that met across an edge are kept apart."""
     down, across = (torch.zeros(length, dtype=torch.long) for length in (height, width))
     for axis in (down, across):
         axis[-side:-shift], axis[-shift:] = 1, 2
     regions = (3 * down[:, None] + across).unflatten(1, (-1, side)).unflatten(0, (-1, side))
     regions = regions.transpose(1, 2).reshape(-1, side * side)
-    return (regions[:, None] != regions[:, :, None]) * APART
+    return ((regions[:, None] != regions[:, :, None]) * APART).to(device, dtype)

@@ -1,0 +1,98 @@
+"""What of the full models needs neither torch nor weights: settings, names, and weights that come from a bucket."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lookalike.adapters.weights import DETECTOR, DINOV2, RESNET50, VOCABULARY, WeightFile
+from lookalike.bootstrap import Services
+from lookalike.domain.errors import Misconfigured
+from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
+from lookalike.full import Steps, at_hand, files_of, import_libraries, vectors_of
+from lookalike.settings import Settings, read_settings
+from tests.fakes.store import FakeStore
+
+CONTENT = {name: name.encode() * 1000 for name in ("one.pth", "two.pth")}
+FILES = [WeightFile(name, "", len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()]
+OTHER = "ab" * 32
+Told = Callable[..., Settings]
+
+
+@pytest.fixture
+def told(home: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Settings as the environment tells them."""
+
+    def tell(**settings: str) -> Settings:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        return read_settings()
+
+    return tell
+
+
+def test_each_embedder_needs_its_own_weights(told: Told) -> None:
+    assert files_of(told(MODELS="full")) == [DETECTOR, VOCABULARY, RESNET50]
+    assert files_of(told(EMBEDDER="dinov2")) == [DETECTOR, VOCABULARY, DINOV2]
+
+
+def test_vectors_of_other_weights_have_another_name(told: Told) -> None:
+    assert vectors_of(told(MODELS="full")) == (ORIGINAL_EMBEDDER, ORIGINAL_DIM)
+    assert vectors_of(told(MODELS_SHA256=f"{RESNET50.name}={OTHER}")) == ("resnet50-abababababab", 2048)
+    assert vectors_of(told(EMBEDDER="dinov2")) == ("dinov2-vits14-lvd142m", 384)
+
+
+def test_the_index_is_built_without_loading_the_models(told: Told) -> None:
+    """By a function without a GPU, and without torch."""
+    reindex = Services(told(MODELS="full")).reindex
+    assert reindex is not None
+
+
+def test_weights_come_from_a_bucket(told: Told) -> None:
+    bucket, steps = FakeStore(), Steps()
+    for name, data in CONTENT.items():
+        bucket.put(name, data, "application/octet-stream")
+    folder = at_hand(told(), FILES, bucket, steps)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
+    assert set(steps.seconds) == {"pulling weights", "checking weights"}
+
+
+def test_other_weights_in_the_bucket_are_refused(told: Told) -> None:
+    bucket = FakeStore()
+    for name in CONTENT:
+        bucket.put(name, b"others", "application/octet-stream")
+    with pytest.raises(Misconfigured, match=r"one\.pth have 6 bytes, not 7,000"):
+        at_hand(told(), FILES, bucket, Steps())
+
+
+def test_an_empty_bucket_is_told(told: Told) -> None:
+    with pytest.raises(Misconfigured, match=r"one\.pth.*`lookalike models fetch` gets them"):
+        at_hand(told(), FILES, FakeStore(), Steps())
+
+
+def test_a_missing_extra_is_told(told: Told) -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        with pytest.raises(Misconfigured, match=r"pip install 'lookalike\[full\]'"):
+            import_libraries()
+    else:
+        import_libraries()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MODELS", "huge"),
+        ("EMBEDDER", "clip"),
+        ("MODELS_SHA256", "net.pth=12"),
+        ("MODELS_DIR", "gs://"),
+        ("PRECISION", "int8"),
+        ("PROMPT", "x" * 1001),
+        ("MODELS_QUEUE", "-1"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(told: Told, name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        told(**{name: value})
