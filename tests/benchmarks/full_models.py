@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from threading import Lock
 
 import torch
@@ -33,8 +33,10 @@ from lookalike.adapters.resnet50 import open_network
 from lookalike.adapters.weights import DETECTOR, RESNET50, VOCABULARY
 from lookalike.domain.cancel import CancelToken
 from lookalike.full import WAIT
+from tests.e2e.serving import Server
 from tests.full import oracle
 from tests.full.pair import PROMPT, Pair
+from tests.full.serving import cancelled, full_settings
 
 PACKAGES = ("torch", "torchvision", "rf-groundingdino", "transformers", "numpy", "pillow")
 HEIGHT, WIDTH, CROPS, CLIENTS = 800, 1066, 16, 64
@@ -141,9 +143,8 @@ def many(weights: Path, engine: Engine) -> None:
 
 def start(weights: Path) -> None:
     """A fresh process until its models are warm."""
-    told = {"MODELS": "full", "MODELS_DIR": str(weights), "MODELS_SHA256": oracle.sums(weights)}
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, **told, "LOOKALIKE_HOME": home}
+        environment = {**os.environ, **full_settings(weights), "LOOKALIKE_HOME": home}
         began = time.perf_counter()
         said = subprocess.run([sys.executable, "-c", START], env=environment, cwd=home, capture_output=True, text=True)
         took = time.perf_counter() - began
@@ -152,6 +153,22 @@ def start(weights: Path) -> None:
     warm = next(line["seconds"] for line in lines if line["message"] == "Models warm")
     print(f"\nfrom the start of a process to warm models: {took:.2f} s")
     print(", ".join(f"{name} {value:.2f}" for name, value in {**steps, "first inference": warm}.items()))
+
+
+def cancelling(weights: Path, times: int = 20) -> None:
+    """A detection of many seconds, cancelled by a request to another process."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), full_settings(weights), patience=120).start()
+        other = Server(Path(folder), {"REINDEX_EVERY": "0"}).start()
+        try:
+            waits = cancelled(server, other, times)
+        finally:
+            server.stop()
+            other.stop()
+    print(
+        f"\nfrom the answer to a cancellation, given in another process, until the processor is free ({times} times):"
+    )
+    print(f"median {median(waits):.2f} s, 95 % within {quantiles(waits, n=20)[-1]:.2f} s")
 
 
 def main() -> None:
@@ -170,6 +187,7 @@ def main() -> None:
         whole_path(pair, weights, engine, times)
         embedding(weights, engine, times)
         many(weights, engine)
+        cancelling(weights)
 
 
 if __name__ == "__main__":
