@@ -57,6 +57,14 @@ def test_a_folder_ingested_after_a_crash_goes_on(folder: Path, real: Services) -
     assert real.store.get("dress/segment_0.png").startswith(b"\x89PNG")
 
 
+def test_photos_are_ingested_side_by_side_where_the_models_take_several(folder: Path, real: Services) -> None:
+    real.models.at_once = 4
+    summary = json.loads(run("ingest", folder, "--json").output)
+    assert (summary["stored"], summary["known"], len(summary["failed"])) == (2, 0, 2)
+    summary = json.loads(run("ingest", folder, "--json").output)
+    assert (summary["stored"], summary["known"], len(summary["failed"])) == (0, 2, 2)
+
+
 def test_a_bucket_is_ingested_on_the_same_ledger_as_its_events(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -10,13 +10,15 @@ from lookalike.domain.model import Box, Detection, Vectors
 
 
 class FakeDetector:
-    """Finds what it was told to, in every photo."""
+    """Finds what it was told to, in every photo. `asked`: whether thoroughly, of each call so far."""
 
     def __init__(self, *found: Detection) -> None:
         self.found = list(found)
+        self.asked: list[bool] = []
 
     def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
         cancel.check()
+        self.asked.append(thorough)
         return list(self.found)
 
 

@@ -76,6 +76,7 @@ def test_each_garment_has_matches_of_its_own(world: World) -> None:
     world.detector.found = [garment(0), garment(20, "skirt")]
     found = world.ask(photo("blue", "red"), Question(num=1, segment=True, include=Include.NONE))
     assert names(found) == [["blue"], ["red"]]
+    assert world.detector.asked[-1] is False
     assert [group.garment.label for group in found.groups] == ["top", "skirt"]
     assert len(found.best(5)) == 2
 

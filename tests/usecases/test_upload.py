@@ -68,6 +68,7 @@ def test_segments_thumbnails_and_the_original_are_stored() -> None:
     stored = world.put()
     assert [one.name for one in stored.segments] == ["look_segment_0", "look_segment_1"]
     assert [one.label for one in stored.segments] == ["top", "skirt"]
+    assert world.detector.asked == [True]
     assert world.paths() == [
         "look/original.jpg",
         "look/segment_0.png",

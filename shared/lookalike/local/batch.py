@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from lookalike.usecases.jobs import job_id
 from lookalike.usecases.models import whole
 from lookalike.usecases.search import Found, Group, Include, Question
 
-Bar = Callable[[Sequence[Item], str], Any]
+Bar = Callable[[Sequence[Any], str], Any]
 AT_ONCE = 500
 """Names asked of the ledger at once."""
+MOST = 16
+"""Photos that are worked on at a time where the models take several."""
 
 
 @dataclass
@@ -42,9 +45,15 @@ class Summary:
 def ingest_all(services: Services, items: Sequence[Item], retry_failed: bool, bar: Bar) -> Summary:
     """Store every photo not stored before. A broken one is noted and passed over; what may pass is raised."""
     began, summary = time.monotonic(), Summary()
-    with bar(_new(services, items, retry_failed, summary), "Ingesting") as some:
-        for item in some:
-            _ingest(services, item, summary)
+    new = _new(services, items, retry_failed, summary)
+    with ThreadPoolExecutor(min(services.models.at_once, MOST)) as pool:
+        running = [pool.submit(_ingest, services, item) for item in new]
+        try:
+            with bar(list(zip(new, running, strict=True)), "Ingesting") as some:
+                for item, entry in some:
+                    _add(services, item, entry.result(), summary)
+        finally:
+            pool.shutdown(cancel_futures=True)
     summary.seconds = round(time.monotonic() - began, 2)
     return summary
 
@@ -69,15 +78,17 @@ def _is_known(known: dict[tuple[str, str], LedgerEntry], source: Source, retry_f
     return True
 
 
-def _ingest(services: Services, item: Item, summary: Summary) -> None:
+def _ingest(services: Services, item: Item) -> LedgerEntry:
     try:
         data = item.read()
     except PASSING:
         raise
     except LookalikeError as error:
-        entry = services.ingest.refuse(item.source, error.message)
-    else:
-        entry = services.ingest.take(item.source, data)
+        return services.ingest.refuse(item.source, error.message)
+    return services.ingest.take(item.source, data)
+
+
+def _add(services: Services, item: Item, entry: LedgerEntry, summary: Summary) -> None:
     if entry.status is LedgerStatus.FAILED:
         summary.failed[item.source.name] = entry.reason or ""
         return

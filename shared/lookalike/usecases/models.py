@@ -21,11 +21,11 @@ PATIENCE = 0.05
 class Models:
     """A detector and an embedder. At most `places` requests wait for them, or are served by them, at once.
 
-    `at_once`: how many the models take at a time.
+    `at_once`: how many the models take at a time. Those that take several bring them together themselves.
     """
 
     def __init__(self, detector: Detector, embedder: Embedder, places: int, at_once: int = 1) -> None:
-        self._detector, self._embedder = detector, embedder
+        self._detector, self._embedder, self.at_once = detector, embedder, at_once
         self._turnstile = Turnstile(places, at_once)
         self._warming, self._is_warm = threading.Lock(), False
 
