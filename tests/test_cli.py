@@ -57,6 +57,19 @@ def test_a_folder_ingested_after_a_crash_goes_on(folder: Path, real: Services) -
     assert real.store.get("dress/segment_0.png").startswith(b"\x89PNG")
 
 
+def test_an_older_version_of_the_index_counts_again_and_old_ones_are_deleted(real: Services) -> None:
+    first, second = (json.loads(run("index", "build", "--json").output)["version"] for _ in range(2))
+    assert [line.split()[:2] for line in run("index", "list").output.splitlines()][-1] == ["*", second]
+    assert f"{first} counts again" in run("index", "rollback").output
+    starred = [line.split()[1] for line in run("index", "list").output.splitlines() if line.startswith("*")]
+    assert starred == [first]
+    nowhere = run("index", "rollback", "20200101T000000Z-abcdef")
+    assert nowhere.exit_code == 1 and "Error: " in nowhere.output
+    assert f"{second} counts again" in run("index", "rollback", second).output
+    assert f"deleted {first}\n1 versions deleted" in run("index", "prune", "--keep", "1").output
+    assert run("index", "list").output.split()[:2] == ["*", second]
+
+
 def test_photos_are_ingested_side_by_side_where_the_models_take_several(folder: Path, real: Services) -> None:
     real.models.at_once = 4
     summary = json.loads(run("ingest", folder, "--json").output)

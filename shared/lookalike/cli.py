@@ -125,9 +125,30 @@ def index_build(as_json: bool) -> None:
 @index.command("list")
 @plainly
 def index_list() -> None:
-    """The versions there are, newest last."""
-    for manifest in open_services().versions.list():
-        click.echo(f"{manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}")
+    """The versions there are, newest last; the one that counts with a star."""
+    versions = open_services().versions
+    current = versions.current()
+    for manifest in versions.list():
+        star = "*" if current and current.version == manifest.version else " "
+        click.echo(f"{star} {manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}")
+
+
+@index.command("rollback")
+@click.argument("version", required=False)
+@plainly
+def index_rollback(version: str | None) -> None:
+    """Have VERSION, or the one before the current one, count again. The next build takes its place."""
+    manifest = open_services().versions.roll_back(version)
+    click.echo(f"{manifest.version} counts again: {manifest.rows} garments, built at {manifest.built_at}")
+
+
+@index.command("prune")
+@click.option("--keep", type=click.IntRange(1), default=2, show_default=True, help="Newest versions that stay.")
+@plainly
+def index_prune(keep: int) -> None:
+    """Delete old versions. The current one stays in any case."""
+    gone = open_services().versions.prune(keep)
+    click.echo("\n".join([*(f"deleted {version}" for version in gone), f"{len(gone)} versions deleted"]))
 
 
 @main.command()

@@ -106,6 +106,36 @@ class IndexVersions:
         found = (self._trusted(version) for version in self._names())
         return [manifest for manifest in found if manifest]
 
+    def roll_back(self, version: str | None = None) -> Manifest:
+        """Have an older version count again: the one named, or else the last one before the current one of its embedder.
+
+        Rows written since are found all the same. Raises `NotFound`, `Untrusted` if it is not whole, and `Conflict`
+        if another was published in the meantime.
+        """
+        current = self.current()
+        if current is None:
+            raise NotFound("There is no index version to go back from")
+        manifest = self.manifest(version) if version else self._before(current)
+        # whole and loadable, before anybody is sent there
+        self.read(manifest.version, manifest.embedder, manifest.dimension)
+        self._point(manifest, current.generation)
+        return manifest
+
+    def _before(self, current: PointerState) -> Manifest:
+        older = [one for one in self.list() if one.version < current.version and one.embedder == current.embedder]
+        if not older:
+            raise NotFound(f"There is no index version of {current.embedder} before {current.version}")
+        return older[-1]
+
+    def prune(self, keep: int) -> Sequence[str]:
+        """Delete all but the newest `keep` versions and the current one; those deleted. Half-written ones count, too."""
+        current = self.current()
+        old = self._names()[: -keep or None]
+        gone = [version for version in old if current is None or version != current.version]
+        for version in gone:
+            self._remove(version)
+        return gone
+
     def _trusted(self, version: str) -> Manifest | None:
         try:
             return self.manifest(version)
@@ -156,7 +186,8 @@ class IndexVersions:
     ) -> Manifest:
         moment = self._clock().astimezone(UTC)
         return Manifest(
-            version=f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            # in the order in which they were built
+            version=f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}Z-{secrets.token_hex(3)}",
             format=self._format.name,
             embedder=embedder,
             metric="cosine",
@@ -176,6 +207,14 @@ class IndexVersions:
         self._store.put(_path(manifest.version, MANIFEST), seal(asdict(manifest), self._key), JSON)
 
     def _switch(self, manifest: Manifest, generation: int) -> None:
+        try:
+            self._point(manifest, generation)
+        except Conflict:
+            self._remove(manifest.version)
+            raise
+
+    def _point(self, manifest: Manifest, generation: int) -> None:
+        """Have the pointer of that generation name this version. Raises `Conflict`."""
         pointer = {"version": manifest.version, "embedder": manifest.embedder, "commit": manifest.commit}
         data = seal(pointer, self._key)
         try:
@@ -183,7 +222,6 @@ class IndexVersions:
         except Conflict:
             # a write that was repeated because its answer was lost conflicts with itself
             if self._store.get(POINTER) != data:
-                self._remove(manifest.version)
                 raise Conflict("Another index version was published in the meantime") from None
 
     def _prune(self, ours: str) -> None:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 SHAPES = 4
 """Of photos, for which what depends on nothing else is kept: some 50 MB each."""
+AT_ONCE = 4096
+"""Rows that a CPU takes through a perceptron at a time."""
 Alive = Callable[[], None]
 """Called between layers; raises where nobody waits for the outcome any more."""
 
@@ -61,10 +63,16 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
-def feed_forward(x: Tensor, first: nn.Module, second: nn.Module, rows: int = 4096) -> Tensor:
-    """Linear, ReLU, linear, over so many rows at a time that what is between stays in the processor's cache."""
-    parts = [second(first(part).relu_()) for part in x.flatten(0, -2).split(rows)]
-    return torch.cat(parts).view_as(x)
+def by_parts(work: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`work` of the rows (…, width): on a CPU of so many at a time that what is between its layers stays in the cache."""
+    rows = x.flatten(0, -2)
+    parts = rows.split(AT_ONCE) if x.device.type == "cpu" else [rows]
+    return torch.cat([work(part) for part in parts]).view_as(x)
+
+
+def feed_forward(x: Tensor, first: nn.Module, second: nn.Module) -> Tensor:
+    """Linear, ReLU, linear."""
+    return by_parts(lambda part: second(first(part).relu_()), x)
 
 
 def logit(x: Tensor, least: float = 1e-3) -> Tensor:

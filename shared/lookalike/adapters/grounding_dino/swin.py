@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lookalike.adapters.grounding_dino.layers import Alive, Linear, Norm
+from lookalike.adapters.grounding_dino.layers import Alive, Linear, Norm, by_parts
 from lookalike.adapters.grounding_dino.shape import Shape
 
 PATCH = 4
@@ -90,8 +90,7 @@ class Block(nn.Module):
 
     def forward(self, cells: Tensor) -> Tensor:
         cells = cells + self._attended(self.norm1(cells))
-        inner = [self.mlp["fc2"](F.gelu(self.mlp["fc1"](part))) for part in self.norm2(cells).flatten(0, 2).split(8192)]
-        return cells + torch.cat(inner).view_as(cells)
+        return cells + by_parts(lambda part: self.mlp["fc2"](F.gelu(self.mlp["fc1"](part))), self.norm2(cells))
 
     def _attended(self, cells: Tensor) -> Tensor:
         _, height, width, _ = cells.shape
