@@ -106,10 +106,11 @@ def test_padding_is_taken_off(seeing: Callable[..., list[Detection]]) -> None:
     assert one.box.as_list() == [0, 0, 200, 300]
 
 
-def test_what_is_narrow_is_dropped(seeing: Callable[..., list[Detection]]) -> None:
-    assert seeing((1000, 1000), (0.5, 0.5, 0.19, 0.9, 0.9)) == []
-    assert seeing((500, 1000), (0.5, 0.5, 0.31, 0.9, 0.9)) == []
-    assert len(seeing((500, 1000), (0.5, 0.5, 0.33, 0.9, 0.9))) == 1
+def test_what_is_narrow_is_dropped_where_tiles_are_cut(seeing: Callable[..., list[Detection]]) -> None:
+    assert len(seeing((1000, 1000), (0.5, 0.5, 0.02, 0.9, 0.9))) == 1
+    assert seeing((5000, 1000), (0.5, 0.5, 0.19, 0.9, 0.9)) == []
+    assert seeing((500, 3000), (0.5, 0.5, 0.31, 0.3, 0.9)) == []
+    assert len(seeing((500, 3000), (0.5, 0.5, 0.33, 0.3, 0.9))) == 2
 
 
 def test_tiles_are_put_together(seeing: Callable[..., list[Detection]]) -> None:

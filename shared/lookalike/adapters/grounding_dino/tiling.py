@@ -10,22 +10,24 @@ GREY = (128, 128, 128)
 LONG, OVERLAP = 3, 0.1
 """Ratio of the sides from which a photo is cut into tiles of that ratio, and the share of a tile that its neighbour has too."""
 NARROWEST, NARROW_SHARE = 160, 0.2
-"""Least width of a detection, in pixels and as a share of its tile."""
+"""Least width of a detection in a tile, in pixels and as a share of the tile: less is mostly a garment that the cut went through."""
 SHORTER, LONGER = 800, 1333
 """Sides of what the network sees: the shorter one is brought to the first, unless the longer would exceed the second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A part of the padded photo. `left` and `top`: where its corner lies in pixels of the photo, negative in the padding."""
+    """A part of the padded photo, or all of it. `left` and `top`: where its corner lies in pixels of the photo, negative in the padding."""
 
     picture: Image.Image
     left: int
     top: int
+    is_whole: bool = False
 
     @property
     def narrowest(self) -> float:
-        return max(NARROWEST, NARROW_SHARE * self.picture.width)
+        """Least width in pixels of what is found in it."""
+        return 0 if self.is_whole else max(NARROWEST, NARROW_SHARE * self.picture.width)
 
 
 def tiles(photo: Image.Image) -> list[Tile]:
@@ -34,7 +36,7 @@ def tiles(photo: Image.Image) -> list[Tile]:
     width, height = padded.size
     short, long = sorted((width, height))
     if long < LONG * short:
-        return [Tile(padded, -left, -top)]
+        return [Tile(padded, -left, -top, is_whole=True)]
     found = []
     for start in starts(long, LONG * short):
         corner = (start, 0) if width > height else (0, start)
