@@ -62,6 +62,21 @@ def test_answers_are_one_list_a_query_of_at_most_k_hits(index_format: IndexForma
 
 
 @formats
+@given(st.integers(1, 400), st.floats(0, 1), st.integers(1, 50), st.integers(0, 9))
+@settings(max_examples=50, deadline=None)
+def test_among_some_rows_it_is_exact_search_over_them_alone(
+    index_format: IndexFormat, count: int, share: float, k: int, seed: int
+) -> None:
+    dice = np.random.default_rng(seed)
+    row_ids, vectors, queries = ids(count), unit(count), unit(3)
+    chosen = dice.random(count) < share
+    among = np.concatenate([row_ids[chosen], [10**9]])
+    found = index_format.load(index_format.build(row_ids, vectors)).search(queries, k, dice.permutation(among))
+    assert found == ExactIndex(row_ids[chosen], vectors[chosen]).search(queries, k)
+    assert all(len(hits) == min(k, chosen.sum()) for hits in found)
+
+
+@formats
 def test_most_similar_first_and_ties_by_row_id(index_format: IndexFormat) -> None:
     row_ids, vectors = ids(90), np.repeat(unit(3), 30, axis=0)[rng.permutation(90)]
     index = index_format.load(index_format.build(row_ids, vectors))

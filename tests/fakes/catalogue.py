@@ -4,7 +4,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -17,6 +17,7 @@ from lookalike.adapters.catalogue.segments import description
 from lookalike.adapters.catalogue.tables import jobs
 from lookalike.adapters.catalogue.values import checked, details_row, photo_row, segment_row
 from lookalike.domain.errors import Cancelled, Conflict, NotFound, Unavailable
+from lookalike.domain.filter import Filter, fulfils
 from lookalike.domain.model import (
     Box,
     Caller,
@@ -132,6 +133,16 @@ class FakeCatalogue:
         gone = [key for key, (of, commit) in self._deleted.items() if of == embedder and commit > since > 0]
         vectors = np.array([row.vector for row in rows.values()], np.float32) if rows else NO_VECTORS
         return Changes(self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(gone), np.int64))
+
+    @locked
+    def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
+        rows = {key: row.segment for key, row in self._rows.items() if row.embedder == embedder}
+        found = [key for key, one in rows.items() if fulfils(wanted, self._values(one))]
+        return np.array(sorted(found), np.int64)
+
+    def _values(self, one: Segment) -> dict[str, object]:
+        details = self._details.get(one.name) or self._details.get(one.photo)
+        return (asdict(details) if details else {}) | {"label": one.label, "score": one.score}
 
     @locked
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:

@@ -1,6 +1,7 @@
 """The original's calls, through functions-framework, on the real parts: requests and answers as its description shows."""
 
 import base64
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +101,24 @@ def test_min_similarity_leaves_out_what_is_less_alike(client: Client, admin: dic
     bound = alike[1]
     some = [one["similarity"] for one in relay(client, num=100, min_similarity=bound).get_json()["results"]]
     assert 1 <= len(some) < len(alike) and min(some) >= bound
+
+
+def test_a_filter_narrows_the_search(client: Client, admin: dict[str, str], real: Services) -> None:
+    for seed in (3, 8, 9):
+        upload(client, admin, jpeg(drawn(seed)), image_name=f"photo-{seed}")
+    real.items.put_details([ProductDetails("photo-8", brand="Marlow", rating=4.5, tags=["summer", "linen"])])
+
+    def photos(wanted: object) -> set[str]:
+        results = relay(client, num=100, filter=wanted, include="none").get_json()["results"]
+        return {one["splitted_image_id"].split("_")[0] for one in results}
+
+    for wanted in ({"brand": "Marlow"}, {"tags": ["wool", "linen"]}, {"rating": {"min": 4}}, {"rating": 4.5}):
+        assert photos(wanted) == {"photo-8"}
+    assert photos({"brand": "Marlow", "rating": {"max": 4}}) == photos({"label": "no such"}) == set()
+    assert photos({}) == {"photo-3", "photo-8", "photo-9"}
+    form = {"image": (io.BytesIO(PHOTO), "photo.jpg"), "filter": '{"brand": "Marlow"}', "include": "none"}
+    found = client("relay").post("/relay_image", data=form).get_json()["results"]
+    assert found and all(one["splitted_image_id"].startswith("photo-8") for one in found)
 
 
 def test_details_by_name_and_by_number(client: Client, admin: dict[str, str], real: Services) -> None:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from lookalike.domain.errors import Busy, InvalidImage
-from lookalike.domain.model import Caller, Segment
+from lookalike.domain.filter import Condition
+from lookalike.domain.model import Caller, ProductDetails, Segment
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
@@ -125,6 +126,33 @@ def test_a_picture_that_is_gone_is_left_out_and_told(world: World, caplog: pytes
 def test_a_broken_photo_is_no_empty_result(world: World) -> None:
     with pytest.raises(InvalidImage):
         world.ask(b"no photo", Question())
+
+
+def test_a_filter_narrows_what_is_searched_and_not_what_was_found(world: World) -> None:
+    """Many nearer ones that do not fulfil it leave no gap, in the index and in what was written since."""
+    for number in range(20):
+        world.put(f"red-{number}", "red")
+    world.put("sold", "blue")
+    world.items.put_details([ProductDetails("sold", sale_status="sale"), ProductDetails("blue", sale_status="sale")])
+    wanted = {"sale_status": Condition(("sale",))}
+    found = world.ask(photo("red"), Question(num=5, include=Include.NONE, filter=wanted))
+    assert sorted(names(found)[0]) == ["blue", "sold"]
+    world.items.delete("sold_segment_0")
+    found = world.ask(photo("red"), Question(num=5, include=Include.NONE, filter=wanted))
+    assert names(found) == [["blue"]]
+
+
+def test_a_filter_holds_for_each_garment(world: World) -> None:
+    world.items.put_details([ProductDetails("green", brand="Marlow")])
+    world.detector.found = [garment(0), garment(20, "skirt")]
+    wanted = {"brand": Condition(("Marlow",))}
+    found = world.ask(photo("blue", "red"), Question(num=3, segment=True, include=Include.NONE, filter=wanted))
+    assert names(found) == [["green"], ["green"]]
+
+
+def test_a_filter_that_nothing_fulfils_finds_nothing(world: World) -> None:
+    found = world.ask(photo("red"), Question(filter={"label": Condition(("hat",))}))
+    assert names(found) == [[]] and found.index.rows == 3
 
 
 def test_a_full_queue_is_told(world: World) -> None:

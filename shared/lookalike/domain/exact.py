@@ -10,6 +10,10 @@ QUERIES = 64
 ROWS = 4096
 """How many rows are widened to float64 at once."""
 
+MANY = 8
+"""The share of rows, one in so many, from which all are multiplied rather than some copied."""
+Places = NDArray[np.intp]
+
 
 class ExactIndex:
     """A `VectorIndex` over `row_ids` (n,), each once, and `vectors` (n, dim), unit rows. Both become read-only.
@@ -24,21 +28,37 @@ class ExactIndex:
         # 2 * dim * 2^-24: twice the worst error of a float32 dot product of unit vectors (Higham, Accuracy, 3.1)
         self._slack = np.float32(2.1 * self.vectors.shape[1] * 2.0**-24)
 
-    def search(self, vectors: Vectors, k: int) -> list[list[SearchHit]]:
-        """For each of the (q, dim) unit rows its k nearest, most similar first; fewer where there are fewer."""
-        k = min(k, len(self.row_ids))
+    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+        """For each of the (q, dim) unit rows its k nearest, most similar first; fewer where there are fewer.
+
+        With `among` (n,), of the rows of these ids alone.
+        """
+        rows = None if among is None else np.flatnonzero(np.isin(self.row_ids, among))
+        k = min(k, len(self.row_ids) if rows is None else len(rows))
         if k < 1:
             return [[] for _ in vectors]
         blocks = (vectors[start : start + QUERIES] for start in range(0, len(vectors), QUERIES))
         return [
-            self._nearest(query, scores, k)
+            self._nearest(query, scores, k, rows)
             for block in blocks
-            for query, scores in zip(block, block @ self.vectors.T, strict=True)
+            for query, scores in zip(block, self._scores(block, rows), strict=True)
         ]
 
-    def _nearest(self, query: NDArray[np.float32], scores: NDArray[np.float32], k: int) -> list[SearchHit]:
+    def _scores(self, block: Vectors, rows: Places | None) -> NDArray[np.float32]:
+        """Shape (q, n), of these rows."""
+        if rows is None:
+            return np.asarray(block @ self.vectors.T)
+        if len(rows) * MANY < len(self.row_ids):
+            return np.asarray(block @ self.vectors[rows].T)
+        # to copy that many would take longer than to multiply with all
+        return np.asarray((block @ self.vectors.T)[:, rows])
+
+    def _nearest(
+        self, query: NDArray[np.float32], scores: NDArray[np.float32], k: int, rows: Places | None
+    ) -> list[SearchHit]:
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
         near = np.flatnonzero(scores >= least - self._slack)
+        near = near if rows is None else rows[near]
         row_ids, similarities = self.row_ids[near], self._similarities(near, query)
         best = np.lexsort((row_ids, -similarities))[:k]
         return [SearchHit(int(row_ids[one]), float(similarities[one])) for one in best]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.cancel import CancelToken
+from lookalike.domain.filter import Filter
 from lookalike.domain.model import (
     AdoptedRow,
     Caller,
@@ -135,6 +136,10 @@ class Catalogue(Protocol):
         """
         ...
 
+    def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
+        """The numbers (n,) of that embedder's rows that fulfil the filter, in order."""
+        ...
+
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]: ...
 
     def put_details(self, details: Iterable[ProductDetails]) -> int:
@@ -208,8 +213,11 @@ class VectorIndex(Protocol):
         """Shape (n,)."""
         ...
 
-    def search(self, vectors: Vectors, k: int) -> list[list[SearchHit]]:
-        """For each of the (q, dim) unit rows its k nearest by cosine, most similar first; fewer where there are fewer."""
+    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+        """For each of the (q, dim) unit rows its k nearest by cosine, most similar first; fewer where there are fewer.
+
+        With `among` (n,), of the rows of these ids alone.
+        """
         ...
 
 

@@ -1,10 +1,12 @@
 """What requests hold, one schema a body, and what answers are. Unknown fields are ignored, as the original did."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, Literal, Self
 
 import flask
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lookalike.domain.filter import FILTERABLE, Condition
 from lookalike.usecases.search import Include
 
 Answer = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
@@ -50,11 +52,41 @@ class UploadSegmentBody(Photographed):
         return number
 
 
+class Range(BaseModel):
+    """A number between these, both included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min: float | None = Field(None, allow_inf_nan=False)
+    max: float | None = Field(None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("a range needs min or max")
+        return self
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Wanted = str | Number | Annotated[list[str | Number], Field(min_length=1, max_length=100)] | Range
+
+
 class RelayBody(Photographed):
     num: int = Field(5, ge=1, le=100)
     segment: bool = False
     include: Include = Include.IMAGE
     min_similarity: float = Field(-1.0, ge=-1, le=1)
+    filter: dict[Literal[FILTERABLE], Wanted] = Field(default_factory=dict)  # type: ignore[valid-type]
+    """By name: a value, several of which one must be there, or a range of numbers."""
+
+    @field_validator("filter", mode="before")
+    @classmethod
+    def _filter(cls, value: Any) -> Any:
+        # a form's fields are text
+        return json.loads(value) if isinstance(value, str) else value
+
+    def conditions(self) -> dict[str, Condition]:
+        return {name: condition_of(wanted) for name, wanted in self.filter.items()}
 
     @field_validator("include", mode="before")
     @classmethod
@@ -94,6 +126,12 @@ class ProductBody(Body):
 
 class CleanBody(Body):
     max_age_seconds: float = Field(3600, ge=0, le=10**9)
+
+
+def condition_of(wanted: str | float | list[str | float] | Range) -> Condition:
+    if isinstance(wanted, Range):
+        return Condition((), wanted.min, wanted.max)
+    return Condition(tuple(wanted) if isinstance(wanted, list) else (wanted,))
 
 
 def _last_digits(text: str) -> str:

@@ -78,7 +78,7 @@ def image_split(services: Services, asked: Asked) -> Answer:
 
 def relay_image(services: Services, asked: Asked) -> Answer:
     body = asked.body(RelayBody)
-    data, question = asked.image(body), Question(body.num, body.segment, body.include, body.min_similarity)
+    data, question = asked.image(body), question_of(body)
     with services.jobs.running("search", asked.caller, asked.request_id) as work:
         found = services.search.photo(data, question, work)
     groups = {"groups": [group_answer(group) for group in found.groups]} if body.segment else {}
@@ -90,6 +90,10 @@ def relay_image(services: Services, asked: Asked) -> Answer:
         "height": found.height,
         "index": asdict(found.index),
     }
+
+
+def question_of(body: RelayBody) -> Question:
+    return Question(body.num, body.segment, body.include, body.min_similarity, body.conditions())
 
 
 def image_detail(services: Services, asked: Asked) -> Answer:

@@ -20,6 +20,7 @@ from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
 Index = TypeVar("Index", bound=VectorIndex)
+Among = NDArray[np.int64] | None
 ATTEMPTS = 3
 
 
@@ -48,8 +49,8 @@ class Layer(Generic[Index]):
         found = self.index.row_ids[np.isin(self.index.row_ids, gone)]
         return replace(self, dead=self.dead.union(found.tolist())) if found.size else self
 
-    def search(self, vectors: Vectors, k: int) -> list[list[SearchHit]]:
-        found = self.index.search(vectors, k + len(self.dead))
+    def search(self, vectors: Vectors, k: int, among: Among = None) -> list[list[SearchHit]]:
+        found = self.index.search(vectors, k + len(self.dead), among)
         return [[hit for hit in hits if hit.row_id not in self.dead][:k] for hits in found]
 
 
@@ -79,9 +80,9 @@ class State:
             tail = grown(tail, Layer(ExactIndex(changes.row_ids, changes.vectors)))
         return replace(self, upto=changes.upto, base=base, tail=tail)
 
-    def search(self, vectors: Vectors, k: int) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, among: Among = None) -> list[list[SearchHit]]:
         layers: tuple[Layer[VectorIndex] | Layer[ExactIndex], ...] = self.base + self.tail
-        found = [layer.search(vectors, k) for layer in layers]
+        found = [layer.search(vectors, k, among) for layer in layers]
         return [_best([hits[query] for hits in found], k) for query in range(len(vectors))]
 
     @property
@@ -118,15 +119,17 @@ class LiveIndex:
         self._refused: PointerState | None = None
         self._complaint = ""
 
-    def search(self, vectors: Vectors, k: int, cancel: CancelToken) -> tuple[list[list[SearchHit]], IndexInfo]:
+    def search(
+        self, vectors: Vectors, k: int, cancel: CancelToken, among: Among = None
+    ) -> tuple[list[list[SearchHit]], IndexInfo]:
         """For each of the (q, dim) unit rows its k nearest living rows by cosine, equally near ones by row id.
 
-        Raises `Unavailable`, `Cancelled`, `DeadlineExceeded`.
+        With `among` (n,), of the rows of these numbers alone. Raises `Unavailable`, `Cancelled`, `DeadlineExceeded`.
         """
         cancel.check()
         state = self._fresh()
         cancel.check()
-        return state.search(vectors, k), state.info
+        return state.search(vectors, k, among), state.info
 
     def warm(self) -> IndexInfo:
         """Load the current version, if that has not happened yet. Raises `Unavailable`."""

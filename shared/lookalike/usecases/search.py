@@ -11,6 +11,7 @@ from PIL import Image
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
+from lookalike.domain.filter import Filter
 from lookalike.domain.model import Detection, SearchHit, Segment, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases import pictures
@@ -69,12 +70,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a search: with `segment`, for each garment found, else for the whole photo."""
+    """What is asked of a search: with `segment`, for each garment found, else for the whole photo.
+
+    Only garments that fulfil the filter are searched, so that it never leaves fewer than there are.
+    """
 
     num: int = 5
     segment: bool = False
     include: Include = Include.IMAGE
     min_similarity: float = -1.0
+    filter: Filter = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,8 @@ class Search:
     def _living(self, vectors: Vectors, question: Question, cancel: CancelToken) -> tuple[list[list[Match]], IndexInfo]:
         """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
         for _ in range(ATTEMPTS):
-            hits, info = self.index.search(vectors, question.num, cancel)
+            among = self.catalogue.matching(self.models.embedder, question.filter) if question.filter else None
+            hits, info = self.index.search(vectors, question.num, cancel, among)
             near = [[hit for hit in some if hit.similarity >= question.min_similarity] for some in hits]
             rows = self.catalogue.segments(sorted({hit.row_id for some in near for hit in some}))
             if all(hit.row_id in rows for some in near for hit in some):

@@ -6,6 +6,7 @@ from lookalike.adapters.catalogue.changes import ChangeRows
 from lookalike.adapters.catalogue.database import OUTDATED, Creator, reading
 from lookalike.adapters.catalogue.details import DetailRows
 from lookalike.adapters.catalogue.jobs import JobRows
+from lookalike.adapters.catalogue.matching import MatchingRows
 from lookalike.adapters.catalogue.old_rows import OldRowTable
 from lookalike.adapters.catalogue.segments import SegmentRows
 from lookalike.adapters.catalogue.tables import REVISION, VERSION_TABLE
@@ -14,7 +15,7 @@ from lookalike.domain.errors import Unavailable
 __all__ = ["SqlCatalogue", "downgrade", "open_catalogue", "upgrade"]
 
 
-class SqlCatalogue(SegmentRows, ChangeRows, DetailRows, JobRows, OldRowTable):
+class SqlCatalogue(SegmentRows, ChangeRows, DetailRows, MatchingRows, JobRows, OldRowTable):
     """The ports `Catalogue` and `OldRows`. Safe to use from several threads; connects when first used."""
 
     @reading

@@ -147,12 +147,12 @@ def to_details(row: RowMapping) -> ProductDetails:
     times = {"create_time", "update_time"}
     return ProductDetails(
         **{key: value for key, value in row.items() if key not in times | {"tags", "size"}},
-        tags=_words(row["tags"]),
-        size=_words(row["size"]),
+        tags=words(row["tags"]),
+        size=words(row["size"]),
     )
 
 
-def _words(value: object) -> list[str] | None:
+def words(value: object) -> list[str] | None:
     if isinstance(value, str):
         return [value]
     return [str(item) for item in value] if isinstance(value, list) else None
