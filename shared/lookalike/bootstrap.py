@@ -1,6 +1,7 @@
 """Settings -> Services: the only place that chooses and builds adapters, each when first asked for, once a process."""
 
 import functools
+import json
 import logging
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lookalike import logs
-from lookalike.domain.model import ORIGINAL_EMBEDDER
+from lookalike.domain.model import ORIGINAL_EMBEDDER, Calibration
 from lookalike.domain.ports import Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
@@ -201,7 +202,13 @@ class Services:
 
     @once
     def search(self) -> Search:
-        return Search(self.models, self.index, self.store, self.catalogue)
+        return Search(self.models, self.index, self.store, self.catalogue, self._calibration)
+
+    @property
+    def _calibration(self) -> Calibration | None:
+        """Of the embedder in use, if what its similarities mean was measured."""
+        known = json.loads((WEIGHTS / "calibration.json").read_text())
+        return Calibration(known["slope"], known["offset"]) if known["embedder"] == self._vectors[0] else None
 
     @once
     def items(self) -> Items:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from lookalike import images
-from lookalike.bootstrap import Services
+from lookalike.adapters.compact_embedder import CompactEmbedder
+from lookalike.bootstrap import WEIGHTS, Services
 from lookalike.domain.errors import NotFound
 from lookalike.domain.model import ProductDetails, User
 from tests.conftest import bearer, drawn, jpeg
@@ -101,6 +103,18 @@ def test_min_similarity_leaves_out_what_is_less_alike(client: Client, admin: dic
     bound = alike[1]
     some = [one["similarity"] for one in relay(client, num=100, min_similarity=bound).get_json()["results"]]
     assert 1 <= len(some) < len(alike) and min(some) >= bound
+
+
+def test_a_match_says_how_likely_it_is_the_same_garment(client: Client, admin: dict[str, str]) -> None:
+    for seed in (3, 8):
+        upload(client, admin, jpeg(drawn(seed)), image_name=f"photo-{seed}")
+    (same, *_, other) = relay(client, num=100, segment=True).get_json()["results"]
+    assert same["match"] > 0.95 > 0.5 > other["match"] >= 0
+
+
+def test_the_calibration_is_the_built_in_embedders() -> None:
+    """A new embedder needs a new one: `infra/training/calibrate.py`."""
+    assert json.loads((WEIGHTS / "calibration.json").read_text())["embedder"] == CompactEmbedder.name
 
 
 def test_a_filter_narrows_the_search(client: Client, admin: dict[str, str], real: Services) -> None:

@@ -2,14 +2,17 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.domain.errors import Busy, InvalidImage
 from lookalike.domain.filter import Condition
-from lookalike.domain.model import Caller, ProductDetails, Segment
+from lookalike.domain.model import Calibration, Caller, ProductDetails, Segment
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
@@ -126,6 +129,21 @@ def test_a_picture_that_is_gone_is_left_out_and_told(world: World, caplog: pytes
 def test_a_broken_photo_is_no_empty_result(world: World) -> None:
     with pytest.raises(InvalidImage):
         world.ask(b"no photo", Question())
+
+
+def test_a_similarity_is_told_as_a_chance_where_that_was_measured(world: World) -> None:
+    (first, *_) = world.ask(photo("red"), Question()).groups[0].matches
+    assert first.match is None
+    world.search = replace(world.search, calibration=Calibration(3, -9))
+    matches = world.ask(photo("red"), Question(num=3, include=Include.NONE)).groups[0].matches
+    chances = [one.match or 0.0 for one in matches]
+    assert chances[0] > 0.99 and chances == sorted(chances, reverse=True)
+
+
+@given(st.floats(-1.01, 1.01), st.floats(-1.01, 1.01))
+def test_a_chance_grows_with_the_similarity(one: float, other: float) -> None:
+    curve = Calibration(3, -9)
+    assert 0 <= curve.match(min(one, other)) <= curve.match(max(one, other)) <= 1
 
 
 def test_a_filter_narrows_what_is_searched_and_not_what_was_found(world: World) -> None:

@@ -1,5 +1,6 @@
 """What there is: photos, garments found in them, stored segments, their product details, jobs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,25 @@ class Detection:
         white.paste(crop, mask=alpha.point(lambda value: 255 if value else 0))
         white.putalpha(alpha)
         return white
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a similarity of one embedder's vectors means: a logistic curve over how near they are, fitted to pairs of
+    which half show one garment. `infra/training/calibrate.py` makes it.
+    """
+
+    slope: float
+    offset: float
+
+    def match(self, similarity: float) -> float:
+        """The chance, 0 to 1, that a garment and one that a search shows for it are the same."""
+        return 1 / (1 + math.exp(-(self.slope * nearness(similarity) + self.offset)))
+
+
+def nearness(similarity: float) -> float:
+    """Grows without steps from far to near, and tells small distances apart as well as large ones."""
+    return -math.log(1.003 - min(similarity, 1.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,8 @@ def segment_answer(segment: Segment) -> dict[str, Any]:
 
 
 def match_answer(match: Match) -> dict[str, Any]:
-    return {**segment_answer(match.segment), "similarity": round(match.similarity, 6), **match.picture}
+    chance = {} if match.match is None else {"match": round(match.match, 4)}
+    return {**segment_answer(match.segment), "similarity": round(match.similarity, 6), **chance, **match.picture}
 
 
 def group_answer(group: Group) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from PIL import Image
@@ -12,7 +12,7 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
 from lookalike.domain.filter import Filter
-from lookalike.domain.model import Detection, SearchHit, Segment, Vectors
+from lookalike.domain.model import Calibration, Detection, SearchHit, Segment, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases import pictures
 from lookalike.usecases.jobs import Work
@@ -35,10 +35,14 @@ class Include(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A stored garment, its cosine similarity to the query, and its picture as `include` asked."""
+    """A stored garment, its cosine similarity to the query, and its picture as `include` asked.
+
+    `match`: the chance, 0 to 1, that it is the same garment; none where nobody has measured what similarities mean.
+    """
 
     segment: Segment
     similarity: float
+    match: float | None = None
     picture: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,6 +92,8 @@ class Search:
     index: LiveIndex
     store: ObjectStore
     catalogue: Catalogue
+    calibration: Calibration | None = None
+    """Of the models' embedder."""
 
     def photo(self, data: bytes, question: Question, work: Work) -> Found:
         """Raises what `images.read_image` raises."""
@@ -118,18 +124,22 @@ class Search:
             rows = self.catalogue.segments(sorted({hit.row_id for some in near for hit in some}))
             if all(hit.row_id in rows for some in near for hit in some):
                 break
-        return [_joined(some, rows) for some in near], info
+        return [self._joined(some, rows) for some in near], info
+
+    def _joined(self, hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
+        curve = self.calibration
+        return [
+            Match(rows[hit.row_id], hit.similarity, curve.match(hit.similarity) if curve else None)
+            for hit in hits
+            if hit.row_id in rows
+        ]
 
     def _shown(self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken) -> list[list[Match]]:
         segments = {one.segment.row_id: one.segment for some in matches for one in some}
         fetched = together(lambda one: self._picture(one, include, cancel), list(segments.values()))
         known = dict(zip(segments, fetched, strict=True))
         return [
-            [
-                Match(one.segment, one.similarity, picture)
-                for one in some
-                if (picture := known[one.segment.row_id]) is not None
-            ]
+            [replace(one, picture=picture) for one in some if (picture := known[one.segment.row_id]) is not None]
             for some in matches
         ]
 
@@ -153,10 +163,6 @@ class Search:
                 return pictures.addresses(self.store, segment)
             case Include.NONE:
                 return {}
-
-
-def _joined(hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
-    return [Match(rows[hit.row_id], hit.similarity) for hit in hits if hit.row_id in rows]
 
 
 def _text(data: bytes) -> str:

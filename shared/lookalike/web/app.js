@@ -437,7 +437,8 @@ async function openDetails(match) {
 
 function fillDetails(match) {
   showThumbnail(at("details-image"), match);
-  at("details-kind").textContent = `Similarity ${match.similarity.toFixed(2)}`;
+  const chance = match.match === undefined ? "" : ` · ${Math.round(match.match * 100)} % likely the same garment`;
+  at("details-kind").textContent = `Similarity ${match.similarity.toFixed(2)}${chance}`;
   at("details-title").textContent = match.label ?? "garment";
   at("details-text").textContent = "Looking up the product…";
   at("details-id").textContent = match.splitted_image_id;
