@@ -1,0 +1,97 @@
+"""`make bench-search`: exact nearest neighbours beside the original's call, plain numpy and faiss, in one run on one machine.
+
+The vectors are drawn around centres with a fixed seed, so that there are near neighbours to tell apart; queries are not among them.
+"""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from statistics import median
+
+import faiss
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from lookalike.domain.exact import ExactIndex
+from lookalike.domain.model import Vectors
+
+LIBRARIES = ("numpy", "scikit-learn", "faiss-cpu")
+K, CENTRES, SPREAD = 10, 500, 0.7
+
+
+def drawn(rows: int, dim: int) -> Vectors:
+    dice = np.random.default_rng(20_261)
+    centres = dice.normal(size=(CENTRES, dim)).astype(np.float32)
+    found = centres[dice.integers(0, CENTRES, rows)]
+    for start in range(0, rows, 4096):
+        part = found[start : start + 4096]
+        part += SPREAD * dice.normal(size=part.shape).astype(np.float32)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return found
+
+
+def in_turn(calls: dict[str, Callable[[Vectors], object]], queries: Vectors) -> dict[str, float]:
+    """Median milliseconds of each, called one after the other for each query."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number, query in enumerate(queries):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call(query[None])
+            if number:
+                times[name].append(time.perf_counter() - began)
+    return {name: median(some) * 1000 for name, some in times.items()}
+
+
+def disagreements(ours: ExactIndex, original: NearestNeighbors, queries: Vectors) -> tuple[int, float]:
+    """Of the ten neighbours, places with another row though similarities differ by 1e-6; the largest difference of similarities."""
+    wrong, apart = 0, 0.0
+    distances, rows = original.kneighbors(queries, K)
+    for hits, near, likeness in zip(ours.search(queries, K), rows, 1 - distances, strict=True):
+        mine = np.array([hit.similarity for hit in hits])
+        others = np.array([hit.row_id for hit in hits]) - 1 != near
+        wrong += int((others & (np.abs(mine - likeness) > 1e-6)).sum())
+        apart = max(apart, float(np.abs(mine - likeness).max()))
+    return wrong, apart
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--dim", type=int, default=2048)
+    parser.add_argument("--queries", type=int, default=21)
+    asked = parser.parse_args()
+    whole = drawn(asked.rows + asked.queries, asked.dim)
+    vectors, queries = whole[: asked.rows], whole[asked.rows :]
+    ours = ExactIndex(np.arange(1, asked.rows + 1), vectors)
+    original = NearestNeighbors(metric="cosine").fit(vectors)
+    flat = faiss.IndexFlatIP(asked.dim)
+    flat.add(vectors)
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {versions}")
+    print(
+        f"{asked.rows:,} rows of {asked.dim} numbers, drawn around {CENTRES} centres; median of {len(queries) - 1} queries"
+    )
+    found = in_turn(
+        {
+            "one float32 matrix-vector product": lambda query: vectors @ query[0],
+            "ours, ten nearest": lambda query: ours.search(query, K),
+            "faiss, IndexFlatIP": lambda query: flat.search(query, K),
+            "the original's call": lambda query: original.kneighbors(query, K),
+        },
+        queries,
+    )
+    product = found["one float32 matrix-vector product"]
+    print(f"{'':<40}{'milliseconds':>14}{'of the product':>16}")
+    for name, took in found.items():
+        print(f"{name:<40}{took:>14.1f}{took / product:>16.2f}")
+    wrong, apart = disagreements(ours, original, queries)
+    print(
+        f"other neighbours than the original's: {wrong} of {len(queries) * K}; similarities differ by {apart:.1e} at most"
+    )
+
+
+if __name__ == "__main__":
+    main()
