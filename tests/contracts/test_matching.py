@@ -112,3 +112,10 @@ def test_the_database_finds_what_the_definition_says(catalogue: Catalogue, wante
         if fulfils(wanted, values):
             expected.append(one.row_id)
     assert catalogue.matching(MODEL, wanted).tolist() == expected
+
+
+def test_rows_are_found_by_the_bytes_of_their_photo(catalogue: Catalogue) -> None:
+    for name, sha256 in (("a", "aa" * 32), ("b", "bb" * 32), ("c", "aa" * 32)):
+        catalogue.add_photo(replace(photo(name), sha256=sha256), [garment(name, 0), garment(name, 1)], MODEL)
+    found = {one.row_id for name in "ac" for one in catalogue.segments_of(name)}
+    assert catalogue.rows_of("aa" * 32) == found and catalogue.rows_of("cc" * 32) == frozenset()

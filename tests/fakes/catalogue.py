@@ -140,6 +140,11 @@ class FakeCatalogue:
         found = [key for key, one in rows.items() if fulfils(wanted, self._values(one))]
         return np.array(sorted(found), np.int64)
 
+    @locked
+    def rows_of(self, sha256: str) -> frozenset[int]:
+        named = {name for name, photo in self._photos.items() if photo.sha256 == sha256}
+        return frozenset(one.row_id for one in self._all() if one.photo in named)
+
     def _values(self, one: Segment) -> dict[str, object]:
         details = self._details.get(one.name) or self._details.get(one.photo)
         return (asdict(details) if details else {}) | {"label": one.label, "score": one.score}

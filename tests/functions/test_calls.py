@@ -112,6 +112,19 @@ def test_a_match_says_how_likely_it_is_the_same_garment(client: Client, admin: d
     assert same["match"] > 0.95 > 0.5 > other["match"] >= 0
 
 
+def test_the_photo_itself_and_its_copies_may_be_left_out(client: Client, admin: dict[str, str]) -> None:
+    for seed, name in ((3, "photo"), (3, "copy"), (8, "other")):
+        upload(client, admin, jpeg(drawn(seed)), image_name=name)
+
+    def photos(**fields: Any) -> set[str]:
+        results = relay(client, num=100, segment=True, include="none", **fields).get_json()["results"]
+        return {one["splitted_image_id"].split("_")[0] for one in results}
+
+    assert photos() == {"photo", "copy", "other"}
+    assert photos(exclude_original=True) == {"other"}
+    assert photos(collapse=True) == {"photo", "other"}
+
+
 def test_the_calibration_is_the_built_in_embedders() -> None:
     """A new embedder needs a new one: `infra/training/calibrate.py`."""
     assert json.loads((WEIGHTS / "calibration.json").read_text())["embedder"] == CompactEmbedder.name

@@ -173,6 +173,23 @@ def test_a_filter_that_nothing_fulfils_finds_nothing(world: World) -> None:
     assert names(found) == [[]] and found.index.rows == 3
 
 
+def test_the_photo_that_is_asked_with_may_be_left_out(world: World) -> None:
+    for name in ("again", "and-again"):
+        world.put(name, "red")
+    question = Question(num=2, include=Include.NONE, exclude_original=True)
+    assert names(world.ask(photo("red"), question)) == [["green", "blue"]]
+    assert names(world.ask(photo("#fe0000"), question))[0][0] == "red"
+
+
+def test_a_picture_that_is_stored_more_than_once_is_shown_once(world: World) -> None:
+    for number in range(30):
+        world.put(f"red-{number}", "red")
+    found = world.ask(photo("#f01000"), Question(num=3, include=Include.NONE, collapse=True))
+    assert names(found)[0][0] == "red" and sorted(names(found)[0]) == ["blue", "green", "red"]
+    near = world.ask(photo("#f01000"), Question(num=3, include=Include.NONE, collapse=True, min_similarity=0.9))
+    assert names(near) == [["red"]]
+
+
 def test_a_full_queue_is_told(world: World) -> None:
     full = Models(world.detector, FakeEmbedder(), places=0)
     world.search = Search(full, world.search.index, world.store, world.catalogue)

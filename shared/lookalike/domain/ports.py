@@ -140,6 +140,10 @@ class Catalogue(Protocol):
         """The numbers (n,) of that embedder's rows that fulfil the filter, in order."""
         ...
 
+    def rows_of(self, sha256: str) -> frozenset[int]:
+        """The row numbers of photos that were uploaded as these bytes."""
+        ...
+
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]: ...
 
     def put_details(self, details: Iterable[ProductDetails]) -> int:

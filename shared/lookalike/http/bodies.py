@@ -76,6 +76,8 @@ class RelayBody(Photographed):
     segment: bool = False
     include: Include = Include.IMAGE
     min_similarity: float = Field(-1.0, ge=-1, le=1)
+    exclude_original: bool = False
+    collapse: bool = False
     filter: dict[Literal[FILTERABLE], Wanted] = Field(default_factory=dict)  # type: ignore[valid-type]
     """By name: a value, several of which one must be there, or a range of numbers."""
 

@@ -93,7 +93,8 @@ def relay_image(services: Services, asked: Asked) -> Answer:
 
 
 def question_of(body: RelayBody) -> Question:
-    return Question(body.num, body.segment, body.include, body.min_similarity, body.conditions())
+    chosen = body.model_dump(include={"num", "segment", "include", "min_similarity", "exclude_original", "collapse"})
+    return Question(**chosen, filter=body.conditions())
 
 
 def image_detail(services: Services, asked: Asked) -> Answer:

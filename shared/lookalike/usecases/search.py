@@ -19,9 +19,12 @@ from lookalike.usecases.jobs import Work
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole
 from lookalike.usecases.together import together
+from lookalike.usecases.upload import digest
 
 log = logging.getLogger("lookalike.search")
 ATTEMPTS = 3
+SAME = 1e-9
+"""Difference of similarities up to which vectors are taken for the same; what is searched exactly differs by less."""
 
 
 class Include(StrEnum):
@@ -76,7 +79,8 @@ class Found:
 class Question:
     """What is asked of a search: with `segment`, for each garment found, else for the whole photo.
 
-    Only garments that fulfil the filter are searched, so that it never leaves fewer than there are.
+    Only garments that fulfil the filter are searched, so that it never leaves fewer than there are. `exclude_original`
+    leaves out those of the very photo that is asked with, and `collapse` all but one of garments that are alike to the last bit.
     """
 
     num: int = 5
@@ -84,6 +88,18 @@ class Question:
     include: Include = Include.IMAGE
     min_similarity: float = -1.0
     filter: Filter = field(default_factory=dict)
+    exclude_original: bool = False
+    collapse: bool = False
+
+    def left_of(self, hits: Sequence[SearchHit], own: frozenset[int]) -> list[SearchHit]:
+        """Those of the hits, best first, that are wanted."""
+        good = [hit for hit in hits if hit.row_id not in own and hit.similarity >= self.min_similarity]
+        return collapsed(good) if self.collapse else good
+
+    def wants_more(self, hits: Sequence[SearchHit], left: Sequence[SearchHit], asked: int) -> bool:
+        """Whether some that are further away could be wanted still."""
+        ended = len(hits) < asked or hits[-1].similarity < self.min_similarity
+        return len(left) < self.num and not ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +119,8 @@ class Search:
         work.entering("embedding")
         vectors = self.models.embed([one.cut_out(picture) for one in garments], work.cancel)
         work.entering("searching")
-        matches, info = self._living(vectors, question, work.cancel)
+        own = self.catalogue.rows_of(digest(data)) if question.exclude_original else frozenset()
+        matches, info = self._living(vectors, question, own, work.cancel)
         work.entering("fetching")
         shown = self._shown(matches, question.include, work.cancel)
         groups = [Group(garment, found) for garment, found in zip(garments, shown, strict=True)]
@@ -115,16 +132,29 @@ class Search:
         work.entering("detecting")
         return self.models.detect(picture, work.cancel) or [whole(picture)]
 
-    def _living(self, vectors: Vectors, question: Question, cancel: CancelToken) -> tuple[list[list[Match]], IndexInfo]:
+    def _living(
+        self, vectors: Vectors, question: Question, own: frozenset[int], cancel: CancelToken
+    ) -> tuple[list[list[Match]], IndexInfo]:
         """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
         for _ in range(ATTEMPTS):
-            among = self.catalogue.matching(self.models.embedder, question.filter) if question.filter else None
-            hits, info = self.index.search(vectors, question.num, cancel, among)
-            near = [[hit for hit in some if hit.similarity >= question.min_similarity] for some in hits]
+            near, info = self._nearest(vectors, question, own, cancel)
             rows = self.catalogue.segments(sorted({hit.row_id for some in near for hit in some}))
             if all(hit.row_id in rows for some in near for hit in some):
                 break
         return [self._joined(some, rows) for some in near], info
+
+    def _nearest(
+        self, vectors: Vectors, question: Question, own: frozenset[int], cancel: CancelToken
+    ) -> tuple[list[list[SearchHit]], IndexInfo]:
+        """More are asked for than are wanted, until enough are left."""
+        among = self.catalogue.matching(self.models.embedder, question.filter) if question.filter else None
+        count = question.num + len(own)
+        while True:
+            hits, info = self.index.search(vectors, count, cancel, among)
+            left = [question.left_of(some, own) for some in hits]
+            if not any(question.wants_more(*pair, count) for pair in zip(hits, left, strict=True)):
+                return [some[: question.num] for some in left], info
+            count *= 2
 
     def _joined(self, hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
         curve = self.calibration
@@ -163,6 +193,15 @@ class Search:
                 return pictures.addresses(self.store, segment)
             case Include.NONE:
                 return {}
+
+
+def collapsed(hits: Sequence[SearchHit]) -> list[SearchHit]:
+    """One of each that are equally near, best first: the same picture stored twice has the same vector."""
+    return [
+        hit
+        for before, hit in zip([None, *hits], hits, strict=False)
+        if not before or before.similarity - hit.similarity > SAME
+    ]
 
 
 def _text(data: bytes) -> str:

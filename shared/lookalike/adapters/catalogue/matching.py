@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy import JSON, ColumnElement, Connection, Float, RowMapping, Select, and_, exists, false, or_, select
 
 from lookalike.adapters.catalogue.database import Database, reading
-from lookalike.adapters.catalogue.tables import image_details, splitted_images
+from lookalike.adapters.catalogue.tables import image_details, originals, splitted_images
 from lookalike.adapters.catalogue.values import words
 from lookalike.domain.filter import OWN, Condition, Filter, fulfils
 
@@ -23,6 +23,12 @@ class MatchingRows(Database):
         """Of that embedder, in the order of their numbers."""
         found = {row_id for query in queries(embedder, wanted) for row_id in fulfilling(tx, query, wanted)}
         return np.array(sorted(found), np.int64)
+
+    @reading
+    def rows_of(self, tx: Connection, sha256: str) -> frozenset[int]:
+        of_photo = splitted_images.c.original_image_id == originals.c.name
+        found = select(splitted_images.c.id).join_from(originals, splitted_images, of_photo)
+        return frozenset(tx.execute(found.where(originals.c.sha256 == sha256)).scalars())
 
 
 def queries(embedder: str, wanted: Filter) -> Iterator[Select[Any]]:
