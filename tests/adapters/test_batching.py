@@ -158,6 +158,13 @@ def test_an_error_reaches_whom_it_concerns_and_the_next_one_is_served(machine: M
     assert batcher.all([1], None, CancelToken()) == [2]
 
 
+def test_too_few_results_are_an_error_and_the_next_one_is_served(machine: Machine) -> None:
+    batcher: Batcher[int, int] = Batcher(lambda things, _: things[1:], 4, 0, threading.Lock())
+    for _ in range(2):
+        with pytest.raises(ValueError, match="zip"):
+            batcher.all([1, 2], None, CancelToken(time.monotonic() + WAIT))
+
+
 def test_short_of_memory_a_batch_is_halved_and_later_ones_are_smaller(machine: Machine) -> None:
     machine.room = 3
     batcher = machine.batcher(8)

@@ -1,5 +1,6 @@
 """Things that wait at the same time are worked on together, by one thread for all."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -10,6 +11,7 @@ from typing import Generic, TypeVar
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Unavailable
 
+log = logging.getLogger("lookalike.batching")
 T = TypeVar("T")
 R = TypeVar("R")
 Alive = Callable[[], None]
@@ -108,15 +110,19 @@ class Batcher(Generic[T, R]):
             return
         try:
             results = self._run([ticket.thing for ticket in batch], lambda: check(batch))
-        except self._too_much as error:
-            self._halve(batch, error)
-        except BaseException as error:
-            # Abandoned too: whoever left has its own error by now
-            for ticket in batch:
-                ticket.end(None, error)
-        else:
             for ticket, result in zip(batch, results, strict=True):
                 ticket.end(result)
+        except self._too_much as error:
+            self._halve(batch, error)
+        except Abandoned:
+            # whoever left has an error of its own
+            return
+        except Exception as error:
+            # raised where each of them waits; this thread has to go on for the others
+            for ticket in batch:
+                ticket.end(None, error)
+            if all(ticket.cancel.stopped for ticket in batch):
+                log.exception("A batch failed that nobody waits for any more")
 
     def _halve(self, batch: list[Ticket[T, R]], error: BaseException) -> None:
         if len(batch) == 1:
