@@ -10,7 +10,7 @@ from lookalike.adapters.weights import DETECTOR, DINOV2, RESNET50, VOCABULARY, W
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
-from lookalike.full import Steps, at_hand, files_of, import_libraries, vectors_of
+from lookalike.full import Steps, at_hand, files_of, import_libraries, open_models, vectors_of
 from lookalike.settings import Settings, read_settings
 from tests.fakes.store import FakeStore
 
@@ -49,26 +49,40 @@ def test_the_index_is_built_without_loading_the_models(told: Told) -> None:
     assert reindex is not None
 
 
-def test_weights_come_from_a_bucket(told: Told) -> None:
+def test_weights_come_from_a_bucket(told: Told, tmp_path: Path) -> None:
     bucket, steps = FakeStore(), Steps()
     for name, data in CONTENT.items():
         bucket.put(name, data, "application/octet-stream")
-    folder = at_hand(told(), FILES, bucket, steps)
+    folder = at_hand(told(), FILES, bucket, tmp_path, steps)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
     assert set(steps.seconds) == {"pulling weights", "checking weights"}
 
 
-def test_other_weights_in_the_bucket_are_refused(told: Told) -> None:
+def test_other_weights_in_the_bucket_are_refused(told: Told, tmp_path: Path) -> None:
     bucket = FakeStore()
     for name in CONTENT:
         bucket.put(name, b"others", "application/octet-stream")
     with pytest.raises(Misconfigured, match=r"one\.pth have 6 bytes, not 7,000"):
-        at_hand(told(), FILES, bucket, Steps())
+        at_hand(told(), FILES, bucket, tmp_path, Steps())
 
 
-def test_an_empty_bucket_is_told(told: Told) -> None:
+def test_an_empty_bucket_is_told(told: Told, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"one\.pth.*`lookalike models fetch` gets them"):
-        at_hand(told(), FILES, FakeStore(), Steps())
+        at_hand(told(), FILES, FakeStore(), tmp_path, Steps())
+
+
+def test_what_was_pulled_is_gone_when_the_start_fails(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start that is tried again and again must not fill the memory."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    bucket = FakeStore()
+    for name in (DETECTOR.name, VOCABULARY.name, RESNET50.name):
+        bucket.put(name, b"others", "application/octet-stream")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(Misconfigured):
+        open_models(told(MODELS="full"), bucket)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_missing_extra_is_told(told: Told) -> None:

@@ -1,7 +1,6 @@
 """The full models, from weights to ready: part of `bootstrap`, which imports it only where MODELS=full."""
 
 import logging
-import shutil
 import tempfile
 import threading
 import time
@@ -61,14 +60,12 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
     """
     steps, files = Steps(), files_of(settings)
     # the weights are read and checked while the libraries are imported
-    with ThreadPoolExecutor(1) as pool:
-        folder = pool.submit(lambda: at_hand(settings, files, bucket, steps))
+    # what is pulled goes when this ends, well or not: files are memory there, and what is used of them stays mapped
+    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="lookalike-models-") as empty:
+        folder = pool.submit(lambda: at_hand(settings, files, bucket, Path(empty), steps))
         with steps.step("imports"):
             import_libraries()
         models = build(settings, folder.result(), steps)
-    if bucket:
-        # files are memory there, and what is still used of them stays mapped
-        shutil.rmtree(folder.result())
     log.info("Models loaded", extra={"embedder": models[1].name, "steps": steps.seconds})
     return models
 
@@ -79,12 +76,12 @@ def files_of(settings: Settings) -> list[WeightFile]:
     return weights.expected(files, settings.other_weights)
 
 
-def at_hand(settings: Settings, files: Sequence[WeightFile], bucket: ObjectStore | None, steps: Steps) -> Path:
-    """The folder of the weights, checked."""
-    if bucket is None:
-        folder = Path(settings.weights)
-    else:
-        folder = Path(tempfile.mkdtemp(prefix="lookalike-models-"))
+def at_hand(
+    settings: Settings, files: Sequence[WeightFile], bucket: ObjectStore | None, empty: Path, steps: Steps
+) -> Path:
+    """The folder of the weights, checked: the `empty` one, filled, where they come from a bucket."""
+    folder = empty if bucket else Path(settings.weights)
+    if bucket:
         with steps.step("pulling weights"):
             pull(bucket, files, folder, settings.weights)
     with steps.step("checking weights"):
@@ -104,12 +101,10 @@ def pull(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path, place: 
 
 def import_libraries() -> None:
     try:
-        import tokenizers
-        import torch
-        import torchvision.models  # noqa: F401
+        for name in ("torch", "torchvision.models", "tokenizers"):
+            import_module(name)
     except ImportError as error:
         raise Misconfigured(f"{EXTRA} ({error})") from error
-    _ = tokenizers, torch
 
 
 def build(settings: Settings, folder: Path, steps: Steps) -> tuple[Detector, Embedder]:
