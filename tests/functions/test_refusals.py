@@ -71,6 +71,7 @@ def test_a_bad_photo_is_refused_and_nothing_is_stored(
         ("include", "everything"),
         ("min_similarity", 2),
         ("filter", "dress"),
+        ("filter", "[" * 100_000),
         ("filter", ["label"]),
         ("filter", {"colour": "red"}),
         ("filter", {"vector": "1"}),

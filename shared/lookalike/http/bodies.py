@@ -85,7 +85,10 @@ class RelayBody(Photographed):
     @classmethod
     def _filter(cls, value: Any) -> Any:
         # a form's fields are text
-        return json.loads(value) if isinstance(value, str) else value
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
 
     def conditions(self) -> dict[str, Condition]:
         return {name: condition_of(wanted) for name, wanted in self.filter.items()}
