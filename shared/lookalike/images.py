@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
 from lookalike.domain.errors import InvalidImage, TooLarge, UnsupportedFormat
+from lookalike.domain.pictures import on_white
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_PIXELS = 40_000_000
@@ -108,7 +109,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    return _saved(_on_white(image), "JPEG", quality=quality)
+    return _saved(on_white(image), "JPEG", quality=quality)
 
 
 def thumbnail(image: Image.Image, side: int = 256) -> bytes:
@@ -175,7 +176,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         image = _eight_bits(image)
     if image.has_transparency_data and image.mode != "RGBA":
         image = image.convert("RGBA")
-    return _bare(_on_white(image))
+    return _bare(on_white(image))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -189,15 +190,6 @@ def _bare(image: Image.Image) -> Image.Image:
     """Without metadata, which Pillow would write into files."""
     image.info = {}
     return image
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """A new image in RGB."""
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
-    return white
 
 
 def _saved(image: Image.Image, kind: str, **options: int) -> bytes:

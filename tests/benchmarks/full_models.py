@@ -41,7 +41,6 @@ from tests.full.serving import cancelled, full_settings
 PACKAGES = ("torch", "torchvision", "rf-groundingdino", "transformers", "numpy", "pillow")
 HEIGHT, WIDTH, CROPS, CLIENTS = 800, 1066, 16, 64
 START = """
-import time, json, os, logging
 from lookalike.bootstrap import services
 found = services()
 found.models.warm()

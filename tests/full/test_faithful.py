@@ -13,7 +13,8 @@ from torchvision.models import ResNet50_Weights
 
 from lookalike.adapters import dinov2, resnet50
 from lookalike.adapters.crops import framed
-from lookalike.adapters.grounding_dino.phrases import best_phrase, label, phrase
+from lookalike.adapters.grounding_dino.phrases import TEXT_THRESHOLD, best_phrase, joined, label
+from lookalike.adapters.grounding_dino.text import LONGEST
 from lookalike.adapters.grounding_dino.tiling import network_size
 from lookalike.adapters.pytorch import Engine, normalised
 from lookalike.adapters.weights import DINOV2, RESNET50
@@ -108,7 +109,8 @@ def test_the_whole_is_the_packages_predict(tiny: Pair, seed: int, threshold: flo
     assert sure.any()
     torch.testing.assert_close(boxes[sure], told[0][0], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(scores[sure].amax(1), told[0][1], atol=1e-4, rtol=1e-4)
-    assert [phrase(row, tiny.prompt, words) for row in scores[sure]] == told[0][2]
+    whole = [joined(row, tiny.prompt, words, TEXT_THRESHOLD, 0, LONGEST - 1) for row in scores[sure]]
+    assert whole == told[0][2]
     best = [best_phrase(row, tiny.prompt, words) for row in scores[sure]]
     # where no word is sure enough the package says nothing, and we say the whole phrase
     assert all(ours == theirs or (not theirs and ours) for ours, theirs in zip(best, told[1][2], strict=True))

@@ -13,6 +13,7 @@ from lookalike.adapters.batching import Alive, Batcher
 from lookalike.adapters.pytorch import Engine, normalised
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Vectors
+from lookalike.domain.pictures import on_white
 
 SHORTER, SIDE = 256, 224
 """The shorter side after shrinking, and the square cut out of the middle: the usual preset of networks for ImageNet."""
@@ -56,11 +57,3 @@ def framed(image: Image.Image) -> Bytes:
     left, top = (round((side - SIDE) / 2) for side in size)
     shrunk = picture.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(shrunk.crop((left, top, left + SIDE, top + SIDE)), np.uint8)
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
-    return white

@@ -29,10 +29,8 @@ class Engine:
     dtype: torch.dtype
 
     @classmethod
-    def start(cls, precision: Precision = "auto", threads: int = 0) -> "Engine":
-        """The GPU if there is one. Only after the host's fork: CUDA does not survive one. `threads` of 0: all cores."""
-        if threads:
-            torch.set_num_threads(threads)
+    def start(cls, precision: Precision = "auto") -> "Engine":
+        """The GPU if there is one. Only after the host's fork: CUDA does not survive one."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return cls(device, best_dtype(device) if precision == "auto" else getattr(torch, precision))
 

@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from torch import Tensor
 
-from lookalike.adapters.grounding_dino.text import LONGEST, Prompt, Words
+from lookalike.adapters.grounding_dino.text import Prompt, Words
 
 PROMPT = "shirt . jacket . coat . dress . trousers . shorts . skirt . shoes . bag . hat . scarf ."
 """A phrase a garment kind, two for outerwear."""
@@ -24,13 +24,11 @@ KINDS = {
 KIND_OF = {word: kind for kind, words in KINDS.items() for word in words.split()}
 
 
-def phrase(scores: Tensor, prompt: Prompt, words: Words, threshold: float = TEXT_THRESHOLD) -> str:
-    """The word pieces with scores (t,) above the threshold, as GroundingDINO's own `predict` joins them."""
-    return joined(scores, prompt, words, threshold, 0, LONGEST - 1)
-
-
 def best_phrase(scores: Tensor, prompt: Prompt, words: Words, threshold: float = TEXT_THRESHOLD) -> str:
-    """The same of the one phrase with the best word, as with `remove_combined=True`; all of it where no word is good enough."""
+    """The words with scores (t,) above the threshold, of the one phrase with the best; all of it where none is good enough.
+
+    As GroundingDINO's own `predict` has it with `remove_combined=True`, but that it says nothing then.
+    """
     number = bisect_left(prompt.ends, int(scores.argmax()))
     before, end = prompt.ends[max(0, number - 1)], prompt.ends[number]
     return joined(scores, prompt, words, threshold, before, end) or joined(scores, prompt, words, -1, before, end)
