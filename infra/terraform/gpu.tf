@@ -30,9 +30,9 @@ locals {
   gpu_environment = var.weights_baked ? {} : { MODELS_DIR = "gs://${var.project}-lookalike-models" }
 }
 
-# Filled once, by someone with the right to write there: MODELS_DIR=gs://PROJECT-lookalike-models lookalike models fetch
+# There from the first deployment on, so that it can be filled before instances with a GPU pull from it:
+#   MODELS_DIR=gs://PROJECT-lookalike-models lookalike models fetch
 resource "google_storage_bucket" "models" {
-  count                       = var.gpu_image == "" ? 0 : 1
   name                        = "${var.project}-lookalike-models"
   location                    = var.region
   uniform_bucket_level_access = true
@@ -41,7 +41,7 @@ resource "google_storage_bucket" "models" {
 
 resource "google_storage_bucket_iam_member" "models" {
   for_each = toset(local.on_gpu)
-  bucket   = google_storage_bucket.models[0].name
+  bucket   = google_storage_bucket.models.name
   role     = "roles/storage.objectViewer"
   member   = google_service_account.function[each.key].member
 }
