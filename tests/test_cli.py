@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from lookalike import images
+from lookalike.adapters.weights import RESNET50
 from lookalike.bootstrap import Services, services
 from lookalike.cli import main
 from lookalike.domain.model import Caller
@@ -248,9 +249,13 @@ def test_weights_are_fetched_into_a_bucket(home: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv("MODELS_DIR", "gs://weights/full")
         services.cache_clear()
         assert run("models", "list").output.count("are not in gs://weights/full") == 3
+        part = home / "models" / f"{RESNET50.name}.part"
+        part.parent.mkdir(parents=True)
+        part.write_bytes(WEIGHTS[RESNET50.name][:7])
         assert run("models", "fetch", "--mirror", server.address).output.count("fetched") == 3
         assert run("models", "fetch", "--mirror", server.address).output.count("was there") == 3
         assert run("models", "list").exit_code == 0
+        assert "bytes=7-" in server.asked and not [*part.parent.iterdir()]
         there = services().weights_bucket
         assert there and {one.path: there.get(one.path) for one in there.list()} == WEIGHTS
 

@@ -1,6 +1,5 @@
 """Bringing the full models' weights to where MODELS_DIR says, and looking whether they are there."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,18 +22,19 @@ def fetch_all(services: Services, mirror: str, bar_of: Callable[[int, str], Any]
             if bucket is None:
                 new = weights.fetch(file, Path(services.settings.weights), progress.update, url)
             else:
-                new = fetch_to(bucket, file, progress.update, url)
+                new = fetch_to(bucket, file, services.settings.lookalike_home / "models", progress.update, url)
         yield file, "fetched" if new else "was there"
 
 
-def fetch_to(bucket: ObjectStore, file: WeightFile, progress: weights.Progress, url: str) -> bool:
-    """By way of a temporary file, and not if the bucket has it."""
+def fetch_to(bucket: ObjectStore, file: WeightFile, folder: Path, progress: weights.Progress, url: str) -> bool:
+    """By way of that folder, where a download that was interrupted goes on; not if the bucket has it."""
     there = bucket.stat(file.name)
     if there and there.sha256 == file.sha256:
         return False
-    with tempfile.TemporaryDirectory() as folder:
-        weights.fetch(file, Path(folder), progress, url)
-        bucket.put(file.name, (Path(folder) / file.name).read_bytes(), KIND, there.generation if there else 0)
+    new, path = weights.fetch(file, folder, progress, url), folder / file.name
+    bucket.put(file.name, path.read_bytes(), KIND, there.generation if there else 0)
+    if new:
+        path.unlink()
     return True
 
 
