@@ -174,7 +174,7 @@ class Services:
 
     @once
     def versions(self) -> IndexVersions:
-        return IndexVersions(self.store, self._index_format, self._signing_key, _now)
+        return IndexVersions(self.store, self._index_format, self._signing_key, *self._vectors, _now)
 
     @once
     def _index_format(self) -> IndexFormat:
@@ -220,7 +220,7 @@ class Services:
 
     @once
     def reindex(self) -> Reindex:
-        return Reindex(self.catalogue, self.versions, *self._vectors)
+        return Reindex(self.catalogue, self.versions, self.settings.reindex_after)
 
     @once
     def _secrets(self) -> Secrets:

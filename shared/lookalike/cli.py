@@ -129,15 +129,17 @@ def index_list() -> None:
     versions = open_services().versions
     current = versions.current()
     for manifest in versions.list():
-        star = "*" if current and current.version == manifest.version else " "
-        click.echo(f"{star} {manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}")
+        counts = bool(current and current.version == manifest.version)
+        pinned = "  pinned" if counts and current and current.pinned else ""
+        line = f"{manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}{pinned}"
+        click.echo(f"{'*' if counts else ' '} {line}")
 
 
 @index.command("rollback")
 @click.argument("version", required=False)
 @plainly
 def index_rollback(version: str | None) -> None:
-    """Have VERSION, or the one before the current one, count again. The next build takes its place."""
+    """Have VERSION, or the one before the current one, count again, until `index build` publishes another."""
     manifest = open_services().versions.roll_back(version)
     click.echo(f"{manifest.version} counts again: {manifest.rows} garments, built at {manifest.built_at}")
 

@@ -93,7 +93,7 @@ def pull(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path, place: 
     """All files side by side, each in parts side by side."""
     with ThreadPoolExecutor() as pool:
         try:
-            for _ in pool.map(lambda file: bucket.download(file.name, folder / file.name), files):
+            for _ in pool.map(lambda file: _download(bucket, file.name, folder / file.name), files):
                 pass
         except NotFound as error:
             raise Misconfigured(f"Not all weights are in {place} ({error.message}); `{COMMAND}` gets them") from error
@@ -136,3 +136,8 @@ def vectors_of(settings: Settings) -> tuple[str, int]:
     known = EMBEDDERS[settings.embedder]
     other = settings.other_weights.get(known.file.name, known.file.sha256)
     return (known.name if other == known.file.sha256 else f"{known.module}-{other[:12]}"), known.dim
+
+
+def _download(bucket: ObjectStore, path: str, to: Path) -> None:
+    with to.open("wb") as file:
+        file.writelines(bucket.read(path))

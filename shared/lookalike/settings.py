@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     concurrency: int = Field(16, ge=1, le=1000, description="Requests at once in one process")
     request_timeout: int = Field(60, ge=11, le=3600, description="Seconds; work stops 10 s before")
     reindex_every: int = Field(300, ge=0, description="Seconds between two looks whether to reindex; 0: never")
+    reindex_after: int = Field(
+        1000, ge=1, description="Garments written or deleted since the index was built that make a scheduled build due"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged")
     port: int = Field(5001, ge=1, le=65535, description="Where `lookalike serve` listens")
     google_cloud_project: str = Field("", description="The project whose traces the logs name")

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -91,17 +89,17 @@ def check_delete(store: ObjectStore) -> None:
     assert store.delete("there") and store.stat("there") is None
 
 
-def check_download(store: ObjectStore) -> None:
-    with NamedTemporaryFile() as file:
-        store.download("there", Path(file.name))
-        assert Path(file.name).read_bytes() == b"pixels"
+def check_write(store: ObjectStore) -> None:
+    store.write("pieces", [LARGE, b"end"], PNG)
+    assert store.get("pieces") == LARGE + b"end"
 
 
 CALLS: dict[str, Callable[[ObjectStore], object]] = {
     "put": check_put,
     "overwrite": check_overwrite,
     "large": check_large,
-    "download": check_download,
+    "read": lambda store: b"".join(store.read("there")) == b"pixels" or pytest.fail("other bytes"),
+    "write": check_write,
     "get": lambda store: store.get("there") == b"pixels" or pytest.fail("other bytes"),
     "stat": lambda store: store.stat("there") or pytest.fail("not seen"),
     "list": lambda store: [one.path for one in store.list()] == ["there"] or pytest.fail("not listed"),
@@ -210,13 +208,18 @@ def test_a_large_download_that_broke_off_is_verified_whole(server: StorageServer
     assert store.get("large") == LARGE
 
 
-def test_a_download_whose_bytes_changed_on_the_way_is_refused(
-    server: StorageServer, store: CloudStore, tmp_path: Path
-) -> None:
+def test_pieces_whose_bytes_changed_on_the_way_are_refused(server: StorageServer, store: CloudStore) -> None:
     store.put("large", LARGE, PNG)
     server.faults = [Fault("corrupt", 9, "GET")]
     with pytest.raises(Unavailable):
-        store.download("large", tmp_path / "large")
+        list(store.read("large"))
+
+
+def test_pieces_changed_on_the_way_are_not_stored(server: StorageServer, store: CloudStore) -> None:
+    server.faults = [Fault("garble", method="PUT")]
+    with pytest.raises(Unavailable, match="as it was sent"):
+        store.write("a", [b"pixels", LARGE], PNG)
+    assert store.stat("a") is None
 
 
 def test_bytes_changed_on_the_way_are_not_stored(server: StorageServer, store: CloudStore) -> None:

@@ -69,7 +69,7 @@ class World:
     def __init__(self, catalogue: SqlCatalogue, store: FakeStore) -> None:
         self.catalogue, self.store = catalogue, store
         self.models = Models(FakeDetector(), OriginalEmbedder(), places=4)
-        self.versions = IndexVersions(store, NeighboursFormat(), KEY, Ticking())
+        self.versions = IndexVersions(store, NeighboursFormat(), KEY, ORIGINAL_EMBEDDER, FakeEmbedder.dim, Ticking())
         self.index = LiveIndex(self.versions, catalogue, ORIGINAL_EMBEDDER, FakeEmbedder.dim)
         self.items = Items(catalogue, store)
 
@@ -137,7 +137,7 @@ def test_all_are_taken_over(world: World) -> None:
 def test_an_index_that_is_loaded_notices(world: World) -> None:
     from lookalike.usecases.reindex import Reindex
 
-    Reindex(world.catalogue, world.versions, ORIGINAL_EMBEDDER, FakeEmbedder.dim).build()
+    Reindex(world.catalogue, world.versions).build()
     before = world.names("red")
     world.adopt().run()
     assert world.names("red") == before

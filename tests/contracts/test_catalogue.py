@@ -221,6 +221,33 @@ class TestChanges:
         assert (written(changes), gone(changes)) == ([], [old, brief])
         assert gone(catalogue.changes(MODEL, 0)) == []
 
+    def test_a_snapshot_is_of_one_moment(self, world: World) -> None:
+        catalogue, other = world.catalogue, world.open_another()
+        (deleted,) = add(catalogue, "deleted")
+        seen = catalogue.changes(MODEL, 0).upto
+        catalogue.delete_segment("deleted_segment_0")
+        new = add(catalogue, "new", 3)
+        expected = catalogue.changes(MODEL, seen)
+        with catalogue.snapshot(MODEL, seen) as snapshot:
+            assert (snapshot.upto, snapshot.row_ids.tolist(), snapshot.deleted.tolist()) == (
+                expected.upto,
+                new,
+                [deleted],
+            )
+            first = np.concatenate([*snapshot.pages()])
+            add(other, "later")
+            assert np.array_equal(np.concatenate([*snapshot.pages()]), first)
+        assert np.array_equal(first, expected.vectors)
+
+    def test_a_snapshot_of_many_rows_comes_in_pages(self, catalogue: Catalogue) -> None:
+        vectors = np.random.default_rng(1).random((1203, 4), np.float32)
+        for start in range(0, 1203, 401):
+            some = [garment(f"p{start}", n, tuple(v)) for n, v in enumerate(vectors[start : start + 401])]
+            catalogue.add_photo(photo(f"p{start}"), some, "paged")
+        with catalogue.snapshot("paged", 0) as snapshot:
+            pages = [*snapshot.pages()]
+        assert max(len(page) for page in pages) <= 1000 and np.array_equal(np.concatenate(pages), vectors)
+
     @few
     @given(
         actions=st.lists(st.sampled_from(["add", "add two", "delete", "look"]), max_size=15),

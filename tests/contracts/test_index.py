@@ -25,6 +25,7 @@ from lookalike.domain.errors import LookalikeError, Untrusted
 from lookalike.domain.exact import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.ports import IndexFormat
+from lookalike.domain.rows import rows_of
 
 rng = np.random.default_rng(3)
 FORMATS: list[IndexFormat] = [NeighboursFormat()]
@@ -40,11 +41,15 @@ def ids(count: int) -> Any:
     return rng.permutation(np.arange(1, 10 * count + 1))[:count].astype(np.int64)
 
 
+def built(index_format: IndexFormat, row_ids: Any, vectors: Vectors) -> dict[str, bytes]:
+    return {name: b"".join(pieces) for name, pieces in index_format.build(rows_of(row_ids, vectors))}
+
+
 @formats
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
 def test_what_is_built_is_found_again(index_format: IndexFormat, count: int) -> None:
     row_ids, vectors = ids(count), unit(count)
-    index = index_format.load(index_format.build(row_ids, vectors))
+    index = index_format.load(built(index_format, row_ids, vectors))
     assert index.row_ids.tolist() == row_ids.tolist()
     for row_id, vector in zip(row_ids[:20], vectors[:20], strict=True):
         (best, *_), *_ = index.search(vector[None], 3)
@@ -53,11 +58,11 @@ def test_what_is_built_is_found_again(index_format: IndexFormat, count: int) -> 
 
 @formats
 def test_answers_are_one_list_a_query_of_at_most_k_hits(index_format: IndexFormat) -> None:
-    index = index_format.load(index_format.build(ids(4), unit(4)))
+    index = index_format.load(built(index_format, ids(4), unit(4)))
     assert [len(hits) for hits in index.search(unit(150), 3)] == [3] * 150
     assert [len(hits) for hits in index.search(unit(2), 9)] == [4, 4]
     assert index.search(unit(2), 0) == [[], []] and index.search(unit(0), 3) == []
-    empty = index_format.load(index_format.build(ids(0), unit(0)))
+    empty = index_format.load(built(index_format, ids(0), unit(0)))
     assert empty.search(unit(2), 3) == [[], []]
 
 
@@ -71,7 +76,7 @@ def test_among_some_rows_it_is_exact_search_over_them_alone(
     row_ids, vectors, queries = ids(count), unit(count), unit(3)
     chosen = dice.random(count) < share
     among = np.concatenate([row_ids[chosen], [10**9]])
-    found = index_format.load(index_format.build(row_ids, vectors)).search(queries, k, dice.permutation(among))
+    found = index_format.load(built(index_format, row_ids, vectors)).search(queries, k, dice.permutation(among))
     assert found == ExactIndex(row_ids[chosen], vectors[chosen]).search(queries, k)
     assert all(len(hits) == min(k, chosen.sum()) for hits in found)
 
@@ -79,7 +84,7 @@ def test_among_some_rows_it_is_exact_search_over_them_alone(
 @formats
 def test_most_similar_first_and_ties_by_row_id(index_format: IndexFormat) -> None:
     row_ids, vectors = ids(90), np.repeat(unit(3), 30, axis=0)[rng.permutation(90)]
-    index = index_format.load(index_format.build(row_ids, vectors))
+    index = index_format.load(built(index_format, row_ids, vectors))
     for hits in index.search(unit(10), 40):
         assert [(-one.similarity, one.row_id) for one in hits] == sorted((-one.similarity, one.row_id) for one in hits)
         assert len({one.similarity for one in hits}) == 2
@@ -90,7 +95,7 @@ def test_most_similar_first_and_ties_by_row_id(index_format: IndexFormat) -> Non
 
 @formats
 def test_many_threads_search_one_index_that_cannot_be_written(index_format: IndexFormat) -> None:
-    index = index_format.load(index_format.build(ids(500), unit(500)))
+    index = index_format.load(built(index_format, ids(500), unit(500)))
     queries = [unit(3) for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda query: index.search(query, 10), queries))
@@ -112,12 +117,12 @@ def test_rows_that_are_no_unit_vectors_are_not_built(index_format: IndexFormat, 
     vectors[3] *= np.float32(wrong) if np.isfinite(wrong) else 1
     vectors[3, 0] = vectors[3, 0] if np.isfinite(wrong) else wrong
     with pytest.raises(LookalikeError, match="41"):
-        index_format.build(np.array([1, 2, 3, 41, 5]), vectors)
+        built(index_format, np.array([1, 2, 3, 41, 5]), vectors)
 
 
 def test_the_same_neighbours_as_scikit_learn_finds() -> None:
     row_ids, vectors, queries = ids(3000), unit(3000, 64), unit(50, 64)
-    parts = NeighboursFormat().build(row_ids, vectors)
+    parts = built(NeighboursFormat(), row_ids, vectors)
     stored = pickle.loads(parts[INDEX])
     places = json.loads(parts[ID_MAP])
     distances, neighbours = stored["index"].kneighbors(queries, n_neighbors=10)
@@ -128,14 +133,14 @@ def test_the_same_neighbours_as_scikit_learn_finds() -> None:
 
 def test_the_pickle_holds_the_matrix_once() -> None:
     vectors = unit(1000, 64)
-    data = NeighboursFormat().build(ids(1000), vectors)[INDEX]
+    data = built(NeighboursFormat(), ids(1000), vectors)[INDEX]
     stored = pickle.loads(data)
     assert stored["index"]._fit_X is stored["vectors"] and np.array_equal(stored["vectors"], vectors)
     assert len(data) < vectors.nbytes + 2000
 
 
 def test_searching_does_not_import_scikit_learn(tmp_path: Path) -> None:
-    for name, data in NeighboursFormat().build(ids(3), unit(3)).items():
+    for name, data in built(NeighboursFormat(), ids(3), unit(3)).items():
         (tmp_path / name).write_bytes(data)
     code = (
         "import sys, pathlib; from lookalike.adapters.neighbours_index import NeighboursFormat as F;"
@@ -209,7 +214,7 @@ RAW = {
 
 
 def refused(data: bytes, tmp_path: Path) -> None:
-    good = NeighboursFormat().build(np.array([1, 2, 3]), unit(3))
+    good = built(NeighboursFormat(), np.array([1, 2, 3]), unit(3))
     with contextlib.chdir(tmp_path), pytest.raises(Untrusted):
         NeighboursFormat().load({**good, INDEX: data})
     assert not (tmp_path / MARKER).exists()
@@ -276,20 +281,20 @@ WRONG_IDS += [b'{"0": 1, "1": 2, "1": 2, "2": 3}', b'{"0":1, "1": 2, "2": 3}', b
 
 @pytest.mark.parametrize("data", WRONG_IDS, ids=lambda data: data[:40])
 def test_other_id_maps_are_refused(data: bytes) -> None:
-    parts = NeighboursFormat().build(np.array([1, 2, 3]), unit(3))
+    parts = built(NeighboursFormat(), np.array([1, 2, 3]), unit(3))
     with pytest.raises(Untrusted):
         NeighboursFormat().load({**parts, ID_MAP: data})
 
 
 def test_other_parts_are_refused() -> None:
-    parts = NeighboursFormat().build(np.array([1, 2, 3]), unit(3))
+    parts = built(NeighboursFormat(), np.array([1, 2, 3]), unit(3))
     assert json.loads(parts[ID_MAP]) == {"0": 1, "1": 2, "2": 3}
     for wrong in [{}, {INDEX: parts[INDEX]}, {**parts, "more.json": b"{}"}]:
         with pytest.raises(Untrusted):
             NeighboursFormat().load(wrong)
 
 
-SMALL = NeighboursFormat().build(np.array([4, 9]), unit(2, 3))
+SMALL = built(NeighboursFormat(), np.array([4, 9]), unit(2, 3))
 
 
 def test_no_beginning_of_a_pickle_is_taken() -> None:

@@ -74,8 +74,10 @@ class World:
         self.upload = Upload(models, self.store, self.catalogue, True, timedelta(0))
         self.jobs = Jobs(self.catalogue, 50)
         self.ingest = Ingest(self.upload, Items(self.catalogue, self.store), self.catalogue, self.jobs)
-        self.versions = IndexVersions(self.store, NeighboursFormat(), KEY, lambda: datetime.now(UTC))
-        self.reindex = Reindex(self.catalogue, self.versions, FakeEmbedder.name, FakeEmbedder.dim)
+        self.versions = IndexVersions(
+            self.store, NeighboursFormat(), KEY, FakeEmbedder.name, FakeEmbedder.dim, lambda: datetime.now(UTC)
+        )
+        self.reindex = Reindex(self.catalogue, self.versions)
         self.embedder = FakeEmbedder()
 
     def rows(self) -> dict[int, Segment]:

@@ -171,14 +171,14 @@ def test_killed_in_mid_upload_it_leaves_no_row_and_the_name_is_free(tmp_path: Pa
 
 
 def test_the_index_is_rebuilt_on_a_schedule_and_only_if_something_changed(tmp_path: Path) -> None:
-    server = Server(tmp_path / "schedule", {"REINDEX_EVERY": "1"}).start()
+    server = Server(tmp_path / "schedule", {"REINDEX_EVERY": "1", "REINDEX_AFTER": "1"}).start()
     server.upload(PHOTO, "first")
     versions = set()
     for _ in range(60):
         index = server.relay(PHOTO, include="none").json["index"]
         if index["version"] and index["tail_rows"] == 0:
             versions.add(index["version"])
-        if len(versions) == 1 and len(list((server.folder / ".lookalike/bucket/index").iterdir())) > 1:
+        if len(versions) == 1 and len(list((server.folder / ".lookalike/bucket/index/compact-3").iterdir())) > 1:
             break
         time.sleep(0.1)
     time.sleep(2.5)

@@ -4,6 +4,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
@@ -29,7 +30,9 @@ from lookalike.domain.model import (
     Photo,
     ProductDetails,
     Segment,
+    Vectors,
 )
+from lookalike.domain.rows import in_pages
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -134,7 +137,10 @@ class FakeCatalogue:
         vectors = np.array([row.vector for row in rows.values()], np.float32) if rows else NO_VECTORS
         return Changes(self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(gone), np.int64))
 
-    @locked
+    @contextmanager
+    def snapshot(self, embedder: str, since: int) -> Iterator["FakeSnapshot"]:
+        yield FakeSnapshot(self.changes(embedder, since))
+
     def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
         rows = {key: row.segment for key, row in self._rows.items() if row.embedder == embedder}
         found = [key for key, one in rows.items() if fulfils(wanted, self._values(one))]
@@ -269,6 +275,26 @@ class FakeCatalogue:
     def _finish(self, job_id: str, status: JobStatus) -> bool:
         moment = datetime.now(UTC)
         return self._change(job_id, status=status, updated=moment, finished=moment)
+
+
+@dataclass(frozen=True)
+class FakeSnapshot:
+    changes: Changes
+
+    @property
+    def upto(self) -> int:
+        return self.changes.upto
+
+    @property
+    def row_ids(self) -> NDArray[np.int64]:
+        return self.changes.row_ids
+
+    @property
+    def deleted(self) -> NDArray[np.int64]:
+        return self.changes.deleted
+
+    def pages(self) -> Iterator[Vectors]:
+        return in_pages(self.changes.vectors)
 
 
 def _owns(caller: Caller, job: Job) -> bool:

@@ -3,14 +3,15 @@
 import hashlib
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lookalike.domain.errors import Conflict, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
 from lookalike.domain.paths import check_path, check_prefix
+
+PIECE = 1000
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,15 @@ class FakeStore:
                 raise NotFound(f"No object {path}")
             return there.data
 
-    def download(self, path: str, to: Path) -> None:
-        to.write_bytes(self.get(path))
+    def read(self, path: str) -> Iterator[bytes]:
+        data = self.get(path)
+        return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
+
+    def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
+        data = b"".join(pieces)
+        if self.stat(path):
+            raise Conflict(f"{path} is there")
+        return self.put(path, data, content_type)
 
     def stat(self, path: str) -> StoredObject | None:
         with self._lock:

@@ -17,6 +17,8 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.store import FakeStore
 
 EMBEDDER, DIM, KEY = "fake-1", 8, b"a key"
+FOLDER = f"index/{EMBEDDER}"
+POINTER = f"{FOLDER}/current.json"
 START = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 rng = np.random.default_rng(7)
 
@@ -53,14 +55,21 @@ class Counting(FakeStore):
 
 
 class World:
-    def __init__(self, store: FakeStore | None = None, index_format: IndexFormat | None = None) -> None:
-        self.store, self.catalogue, self.clock = store or FakeStore(), FakeCatalogue(), Ticking()
+    def __init__(
+        self,
+        store: FakeStore | None = None,
+        index_format: IndexFormat | None = None,
+        catalogue: FakeCatalogue | None = None,
+    ) -> None:
+        self.store, self.catalogue, self.clock = store or FakeStore(), catalogue or FakeCatalogue(), Ticking()
         self.versions = self.versions_with(KEY, index_format)
-        self.reindex = Reindex(self.catalogue, self.versions, EMBEDDER, DIM, self.clock)
+        self.reindex = Reindex(self.catalogue, self.versions, clock=self.clock)
         self._names = itertools.count()
 
-    def versions_with(self, key: bytes = KEY, index_format: IndexFormat | None = None) -> IndexVersions:
-        return IndexVersions(self.store, index_format or NeighboursFormat(), key, self.clock)
+    def versions_with(
+        self, key: bytes = KEY, index_format: IndexFormat | None = None, embedder: str = EMBEDDER, dim: int = DIM
+    ) -> IndexVersions:
+        return IndexVersions(self.store, index_format or NeighboursFormat(), key, embedder, dim, self.clock)
 
     def live(self, look_every: float = 0, versions: IndexVersions | None = None) -> "Live":
         return Live(self, LiveIndex(versions or self.versions, self.catalogue, EMBEDDER, DIM, look_every))

@@ -1,6 +1,7 @@
 """The live index finds exactly the rows that live when a search begins, whatever versions there are."""
 
 import logging
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from lookalike.domain.errors import Cancelled, LookalikeError, NotFound, Unavail
 from lookalike.domain.exact import ExactIndex
 from lookalike.domain.model import Changes, Manifest
 from lookalike.domain.ports import VectorIndex
+from lookalike.domain.rows import rows_of
+from lookalike.domain.sealed import seal
 from lookalike.usecases.live_index import Layer, LiveIndex, State, grown
-from lookalike.usecases.versions import POINTER, IndexVersions
-from tests.usecases.index_world import DIM, EMBEDDER, KEY, Counting, World, rng, unit
+from lookalike.usecases.versions import IndexVersions
+from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, Counting, World, rng, unit
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -148,7 +151,7 @@ def test_a_bad_version_is_logged_once_and_the_old_one_goes_on(name: str, caplog:
     live.index.warm()
     world.add(unit(2))
     bad = world.reindex.build()
-    path = f"index/{bad.version}/{name}"
+    path = f"{FOLDER}/{bad.version}/{name}"
     world.tamper(path, world.store.get(path)[:-1] + b"!")
     assert live.is_exact() and live.info().version == first.version
     assert len(errors(caplog)) == 1 and bad.version in errors(caplog)[0]
@@ -173,7 +176,7 @@ def test_a_bad_pointer_is_logged_once_and_the_old_version_goes_on(caplog: pytest
         assert len(errors(caplog)) == complaints
 
 
-@pytest.mark.parametrize("why", ["damaged", "another key", "another embedder", "another dimension", "missing"])
+@pytest.mark.parametrize("why", ["damaged", "another key", "another dimension", "missing"])
 def test_if_the_first_version_is_bad_all_rows_are_in_the_tail(why: str, caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     world.add(unit(10))
@@ -181,13 +184,12 @@ def test_if_the_first_version_is_bad_all_rows_are_in_the_tail(why: str, caplog: 
     version = world.reindex.build().version
     match why:
         case "damaged":
-            world.tamper(f"index/{version}/{INDEX}", b"damaged")
-        case "another embedder":
-            world.versions.publish("other", DIM, np.array([11, 12, 13]), unit(3), 2, world.clock())
+            world.tamper(f"{FOLDER}/{version}/{INDEX}", b"damaged")
         case "another dimension":
-            world.versions.publish(EMBEDDER, 5, np.array([1]), unit(1, 5), 2, world.clock())
+            manifest = asdict(world.versions.manifest(version))
+            world.tamper(f"{FOLDER}/{version}/manifest.json", seal({**manifest, "dimension": 5}, KEY))
         case "missing":
-            world.store.delete(f"index/{version}/manifest.json")
+            world.store.delete(f"{FOLDER}/{version}/manifest.json")
     live = world.live(versions=world.versions_with(b"new" if why == "another key" else KEY))
     info = live.info()
     assert (info.version, info.rows, info.tail_rows) == (None, 10, 10)
@@ -196,7 +198,7 @@ def test_if_the_first_version_is_bad_all_rows_are_in_the_tail(why: str, caplog: 
 
 def test_a_version_of_another_catalogue_is_bad(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
-    world.versions.publish(EMBEDDER, DIM, np.arange(1, 10), unit(9), 99, world.clock())
+    world.versions.publish(rows_of(np.arange(1, 10), unit(9)), 99, world.clock())
     world.add(unit(4))
     live = world.live()
     assert live.is_exact() and live.info().version is None
@@ -207,17 +209,17 @@ class Pruning(IndexVersions):
     """The version that is about to be read is deleted just before."""
 
     def __init__(self, world: World, times: int) -> None:
-        super().__init__(world.store, world.versions._format, KEY, world.clock)
+        super().__init__(world.store, world.versions._format, KEY, EMBEDDER, DIM, world.clock)
         self.world, self.times = world, times
 
-    def read(self, version: str, embedder: str, dim: int) -> tuple[Manifest, VectorIndex]:
+    def read(self, version: str) -> tuple[Manifest, VectorIndex]:
         if self.times:
             self.times -= 1
             for _ in range(3):
                 self.world.reindex.build()
             with pytest.raises(NotFound):
-                super().read(version, embedder, dim)
-        return super().read(version, embedder, dim)
+                super().read(version)
+        return super().read(version)
 
 
 def test_a_version_deleted_under_the_reader_is_followed_to_the_next() -> None:

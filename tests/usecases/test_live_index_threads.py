@@ -14,21 +14,21 @@ from lookalike.domain.ports import VectorIndex
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.catalogue import FakeCatalogue
-from tests.usecases.index_world import DIM, EMBEDDER, KEY, Counting, World, unit
+from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, Counting, World, unit
 
 
 class Paused(IndexVersions):
     """Reads when it is let."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.store, world.versions._format, KEY, world.clock)
+        super().__init__(world.store, world.versions._format, KEY, EMBEDDER, DIM, world.clock)
         self.reading, self.go = threading.Event(), threading.Event()
         self.go.set()
 
-    def read(self, version: str, embedder: str, dim: int) -> tuple[Manifest, VectorIndex]:
+    def read(self, version: str) -> tuple[Manifest, VectorIndex]:
         self.reading.set()
         assert self.go.wait(10)
-        return super().read(version, embedder, dim)
+        return super().read(version)
 
 
 def test_while_one_thread_loads_the_others_search_the_old_version() -> None:
@@ -60,7 +60,7 @@ def test_the_first_version_is_loaded_by_one_thread_while_the_others_wait() -> No
     with ThreadPoolExecutor(8) as pool:
         infos = list(pool.map(lambda _: live.info(), range(8)))
     assert {info.version for info in infos} == {published.version}
-    assert store.asked.count(f"index/{published.version}/{INDEX}") == 1
+    assert store.asked.count(f"{FOLDER}/{published.version}/{INDEX}") == 1
 
 
 class SlowCatalogue(FakeCatalogue):
@@ -76,7 +76,7 @@ class SlowCatalogue(FakeCatalogue):
 def test_threads_that_write_find_their_own_at_once(catalogue: Callable[[], FakeCatalogue]) -> None:
     world = World()
     world.catalogue = catalogue()
-    world.reindex = Reindex(world.catalogue, world.versions, EMBEDDER, DIM, world.clock)
+    world.reindex = Reindex(world.catalogue, world.versions, clock=world.clock)
     live, done = world.live(), threading.Event()
     vectors = iter(unit(400))
     lock = threading.Lock()

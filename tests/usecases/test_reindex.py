@@ -4,16 +4,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lookalike.adapters.neighbours_index import INDEX
+from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.errors import Conflict
 from lookalike.domain.model import Changes, StoredObject
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.sweep import BATCH, sweep
-from lookalike.usecases.versions import POINTER
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.store import FakeStore
-from tests.usecases.index_world import DIM, EMBEDDER, World, unit
+from tests.usecases.index_world import EMBEDDER, FOLDER, POINTER, World, unit
 
 
 def test_a_version_holds_all_living_rows_of_its_embedder() -> None:
@@ -22,7 +23,7 @@ def test_a_version_holds_all_living_rows_of_its_embedder() -> None:
     world.add(unit(2), "other")
     world.delete(rows[0])
     manifest = world.reindex.build()
-    _, index = world.versions.read(manifest.version, EMBEDDER, DIM)
+    _, index = world.versions.read(manifest.version)
     assert index.row_ids.tolist() == rows[1:]
     assert (manifest.rows, manifest.commit, manifest.highest_row_id) == (5, 3, rows[-1])
 
@@ -34,26 +35,86 @@ def test_an_empty_catalogue_is_built() -> None:
 
 def test_nothing_is_built_while_nothing_changed() -> None:
     world = World()
-    first = world.reindex.build(only_if_changed=True)
-    assert world.reindex.build(only_if_changed=True) == first
+    first = world.reindex.build_if_due()
+    assert first and world.reindex.build_if_due() is None
     (row_id,) = world.add(unit(1))
-    second = world.reindex.build(only_if_changed=True)
-    assert second.rows == 1 and world.reindex.build(only_if_changed=True) == second
+    second = world.reindex.build_if_due()
+    assert second and second.rows == 1 and world.reindex.build_if_due() is None
     world.delete(row_id)
-    third = world.reindex.build(only_if_changed=True)
-    assert third.rows == 0 and world.reindex.build() != third
+    third = world.reindex.build_if_due()
+    assert third and third.rows == 0 and world.reindex.build() != third
+
+
+def test_a_version_is_due_when_enough_was_written_and_deleted() -> None:
+    world = World()
+    reindex = Reindex(world.catalogue, world.versions, 5, world.clock)
+    rows = world.add(unit(1))
+    assert reindex.build_if_due()
+    rows += world.add(unit(2))
+    assert reindex.build_if_due() is None
+    world.delete(rows[0])
+    world.add(unit(2))
+    third = reindex.build_if_due()
+    assert third and third.rows == 4 and reindex.build_if_due() is None
+
+
+class Remembering(FakeCatalogue):
+    """Which commits' rows were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def changes(self, embedder: str, since: int) -> Changes:
+        self.asked.append(since)
+        return super().changes(embedder, since)
+
+
+def test_where_nothing_was_deleted_only_new_rows_are_read_from_the_catalogue() -> None:
+    catalogue = Remembering()
+    world = World(catalogue=catalogue)
+    world.add(unit(1500))
+    first = world.reindex.build()
+    new = world.add(unit(20))
+    catalogue.asked.clear()
+    second = world.reindex.build_if_due()
+    assert second and second.rows == 1520 and catalogue.asked == [first.commit]
+    assert world.live().is_exact() and world.live().info().tail_rows == 0
+    world.delete(new[0])
+    third = world.reindex.build_if_due()
+    assert third and third.rows == 1519 and catalogue.asked[-1] == 0
+    assert world.live().is_exact()
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=8))
+@settings(max_examples=30, deadline=None)
+def test_built_in_whatever_steps_it_is_what_lives(steps: list[tuple[int, int]]) -> None:
+    world, living = World(), list[int]()
+    for added, deleted in steps:
+        living += world.add(unit(added)) if added else []
+        for row_id in living[:deleted]:
+            world.delete(row_id)
+        living = living[deleted:]
+        world.reindex.build_if_due()
+    pointer = world.versions.current()
+    if pointer is not None:
+        assert sorted(world.versions.read(pointer.version)[1].row_ids.tolist()) == living
+    assert world.live().is_exact()
 
 
 def test_another_embedders_version_is_no_reason_not_to_build() -> None:
     world = World()
-    other = Reindex(world.catalogue, world.versions, "other", DIM, world.clock).build()
-    mine = world.reindex.build(only_if_changed=True)
-    assert mine.embedder == EMBEDDER and mine.version != other.version
+    Reindex(world.catalogue, world.versions_with(embedder="other"), clock=world.clock).build()
+    mine = world.reindex.build_if_due()
+    assert mine and mine.embedder == EMBEDDER
 
 
-@pytest.mark.parametrize("path", [POINTER, "index/{}/manifest.json", f"index/{{}}/{INDEX}"])
+@pytest.mark.parametrize(
+    "path", [POINTER, FOLDER + "/{}/manifest.json", f"{FOLDER}/{{}}/{INDEX}", f"{FOLDER}/{{}}/{ID_MAP}"]
+)
+@pytest.mark.parametrize("more", [0, 2])
 @pytest.mark.parametrize("missing", [True, False])
-def test_a_bad_version_is_built_anew(path: str, missing: bool) -> None:
+def test_a_bad_version_is_built_anew(path: str, missing: bool, more: int) -> None:
     world = World()
     world.add(unit(3))
     first = world.reindex.build()
@@ -61,10 +122,11 @@ def test_a_bad_version_is_built_anew(path: str, missing: bool) -> None:
         world.store.delete(path.format(first.version))
     else:
         world.tamper(path.format(first.version), b"bad")
-    second = world.reindex.build(only_if_changed=True)
-    assert second.version != first.version
-    assert world.reindex.build(only_if_changed=True) == second
-    world.versions.read(second.version, EMBEDDER, DIM)
+    world.add(unit(more))
+    second = world.reindex.build_if_due()
+    assert second and second.version != first.version and second.rows == 3 + more
+    assert world.reindex.build_if_due() is None
+    world.versions.read(second.version)
 
 
 PATHS = ["photo-0/0.png", "photo-0/0.jpg", "lost/segment_0.png", "lost/claim", "index/current.json", "incoming/new.jpg"]
@@ -142,5 +204,5 @@ def test_who_is_overtaken_while_reading_publishes_nothing() -> None:
     world = World()
     world.add(unit(1))
     with pytest.raises(Conflict):
-        Reindex(Overtaken(world), world.versions, EMBEDDER, DIM, world.clock).build()
+        Reindex(Overtaken(world), world.versions, clock=world.clock).build()
     assert [one.rows for one in world.versions.list()] == [2]

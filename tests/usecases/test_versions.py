@@ -3,25 +3,26 @@
 import dataclasses
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, NotFound, Unavailable, Untrusted
-from lookalike.domain.model import Manifest, StoredObject, Vectors
-from lookalike.usecases.versions import POINTER, IndexVersions, seal, unseal
+from lookalike.domain.model import Manifest, StoredObject
+from lookalike.domain.rows import Rows, rows_of
+from lookalike.domain.sealed import seal, unseal
+from lookalike.usecases.versions import IndexVersions
 from tests.fakes.store import FakeStore
-from tests.usecases.index_world import DIM, EMBEDDER, KEY, START, World, unit
+from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, START, World, unit
 
 
-def publish(world: World, commit: int = 1, rows: int = 3, embedder: str = EMBEDDER) -> Manifest:
+def publish(world: World, commit: int = 1, rows: int = 3) -> Manifest:
     row_ids = np.arange(1, rows + 1)
-    return world.versions.publish(embedder, DIM, row_ids, unit(rows), commit, world.clock())
+    return world.versions.publish(rows_of(row_ids, unit(rows)), commit, world.clock())
 
 
 def paths(world: World) -> list[str]:
@@ -31,12 +32,12 @@ def paths(world: World) -> list[str]:
 def test_a_version_is_read_as_it_was_published() -> None:
     world, vectors = World(), unit(5)
     row_ids = np.array([7, 3, 11, 2, 5])
-    published = world.versions.publish(EMBEDDER, DIM, row_ids, vectors, 9, world.clock())
-    manifest, index = world.versions.read(published.version, EMBEDDER, DIM)
+    published = world.versions.publish(rows_of(row_ids, vectors), 9, world.clock())
+    manifest, index = world.versions.read(published.version)
     assert manifest == published and index.row_ids.tolist() == row_ids.tolist()
     assert index.search(vectors[1:2], 1)[0][0].row_id == 3
     assert (manifest.rows, manifest.highest_row_id, manifest.commit) == (5, 11, 9)
-    assert manifest.metric == "cosine" and manifest.build_seconds == 1.0
+    assert manifest.metric == "cosine" and manifest.build_seconds == 2.0
     assert manifest.built_at.startswith("2026-11-23T14:30") and manifest.built_at.endswith("+00:00")
     assert manifest.parts.keys() == {INDEX, ID_MAP} and "scikit-learn" in manifest.libraries
 
@@ -46,7 +47,7 @@ def test_the_pointer_names_what_was_published_last() -> None:
     assert world.versions.current() is None
     first, second = publish(world, 4), publish(world, 4)
     pointer = world.versions.current()
-    assert pointer and (pointer.version, pointer.embedder, pointer.commit) == (second.version, EMBEDDER, 4)
+    assert pointer and (pointer.version, pointer.commit, pointer.pinned) == (second.version, 4, False)
     assert first.version < second.version
     assert world.versions.current(pointer) is pointer
     publish(world, 5)
@@ -57,17 +58,56 @@ def test_the_pointer_names_what_was_published_last() -> None:
 def test_an_empty_catalogue_has_a_version() -> None:
     world = World()
     none = np.empty(0, np.int64)
-    published = world.versions.publish(EMBEDDER, DIM, none, np.empty((0, 0), np.float32), 0, world.clock())
-    manifest, index = world.versions.read(published.version, EMBEDDER, DIM)
+    published = world.versions.publish(rows_of(none, np.empty((0, DIM), np.float32)), 0, world.clock())
+    manifest, index = world.versions.read(published.version)
     assert (manifest.rows, manifest.highest_row_id, manifest.dimension) == (0, 0, DIM)
     assert index.search(unit(2), 3) == [[], []]
 
 
-def test_vectors_of_another_length_are_not_published() -> None:
+def bad_rows() -> dict[str, Rows]:
+    hole, zero, long = unit(3), unit(3), unit(3)
+    hole[1, 2], zero[1], long[1] = np.nan, 0, long[1] * 2
+    return {
+        "have length 5, not 8": rows_of([1], unit(1, 5)),
+        "1 rows are not of length 1: .41": rows_of([1, 41, 3], hole),
+        "are not of length 1: .41": rows_of([1, 41, 3], zero),
+        "not of length 1": rows_of([1, 41, 3], long),
+        "Of 4 rows 3": Rows(np.arange(4), DIM, lambda: [unit(3)]),
+        "More than 2 rows": Rows(np.arange(2), DIM, lambda: [unit(3)]),
+    }
+
+
+@pytest.mark.parametrize("complaint", bad_rows())
+def test_rows_that_cannot_be_searched_are_not_published(complaint: str) -> None:
     world = World()
-    with pytest.raises(LookalikeError, match="length 5"):
-        world.versions.publish(EMBEDDER, DIM, np.array([1]), unit(1, 5), 1, world.clock())
-    assert paths(world) == []
+    old = publish(world)
+    before = paths(world)
+    with pytest.raises(LookalikeError, match=complaint):
+        world.versions.publish(bad_rows()[complaint], 9, world.clock())
+    current = world.versions.current()
+    assert paths(world) == before and current and current.version == old.version
+
+
+def test_what_a_version_was_built_of_passes_by_again() -> None:
+    world, vectors = World(), unit(2500)
+    row_ids = np.random.default_rng(1).permutation(2500) + 1
+    published = world.versions.publish(rows_of(row_ids, vectors), 9, world.clock())
+    manifest, rows = world.versions.rows(published.version)
+    assert manifest == published and rows.row_ids.tolist() == row_ids.tolist()
+    for _ in range(2):
+        assert np.array_equal(np.concatenate([*rows.pages()]), vectors)
+
+
+@pytest.mark.parametrize("place", [0, 300, 5000, -1])
+def test_what_passes_by_is_verified_to_the_last_byte(place: int) -> None:
+    world = World()
+    path = f"{FOLDER}/{publish(world, rows=500).version}/{INDEX}"
+    data = bytearray(world.store.get(path))
+    data[place] ^= 1
+    world.tamper(path, bytes(data))
+    _, rows = world.versions.rows(path.split("/")[2])
+    with pytest.raises((Untrusted, LookalikeError)):
+        list(rows.pages())
 
 
 def test_a_key_is_needed() -> None:
@@ -78,14 +118,14 @@ def test_a_key_is_needed() -> None:
 def is_refused(versions: IndexVersions, version: str) -> None:
     with pytest.raises(Untrusted):
         versions.current()
-        versions.read(version, EMBEDDER, DIM)
+        versions.read(version)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", INDEX, ID_MAP, None])
 def test_every_changed_byte_is_refused(name: str | None) -> None:
     world = World()
     version = publish(world, rows=2).version
-    path = f"index/{version}/{name}" if name else POINTER
+    path = f"{FOLDER}/{version}/{name}" if name else POINTER
     good = world.store.get(path)
     for place in range(len(good)):
         for bit in (0x01, 0x20):
@@ -95,7 +135,7 @@ def test_every_changed_byte_is_refused(name: str | None) -> None:
         world.tamper(path, wrong)
         is_refused(world.versions, version)
     world.tamper(path, good)
-    world.versions.read(version, EMBEDDER, DIM)
+    world.versions.read(version)
 
 
 def test_another_key_is_refused_for_pointer_and_manifest() -> None:
@@ -109,14 +149,14 @@ def test_another_key_is_refused_for_pointer_and_manifest() -> None:
 def test_unsigned_or_other_contents_are_refused() -> None:
     world = World()
     version = publish(world).version
-    path = f"index/{version}/manifest.json"
+    path = f"{FOLDER}/{version}/manifest.json"
     content = unseal(world.store.get(path), KEY, "it")
     unsigned = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     less = {key: value for key, value in content.items() if key != "rows"}
     for data in (unsigned, seal({**content, "more": 1}, KEY), seal(less, KEY), seal(content, b"no")):
         world.tamper(path, data)
         with pytest.raises(Untrusted):
-            world.versions.read(version, EMBEDDER, DIM)
+            world.versions.read(version)
     world.tamper(POINTER, seal({"version": version}, KEY))
     with pytest.raises(Untrusted, match="fields"):
         world.versions.current()
@@ -125,50 +165,57 @@ def test_unsigned_or_other_contents_are_refused() -> None:
 def test_a_manifest_under_another_versions_name_is_refused() -> None:
     world = World()
     first, second = publish(world), publish(world)
-    world.tamper(f"index/{second.version}/manifest.json", world.store.get(f"index/{first.version}/manifest.json"))
+    world.tamper(f"{FOLDER}/{second.version}/manifest.json", world.store.get(f"{FOLDER}/{first.version}/manifest.json"))
     with pytest.raises(Untrusted, match=first.version):
-        world.versions.read(second.version, EMBEDDER, DIM)
+        world.versions.read(second.version)
 
 
-class OtherFormat(NeighboursFormat):
-    name = "other"
-
-
-def test_another_embedder_dimension_or_format_is_refused() -> None:
+@pytest.mark.parametrize(("name", "value"), [("embedder", "other"), ("dimension", 9), ("format", "other")])
+def test_a_version_of_something_else_is_refused(name: str, value: object) -> None:
     world = World()
-    version = publish(world).version
-    with pytest.raises(Untrusted, match="embedder 'fake-1', not 'other'"):
-        world.versions.read(version, "other", DIM)
-    with pytest.raises(Untrusted, match="dimension 8, not 9"):
-        world.versions.read(version, EMBEDDER, 9)
-    with pytest.raises(Untrusted, match="format"):
-        world.versions_with(index_format=OtherFormat()).read(version, EMBEDDER, DIM)
+    manifest = publish(world)
+    other = {**dataclasses.asdict(manifest), name: value}
+    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", seal(other, KEY))
+    for read in (world.versions.read, world.versions.rows):
+        with pytest.raises(Untrusted, match=f"the {name} {value!r}, not"):
+            read(manifest.version)
+
+
+def test_embedders_have_versions_of_their_own_side_by_side() -> None:
+    world = World()
+    ours, theirs = publish(world), world.versions_with(embedder="other-1", dim=5)
+    their = theirs.publish(rows_of([9], unit(1, 5)), 1, START)
+    for _ in range(4):
+        publish(world)
+    assert [one.version for one in theirs.list()] == [their.version] and theirs.read(their.version)[1].row_ids == [9]
+    with pytest.raises(NotFound):
+        theirs.read(ours.version)
 
 
 def test_a_row_count_that_is_not_the_manifests_is_refused() -> None:
     world = World()
     manifest = publish(world)
     wrong = dataclasses.asdict(dataclasses.replace(manifest, rows=4))
-    world.tamper(f"index/{manifest.version}/manifest.json", seal(wrong, KEY))
+    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", seal(wrong, KEY))
     with pytest.raises(Untrusted, match="3 rows, not 4"):
-        world.versions.read(manifest.version, EMBEDDER, DIM)
+        world.versions.read(manifest.version)
 
 
 def test_what_is_gone_is_not_found() -> None:
     world = World()
     version = publish(world).version
     with pytest.raises(NotFound):
-        world.versions.read("20200101T000000Z-000000", EMBEDDER, DIM)
-    world.store.delete(f"index/{version}/{INDEX}")
+        world.versions.read("20200101T000000Z-000000")
+    world.store.delete(f"{FOLDER}/{version}/{INDEX}")
     with pytest.raises(NotFound):
-        world.versions.read(version, EMBEDDER, DIM)
+        world.versions.read(version)
 
 
 def test_a_store_that_is_away_is_said_to_be() -> None:
     world = World()
     version = publish(world).version
     world.store.away = True
-    for call in (world.versions.current, lambda: world.versions.read(version, EMBEDDER, DIM), lambda: publish(world)):
+    for call in (world.versions.current, lambda: world.versions.read(version), lambda: publish(world)):
         with pytest.raises(Unavailable):
             call()
 
@@ -179,16 +226,16 @@ class Interrupted(NeighboursFormat):
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         self.meanwhile = meanwhile
 
-    def build(self, row_ids: NDArray[np.int64], vectors: Vectors) -> dict[str, bytes]:
+    def build(self, rows: Rows) -> Iterator[tuple[str, Iterator[bytes]]]:
         self.meanwhile()
-        return super().build(row_ids, vectors)
+        yield from super().build(rows)
 
 
 def test_who_is_overtaken_while_building_publishes_nothing() -> None:
     world = World()
     late = world.versions_with(index_format=Interrupted(lambda: publish(world)))
     with pytest.raises(Conflict):
-        late.publish(EMBEDDER, DIM, np.array([1]), unit(1), 2, START)
+        late.publish(rows_of([1], unit(1)), 2, START)
     pointer = world.versions.current()
     assert pointer and [one.version for one in world.versions.list()] == [pointer.version]
     assert len(paths(world)) == 4
@@ -203,7 +250,7 @@ def test_of_publishers_at_the_same_time_one_wins(first: bool) -> None:
 
     def race(_: int) -> Manifest | None:
         try:
-            return racing.publish(EMBEDDER, DIM, np.array([1]), unit(1), 2, START)
+            return racing.publish(rows_of([1], unit(1)), 2, START)
         except Conflict:
             return None
 
@@ -232,9 +279,9 @@ def test_an_older_commit_never_replaces_a_newer_one() -> None:
     publish(world, 5)
     with pytest.raises(Conflict, match="commit 5, not 4"):
         publish(world, 4)
-    assert publish(world, 5) and publish(world, 3, embedder="other")
+    assert publish(world, 5)
     pointer = world.versions.current()
-    assert pointer and (pointer.embedder, pointer.commit) == ("other", 3)
+    assert pointer and pointer.commit == 5 and len(world.versions.list()) == 2
 
 
 def test_a_bad_pointer_is_replaced() -> None:
@@ -257,9 +304,9 @@ def test_three_versions_are_kept() -> None:
 def test_the_current_version_stays_though_its_clock_was_late() -> None:
     world = World()
     versions = [publish(world).version for _ in range(3)]
-    slow = IndexVersions(world.store, NeighboursFormat(), KEY, lambda: START.replace(year=2020))
-    late = slow.publish(EMBEDDER, DIM, np.array([1]), unit(1), 1, START)
-    slow.read(late.version, EMBEDDER, DIM)
+    slow = IndexVersions(world.store, NeighboursFormat(), KEY, EMBEDDER, DIM, lambda: START.replace(year=2020))
+    late = slow.publish(rows_of([1], unit(1)), 1, START)
+    slow.read(late.version)
     assert [one.version for one in world.versions.list()] == [late.version, *versions[1:]]
 
 
@@ -291,21 +338,37 @@ def test_a_version_that_is_named_counts_again() -> None:
         world.versions.roll_back("20200101T000000Z-abcdef")
 
 
-def test_there_is_no_way_back_from_the_first_nor_to_another_embedders() -> None:
+def test_there_is_no_way_back_from_the_first() -> None:
     world = World()
     with pytest.raises(NotFound):
         world.versions.roll_back()
-    publish(world, embedder="other-1")
     publish(world)
     with pytest.raises(NotFound, match="before"):
         world.versions.roll_back()
+
+
+def test_scheduled_builds_leave_what_somebody_went_back_to(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.add(unit(2))
+    old = world.reindex.build()
+    world.reindex.build()
+    world.versions.roll_back()
+    world.add(unit(2))
+    assert world.reindex.build_if_due() is None and "pinned" in caplog.text
+    pointer = world.versions.current()
+    assert pointer and (pointer.version, pointer.pinned) == (old.version, True)
+    newest = world.reindex.build()
+    pointer = world.versions.current()
+    assert pointer and (pointer.version, pointer.pinned) == (newest.version, False)
+    world.add(unit(1))
+    assert world.reindex.build_if_due()
 
 
 def test_a_version_that_is_not_whole_never_counts_again() -> None:
     world = World()
     old = publish(world)
     newest = publish(world)
-    world.store.delete(f"index/{old.version}/{ID_MAP}")
+    world.store.delete(f"{FOLDER}/{old.version}/{ID_MAP}")
     with pytest.raises(NotFound):
         world.versions.roll_back()
     current = world.versions.current()
@@ -349,7 +412,7 @@ def test_a_version_counts_though_old_ones_cannot_be_deleted(caplog: pytest.LogCa
 def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     good, bad = publish(world), publish(world)
-    world.tamper(f"index/{bad.version}/manifest.json", b"{}")
+    world.tamper(f"{FOLDER}/{bad.version}/manifest.json", b"{}")
     world.store.put("index/20300101T000000Z-abcdef/vector_id_map.json", b"{}", "application/json")
     assert list(world.versions.list()) == [good]
     assert bad.version in caplog.text and "2030" not in caplog.text

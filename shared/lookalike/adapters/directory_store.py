@@ -4,10 +4,9 @@ import fcntl
 import hashlib
 import hmac
 import os
-import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -21,6 +20,8 @@ from lookalike.domain.paths import check_path, check_prefix, is_path
 
 PRIVATE = ".tmp"
 """Where files are written before they are moved to their place; no object's name starts with it."""
+PIECE = 16 << 20
+"""Bytes of a large file that are read at a time."""
 
 
 class DirectoryStore:
@@ -35,7 +36,7 @@ class DirectoryStore:
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         place = self._place(path)
-        with _disk(), self._written(data) as new:
+        with _disk(), self._written([data]) as new:
             with self._locked():
                 there = self._stat(path, place)
                 if there and if_generation == 0 and place.read_bytes() == data:
@@ -54,12 +55,25 @@ class DirectoryStore:
                 raise NotFound(f"No object {path}")
             return place.read_bytes()
 
-    def download(self, path: str, to: Path) -> None:
+    def read(self, path: str) -> Iterator[bytes]:
         place = self._place(path)
         with _translated(path):
             if self._stat(path, place) is None:
                 raise NotFound(f"No object {path}")
-            shutil.copyfile(place, to)
+            with place.open("rb") as file:
+                while piece := file.read(PIECE):
+                    yield piece
+
+    def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
+        place = self._place(path)
+        with _disk(), self._written(pieces) as new:
+            size = new.stat().st_size
+            with self._locked():
+                if self._stat(path, place):
+                    raise Conflict(f"{path} was written by another")
+                generation = self._move(new, place)
+            self._settle(place.parent)
+        return StoredObject(path, size, generation, None, _moment(generation))
 
     def stat(self, path: str) -> StoredObject | None:
         place = self._place(path)
@@ -127,12 +141,12 @@ class DirectoryStore:
         return StoredObject(path, found.st_size, generation, None, _moment(generation))
 
     @contextmanager
-    def _written(self, data: bytes) -> Iterator[Path]:
+    def _written(self, pieces: Iterable[bytes]) -> Iterator[Path]:
         """A file with that content, safely on the disk, where nobody looks for objects."""
         (self._root / PRIVATE).mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=self._root / PRIVATE, delete=False) as file:
             try:
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
                 yield Path(file.name)

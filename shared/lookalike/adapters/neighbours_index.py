@@ -2,23 +2,24 @@
 
 import importlib.metadata
 import io
-import json
 import pickle
 import pickletools
 import platform
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.errors import LookalikeError, Untrusted
+from lookalike.domain.errors import Untrusted
 from lookalike.domain.exact import ExactIndex
 from lookalike.domain.model import Vectors
+from lookalike.domain.rows import PAGE, Rows, are_unit
 
 INDEX, ID_MAP = "vector_nn_index.pkl", "vector_id_map.json"
-LENGTH_ERROR = 1e-3
-"""How far a row's length may be from 1."""
+HOLE = b"the matrix" * (1 << 13)
+"""So long that the pickle gives it a place outside its frames, whose lengths stay right when something longer comes there."""
 OPCODES = frozenset(
     ["PROTO", "FRAME", "STOP", "MARK", "MEMOIZE", "BINGET", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1"]
     + ["BININT2", "BINFLOAT", "SHORT_BINUNICODE", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "EMPTY_TUPLE", "TUPLE1"]
@@ -37,17 +38,11 @@ class NeighboursFormat:
         found = {name: importlib.metadata.version(name) for name in ("scikit-learn", "numpy")}
         return found | {"python": platform.python_version()}
 
-    def build(self, row_ids: NDArray[np.int64], vectors: Vectors) -> dict[str, bytes]:
-        """From (n,) ids and (n, dim) unit rows. Raises `LookalikeError` for rows of another length."""
-        matrix = np.ascontiguousarray(vectors, "<f4")
-        if (wrong := row_ids[~_are_unit(matrix)]).size:
-            raise LookalikeError(f"The vectors of {wrong.size} rows are not of length 1: {wrong[:5].tolist()} …")
-        stored = {"index": _neighbours(matrix), "vectors": matrix}
-        # protocol 5 would need one more global of numpy's
-        return {INDEX: pickle.dumps(stored, protocol=4), ID_MAP: _id_map(row_ids.tolist())}
+    def build(self, rows: Rows) -> Iterator[tuple[str, Iterator[bytes]]]:
+        yield INDEX, _pickled(rows)
+        yield ID_MAP, _id_map(rows.row_ids)
 
     def load(self, parts: Mapping[str, bytes]) -> ExactIndex:
-        """Raises `Untrusted` for anything but what `build` writes, before any of it can do harm."""
         try:
             return _loaded(parts)
         except Untrusted:
@@ -55,37 +50,97 @@ class NeighboursFormat:
         except Exception as error:
             raise Untrusted(f"The index cannot be read: {type(error).__name__}") from error
 
+    def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> Rows:
+        """Those that a version was built of, streamed anew. `read` gives the verified bytes of a part."""
+        row_ids = _read_ids(b"".join(read(ID_MAP)))
+        _require(len(row_ids) == count, "the id map is of another length")
+        return Rows(row_ids, dim, lambda: _read_pages(read(INDEX), count, dim))
 
-def _neighbours(matrix: Vectors) -> Any:
+
+class _Matrix:
+    """Pickles as numpy's (rows, dim) array would, but with `HOLE` where its numbers belong."""
+
+    def __init__(self, rows: int, dim: int) -> None:
+        self._shape = rows, dim
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        numpys: Any = np.empty(0, "<f4").__reduce__()
+        return *numpys[:2], (1, self._shape, np.dtype("<f4"), False, HOLE)
+
+
+def _pickled(rows: Rows) -> Iterator[bytes]:
+    """The pickle, whose matrix passes by: it is in memory nowhere."""
+    matrix = _Matrix(len(rows), rows.dim)
+    # protocol 5 would need one more global of numpy's
+    whole = pickle.dumps({"index": _neighbours(matrix, rows), "vectors": matrix}, protocol=4)
+    before, after = whole.split(_bytes_header(len(HOLE)) + HOLE)
+    yield before + _bytes_header(4 * len(rows) * rows.dim)
+    for page in rows.pages():
+        yield np.ascontiguousarray(page, "<f4").tobytes()
+    yield after
+
+
+def _bytes_header(size: int) -> bytes:
+    """How protocol 4 announces so many bytes."""
+    if size < 1 << 8:
+        return pickle.SHORT_BINBYTES + struct.pack("<B", size)
+    return pickle.BINBYTES + struct.pack("<I", size) if size < 1 << 32 else pickle.BINBYTES8 + struct.pack("<Q", size)
+
+
+def _neighbours(matrix: _Matrix, rows: Rows) -> Any:
+    """As if it had been fitted to the matrix."""
     from sklearn.neighbors import NearestNeighbors
 
     index = NearestNeighbors(metric="cosine", algorithm="brute")
-    if len(matrix):
-        index.fit(matrix)
+    if len(rows):
+        index.fit(np.ones((1, rows.dim), np.float32))
         # the very same array, so that the pickle holds it once
-        index._fit_X = matrix
+        index._fit_X, index.n_samples_fit_ = matrix, len(rows)
     return index
 
 
-def _id_map(row_ids: Sequence[int]) -> bytes:
-    return json.dumps({str(position): row_id for position, row_id in enumerate(row_ids)}).encode()
+def _read_pages(pieces: Iterable[bytes], count: int, dim: int) -> Iterator[Vectors]:
+    """The matrix of a pickle that passes by, some whole rows at a time."""
+    header, size, width = _bytes_header(4 * count * dim), 4 * count * dim, 4 * dim
+    waiting, inside, left = bytearray(), False, size
+    for piece in pieces:
+        waiting += piece
+        if not inside and (place := waiting.find(header)) >= 0:
+            del waiting[: place + len(header)]
+            inside = True
+        if inside and (ready := min(len(waiting), left) // width * width):
+            yield np.frombuffer(bytes(waiting[:ready]), "<f4").reshape(-1, dim)
+            del waiting[:ready]
+            left -= ready
+    _require(left == 0, "its matrix is not where it should be")
+
+
+def _id_map(row_ids: NDArray[np.int64]) -> Iterator[bytes]:
+    """The JSON object of each position's row."""
+    yield b"{"
+    for start in range(0, len(row_ids), PAGE):
+        places = enumerate(row_ids[start : start + PAGE].tolist(), start)
+        yield ((", " if start else "") + ", ".join(f'"{place}": {row_id}' for place, row_id in places)).encode()
+    yield b"}"
 
 
 def _loaded(parts: Mapping[str, bytes]) -> ExactIndex:
     _require(parts.keys() == {INDEX, ID_MAP}, "it has other parts")
     matrix, row_ids = _read_matrix(parts[INDEX]), _read_ids(parts[ID_MAP])
     _require(len(matrix) == len(row_ids), "the id map is of another length")
-    _require(bool(_are_unit(matrix).all()), "not every row is a unit vector")
+    _require(bool(are_unit(matrix).all()), "not every row is a unit vector")
     # not NearestNeighbors.kneighbors: it normalises the whole matrix anew for every query
     return ExactIndex(row_ids, matrix)
 
 
 def _read_ids(data: bytes) -> NDArray[np.int64]:
-    row_ids = list(json.loads(data).values())
-    _require(all(type(row_id) is int and row_id > 0 for row_id in row_ids), "a row id is no number")
-    _require(len(set(row_ids)) == len(row_ids), "a row id occurs twice")
-    _require(_id_map(row_ids) == data, "the id map is not written as it should be")
-    return np.array(row_ids, np.int64)
+    """Without an object for each: the numbers alone are read, and then it must be what they are written as."""
+    numbers = np.fromstring(data[1:-1].replace(b'"', b"").replace(b":", b",").decode("ascii"), np.int64, sep=",")
+    row_ids = numbers[1::2].copy()
+    _require(data == b"".join(_id_map(row_ids)), "the id map is not written as it should be")
+    _require(bool((row_ids > 0).all()), "a row id is no number")
+    _require(len(np.unique(row_ids)) == len(row_ids), "a row id occurs twice")
+    return row_ids
 
 
 def _read_matrix(data: bytes) -> Vectors:
@@ -166,13 +221,6 @@ def _check_opcodes(data: bytes) -> None:
     for opcode, _, position in pickletools.genops(data):  # noqa: B007 - the last one is looked at
         _require(opcode.name in OPCODES, f"{opcode.name} in a pickle")
     _require(position == len(data) - 1, "something follows the pickle")
-
-
-def _are_unit(matrix: Vectors) -> NDArray[np.bool_]:
-    """Shape (n,). False where anything is not finite, too."""
-    with np.errstate(all="ignore"):
-        lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
-        return np.abs(lengths - 1) <= LENGTH_ERROR
 
 
 def _require(holds: bool, otherwise: str) -> None:

@@ -1,8 +1,8 @@
 """What the use cases need from outside. Every port has one contract test, run against every adapter and fake of it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,7 @@ from lookalike.domain.model import (
     User,
     Vectors,
 )
+from lookalike.domain.rows import Rows
 
 
 class Detector(Protocol):
@@ -68,8 +69,12 @@ class ObjectStore(Protocol):
         """Raises `NotFound`."""
         ...
 
-    def download(self, path: str, to: Path) -> None:
-        """Write what is too large for memory to a file of this machine. Raises as `get` does."""
+    def read(self, path: str) -> Iterator[bytes]:
+        """What is too large for memory, piece by piece. Raises as `get` does, and `Unavailable` in mid-stream."""
+        ...
+
+    def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
+        """Create what is too large for memory. Nothing is there before all of it is. Raises `Conflict` if there is one."""
         ...
 
     def stat(self, path: str) -> StoredObject | None: ...
@@ -84,6 +89,23 @@ class ObjectStore(Protocol):
 
     def url(self, path: str, seconds: int = 3600) -> str:
         """An address that serves the object for a while, to whoever holds it."""
+        ...
+
+
+class Snapshot(Protocol):
+    """What happened to the rows of one embedder after some commit, as `Changes` has it, at one moment."""
+
+    @property
+    def upto(self) -> int: ...
+
+    @property
+    def row_ids(self) -> NDArray[np.int64]: ...
+
+    @property
+    def deleted(self) -> NDArray[np.int64]: ...
+
+    def pages(self) -> Iterator[Vectors]:
+        """The vectors of `row_ids`, in their order, some (m, dim) rows at a time. May be called again."""
         ...
 
 
@@ -134,6 +156,10 @@ class Catalogue(Protocol):
 
         Commits are numbered in the order in which they become visible: whoever has seen commit n has seen all before it.
         """
+        ...
+
+    def snapshot(self, embedder: str, since: int) -> AbstractContextManager[Snapshot]:
+        """What `changes` tells, while the context lasts, for one thread, with the vectors left where they are."""
         ...
 
     def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
@@ -236,12 +262,19 @@ class IndexFormat(Protocol):
         """Versions of what the parts depend on."""
         ...
 
-    def build(self, row_ids: NDArray[np.int64], vectors: Vectors) -> dict[str, bytes]:
-        """The parts of a version, by file name."""
+    def build(self, rows: Rows) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """The parts of a version: name and pieces of each, which are read to the end before the next is asked for.
+
+        Raises what `Rows.pages` raises.
+        """
         ...
 
     def load(self, parts: Mapping[str, bytes]) -> VectorIndex:
         """Raises `Untrusted` for anything but what `build` writes. Call it with verified bytes only."""
+        ...
+
+    def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> Rows:
+        """Those that a version was built of, streamed from it; `read` gives the pieces of a part. Raises `Untrusted`."""
         ...
 
 

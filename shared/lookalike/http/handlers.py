@@ -172,13 +172,14 @@ def clean(services: Services, asked: Asked) -> Answer:
 
 
 def reindex(services: Services, asked: Asked) -> Answer:
-    """Build if anything changed, or if `force` says so; then tidy up."""
+    """Build if that is due, or if `force` says so; then tidy up."""
     force = asked.fields.get("force") in ("true", True)
-    manifest = services.reindex.build(only_if_changed=not force)
+    manifest = services.reindex.build() if force else services.reindex.build_if_due()
     swept = sweep(services.store, services.catalogue, older_than=DAY)
     services.catalogue.clean_jobs(None, datetime.now(UTC) - timedelta(seconds=7 * DAY))
-    message = f"{manifest.version} holds every garment; {swept} objects without a row deleted"
-    return {"success": True, "message": message, "data": asdict(manifest)}, 202
+    built = f"{manifest.version} holds every garment" if manifest else "No index version is due"
+    message = f"{built}; {swept} objects without a row deleted"
+    return {"success": True, "message": message, "data": asdict(manifest) if manifest else None}, 202
 
 
 def auth_user(services: Services, asked: Asked) -> Answer:

@@ -216,7 +216,7 @@ class LiveIndex:
         raise Untrusted(f"Index version {missing.version} is not whole")
 
     def _load(self, pointer: PointerState) -> State:
-        manifest, index = self._versions.read(pointer.version, self._embedder, self._dim)
+        manifest, index = self._versions.read(pointer.version)
         changes = self._changes(manifest.commit)
         if changes.upto < manifest.commit:
             raise Untrusted(f"Index version {pointer.version} is ahead of the catalogue: is it another's?")

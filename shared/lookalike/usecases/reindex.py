@@ -1,15 +1,21 @@
 """The rows of the catalogue become an index version."""
 
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+
 from lookalike.domain.errors import NotFound, Untrusted
 from lookalike.domain.model import Manifest
-from lookalike.domain.ports import Catalogue, Clock
-from lookalike.usecases.versions import IndexVersions
+from lookalike.domain.ports import Catalogue, Clock, Snapshot
+from lookalike.domain.rows import Rows, joined
+from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
+CHEAP = 100_000_000
+"""Bytes of vectors up to which a version is read to see whether it is still whole, though none is due."""
 
 
 def _now() -> datetime:
@@ -18,34 +24,53 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Reindex:
+    """`due_after`: written and deleted rows that searches join with the index before scheduled builds make another."""
+
     catalogue: Catalogue
     versions: IndexVersions
-    embedder_name: str
-    dim: int
+    due_after: int = 1
     clock: Clock = _now
 
-    def build(self, only_if_changed: bool = False) -> Manifest:
-        """Publish a version of all living rows; the current one where nothing changed, if that is asked for.
-
-        Raises `Conflict` if another was published in the meantime.
-        """
-        if only_if_changed and (current := self._unchanged()):
-            return current
+    def build(self) -> Manifest:
+        """Publish a version of all living rows. Raises `Conflict` if another was published in the meantime."""
         started = self.clock()
-        rows = self.catalogue.changes(self.embedder_name, 0)
-        manifest = self.versions.publish(self.embedder_name, self.dim, rows.row_ids, rows.vectors, rows.upto, started)
-        log.info("Index version %s holds %d rows", manifest.version, manifest.rows)
-        return manifest
+        with self._changes(0) as rows:
+            return self._publish(Rows(rows.row_ids, self.versions.dim, rows.pages), rows.upto, started)
 
-    def _unchanged(self) -> Manifest | None:
-        """The current version's, if it is whole and nothing was committed since."""
+    def build_if_due(self) -> Manifest | None:
+        """What `build` does, of the version before and the new rows where nothing was deleted; none where none is due.
+
+        Due it is where there is no version that is whole, or enough happened since, and not while one is pinned.
+        """
         try:
             pointer = self.versions.current()
-            if pointer is None or pointer.embedder != self.embedder_name:
+            if pointer is None:
+                return self.build()
+            if pointer.pinned:
+                log.warning("Index version %s is pinned: `lookalike index build` publishes another", pointer.version)
                 return None
-            if self.catalogue.changes(self.embedder_name, pointer.commit).upto != pointer.commit:
-                return None
-            return self.versions.read(pointer.version, self.embedder_name, self.dim)[0]
+            return self._extended(pointer)
         except (Untrusted, NotFound) as error:
             log.error("The current index version is built anew. %s", error)
-            return None
+            return self.build()
+
+    def _extended(self, pointer: PointerState) -> Manifest | None:
+        started = self.clock()
+        with self._changes(pointer.commit) as news:
+            manifest, old = self.versions.rows(pointer.version)
+            if len(news.row_ids) + len(news.deleted) < self.due_after:
+                if 4 * manifest.rows * manifest.dimension < CHEAP:
+                    self.versions.check(manifest)
+                return None
+            new = Rows(news.row_ids, self.versions.dim, news.pages)
+            if not len(news.deleted) and not np.isin(new.row_ids, old.row_ids).any():
+                return self._publish(joined(old, new), news.upto, started)
+        return self.build()
+
+    def _changes(self, since: int) -> AbstractContextManager[Snapshot]:
+        return self.catalogue.snapshot(self.versions.embedder, since)
+
+    def _publish(self, rows: Rows, commit: int, started: datetime) -> Manifest:
+        manifest = self.versions.publish(rows, commit, started)
+        log.info("Index version %s holds %d rows", manifest.version, manifest.rows)
+        return manifest

@@ -1,26 +1,27 @@
-"""Index versions in the object store: immutable and signed, with one pointer object that says which one counts."""
+"""Index versions in the object store: immutable and signed, with one pointer object that says which one counts.
+
+Each embedder has its own, side by side in `index/<embedder>/`.
+"""
 
 import hashlib
 import hmac
-import json
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
 
 from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, NotFound, Untrusted
-from lookalike.domain.model import Manifest, Vectors
+from lookalike.domain.model import Manifest
 from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import Clock, IndexFormat, ObjectStore, VectorIndex
+from lookalike.domain.rows import Rows
+from lookalike.domain.sealed import seal, unseal
 
 log = logging.getLogger("lookalike.index")
-POINTER = f"{INDEX}current.json"
-MANIFEST = "manifest.json"
+POINTER, MANIFEST = "current.json", "manifest.json"
 KEPT = 3
 """Versions that stay: the current one, and those that readers may still be loading."""
 JSON, BINARY = "application/json", "application/octet-stream"
@@ -28,39 +29,45 @@ JSON, BINARY = "application/json", "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class PointerState:
-    """Which version counts; `generation` is the pointer object's."""
+    """Which version counts; `generation` is the pointer object's.
+
+    `pinned`: somebody wants this very version, and scheduled builds leave it.
+    """
 
     version: str
-    embedder: str
     commit: int
     generation: int
+    pinned: bool = False
 
 
 class IndexVersions:
-    """Reads and publishes versions. `key` signs manifests and pointer, so that only we can have written them."""
+    """Reads and publishes the versions of one embedder, whose vectors have length `dim`.
 
-    def __init__(self, store: ObjectStore, index_format: IndexFormat, key: bytes, clock: Clock) -> None:
+    `key` signs manifests and pointer, so that only we can have written them.
+    """
+
+    def __init__(
+        self, store: ObjectStore, index_format: IndexFormat, key: bytes, embedder: str, dim: int, clock: Clock
+    ) -> None:
         if not key:
             raise Misconfigured("The key that signs index versions is empty")
         self._store, self._format, self._key, self._clock = store, index_format, key, clock
+        self.embedder, self.dim = embedder, dim
+        self._folder = f"{INDEX}{embedder}/"
 
-    def publish(
-        self,
-        embedder: str,
-        dim: int,
-        row_ids: NDArray[np.int64],
-        vectors: Vectors,
-        commit: int,
-        started: datetime,
-    ) -> Manifest:
-        """Build, write and switch to a version of these (n,) rows and (n, dim) vectors, all rows up to that commit.
+    @property
+    def pointer_path(self) -> str:
+        return f"{self._folder}{POINTER}"
 
-        Raises `Conflict` if another was published since this began, or if the current one is newer.
+    def publish(self, rows: Rows, commit: int, started: datetime) -> Manifest:
+        """Build, write and switch to a version of these rows, all that were written up to that commit.
+
+        Raises `Conflict` if another was published since this began, or if the current one is newer; what `Rows.pages` raises.
         """
-        generation = self._generation(embedder, commit)
-        parts = self._format.build(row_ids, _shaped(vectors, dim))
-        manifest = self._manifest(embedder, dim, row_ids, commit, started, parts)
-        self._write(manifest, parts)
+        if rows.dim != self.dim:
+            raise LookalikeError(f"Vectors have length {rows.dim}, not {self.dim}")
+        generation = self._generation(commit)
+        manifest = self._write(self._new_name(), rows, commit, started)
         self._switch(manifest, generation)
         self._prune(manifest.version)
         return manifest
@@ -70,29 +77,35 @@ class IndexVersions:
 
         Raises `Untrusted` for a pointer that we did not write.
         """
-        there = self._store.stat(POINTER)
+        there = self._store.stat(self.pointer_path)
         if there is None:
             return None
         if known and known.generation == there.generation:
             return known
         return self._opened(there.generation)
 
-    def read(self, version: str, embedder: str, dim: int) -> tuple[Manifest, VectorIndex]:
+    def read(self, version: str) -> tuple[Manifest, VectorIndex]:
         """A whole version, verified. Raises `Untrusted` if anything does not fit, `NotFound` if it is not there (any more)."""
-        manifest = self.manifest(version)
-        wanted = {"format": self._format.name, "embedder": embedder, "dimension": dim}
-        for name, value in wanted.items():
-            if getattr(manifest, name) != value:
-                raise Untrusted(f"Index version {version} has the {name} {getattr(manifest, name)!r}, not {value!r}")
+        manifest = self._fitting(version)
         index = self._format.load({name: self._part(manifest, name) for name in manifest.parts})
         if len(index.row_ids) != manifest.rows:
             raise Untrusted(f"Index version {version} has {len(index.row_ids)} rows, not {manifest.rows}")
         return manifest, index
 
+    def rows(self, version: str) -> tuple[Manifest, Rows]:
+        """What a version was built of, streamed from it. Raises as `read` does, some of it only while the rows pass by."""
+        manifest = self._fitting(version)
+        return manifest, self._format.rows(manifest.rows, self.dim, partial(self._pieces, manifest))
+
+    def check(self, manifest: Manifest) -> None:
+        """Raises `Untrusted` if not every byte is what it was, `NotFound`."""
+        for name in manifest.parts:
+            deque(self._pieces(manifest, name), maxlen=0)
+
     def manifest(self, version: str) -> Manifest:
         """Raises `Untrusted`, `NotFound`."""
         what = f"The manifest of index version {version}"
-        content = unseal(self._store.get(_path(version, MANIFEST)), self._key, what)
+        content = unseal(self._store.get(self._path(version, MANIFEST)), self._key, what)
         try:
             manifest = Manifest(**content)
         except TypeError as error:
@@ -107,24 +120,24 @@ class IndexVersions:
         return [manifest for manifest in found if manifest]
 
     def roll_back(self, version: str | None = None) -> Manifest:
-        """Have an older version count again: the one named, or else the last one before the current one of its embedder.
+        """Have an older version count again: the one named, or else the last one before the current one.
 
-        Rows written since are found all the same. Raises `NotFound`, `Untrusted` if it is not whole, and `Conflict`
-        if another was published in the meantime.
+        It is pinned: scheduled builds leave it, until somebody publishes another. Rows written since are found all the same.
+        Raises `NotFound`, `Untrusted` if it is not whole, and `Conflict` if another was published in the meantime.
         """
         current = self.current()
         if current is None:
             raise NotFound("There is no index version to go back from")
-        manifest = self.manifest(version) if version else self._before(current)
+        name = version or self._before(current.version)
         # whole and loadable, before anybody is sent there
-        self.read(manifest.version, manifest.embedder, manifest.dimension)
-        self._point(manifest, current.generation)
+        manifest, _ = self.read(name)
+        self._point(manifest, current.generation, pinned=True)
         return manifest
 
-    def _before(self, current: PointerState) -> Manifest:
-        older = [one for one in self.list() if one.version < current.version and one.embedder == current.embedder]
+    def _before(self, version: str) -> str:
+        older = [one.version for one in self.list() if one.version < version]
         if not older:
-            raise NotFound(f"There is no index version of {current.embedder} before {current.version}")
+            raise NotFound(f"There is no index version of {self.embedder} before {version}")
         return older[-1]
 
     def prune(self, keep: int) -> Sequence[str]:
@@ -146,23 +159,39 @@ class IndexVersions:
             log.error("%s", error)
             return None
 
+    def _fitting(self, version: str) -> Manifest:
+        """Its manifest. Raises `Untrusted` if it is of something else than we are for."""
+        manifest = self.manifest(version)
+        wanted = {"format": self._format.name, "embedder": self.embedder, "dimension": self.dim}
+        for name, value in wanted.items():
+            if getattr(manifest, name) != value:
+                raise Untrusted(f"Index version {version} has the {name} {getattr(manifest, name)!r}, not {value!r}")
+        return manifest
+
     def _part(self, manifest: Manifest, name: str) -> bytes:
-        path = _path(manifest.version, name)
+        path = self._path(manifest.version, name)
         data = self._store.get(path)
-        if not hmac.compare_digest(_sha256(data), manifest.parts[name]):
-            raise Untrusted(f"{path} fails its checksum")
+        _require(_sha256(data), manifest.parts[name], path)
         return data
 
+    def _pieces(self, manifest: Manifest, name: str) -> Iterator[bytes]:
+        """Of a part too large for memory. Raises `Untrusted` behind the last one, if they were not all what they should be."""
+        path, digest = self._path(manifest.version, name), hashlib.sha256()
+        for piece in self._store.read(path):
+            digest.update(piece)
+            yield piece
+        _require(digest.hexdigest(), manifest.parts[name], path)
+
     def _opened(self, generation: int) -> PointerState:
-        content = unseal(self._store.get(POINTER), self._key, "The pointer to the index version")
+        content = unseal(self._store.get(self.pointer_path), self._key, "The pointer to the index version")
         try:
             return PointerState(**content, generation=generation)
         except TypeError as error:
             raise Untrusted("The pointer to the index version has other fields") from error
 
-    def _generation(self, embedder: str, commit: int) -> int:
+    def _generation(self, commit: int) -> int:
         """That of the pointer that may be replaced, 0 where there is none. Raises `Conflict`."""
-        there = self._store.stat(POINTER)
+        there = self._store.stat(self.pointer_path)
         if there is None:
             return 0
         try:
@@ -170,114 +199,111 @@ class IndexVersions:
         except Untrusted as error:
             log.warning("%s; it is replaced", error)
             return there.generation
-        if current.embedder == embedder and current.commit > commit:
+        if current.commit > commit:
             text = f"Index version {current.version} is newer than the catalogue: commit {current.commit}, not {commit}"
-            raise Conflict(f"{text}. If the catalogue was restored from a backup, delete {POINTER}")
+            raise Conflict(f"{text}. If the catalogue was restored from a backup, delete {self.pointer_path}")
         return there.generation
 
-    def _manifest(
-        self,
-        embedder: str,
-        dim: int,
-        row_ids: NDArray[np.int64],
-        commit: int,
-        started: datetime,
-        parts: Mapping[str, bytes],
-    ) -> Manifest:
+    def _new_name(self) -> str:
+        """In the order in which they are built."""
         moment = self._clock().astimezone(UTC)
-        return Manifest(
-            # in the order in which they were built
-            version=f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}Z-{secrets.token_hex(3)}",
+        return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}Z-{secrets.token_hex(3)}"
+
+    def _write(self, version: str, rows: Rows, commit: int, started: datetime) -> Manifest:
+        """The parts, and behind them the manifest; nothing, where the rows cannot be read or are not good enough."""
+        try:
+            parts = {name: self._stream(version, name, pieces) for name, pieces in self._format.build(rows)}
+        except Exception:
+            self._discard(version)
+            raise
+        moment = self._clock().astimezone(UTC)
+        manifest = Manifest(
+            version=version,
             format=self._format.name,
-            embedder=embedder,
+            embedder=self.embedder,
             metric="cosine",
-            rows=len(row_ids),
-            dimension=dim,
-            highest_row_id=int(row_ids.max(initial=0)),
+            rows=len(rows),
+            dimension=self.dim,
+            highest_row_id=int(rows.row_ids.max(initial=0)),
             commit=commit,
             built_at=moment.isoformat(timespec="seconds"),
             build_seconds=round((moment - started).total_seconds(), 3),
             libraries=dict(self._format.libraries),
-            parts={name: _sha256(data) for name, data in parts.items()},
+            parts=parts,
         )
+        self._store.put(self._path(version, MANIFEST), seal(asdict(manifest), self._key), JSON)
+        return manifest
 
-    def _write(self, manifest: Manifest, parts: Mapping[str, bytes]) -> None:
-        for name, data in parts.items():
-            self._store.put(_path(manifest.version, name), data, JSON if name.endswith(".json") else BINARY)
-        self._store.put(_path(manifest.version, MANIFEST), seal(asdict(manifest), self._key), JSON)
+    def _stream(self, version: str, name: str, pieces: Iterable[bytes]) -> str:
+        """Its SHA-256."""
+        digest = hashlib.sha256()
+
+        def passing() -> Iterator[bytes]:
+            for piece in pieces:
+                digest.update(piece)
+                yield piece
+
+        self._store.write(self._path(version, name), passing(), JSON if name.endswith(".json") else BINARY)
+        return digest.hexdigest()
 
     def _switch(self, manifest: Manifest, generation: int) -> None:
         try:
             self._point(manifest, generation)
         except Conflict:
-            self._remove(manifest.version)
+            self._discard(manifest.version)
             raise
 
-    def _point(self, manifest: Manifest, generation: int) -> None:
+    def _point(self, manifest: Manifest, generation: int, pinned: bool = False) -> None:
         """Have the pointer of that generation name this version. Raises `Conflict`."""
-        pointer = {"version": manifest.version, "embedder": manifest.embedder, "commit": manifest.commit}
-        data = seal(pointer, self._key)
+        data = seal({"version": manifest.version, "commit": manifest.commit, "pinned": pinned}, self._key)
         try:
-            self._store.put(POINTER, data, JSON, generation)
+            self._store.put(self.pointer_path, data, JSON, generation)
         except Conflict:
             # a write that was repeated because its answer was lost conflicts with itself
-            if self._store.get(POINTER) != data:
+            if self._store.get(self.pointer_path) != data:
                 raise Conflict("Another index version was published in the meantime") from None
 
     def _prune(self, ours: str) -> None:
         try:
-            pointer = self.current()
-            used = {ours, pointer.version if pointer else ours}
-            for version in [name for name in self._names() if name not in used][: len(used) - KEPT]:
+            for version in self._outdated(ours):
                 self._remove(version)
         except LookalikeError:
             # the new version is in use; the next one's publisher tries again
             log.warning("Old index versions could not be deleted", exc_info=True)
 
+    def _outdated(self, ours: str) -> Sequence[str]:
+        """What is older than the versions that stay; not what others are writing now, though it comes to nothing."""
+        pointer = self.current()
+        used = {ours, pointer.version if pointer else ours}
+        others = [name for name in self._names() if name not in used]
+        whole = [name for name in others if self._store.stat(self._path(name, MANIFEST))]
+        kept = whole[len(used) - KEPT :]
+        return [name for name in others if kept and name < kept[0]]
+
+    def _discard(self, version: str) -> None:
+        """Of a version that never counted, as far as the store lets us: `prune` deletes the rest."""
+        try:
+            self._remove(version)
+        except LookalikeError:
+            log.warning("Half an index version stays behind: %s", version, exc_info=True)
+
     def _remove(self, version: str) -> None:
-        for one in [*self._store.list(_path(version, ""))]:
+        for one in [*self._store.list(self._path(version, ""))]:
             self._store.delete(one.path)
 
     def _names(self) -> Sequence[str]:
         """Oldest first."""
-        paths = (one.path.removeprefix(INDEX).split("/") for one in self._store.list(INDEX))
+        paths = (one.path.removeprefix(self._folder).split("/") for one in self._store.list(self._folder))
         return sorted({parts[0] for parts in paths if len(parts) == 2})
 
-
-def seal(content: Mapping[str, object], key: bytes) -> bytes:
-    """Canonical JSON of the content with its `signature`: HMAC-SHA256, in hex, over the canonical JSON of the rest."""
-    signature = hmac.new(key, _canonical(content), hashlib.sha256).hexdigest()
-    return _canonical({**content, "signature": signature})
-
-
-def unseal(data: bytes, key: bytes, what: str) -> dict[str, Any]:
-    """The content that was sealed. Raises `Untrusted` if a single byte is not as `seal` writes it."""
-    try:
-        content = json.loads(data)
-        content.pop("signature")
-        sealed = seal(content, key)
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise Untrusted(f"{what} cannot be read") from error
-    if not hmac.compare_digest(sealed, data):
-        raise Untrusted(f"{what} fails its signature")
-    return dict(content)
-
-
-def _canonical(content: Mapping[str, object]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _path(version: str, name: str) -> str:
-    return f"{INDEX}{version}/{name}"
+    def _path(self, version: str, name: str) -> str:
+        return f"{self._folder}{version}/{name}"
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _shaped(vectors: Vectors, dim: int) -> Vectors:
-    if len(vectors) == 0:
-        return np.empty((0, dim), np.float32)
-    if vectors.shape[1] != dim:
-        raise LookalikeError(f"The catalogue's vectors have length {vectors.shape[1]}, not {dim}")
-    return vectors
+def _require(found: str, wanted: str, path: str) -> None:
+    if not hmac.compare_digest(found, wanted):
+        raise Untrusted(f"{path} fails its checksum")

@@ -1,5 +1,8 @@
 """The vectors, as the index needs them."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
@@ -7,7 +10,7 @@ from sqlalchemy import Connection, select
 from lookalike.adapters.catalogue.database import Database, reading
 from lookalike.adapters.catalogue.old_rows import is_served_as, old_vector_bytes
 from lookalike.adapters.catalogue.tables import commits, deleted_images, splitted_images
-from lookalike.adapters.catalogue.values import named
+from lookalike.adapters.catalogue.values import BATCH, named
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import ORIGINAL_EMBEDDER, Changes, Vectors
 
@@ -15,10 +18,49 @@ from lookalike.domain.model import ORIGINAL_EMBEDDER, Changes, Vectors
 class ChangeRows(Database):
     @reading
     def changes(self, tx: Connection, embedder: str, since: int) -> Changes:
-        upto = tx.execute(select(commits.c.number)).scalar_one()
-        deleted = _deleted(tx, embedder, since) if since > 0 else np.empty(0, np.int64)
-        row_ids, vectors = _written(tx, embedder, since)
-        return Changes(upto, row_ids, vectors, deleted)
+        seen = SqlSnapshot(tx, embedder, since)
+        return Changes(seen.upto, seen.row_ids, _together([*seen.pages()]), seen.deleted)
+
+    @contextmanager
+    def snapshot(self, embedder: str, since: int) -> Iterator["SqlSnapshot"]:
+        with self.transaction() as tx:
+            yield SqlSnapshot(tx, embedder, since)
+
+
+class SqlSnapshot:
+    """The port `Snapshot`: one transaction, that reads row by row number, since a cursor would have to be kept open."""
+
+    def __init__(self, tx: Connection, embedder: str, since: int) -> None:
+        self._tx, self._embedder = tx, embedder
+        self.upto: int = tx.execute(select(commits.c.number)).scalar_one()
+        self.row_ids = _usable_ids(tx, embedder, since)
+        self.deleted = _deleted(tx, embedder, since) if since > 0 else np.empty(0, np.int64)
+
+    def pages(self) -> Iterator[Vectors]:
+        for start in range(0, len(self.row_ids), BATCH):
+            row_ids = self.row_ids[start : start + BATCH].tolist()
+            found = _embeddings(self._tx, self._embedder, row_ids)
+            yield _as_vectors([found[row_id] for row_id in row_ids])
+
+
+def _usable_ids(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
+    rows = splitted_images.c
+    late = (is_served_as(embedder), rows.commit_number > since)
+    chosen = select(rows.id).where(*late).order_by(rows.id).execution_options(yield_per=10_000)
+    row_ids = np.fromiter(tx.execute(chosen).scalars(), np.int64)
+    if embedder != ORIGINAL_EMBEDDER:
+        return row_ids
+    old = select(rows.id, rows.vector).where(*late, rows.embedding.is_(None)).execution_options(yield_per=100)
+    useless = [row_id for row_id, vector in tx.execute(old) if old_vector_bytes(row_id, vector) is None]
+    return row_ids[~np.isin(row_ids, np.array(useless, np.int64))]
+
+
+def _embeddings(tx: Connection, embedder: str, row_ids: Sequence[int]) -> dict[int, bytes]:
+    rows = splitted_images.c
+    columns = (rows.id, rows.embedding, *((rows.vector,) if embedder == ORIGINAL_EMBEDDER else ()))
+    found = tx.execute(select(*columns).where(rows.id.in_(row_ids), is_served_as(embedder)))
+    held = ((row.id, row.embedding or old_vector_bytes(row.id, row.vector)) for row in found)
+    return {row_id: embedding for row_id, embedding in held if embedding is not None}
 
 
 def _deleted(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
@@ -27,22 +69,18 @@ def _deleted(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
     return np.array(found.scalars().all(), np.int64)
 
 
-def _written(tx: Connection, embedder: str, since: int) -> tuple[NDArray[np.int64], Vectors]:
-    rows = splitted_images.c
-    columns = (rows.id, rows.embedding, *((rows.vector,) if embedder == ORIGINAL_EMBEDDER else ()))
-    late = select(*columns).where(is_served_as(embedder), rows.commit_number > since).order_by(rows.id)
-    row_ids, data, lengths = list[int](), bytearray(), set[int]()
-    for part in tx.execute(late.execution_options(yield_per=2000)).partitions():
-        held = [(row.id, row.embedding or old_vector_bytes(row.id, row.vector)) for row in part]
-        usable = [(row_id, embedding) for row_id, embedding in held if embedding is not None]
-        row_ids.extend(row_id for row_id, _ in usable)
-        lengths.update(len(embedding) for _, embedding in usable)
-        data += b"".join([embedding for _, embedding in usable])
-    return np.array(row_ids, np.int64), _as_vectors(data, len(row_ids), lengths)
+def _as_vectors(embeddings: Sequence[bytes]) -> Vectors:
+    """Shape (n, dim)."""
+    _require_one({len(one) for one in embeddings})
+    found = np.frombuffer(b"".join(embeddings), "<f4").reshape(len(embeddings), -1)
+    return found.astype(np.float32, copy=False)
 
 
-def _as_vectors(data: bytearray, count: int, lengths: set[int]) -> Vectors:
+def _together(pages: Sequence[Vectors]) -> Vectors:
+    _require_one({page.shape[1] for page in pages})
+    return np.concatenate(pages) if pages else np.empty((0, 0), np.float32)
+
+
+def _require_one(lengths: set[int]) -> None:
     if len(lengths) > 1:
         raise LookalikeError("One embedder's vectors have several lengths")
-    vectors = np.frombuffer(data, "<f4").reshape(count, max(lengths, default=0) // 4)
-    return vectors.astype(np.float32, copy=False)

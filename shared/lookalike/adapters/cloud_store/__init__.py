@@ -1,63 +1,40 @@
 """A bucket of Google Cloud Storage. Google's library is imported with the first call, not with this module."""
 
-import base64
 import hashlib
 import itertools
-import os
 import re
-import threading
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lookalike.adapters.cloud_store.checksums import crc32c, md5
+from lookalike.adapters.cloud_store.clients import CLIENTS, Clients
+from lookalike.adapters.cloud_store.signing import signer
+from lookalike.adapters.cloud_store.streams import Running, Stream
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
 from lookalike.domain.paths import LONGEST, check_path, check_prefix, is_path
 
 if TYPE_CHECKING:
-    from google.auth.credentials import Credentials, Signing
-    from google.auth.transport.requests import AuthorizedSession
+    from google.auth.credentials import Credentials
     from google.cloud.storage import Blob, Client
-    from requests import Response
 
+__all__ = ["CLIENTS", "Clients", "CloudStore"]
 T = TypeVar("T")
 ENDPOINT = "https://storage.googleapis.com"
 """Always given to the library, which would otherwise follow STORAGE_EMULATOR_HOST and drop the credentials."""
 IAM = "https://iamcredentials.googleapis.com"
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-"""The library asks for storage alone, with which no address can be signed."""
-CONNECTIONS = 64
 LONGEST_VALIDITY = 7 * 24 * 3600
 """Seconds; Cloud Storage refuses addresses that are signed for longer."""
 RANGE, RANGES_AT_ONCE = 16 << 20, 8
 """Bytes of a large object that are asked for at a time, and how many such requests go side by side."""
 FIELDS = "items(name,size,generation,updated,metadata),nextPageToken"
-
-
-class Clients:
-    """One client for each endpoint and set of credentials in a process, and a new one after a fork. For many threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._made: dict[tuple[int, str, Credentials | None], Client] = {}
-
-    def get(self, endpoint: str, credentials: "Credentials | None") -> "Client":
-        """Raises google's `DefaultCredentialsError` where neither credentials are given nor the machine has some."""
-        key = os.getpid(), endpoint, credentials
-        with self._lock:
-            if key not in self._made:
-                self._made[key] = _connect(endpoint, credentials or _machine_credentials())
-            return self._made[key]
-
-
-CLIENTS = Clients()
 
 
 class CloudStore:
@@ -107,19 +84,31 @@ class CloudStore:
             except DataCorruption:
                 return self._persist(lambda: self._downloaded(path))
 
-    def download(self, path: str, to: Path) -> None:
-        """Of one generation, several ranges at a time."""
+    def read(self, path: str) -> Iterator[bytes]:
+        """Of one generation, several ranges at a time. Raises `Unavailable` at the end for bytes that were not stored so."""
         check_path(path)
         with self._translated(path, "storage.objects.get"):
             blob = self._found(path)
             if blob is None:
                 raise NotFound(f"No object {path}")
-            with to.open("wb") as file, ThreadPoolExecutor(RANGES_AT_ONCE) as pool:
-                for _ in pool.map(partial(self._range, path, blob, file.fileno()), range(0, blob.size, RANGE)):
-                    pass
+            running = Running(self._ranges(path, blob))
+            yield from running
             # ranges come without checksums
-            if _crc32c_of(to) != blob.crc32c:
+            if running.crc32c != blob.crc32c:
                 raise Unavailable(f"{path} does not arrive as it was stored")
+
+    def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
+        """As a resumable upload: a piece that is lost on the way is sent again."""
+        check_path(path)
+        write, running = uuid.uuid4().hex, Running(pieces)
+        with self._translated(path, "storage.objects.create"):
+            blob = self._streamed(path, running, content_type, write)
+            if blob is None or (blob.metadata or {}).get("write") != write:
+                raise Conflict(f"{path} was written by another")
+            if blob.crc32c != running.crc32c:
+                self._deleted(path, blob.generation)
+                raise Unavailable(f"{path} did not arrive as it was sent")
+            return _about(path, blob)
 
     def stat(self, path: str) -> StoredObject | None:
         check_path(path)
@@ -150,8 +139,8 @@ class CloudStore:
         check_path(path)
         with self._translated(path, "iam.serviceAccounts.signBlob"):
             asked = {"version": "v4", "expiration": timedelta(seconds=min(seconds, LONGEST_VALIDITY))}
-            blob, signer = self._blob(path), _signer(self._client, self._iam, self._timeout)
-            return str(self._persist(lambda: blob.generate_signed_url(**asked, credentials=signer)))
+            blob, by = self._blob(path), signer(self._client, self._iam, self._timeout)
+            return str(self._persist(lambda: blob.generate_signed_url(**asked, credentials=by)))
 
     @property
     def _client(self) -> "Client":
@@ -177,7 +166,7 @@ class CloudStore:
     def _described(self, path: str, data: bytes, content_type: str, write: str) -> "Blob":
         """With checksums, so that the service refuses bytes that were changed on the way."""
         blob = self._blob(path)
-        blob.crc32c, blob.md5_hash = _crc32c(data), _md5(data)
+        blob.crc32c, blob.md5_hash = crc32c(data), md5(data)
         blob.metadata = {"sha256": hashlib.sha256(data).hexdigest(), "write": write}
         blob.cache_control = "private, max-age=3600" if content_type.startswith("image/") else "no-store"
         return blob
@@ -197,10 +186,10 @@ class CloudStore:
     def _is_ours(self, path: str, blob: "Blob", data: bytes, write: str, if_generation: int) -> bool:
         if (blob.metadata or {}).get("write") == write:
             return True
-        if if_generation or blob.size != len(data) or blob.crc32c != _crc32c(data):
+        if if_generation or blob.size != len(data) or blob.crc32c != crc32c(data):
             return False
         # composed objects have no md5
-        return bool(blob.md5_hash == _md5(data)) if blob.md5_hash else self.get(path) == data
+        return bool(blob.md5_hash == md5(data)) if blob.md5_hash else self.get(path) == data
 
     def _downloaded(self, path: str) -> bytes:
         blob = self._blob(path)
@@ -209,12 +198,34 @@ class CloudStore:
             raise Unavailable(f"{path} came without a checksum")
         return data
 
-    def _range(self, path: str, whole: "Blob", file: int, start: int) -> None:
-        """Bring the range that starts there to its place in the file."""
+    def _ranges(self, path: str, blob: "Blob") -> Iterator[bytes]:
+        """In order, and never more than `RANGES_AT_ONCE` of them in memory."""
+        with ThreadPoolExecutor(RANGES_AT_ONCE) as pool:
+            asked: deque[Future[bytes]] = deque()
+            for start in range(0, blob.size, RANGE):
+                asked.append(pool.submit(self._range, path, blob, start))
+                if len(asked) == RANGES_AT_ONCE:
+                    yield asked.popleft().result()
+            while asked:
+                yield asked.popleft().result()
+
+    def _range(self, path: str, whole: "Blob", start: int) -> bytes:
         blob, end = self._blob(path), min(start + RANGE, whole.size) - 1
         how = {"if_generation_match": whole.generation, "checksum": None, "retry": None, "timeout": self._timeout}
-        data = self._persist(lambda: blob.download_as_bytes(start=start, end=end, **how))
-        os.pwrite(file, data, start)
+        return self._persist(lambda: bytes(blob.download_as_bytes(start=start, end=end, **how)))
+
+    def _streamed(self, path: str, pieces: Iterable[bytes], content_type: str, write: str) -> "Blob | None":
+        """What is there then: of another generation it may be that of this very write, answered and not heard."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        blob = self._blob(path)
+        blob.metadata, blob.cache_control, blob.chunk_size = {"write": write}, "no-store", RANGE
+        how = {"if_generation_match": 0, "checksum": None, "retry": self._retry, "timeout": self._timeout}
+        try:
+            blob.upload_from_file(Stream(pieces), content_type=content_type, **how)
+        except PreconditionFailed:
+            return self._found(path)
+        return blob
 
     def _found(self, path: str) -> "Blob | None":
         from google.api_core.exceptions import NotFound as Missing
@@ -293,91 +304,3 @@ def _is_bucket(error: Exception) -> bool:
 def _denied(error: Exception, right: str) -> str:
     named = re.search(r"storage\.(objects|buckets|managedFolders)\.\w+", str(error))
     return named.group() if named else right
-
-
-def _crc32c(data: bytes) -> str:
-    import google_crc32c
-
-    return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
-
-
-def _crc32c_of(file: Path) -> str:
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    with file.open("rb") as content:
-        while some := content.read(RANGE):
-            checksum.update(some)
-    return base64.b64encode(checksum.digest()).decode()
-
-
-def _md5(data: bytes) -> str:
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-
-
-def _machine_credentials() -> "Credentials":
-    import google.auth
-
-    return google.auth.default(scopes=[SCOPE])[0]
-
-
-def _connect(endpoint: str, credentials: "Credentials") -> "Client":
-    """With room for many threads: the session keeps ten connections by itself and throws the others away."""
-    from google.auth.credentials import with_scopes_if_required
-    from google.auth.transport.requests import AuthorizedSession
-    from google.cloud.storage import Client
-    from requests.adapters import HTTPAdapter
-
-    # else every process asks for the bucket itself, from a thread behind our back, with a right that we do not need
-    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-    session = AuthorizedSession(with_scopes_if_required(credentials, [SCOPE]))
-    session.hooks["response"].append(_read_refusal)
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
-    return Client(project=None, credentials=credentials, _http=session, client_options={"api_endpoint": endpoint})
-
-
-def _read_refusal(response: "Response", **_: object) -> None:
-    """google-auth asks again with new credentials and leaves a refused download unread: its connection would be lost."""
-    if response.status_code == HTTPStatus.UNAUTHORIZED:
-        _read = response.content
-
-
-def _signer(client: "Client", iam: str, timeout: float) -> "Signing":
-    """Raises google's `InvalidOperation` for credentials that are no service account's, `RefreshError`."""
-    from google.auth.credentials import Signing
-    from google.auth.exceptions import InvalidOperation
-    from google.auth.transport.requests import Request
-    from google.oauth2.service_account import Credentials
-
-    own = client._http.credentials
-    if isinstance(own, Signing):
-        return own
-    if not own.valid:
-        # before this the metadata server's have no name but "default"
-        own.refresh(partial(Request(), timeout=timeout))
-    name = getattr(own, "service_account_email", None)
-    if not name:
-        raise InvalidOperation("Only a service account can sign")
-    return Credentials(
-        IamSigner(client._http, f"{iam}/v1/projects/-/serviceAccounts/{name}:signBlob", timeout), name, ""
-    )
-
-
-class IamSigner:
-    """A signer for google's credentials that has no key: IAM signs. One request a signature."""
-
-    key_id = None
-
-    def __init__(self, session: "AuthorizedSession", address: str, timeout: float) -> None:
-        self._session, self._address, self._timeout = session, address, timeout
-
-    def sign(self, message: bytes) -> bytes:
-        """Raises google's errors of the status that IAM answers with."""
-        from google.api_core.exceptions import from_http_response
-
-        payload = {"payload": base64.b64encode(message).decode()}
-        answer = self._session.post(self._address, json=payload, timeout=self._timeout)
-        if answer.status_code != HTTPStatus.OK:
-            raise from_http_response(answer)
-        return base64.b64decode(answer.json()["signedBlob"])

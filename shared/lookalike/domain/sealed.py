@@ -1,0 +1,32 @@
+"""JSON that only we can have written: signed with a key that is not where it is kept."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lookalike.domain.errors import Untrusted
+
+
+def seal(content: Mapping[str, object], key: bytes) -> bytes:
+    """Canonical JSON of the content with its `signature`: HMAC-SHA256, in hex, over the canonical JSON of the rest."""
+    signature = hmac.new(key, _canonical(content), hashlib.sha256).hexdigest()
+    return _canonical({**content, "signature": signature})
+
+
+def unseal(data: bytes, key: bytes, what: str) -> dict[str, Any]:
+    """The content that was sealed. Raises `Untrusted` if a single byte is not as `seal` writes it."""
+    try:
+        content = json.loads(data)
+        content.pop("signature")
+        sealed = seal(content, key)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise Untrusted(f"{what} cannot be read") from error
+    if not hmac.compare_digest(sealed, data):
+        raise Untrusted(f"{what} fails its signature")
+    return dict(content)
+
+
+def _canonical(content: Mapping[str, object]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
