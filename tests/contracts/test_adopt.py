@@ -134,6 +134,17 @@ def test_all_are_taken_over(world: World) -> None:
     assert world.adopt().run().moved == 0
 
 
+def test_their_vectors_are_the_same_before_and_after(url: str, world: World) -> None:
+    insert(url, 4, BROKEN["zero"], png("white"))
+    before = world.catalogue.vectors(ORIGINAL_EMBEDDER, range(9))
+    assert sorted(before) == [1, 2, 3] and world.catalogue.vectors("compact-1", range(9)) == {}
+    red = np.array(COLOURS["red"])
+    assert np.allclose(before[1], red / np.linalg.norm(red), atol=1e-6)
+    world.adopt().run()
+    after = world.catalogue.vectors(ORIGINAL_EMBEDDER, range(9))
+    assert all(np.array_equal(before[row_id], after[row_id]) for row_id in before) and len(after) == 3
+
+
 def test_an_index_that_is_loaded_notices(world: World) -> None:
     from lookalike.usecases.reindex import Reindex
 

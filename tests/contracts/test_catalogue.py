@@ -193,6 +193,20 @@ class TestChanges:
         assert changes.vectors.dtype == np.float32
         np.testing.assert_array_equal(changes.vectors, vectors)
 
+    def test_vectors_are_read_by_their_rows(self, catalogue: Catalogue) -> None:
+        written = np.random.default_rng(0).normal(size=(3, 2048)).astype(np.float32)
+        segments = [garment(number=number, vector=tuple(vector)) for number, vector in enumerate(written)]
+        first, second, third = (one.row_id for one in catalogue.add_photo(photo(), segments, MODEL))
+        (theirs,) = add(catalogue, "theirs", embedder="full-1")
+        catalogue.delete_segment("look_segment_1")
+        asked = [*range(10_000, 11_000), third, second, first, theirs, 0, -1, 2**70]
+        found = catalogue.vectors(MODEL, asked)
+        assert found.keys() == {first, third}
+        assert all(one.dtype == np.float32 for one in found.values())
+        np.testing.assert_array_equal([found[first], found[third]], written[[0, 2]])
+        assert catalogue.vectors(MODEL, list(np.array([first], np.int64))).keys() == {first}
+        assert catalogue.vectors(MODEL, []) == {}
+
     def test_only_what_came_after(self, catalogue: Catalogue) -> None:
         add(catalogue, "old", 2)
         seen = catalogue.changes(MODEL, 0).upto

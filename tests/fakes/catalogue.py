@@ -141,6 +141,12 @@ class FakeCatalogue:
     def snapshot(self, embedder: str, since: int) -> Iterator["FakeSnapshot"]:
         yield FakeSnapshot(self.changes(embedder, since))
 
+    @locked
+    def vectors(self, embedder: str, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        asked = {int(number): self._rows.get(number) for number in row_ids}
+        return {number: row.vector.copy() for number, row in asked.items() if row and row.embedder == embedder}
+
+    @locked
     def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
         rows = {key: row.segment for key, row in self._rows.items() if row.embedder == embedder}
         found = [key for key, one in rows.items() if fulfils(wanted, self._values(one))]

@@ -162,6 +162,10 @@ class Catalogue(Protocol):
         """What `changes` tells, while the context lasts, for one thread, with the vectors left where they are."""
         ...
 
+    def vectors(self, embedder: str, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Those that still exist, by row number; unit vectors (dim,). Another embedder's rows are left out."""
+        ...
+
     def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
         """The numbers (n,) of that embedder's rows that fulfil the filter, in order."""
         ...

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from lookalike.adapters.catalogue.database import Database, reading
 from lookalike.adapters.catalogue.old_rows import is_served_as, old_vector_bytes
 from lookalike.adapters.catalogue.tables import commits, deleted_images, splitted_images
-from lookalike.adapters.catalogue.values import BATCH, named
+from lookalike.adapters.catalogue.values import BATCH, batches, named, numbered
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import ORIGINAL_EMBEDDER, Changes, Vectors
 
@@ -25,6 +25,11 @@ class ChangeRows(Database):
     def snapshot(self, embedder: str, since: int) -> Iterator["SqlSnapshot"]:
         with self.transaction() as tx:
             yield SqlSnapshot(tx, embedder, since)
+
+    @reading
+    def vectors(self, tx: Connection, embedder: str, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        found = (item for some in batches(row_ids) for item in _embeddings(tx, embedder, some).items())
+        return {row_id: np.frombuffer(held, "<f4").astype(np.float32) for row_id, held in found}
 
 
 class SqlSnapshot:
@@ -56,9 +61,10 @@ def _usable_ids(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
 
 
 def _embeddings(tx: Connection, embedder: str, row_ids: Sequence[int]) -> dict[int, bytes]:
+    """By row number, of those that have a vector that can be used."""
     rows = splitted_images.c
     columns = (rows.id, rows.embedding, *((rows.vector,) if embedder == ORIGINAL_EMBEDDER else ()))
-    found = tx.execute(select(*columns).where(rows.id.in_(row_ids), is_served_as(embedder)))
+    found = tx.execute(select(*columns).where(numbered(row_ids), is_served_as(embedder)))
     held = ((row.id, row.embedding or old_vector_bytes(row.id, row.vector)) for row in found)
     return {row_id: embedding for row_id, embedding in held if embedding is not None}
 

@@ -15,6 +15,7 @@ from lookalike.adapters.catalogue.values import (
     box_text,
     checked,
     named,
+    numbered,
     photo_row,
     segment_row,
     this_second,
@@ -61,12 +62,12 @@ class SegmentRows(Database):
 
     @reading
     def segment(self, tx: Connection, key: str | int) -> Segment | None:
-        found = _rows(tx, named(_name, key) if isinstance(key, str) else _numbered([key]))
+        found = _rows(tx, named(_name, key) if isinstance(key, str) else numbered([key]))
         return to_segment(found[0]) if found else None
 
     @reading
     def segments(self, tx: Connection, row_ids: Sequence[int]) -> dict[int, Segment]:
-        found = (row for some in batches(row_ids) for row in _rows(tx, _numbered(some)))
+        found = (row for some in batches(row_ids) for row in _rows(tx, numbered(some)))
         return {row["id"]: to_segment(row) for row in found}
 
     @reading
@@ -117,7 +118,7 @@ def insert_rows(tx: Connection, photo: str, segments: Sequence[NewSegment], embe
     """Store segments that no reader sees until `number_rows` and the commit."""
     rows = [segment_row(segment, photo, embedder) for segment in segments]
     row_ids = [tx.execute(insert(splitted_images).values(row)).inserted_primary_key for row in rows]
-    return [to_segment(row) for row in _rows(tx, _numbered([key[0] for key in row_ids if key]))]
+    return [to_segment(row) for row in _rows(tx, numbered([key[0] for key in row_ids if key]))]
 
 
 def _store(tx: Connection, photo: str, segments: Sequence[NewSegment], embedder: str, job: str | None) -> list[Segment]:
@@ -131,11 +132,6 @@ def _store(tx: Connection, photo: str, segments: Sequence[NewSegment], embedder:
 def _rows(tx: Connection, where: ColumnElement[bool]) -> Sequence[RowMapping]:
     statement: Select[Any] = select(*_COLUMNS).where(where).order_by(_id)
     return tx.execute(statement).mappings().all()
-
-
-def _numbered(row_ids: Sequence[int]) -> ColumnElement[bool]:
-    # int: the index's numbers are numpy's, which SQLite would take for blobs
-    return _id.in_([int(row_id) for row_id in row_ids if 0 < row_id < 2**63])
 
 
 def _lock_photo(tx: Connection, name: str) -> bool:
