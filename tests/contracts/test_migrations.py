@@ -111,6 +111,16 @@ def new_segment(name: str) -> NewSegment:
     return NewSegment(name, f"{name}.png", f"{name}.webp", Box(1, 2, 3, 4), "top", 0.5, np.ones(2, np.float32))
 
 
+FIRST_ROWS = (
+    "INSERT INTO originals (name, sha256, width, height, create_time) VALUES"
+    " ('look', 'abcd', 30, 40, '2024-05-06 07:08:09')",
+    "INSERT INTO splitted_images (id, splitted_image_id, splitted_image_path, original_image_id, bounding_box, label,"
+    " score, embedder, embedding, commit_number, update_time) VALUES (5, 'look_segment_0', 'look/segment_0.png',"
+    " 'look', '[1, 2, 3, 4]', 'dress', 0.5, 'compact-1', X'0000803F', 3, '2024-05-06 07:08:10')",
+    "UPDATE commits SET number = 3",
+)
+"""Of a database at 0001."""
+
 ALL_ORIGINAL = (
     "SELECT id, splitted_image_id, splitted_image_path, original_image_id, bounding_box,"
     " create_time, update_time, vector, splitted_image_data FROM splitted_images ORDER BY id"
@@ -213,6 +223,41 @@ def test_one_that_failed_half_way_goes_on(original: str) -> None:
     with closing(open_catalogue(original)) as catalogue:
         assert catalogue.segment(3) is not None
         assert catalogue.changes("compact-1", 0).upto == 1
+
+
+def test_rows_of_the_first_version_are_kept_up_and_down(url: str) -> None:
+    upgrade(url, "0001")
+    first = shape(url)
+    execute(url, *FIRST_ROWS)
+    before = rows(url, "SELECT * FROM splitted_images"), rows(url, "SELECT * FROM originals")
+    upgrade(url)
+    with closing(open_catalogue(url)) as catalogue:
+        catalogue.ping()
+        (segment,) = catalogue.segments_of("look")
+        assert (segment.row_id, segment.label, segment.box) == (5, "dress", Box(1, 2, 3, 4))
+        assert catalogue.rows_of("abcd") == {5}
+        assert catalogue.changes("compact-1", 2).row_ids.tolist() == [5]
+    downgrade(url, "0001")
+    assert shape(url) == first
+    assert (rows(url, "SELECT * FROM splitted_images"), rows(url, "SELECT * FROM originals")) == before
+
+
+@pytest.mark.parametrize(
+    "undone",
+    [
+        "DROP INDEX ix_originals_sha256{on_originals}",
+        "ALTER TABLE splitted_images DROP COLUMN colour",
+        "DROP TABLE other_embeddings",
+    ],
+)
+def test_the_second_version_goes_on_where_it_failed(url: str, undone: str) -> None:
+    upgrade(url)
+    whole = shape(url)
+    statement = undone.format(on_originals=" ON originals" if url.startswith("mysql") else "")
+    execute(url, statement, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    upgrade(url)
+    assert shape(url) == whole
+    assert rows(url, f"SELECT version_num FROM {VERSION_TABLE}") == [(REVISION,)]
 
 
 def test_two_at_once(url: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from lookalike.adapters.catalogue import jobs
 from lookalike.adapters.catalogue.commits import bury, number_rows
 from lookalike.adapters.catalogue.database import Database, reading, writing
-from lookalike.adapters.catalogue.tables import originals, splitted_images
+from lookalike.adapters.catalogue.tables import originals, other_embeddings, splitted_images
 from lookalike.adapters.catalogue.values import (
     batches,
     box_text,
@@ -90,6 +90,7 @@ class SegmentRows(Database):
         _lock_photo(tx, segment.photo)
         if not tx.execute(delete(splitted_images).where(_id == segment.row_id)).rowcount:
             return None
+        tx.execute(delete(other_embeddings).where(other_embeddings.c.row_id == segment.row_id))
         _delete_empty_photo(tx, segment.photo)
         # rows that were never adopted are searched as the original's
         bury(tx, segment.row_id, found[0]["embedder"] or ORIGINAL_EMBEDDER)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that these tables belong to."""
 VERSION_TABLE = "lookalike_version"
 
@@ -47,6 +47,7 @@ splitted_images = Table(
     Column("embedder", NAME),
     Column("embedding", BLOB),
     Column("commit_number", Integer),
+    Column("colour", String(64)),
     UniqueConstraint("splitted_image_id", name="splitted_image_id"),
     Index("fk_original_image", "original_image_id"),
     Index("ix_splitted_images_commit", "embedder", "commit_number"),
@@ -86,7 +87,19 @@ originals = Table(
     Column("owner", NAME),
     Column("create_time", DateTime, nullable=False),
     Index("ix_originals_path", "path"),
+    Index("ix_originals_sha256", "sha256"),
 )
+
+other_embeddings = Table(
+    "other_embeddings",
+    metadata,
+    Column("row_id", Integer, primary_key=True, autoincrement=False),
+    Column("embedder", NAME, primary_key=True),
+    Column("embedding", BLOB, nullable=False),
+    Column("commit_number", Integer),
+    Index("ix_other_embeddings_commit", "embedder", "commit_number"),
+)
+"""Vectors of garments by embedders other than their rows'."""
 
 deleted_images = Table(
     "deleted_images",
