@@ -50,7 +50,7 @@ def built(index_format: IndexFormat, row_ids: Any, vectors: Vectors) -> dict[str
 def test_what_is_built_is_found_again(index_format: IndexFormat, count: int) -> None:
     row_ids, vectors = ids(count), unit(count)
     index = index_format.load(built(index_format, row_ids, vectors))
-    assert index.row_ids.tolist() == row_ids.tolist()
+    assert index.holding(row_ids).tolist() == row_ids.tolist()
     for row_id, vector in zip(row_ids[:20], vectors[:20], strict=True):
         (best, *_), *_ = index.search(vector[None], 3)
         assert best.row_id == row_id and best.similarity == pytest.approx(1, abs=1e-6)
@@ -100,6 +100,7 @@ def test_many_threads_search_one_index_that_cannot_be_written(index_format: Inde
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda query: index.search(query, 10), queries))
     assert found == [index.search(query, 10) for query in queries]
+    assert isinstance(index, ExactIndex)
     with pytest.raises(ValueError):
         index.row_ids[0] = 1
 

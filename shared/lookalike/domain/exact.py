@@ -21,12 +21,21 @@ class ExactIndex:
     Equally similar rows come in the order of their ids.
     """
 
+    exact = True
+
     def __init__(self, row_ids: NDArray[np.int64], vectors: Vectors) -> None:
         self.row_ids: NDArray[np.int64] = np.ascontiguousarray(row_ids, np.int64).view()
         self.vectors: Vectors = np.ascontiguousarray(vectors, np.float32).view()
         self.row_ids.flags.writeable = self.vectors.flags.writeable = False
         # 2 * dim * 2^-24: twice the worst error of a float32 dot product of unit vectors (Higham, Accuracy, 3.1)
         self._slack = np.float32(2.1 * self.vectors.shape[1] * 2.0**-24)
+
+    @property
+    def rows(self) -> int:
+        return len(self.row_ids)
+
+    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.row_ids[np.isin(self.row_ids, row_ids)]
 
     def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
         """For each of the (q, dim) unit rows its k nearest, most similar first; fewer where there are fewer.

@@ -240,11 +240,18 @@ class OldRows(Protocol):
 
 
 class VectorIndex(Protocol):
-    """A loaded index version: immutable, safe to search from several threads."""
+    """Rows to search. Safe to use from several threads."""
 
     @property
-    def row_ids(self) -> NDArray[np.int64]:
-        """Shape (n,)."""
+    def exact(self) -> bool:
+        """Whether a search gives the nearest rows themselves, and not candidates that are to be compared anew."""
+        ...
+
+    @property
+    def rows(self) -> int: ...
+
+    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the rows that it has."""
         ...
 
     def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:

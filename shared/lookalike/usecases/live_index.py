@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -16,12 +17,15 @@ from lookalike.domain.errors import LookalikeError, NotFound, Untrusted
 from lookalike.domain.exact import ExactIndex
 from lookalike.domain.model import Changes, Manifest, SearchHit, Vectors
 from lookalike.domain.ports import Catalogue, VectorIndex
+from lookalike.domain.reranked import Reranked
 from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
 Index = TypeVar("Index", bound=VectorIndex)
 Among = NDArray[np.int64] | None
 ATTEMPTS = 3
+SPARE = 10
+"""Dead rows among the nearest that are expected; where there are more, it is searched again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,20 @@ class Layer(Generic[Index]):
 
     @property
     def rows(self) -> int:
-        return len(self.index.row_ids) - len(self.dead)
+        return self.index.rows - len(self.dead)
 
     def without(self, gone: NDArray[np.int64]) -> "Layer[Index]":
-        found = self.index.row_ids[np.isin(self.index.row_ids, gone)]
+        found = self.index.holding(gone)
         return replace(self, dead=self.dead.union(found.tolist())) if found.size else self
 
     def search(self, vectors: Vectors, k: int, among: Among = None) -> list[list[SearchHit]]:
-        found = self.index.search(vectors, k + len(self.dead), among)
-        return [[hit for hit in hits if hit.row_id not in self.dead][:k] for hits in found]
+        count = k + min(len(self.dead), k + SPARE)
+        while True:
+            found = self.index.search(vectors, count, among)
+            living = [[hit for hit in hits if hit.row_id not in self.dead] for hits in found]
+            if not any(len(left) < k and len(hits) == count for left, hits in zip(living, found, strict=True)):
+                return [left[:k] for left in living]
+            count *= 2
 
 
 Tail = tuple[Layer[ExactIndex], ...]
@@ -220,7 +229,10 @@ class LiveIndex:
         changes = self._changes(manifest.commit)
         if changes.upto < manifest.commit:
             raise Untrusted(f"Index version {pointer.version} is ahead of the catalogue: is it another's?")
-        return State(manifest.commit, pointer, manifest, (Layer(index),)).after(changes)
+        return State(manifest.commit, pointer, manifest, (Layer(self._compared(index)),)).after(changes)
+
+    def _compared(self, index: VectorIndex) -> VectorIndex:
+        return index if index.exact else Reranked(index, partial(self._catalogue.vectors, self._embedder))
 
 
 def grown(tail: Tail, new: Layer[ExactIndex]) -> Tail:
@@ -244,4 +256,6 @@ def _living(layer: Layer[ExactIndex]) -> tuple[NDArray[np.int64], Vectors]:
 
 
 def _best(hits: list[list[SearchHit]], k: int) -> list[SearchHit]:
-    return sorted(itertools.chain(*hits), key=lambda hit: (-hit.similarity, hit.row_id))[:k]
+    """Each row once: an index that is written to while we search may have got a row of the tail by now."""
+    each = {hit.row_id: hit for hit in itertools.chain(*hits)}
+    return sorted(each.values(), key=lambda hit: (-hit.similarity, hit.row_id))[:k]

@@ -88,8 +88,8 @@ class IndexVersions:
         """A whole version, verified. Raises `Untrusted` if anything does not fit, `NotFound` if it is not there (any more)."""
         manifest = self._fitting(version)
         index = self._format.load({name: self._part(manifest, name) for name in manifest.parts})
-        if len(index.row_ids) != manifest.rows:
-            raise Untrusted(f"Index version {version} has {len(index.row_ids)} rows, not {manifest.rows}")
+        if index.rows != manifest.rows:
+            raise Untrusted(f"Index version {version} has {index.rows} rows, not {manifest.rows}")
         return manifest, index
 
     def rows(self, version: str) -> tuple[Manifest, Rows]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from http import HTTPStatus
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
 
