@@ -22,6 +22,7 @@ from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
+from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.search import Search
 from lookalike.usecases.split import Split
@@ -221,6 +222,15 @@ class Services:
     @once
     def reindex(self) -> Reindex:
         return Reindex(self.catalogue, self.versions, self.settings.reindex_after)
+
+    def with_models(self, models: str, embedder: str) -> "Services":
+        """Others, on the same database and bucket."""
+        return Services(self.settings.model_copy(update={"models": models, "embedder": embedder}))
+
+    @once
+    def reembed(self) -> Reembed:
+        """To the embedder of these."""
+        return Reembed(self._rows, self._rows, self.store, self.models, self.reindex, self.index)
 
     @once
     def _secrets(self) -> Secrets:

@@ -225,6 +225,33 @@ def embed(photos: tuple[Path, ...], out: Path, garment: bool) -> None:
     click.echo(f"{out}: {len(rows)} rows of {len(rows[0])}")
 
 
+@main.command()
+@click.option("--models", type=click.Choice(["compact", "full"]), required=True, help="The models to change to.")
+@click.option("--embedder", type=click.Choice(["resnet50", "dinov2"]), help="Which of the full ones (EMBEDDER).")
+@click.option("--retry-failed", is_flag=True, help="Try garments again that failed before.")
+@click.option("--settle", is_flag=True, help="Give up the vectors and the index of all other models.")
+@plainly
+def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool) -> None:
+    """Give every stored garment a vector of other models, beside those in use, and build and check their index.
+
+    Searches go on meanwhile. May be interrupted and run again. Then start with MODELS set to them.
+    """
+    services = open_services()
+    chosen = services.with_models(models, embedder or services.settings.embedder)
+    task = chosen.reembed
+    with bar_of(task.beside.count_without(chosen.models.embedder), "Embedding") as progress:
+        summary = task.run(retry_failed, progress.update)
+    for name, reason in summary.failed.items():
+        click.echo(f"  passed over {name}: {reason}")
+    click.echo(
+        f"{summary.embedded} garments embedded, {len(summary.failed)} passed over; index {summary.version} checked"
+    )
+    if settle:
+        click.echo(f"{task.settle()} garments have the vectors of {chosen.models.embedder} alone")
+    elif models != services.settings.models:
+        click.echo(f"Start with MODELS={models} to search with them; run this again for what others stored meanwhile")
+
+
 @main.group()
 def models() -> None:
     """The weights of the full models (MODELS=full)."""

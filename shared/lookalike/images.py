@@ -85,6 +85,19 @@ def read_image(data: bytes) -> Image.Image:
             raise InvalidImage("The photo is broken or incomplete") from error
 
 
+def read_cut_out(data: bytes) -> Image.Image:
+    """A garment as `png` or the original system wrote it, however large the file: RGBA where it has transparency, else RGB.
+
+    Raises `InvalidImage`, `UnsupportedFormat`, and `TooLarge` above `MAX_PIXELS`.
+    """
+    with _opened(data) as image:
+        try:
+            image.load()
+            return _bare(image.copy()) if image.mode == "RGBA" else _rgb(image)
+        except BROKEN as error:
+            raise InvalidImage("The picture is broken or incomplete") from error
+
+
 def decode_base64(text: str, field: str = "image_base64") -> bytes:
     """The bytes of base64 in the standard alphabet or of a `data:` URL of it; white space and missing padding are let pass.
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
 
 from lookalike.adapters.catalogue import SqlCatalogue
 from lookalike.adapters.catalogue.commits import number_rows
@@ -134,16 +133,6 @@ class TestPhotos:
         assert catalogue.photo("look") is None
         assert catalogue.segments([first, second]) == {}
         assert catalogue.delete_segment("look_segment_1") is None
-
-    def test_its_vectors_by_other_embedders_go_with_a_segment(self, sql: SqlCatalogue) -> None:
-        first, second = add(sql, count=2)
-        others = metadata.tables["other_embeddings"]
-        rows = [{"row_id": one, "embedder": name, "embedding": b"1234"} for one in (first, second) for name in "ab"]
-        with sql.transaction(writes=True) as tx:
-            tx.execute(others.insert(), rows)
-        sql.delete_segment("look_segment_0")
-        with sql.transaction() as tx:
-            assert tx.execute(select(others.c.row_id)).scalars().all() == [second, second]
 
     def test_row_numbers_are_never_used_again(self, catalogue: Catalogue) -> None:
         (first,) = add(catalogue, "one")

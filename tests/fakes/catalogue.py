@@ -70,7 +70,8 @@ class FakeCatalogue:
         self._commit = 0
         self._photos: dict[str, Photo] = {}
         self._rows: dict[int, Row] = {}
-        self._deleted: dict[int, tuple[str, int]] = {}
+        self._deleted: dict[int, tuple[set[str], int]] = {}
+        self._beside: dict[str, dict[int, Row]] = {}
         self._details: dict[str, ProductDetails] = {}
         self._jobs: dict[str, Job] = {}
         self._ledger: dict[tuple[str, str, str], LedgerEntry] = {}
@@ -120,7 +121,8 @@ class FakeCatalogue:
         segment = self.segment(name)
         if segment is not None:
             self._commit += 1
-            self._deleted[segment.row_id] = (self._rows.pop(segment.row_id).embedder, self._commit)
+            beside = {name for name, rows in self._beside.items() if rows.pop(segment.row_id, None)}
+            self._deleted[segment.row_id] = ({self._rows.pop(segment.row_id).embedder, *beside}, self._commit)
             if not self.segments_of(segment.photo):
                 self._photos.pop(segment.photo, None)
         return segment
@@ -132,8 +134,8 @@ class FakeCatalogue:
 
     @locked
     def changes(self, embedder: str, since: int) -> Changes:
-        rows = {key: row for key, row in self._rows.items() if row.embedder == embedder and row.commit > since}
-        gone = [key for key, (of, commit) in self._deleted.items() if of == embedder and commit > since > 0]
+        rows = {key: row for key, row in sorted(self._of(embedder).items()) if row.commit > since}
+        gone = [key for key, (of, commit) in self._deleted.items() if embedder in of and commit > since > 0]
         vectors = np.array([row.vector for row in rows.values()], np.float32) if rows else NO_VECTORS
         return Changes(self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(gone), np.int64))
 
@@ -143,12 +145,41 @@ class FakeCatalogue:
 
     @locked
     def vectors(self, embedder: str, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        asked = {int(number): self._rows.get(number) for number in row_ids}
-        return {number: row.vector.copy() for number, row in asked.items() if row and row.embedder == embedder}
+        there = self._of(embedder)
+        return {int(number): there[number].vector.copy() for number in row_ids if number in there}
+
+    @locked
+    def count_without(self, embedder: str) -> int:
+        return len(self._rows) - len(self._of(embedder))
+
+    @locked
+    def segments_without(self, embedder: str, after: int, limit: int) -> list[Segment]:
+        missing = sorted(set(self._rows) - set(self._of(embedder)))
+        return [self._rows[key].segment for key in missing if key > after][:limit]
+
+    @locked
+    def add_vectors(self, embedder: str, vectors: Mapping[int, NDArray[np.float32]]) -> int:
+        new = {key: vectors[key] for key in vectors if key in self._rows and key not in self._of(embedder)}
+        self._commit += bool(new)
+        rows = {key: Row(self._rows[key].segment, one, embedder, self._commit) for key, one in new.items()}
+        self._beside.setdefault(embedder, {}).update(rows)
+        return len(new)
+
+    @locked
+    def settle(self, embedder: str, limit: int) -> int:
+        some = dict(sorted(self._beside.get(embedder, {}).items())[:limit])
+        for key, row in some.items():
+            self._rows[key] = replace(row, segment=self._rows[key].segment)
+            del self._beside[embedder][key]
+        return len(some)
+
+    def _of(self, embedder: str) -> dict[int, Row]:
+        own = {key: row for key, row in self._rows.items() if row.embedder == embedder}
+        return own | self._beside.get(embedder, {})
 
     @locked
     def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
-        rows = {key: row.segment for key, row in self._rows.items() if row.embedder == embedder}
+        rows = {key: self._rows[key].segment for key in self._of(embedder)}
         found = [key for key, one in rows.items() if fulfils(wanted, self._values(one))]
         return np.array(sorted(found), np.int64)
 

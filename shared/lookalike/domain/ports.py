@@ -239,6 +239,26 @@ class OldRows(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """Vectors of another embedder beside those that garments were stored with. `Catalogue` gives both to whoever asks."""
+
+    def count_without(self, embedder: str) -> int:
+        """The garments that it cannot find yet."""
+        ...
+
+    def segments_without(self, embedder: str, after: int, limit: int) -> list[Segment]:
+        """The next of those, by row number."""
+        ...
+
+    def add_vectors(self, embedder: str, vectors: Mapping[int, NDArray[np.float32]]) -> int:
+        """By row number, in one transaction; what was deleted meanwhile or has one is left out. How many were added."""
+        ...
+
+    def settle(self, embedder: str, limit: int) -> int:
+        """Drop the other vectors of some garments that have this embedder's beside; how many. 0: of none any more."""
+        ...
+
+
 class VectorIndex(Protocol):
     """Rows to search. Safe to use from several threads."""
 

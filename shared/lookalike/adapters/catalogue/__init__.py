@@ -8,6 +8,7 @@ from lookalike.adapters.catalogue.details import DetailRows
 from lookalike.adapters.catalogue.jobs import JobRows
 from lookalike.adapters.catalogue.matching import MatchingRows
 from lookalike.adapters.catalogue.old_rows import OldRowTable
+from lookalike.adapters.catalogue.reembedding import OtherVectors
 from lookalike.adapters.catalogue.segments import SegmentRows
 from lookalike.adapters.catalogue.tables import REVISION, VERSION_TABLE
 from lookalike.domain.errors import Unavailable
@@ -15,8 +16,8 @@ from lookalike.domain.errors import Unavailable
 __all__ = ["SqlCatalogue", "downgrade", "open_catalogue", "upgrade"]
 
 
-class SqlCatalogue(SegmentRows, ChangeRows, DetailRows, MatchingRows, JobRows, OldRowTable):
-    """The ports `Catalogue` and `OldRows`. Safe to use from several threads; connects when first used."""
+class SqlCatalogue(SegmentRows, ChangeRows, OtherVectors, DetailRows, MatchingRows, JobRows, OldRowTable):
+    """The ports `Catalogue`, `OldRows` and `Beside`. Safe to use from several threads; connects when first used."""
 
     @reading
     def ping(self, tx: Connection) -> None:

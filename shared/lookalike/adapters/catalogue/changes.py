@@ -5,14 +5,16 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from lookalike.adapters.catalogue.database import Database, reading
 from lookalike.adapters.catalogue.old_rows import is_served_as, old_vector_bytes
-from lookalike.adapters.catalogue.tables import commits, deleted_images, splitted_images
+from lookalike.adapters.catalogue.tables import commits, deleted_images, other_embeddings, splitted_images
 from lookalike.adapters.catalogue.values import BATCH, batches, named, numbered
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import ORIGINAL_EMBEDDER, Changes, Vectors
+
+_others = other_embeddings.c
 
 
 class ChangeRows(Database):
@@ -51,7 +53,8 @@ class SqlSnapshot:
 def _usable_ids(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
     rows = splitted_images.c
     late = (is_served_as(embedder), rows.commit_number > since)
-    chosen = select(rows.id).where(*late).order_by(rows.id).execution_options(yield_per=10_000)
+    beside = select(_others.row_id).where(named(_others.embedder, embedder), _others.commit_number > since)
+    chosen = select(rows.id).where(*late).union(beside).order_by("id").execution_options(yield_per=10_000)
     row_ids = np.fromiter(tx.execute(chosen).scalars(), np.int64)
     if embedder != ORIGINAL_EMBEDDER:
         return row_ids
@@ -65,12 +68,19 @@ def _embeddings(tx: Connection, embedder: str, row_ids: Sequence[int]) -> dict[i
     rows = splitted_images.c
     columns = (rows.id, rows.embedding, *((rows.vector,) if embedder == ORIGINAL_EMBEDDER else ()))
     found = tx.execute(select(*columns).where(numbered(row_ids), is_served_as(embedder)))
-    held = ((row.id, row.embedding or old_vector_bytes(row.id, row.vector)) for row in found)
+    own = ((row.id, row.embedding or old_vector_bytes(row.id, row.vector)) for row in found)
+    beside = tx.execute(
+        select(_others.row_id, _others.embedding).where(
+            numbered(row_ids, _others.row_id), named(_others.embedder, embedder)
+        )
+    )
+    held = [*own, *((row.row_id, row.embedding) for row in beside)]
     return {row_id: embedding for row_id, embedding in held if embedding is not None}
 
 
 def _deleted(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
-    late = (named(deleted_images.c.embedder, embedder), deleted_images.c.commit_number > since)
+    of = or_(named(deleted_images.c.embedder, embedder), deleted_images.c.embedder.is_(None))
+    late = (of, deleted_images.c.commit_number > since)
     found = tx.execute(select(deleted_images.c.row_id).where(*late).order_by(deleted_images.c.row_id))
     return np.array(found.scalars().all(), np.int64)
 

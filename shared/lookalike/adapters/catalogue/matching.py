@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sqlalchemy import JSON, ColumnElement, Connection, Float, RowMapping, Select, and_, exists, false, or_, select
 
 from lookalike.adapters.catalogue.database import Database, reading
+from lookalike.adapters.catalogue.reembedding import has_vector
 from lookalike.adapters.catalogue.tables import image_details, originals, splitted_images
 from lookalike.adapters.catalogue.values import words
 from lookalike.domain.filter import OWN, Condition, Filter, fulfils
@@ -35,7 +36,7 @@ def queries(embedder: str, wanted: Filter) -> Iterator[Select[Any]]:
     """One for what the garment says itself; two where the product counts: details of the garment, and else of its photo."""
     rows, details = splitted_images.c, image_details.c
     asked = [(rows if name in OWN else details)[name] for name in wanted]
-    narrowed = and_(rows.embedder == embedder, *(narrow(column, wanted[column.name]) for column in asked))
+    narrowed = and_(has_vector(embedder), *(narrow(column, wanted[column.name]) for column in asked))
     # under our names: both tables might have a column of one name
     chosen = select(rows.id.label("row_id"), *asked).where(narrowed)
     if all(name in OWN for name in wanted):

@@ -90,10 +90,10 @@ class SegmentRows(Database):
         _lock_photo(tx, segment.photo)
         if not tx.execute(delete(splitted_images).where(_id == segment.row_id)).rowcount:
             return None
-        tx.execute(delete(other_embeddings).where(other_embeddings.c.row_id == segment.row_id))
+        others = tx.execute(delete(other_embeddings).where(other_embeddings.c.row_id == segment.row_id)).rowcount
         _delete_empty_photo(tx, segment.photo)
         # rows that were never adopted are searched as the original's
-        bury(tx, segment.row_id, found[0]["embedder"] or ORIGINAL_EMBEDDER)
+        bury(tx, segment.row_id, None if others else found[0]["embedder"] or ORIGINAL_EMBEDDER)
         return segment
 
     @reading
@@ -130,8 +130,13 @@ def _store(tx: Connection, photo: str, segments: Sequence[NewSegment], embedder:
     return stored
 
 
-def _rows(tx: Connection, where: ColumnElement[bool]) -> Sequence[RowMapping]:
-    statement: Select[Any] = select(*_COLUMNS).where(where).order_by(_id)
+def segments_where(tx: Connection, where: ColumnElement[bool], limit: int) -> list[Segment]:
+    """The first of them, in the order of their row numbers."""
+    return [to_segment(row) for row in _rows(tx, where, limit)]
+
+
+def _rows(tx: Connection, where: ColumnElement[bool], limit: int | None = None) -> Sequence[RowMapping]:
+    statement: Select[Any] = select(*_COLUMNS).where(where).order_by(_id).limit(limit)
     return tx.execute(statement).mappings().all()
 
 

@@ -54,10 +54,10 @@ def named(column: ColumnElement[Any], *names: str) -> ColumnElement[bool]:
     return column.in_([name for name in names if is_name(name)])
 
 
-def numbered(row_ids: Sequence[int]) -> ColumnElement[bool]:
+def numbered(row_ids: Sequence[int], column: ColumnElement[Any] = splitted_images.c.id) -> ColumnElement[bool]:
     """The garments of those row numbers; what cannot be one is not looked for."""
     # int: the index's numbers are numpy's, which SQLite would take for blobs
-    return splitted_images.c.id.in_([int(row_id) for row_id in row_ids if 0 < row_id < 2**63])
+    return column.in_([int(row_id) for row_id in row_ids if 0 < row_id < 2**63])
 
 
 def batches(values: Sequence[T]) -> Iterable[Sequence[T]]:

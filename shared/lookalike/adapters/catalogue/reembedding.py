@@ -1,0 +1,58 @@
+"""Vectors of another embedder beside those that garments were stored with."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+
+from lookalike.adapters.catalogue.commits import take_number
+from lookalike.adapters.catalogue.database import Database, reading, writing
+from lookalike.adapters.catalogue.old_rows import is_served_as
+from lookalike.adapters.catalogue.segments import segments_where
+from lookalike.adapters.catalogue.tables import other_embeddings, splitted_images
+from lookalike.adapters.catalogue.values import named, numbered, vector_bytes
+from lookalike.domain.model import Segment
+
+_rows, _others = splitted_images.c, other_embeddings.c
+
+
+class OtherVectors(Database):
+    @reading
+    def count_without(self, tx: Connection, embedder: str) -> int:
+        return tx.execute(select(func.count()).select_from(splitted_images).where(~has_vector(embedder))).scalar_one()
+
+    @reading
+    def segments_without(self, tx: Connection, embedder: str, after: int, limit: int) -> list[Segment]:
+        return segments_where(tx, ~has_vector(embedder) & (_rows.id > after), limit)
+
+    @writing
+    def add_vectors(self, tx: Connection, embedder: str, vectors: Mapping[int, NDArray[np.float32]]) -> int:
+        # locked: nobody deletes one of them between this look and our commit
+        living = tx.execute(select(_rows.id).where(numbered([*vectors]), ~has_vector(embedder)).with_for_update())
+        found = [
+            {"row_id": row_id, "embedder": embedder, "embedding": vector_bytes(vectors[row_id])}
+            for row_id in living.scalars().all()
+        ]
+        if found:
+            number = take_number(tx)
+            tx.execute(insert(other_embeddings), [{**one, "commit_number": number} for one in found])
+        return len(found)
+
+    @writing
+    def settle(self, tx: Connection, embedder: str, limit: int) -> int:
+        asked = select(other_embeddings).where(named(_others.embedder, embedder)).order_by(_others.row_id).limit(limit)
+        found = tx.execute(asked).mappings().all()
+        for row in found:
+            # the number stays: readers of this embedder have seen it
+            kept = {name: row[name] for name in ("embedder", "embedding", "commit_number")}
+            own = {**kept, "vector": None, "update_time": _rows.update_time}
+            tx.execute(update(splitted_images).where(_rows.id == row["row_id"]).values(own))
+        tx.execute(delete(other_embeddings).where(_others.row_id.in_([row["row_id"] for row in found])))
+        return len(found)
+
+
+def has_vector(embedder: str) -> ColumnElement[bool]:
+    """The rows that searches with this embedder can find."""
+    beside = select(_others.row_id).where(named(_others.embedder, embedder))
+    return or_(func.coalesce(is_served_as(embedder), False), _rows.id.in_(beside))

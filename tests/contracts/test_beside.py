@@ -1,0 +1,85 @@
+"""The contract of the port `Beside`: vectors of another embedder, and who sees them when."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lookalike.domain.filter import Condition
+from tests.contracts.rows import MODEL, World, add, gone, written
+from tests.fakes.catalogue import FakeCatalogue
+
+NEW = "full-1"
+
+
+def vectors(row_ids: list[int]) -> dict[int, NDArray[np.float32]]:
+    return {row_id: np.array([row_id, 0.5], np.float32) for row_id in row_ids}
+
+
+@pytest.fixture
+def both(world: World) -> FakeCatalogue:
+    """Typed as the fake: every catalogue is both ports."""
+    return world.catalogue  # type: ignore[return-value]
+
+
+def test_what_has_no_such_vector_yet_is_listed_in_order(both: FakeCatalogue) -> None:
+    old, new = add(both, "old", 3), add(both, "new", 2, NEW)
+    assert both.count_without(NEW) == 3 and both.count_without(MODEL) == 2
+    assert [one.row_id for one in both.segments_without(NEW, 0, 2)] == old[:2]
+    assert [one.row_id for one in both.segments_without(NEW, old[1], 9)] == old[2:]
+    assert [one.row_id for one in both.segments_without(MODEL, 0, 9)] == new
+    assert both.add_vectors(NEW, vectors(old[:2])) == 2
+    assert both.count_without(NEW) == 1 and [one.row_id for one in both.segments_without(NEW, 0, 9)] == old[2:]
+
+
+def test_each_embedder_sees_its_own_vectors_alone(both: FakeCatalogue) -> None:
+    old = add(both, "old", 3)
+    before, mine = both.changes(NEW, 0).upto, both.changes(MODEL, 0)
+    both.add_vectors(NEW, vectors(old[1:]))
+    new = add(both, "new", 1, NEW)
+    for since in (0, before):
+        assert written(both.changes(NEW, since)) == [*old[1:], *new]
+    assert written(both.changes(MODEL, 0)) == old and written(both.changes(MODEL, mine.upto)) == []
+    assert {key: one.tolist() for key, one in both.vectors(NEW, old).items()} == {
+        row_id: [row_id, 0.5] for row_id in old[1:]
+    }
+    assert both.vectors(MODEL, old)[old[1]].tolist() == [1, 1]
+
+
+def test_a_vector_is_not_added_twice_nor_to_what_is_gone(both: FakeCatalogue) -> None:
+    old, new = add(both, "old", 2), add(both, "new", 1, NEW)
+    assert both.add_vectors(NEW, vectors([*old, *new, 10_000])) == 2
+    seen = both.changes(NEW, 0).upto
+    assert both.add_vectors(NEW, vectors(old)) == 0
+    assert both.changes(NEW, 0).upto == seen
+
+
+def test_both_embedders_hear_of_a_deletion(both: FakeCatalogue) -> None:
+    old = add(both, "old", 2)
+    both.add_vectors(NEW, vectors(old))
+    seen = both.changes(NEW, 0).upto
+    both.delete_segment("old_segment_0")
+    for embedder in (MODEL, NEW):
+        assert gone(both.changes(embedder, seen)) == old[:1]
+        assert written(both.changes(embedder, 0)) == old[1:]
+    assert both.vectors(NEW, old).keys() == {old[1]}
+
+
+def test_filters_find_what_the_embedder_can(both: FakeCatalogue) -> None:
+    old = add(both, "old", 2)
+    wanted = {"label": Condition(any_of=("dress",))}
+    assert both.matching(NEW, wanted).tolist() == []
+    both.add_vectors(NEW, vectors(old[:1]))
+    assert both.matching(NEW, wanted).tolist() == old[:1] and both.matching(MODEL, wanted).tolist() == old
+
+
+def test_settled_garments_have_the_new_vector_alone(both: FakeCatalogue) -> None:
+    old = add(both, "old", 3)
+    both.add_vectors(NEW, vectors(old))
+    before, seen = both.changes(NEW, 0), both.changes(NEW, 0).upto
+    assert [both.settle(NEW, 2), both.settle(NEW, 2), both.settle(NEW, 2)] == [2, 1, 0]
+    after = both.changes(NEW, 0)
+    assert written(after) == old and np.array_equal(after.vectors, before.vectors)
+    assert written(both.changes(NEW, seen)) == [] and written(both.changes(MODEL, 0)) == []
+    assert both.count_without(MODEL) == 3
+    both.delete_segment("old_segment_1")
+    assert gone(both.changes(NEW, seen)) == [old[1]]
