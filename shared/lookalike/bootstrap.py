@@ -1,6 +1,7 @@
 """Settings -> Services: the only place that chooses and builds adapters, each when first asked for, once a process."""
 
 import functools
+import importlib.util
 import json
 import logging
 import threading
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lookalike import logs
 from lookalike.domain.model import ORIGINAL_EMBEDDER, Calibration
-from lookalike.domain.ports import Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
+from lookalike.domain.ports import ApproximateFormat, Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
@@ -175,7 +176,18 @@ class Services:
 
     @once
     def versions(self) -> IndexVersions:
-        return IndexVersions(self.store, self._index_format, self._signing_key, *self._vectors, _now)
+        above = self.settings.approximate_above
+        exact, approximate = self._index_format, self._approximate_format
+        return IndexVersions(self.store, exact, self._signing_key, *self._vectors, _now, approximate, above)
+
+    @property
+    def _approximate_format(self) -> ApproximateFormat | None:
+        """None without the extra `[scale]`."""
+        if importlib.util.find_spec("faiss") is None:
+            return None
+        from lookalike.adapters.faiss_index import FaissFormat
+
+        return FaissFormat()
 
     @once
     def _index_format(self) -> IndexFormat:

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     reindex_after: int = Field(
         1000, ge=1, description="Garments written or deleted since the index was built that make a scheduled build due"
     )
+    approximate_above: int = Field(
+        100_000, ge=1, description="Garments from which on searches use an approximate index (extra `[scale]`)"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged")
     port: int = Field(5001, ge=1, le=65535, description="Where `lookalike serve` listens")
     google_cloud_project: str = Field("", description="The project whose traces the logs name")

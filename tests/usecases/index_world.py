@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -48,6 +49,10 @@ class Counting(FakeStore):
     def get(self, path: str) -> bytes:
         self.asked.append(path)
         return super().get(path)
+
+    def read(self, path: str) -> Iterator[bytes]:
+        self.asked.append(path)
+        return iter([super().get(path)])
 
     def stat(self, path: str) -> StoredObject | None:
         self.asked.append(path)

@@ -288,3 +288,5 @@ class Manifest:
     build_seconds: float
     libraries: Mapping[str, str]
     parts: Mapping[str, str]
+    approximate: Mapping[str, object] | None = None
+    """Of a version that is searched for candidates: its `format` and `part`, `settings`, and the `recall` of `queries`."""

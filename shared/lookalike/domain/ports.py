@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -306,6 +307,39 @@ class IndexFormat(Protocol):
 
     def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> Rows:
         """Those that a version was built of, streamed from it; `read` gives the pieces of a part. Raises `Untrusted`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Approximation:
+    """An index of candidates as it is stored, and what was measured of it: `recall` of the ten nearest, 0 to 1."""
+
+    data: memoryview
+    recall: float
+    queries: int
+    settings: Mapping[str, int]
+
+
+class ApproximateFormat(Protocol):
+    """How an index of candidates is built and read back, for rows that are too many to compare with all."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def part(self) -> str:
+        """The name of its file."""
+        ...
+
+    @property
+    def libraries(self) -> Mapping[str, str]: ...
+
+    def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
+        """With `before`, that of the first of these rows, it may be extended. Raises what `Rows.pages` raises."""
+        ...
+
+    def load(self, data: memoryview) -> VectorIndex:
+        """Raises `Untrusted`. Call it with verified bytes only."""
         ...
 
 

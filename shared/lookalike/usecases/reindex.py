@@ -64,13 +64,13 @@ class Reindex:
                 return None
             new = Rows(news.row_ids, self.versions.dim, news.pages)
             if not len(news.deleted) and not np.isin(new.row_ids, old.row_ids).any():
-                return self._publish(joined(old, new), news.upto, started)
+                return self._publish(joined(old, new), news.upto, started, manifest)
         return self.build()
 
     def _changes(self, since: int) -> AbstractContextManager[Snapshot]:
         return self.catalogue.snapshot(self.versions.embedder, since)
 
-    def _publish(self, rows: Rows, commit: int, started: datetime) -> Manifest:
-        manifest = self.versions.publish(rows, commit, started)
+    def _publish(self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None) -> Manifest:
+        manifest = self.versions.publish(rows, commit, started, extends)
         log.info("Index version %s holds %d rows", manifest.version, manifest.rows)
         return manifest

@@ -8,15 +8,17 @@ import hmac
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+
+import numpy as np
 
 from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, NotFound, Untrusted
 from lookalike.domain.model import Manifest
 from lookalike.domain.paths import INDEX
-from lookalike.domain.ports import Clock, IndexFormat, ObjectStore, VectorIndex
+from lookalike.domain.ports import ApproximateFormat, Approximation, Clock, IndexFormat, ObjectStore, VectorIndex
 from lookalike.domain.rows import Rows
 from lookalike.domain.sealed import seal, unseal
 
@@ -24,6 +26,9 @@ log = logging.getLogger("lookalike.index")
 POINTER, MANIFEST = "current.json", "manifest.json"
 KEPT = 3
 """Versions that stay: the current one, and those that readers may still be loading."""
+LEAST_RECALL = 0.99
+"""Share of the ten nearest that an approximate index must find; a version that finds fewer is not published."""
+PIECE = 16 << 20
 JSON, BINARY = "application/json", "application/octet-stream"
 
 
@@ -43,15 +48,25 @@ class PointerState:
 class IndexVersions:
     """Reads and publishes the versions of one embedder, whose vectors have length `dim`.
 
-    `key` signs manifests and pointer, so that only we can have written them.
+    `key` signs manifests and pointer, so that only we can have written them. Versions of more than `above` rows have an
+    approximate index, too, and are searched in that.
     """
 
     def __init__(
-        self, store: ObjectStore, index_format: IndexFormat, key: bytes, embedder: str, dim: int, clock: Clock
+        self,
+        store: ObjectStore,
+        index_format: IndexFormat,
+        key: bytes,
+        embedder: str,
+        dim: int,
+        clock: Clock,
+        approximate: ApproximateFormat | None = None,
+        above: int = 100_000,
     ) -> None:
         if not key:
             raise Misconfigured("The key that signs index versions is empty")
         self._store, self._format, self._key, self._clock = store, index_format, key, clock
+        self._approximate, self._above = approximate, above
         self.embedder, self.dim = embedder, dim
         self._folder = f"{INDEX}{embedder}/"
 
@@ -59,15 +74,16 @@ class IndexVersions:
     def pointer_path(self) -> str:
         return f"{self._folder}{POINTER}"
 
-    def publish(self, rows: Rows, commit: int, started: datetime) -> Manifest:
+    def publish(self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None) -> Manifest:
         """Build, write and switch to a version of these rows, all that were written up to that commit.
 
-        Raises `Conflict` if another was published since this began, or if the current one is newer; what `Rows.pages` raises.
+        The first of them may be those of the version that it `extends`. Raises `Conflict` if another was published since
+        this began, or if the current one is newer; what `Rows.pages` raises; `LookalikeError` for too low a recall.
         """
         if rows.dim != self.dim:
             raise LookalikeError(f"Vectors have length {rows.dim}, not {self.dim}")
         generation = self._generation(commit)
-        manifest = self._write(self._new_name(), rows, commit, started)
+        manifest = self._write(self._new_name(), rows, commit, started, extends)
         self._switch(manifest, generation)
         self._prune(manifest.version)
         return manifest
@@ -87,7 +103,7 @@ class IndexVersions:
     def read(self, version: str) -> tuple[Manifest, VectorIndex]:
         """A whole version, verified. Raises `Untrusted` if anything does not fit, `NotFound` if it is not there (any more)."""
         manifest = self._fitting(version)
-        index = self._format.load({name: self._part(manifest, name) for name in manifest.parts})
+        index = self._loaded(manifest)
         if index.rows != manifest.rows:
             raise Untrusted(f"Index version {version} has {index.rows} rows, not {manifest.rows}")
         return manifest, index
@@ -168,6 +184,32 @@ class IndexVersions:
                 raise Untrusted(f"Index version {version} has the {name} {getattr(manifest, name)!r}, not {value!r}")
         return manifest
 
+    def _loaded(self, manifest: Manifest) -> VectorIndex:
+        if manifest.approximate is None:
+            return self._format.load({name: self._part(manifest, name) for name in manifest.parts})
+        return self._approximating(manifest).load(self._large_part(manifest))
+
+    def _approximating(self, manifest: Manifest) -> ApproximateFormat:
+        if self._approximate is None:
+            raise Misconfigured(f"Index version {manifest.version} is searched with faiss: install lookalike[scale]")
+        told = manifest.approximate or {}
+        if told.get("format") != self._approximate.name or self._approximate.part not in manifest.parts:
+            raise Untrusted(f"Index version {manifest.version} has the approximate format {told.get('format')!r}")
+        return self._approximate
+
+    def _large_part(self, manifest: Manifest) -> memoryview:
+        """That of the approximate index, in memory once, and verified while it arrives."""
+        name = self._approximating(manifest).part
+        there = self._store.stat(self._path(manifest.version, name))
+        data, filled = np.empty(there.size if there else 0, np.uint8), 0
+        for piece in self._pieces(manifest, name):
+            end = filled + len(piece)
+            if end > len(data):
+                raise Untrusted(f"{name} of index version {manifest.version} grows while it is read")
+            data[filled:end] = np.frombuffer(piece, np.uint8)
+            filled = end
+        return data.data
+
     def _part(self, manifest: Manifest, name: str) -> bytes:
         path = self._path(manifest.version, name)
         data = self._store.get(path)
@@ -209,15 +251,23 @@ class IndexVersions:
         moment = self._clock().astimezone(UTC)
         return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}Z-{secrets.token_hex(3)}"
 
-    def _write(self, version: str, rows: Rows, commit: int, started: datetime) -> Manifest:
+    def _write(self, version: str, rows: Rows, commit: int, started: datetime, extends: Manifest | None) -> Manifest:
         """The parts, and behind them the manifest; nothing, where the rows cannot be read or are not good enough."""
         try:
             parts = {name: self._stream(version, name, pieces) for name, pieces in self._format.build(rows)}
+            found = self._approximated(version, rows, extends)
         except Exception:
             self._discard(version)
             raise
+        manifest = self._manifest(version, rows, commit, started, parts)
+        if found:
+            manifest = self._with(manifest, *found)
+        self._store.put(self._path(version, MANIFEST), seal(asdict(manifest), self._key), JSON)
+        return manifest
+
+    def _manifest(self, version: str, rows: Rows, commit: int, started: datetime, parts: Mapping[str, str]) -> Manifest:
         moment = self._clock().astimezone(UTC)
-        manifest = Manifest(
+        return Manifest(
             version=version,
             format=self._format.name,
             embedder=self.embedder,
@@ -231,8 +281,32 @@ class IndexVersions:
             libraries=dict(self._format.libraries),
             parts=parts,
         )
-        self._store.put(self._path(version, MANIFEST), seal(asdict(manifest), self._key), JSON)
-        return manifest
+
+    def _approximated(
+        self, version: str, rows: Rows, extends: Manifest | None
+    ) -> tuple[ApproximateFormat, Approximation, str] | None:
+        """What it is built with, itself and the SHA-256 of its part, where there are so many rows."""
+        if len(rows) <= self._above:
+            return None
+        if self._approximate is None:
+            log.warning("%d rows, and no approximate index for them: install lookalike[scale]", len(rows))
+            return None
+        before = self._large_part(extends) if extends and extends.approximate else None
+        built = self._approximate.build(rows, before)
+        if built.recall < LEAST_RECALL:
+            raise LookalikeError(f"The approximate index finds {built.recall} of the nearest, not {LEAST_RECALL}")
+        pieces = (bytes(built.data[start : start + PIECE]) for start in range(0, len(built.data), PIECE))
+        return self._approximate, built, self._stream(version, self._approximate.part, pieces)
+
+    @staticmethod
+    def _with(manifest: Manifest, used: ApproximateFormat, built: Approximation, digest: str) -> Manifest:
+        told = {"format": used.name, "recall": built.recall, "queries": built.queries, **built.settings}
+        return replace(
+            manifest,
+            libraries={**manifest.libraries, **used.libraries},
+            parts={**manifest.parts, used.part: digest},
+            approximate=told,
+        )
 
     def _stream(self, version: str, name: str, pieces: Iterable[bytes]) -> str:
         """Its SHA-256."""

@@ -1,0 +1,218 @@
+"""Candidates among very many rows, by faiss: an inverted file of vectors that are shortened and rounded to a byte a number.
+
+An inverted file rather than a graph (HNSW), because it is built in minutes on two cores, takes rows later without being
+rebuilt, and is hardly larger than its codes. README, "How fast it searches", has both measured.
+"""
+
+import importlib
+import importlib.metadata
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.errors import Untrusted
+from lookalike.domain.model import SearchHit, Vectors
+from lookalike.domain.ports import Approximation
+from lookalike.domain.reranked import candidates
+from lookalike.domain.rows import Rows
+
+PART = "vector_ivf.faiss"
+SHORT = 512
+"""Numbers that are kept of each vector: those along which the sample varies most."""
+SAMPLE = 65_536
+"""Rows that lists and directions are found from."""
+QUERIES, NEAREST = 512, 10
+"""Rows that are searched for to measure recall, and how many neighbours of each are to be found."""
+ENOUGH = 0.995
+"""Recall from which no more lists are looked into."""
+Numbers = NDArray[np.int64]
+
+
+class FaissFormat:
+    """An `ApproximateFormat`."""
+
+    name, part = "faiss-ivf-sq8", PART
+
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        return {"faiss-cpu": importlib.metadata.version("faiss-cpu")}
+
+    def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
+        faiss = _faiss()
+        sample, queries = _drawn(rows)
+        index = _opened(before) if before is not None else None
+        # anew where it has outgrown its lists
+        if index is None or lists(len(rows)) > 2 * faiss.extract_index_ivf(index).nlist:
+            index = _trained(_picked(rows, sample), lists(len(rows)))
+        truth = _Truth(rows.row_ids[queries], _picked(rows, queries))
+        _fill(index, rows, truth)
+        ivf = faiss.extract_index_ivf(index)
+        recall = _tune(ivf, index, truth)
+        told = {"lists": ivf.nlist, "probes": ivf.nprobe, "numbers": ivf.d}
+        return Approximation(memoryview(faiss.serialize_index(index)), round(recall, 4), len(queries), told)
+
+    def load(self, data: memoryview) -> "FaissIndex":
+        try:
+            return FaissIndex(_opened(data))
+        except Exception as error:
+            raise Untrusted(f"The approximate index cannot be read: {type(error).__name__}") from error
+
+
+class FaissIndex:
+    """A `VectorIndex` that finds candidates; similarities are those of the shortened vectors."""
+
+    exact = False
+
+    def __init__(self, index: Any) -> None:
+        faiss = _faiss()
+        self._index, self._ivf = index, faiss.extract_index_ivf(index)
+        self._row_ids = np.sort(np.concatenate([np.empty(0, np.int64), *_lists(self._ivf)]))
+
+    @property
+    def rows(self) -> int:
+        return len(self._row_ids)
+
+    def holding(self, row_ids: Numbers) -> Numbers:
+        places = np.searchsorted(self._row_ids, row_ids)
+        there = places < len(self._row_ids)
+        there[there] = self._row_ids[places[there]] == row_ids[there]
+        return np.unique(row_ids[there])
+
+    def search(self, vectors: Vectors, k: int, among: Numbers | None = None) -> list[list[SearchHit]]:
+        """Looks into every list where only some rows count: the nearest of those may lie anywhere."""
+        count = min(k, self.rows)
+        if count < 1:
+            return [[] for _ in vectors]
+        found = _search(self._index, vectors, count) if among is None else self._chosen(vectors, count, among)
+        return [_hits(*one) for one in zip(*found, strict=True)]
+
+    def _chosen(self, vectors: Vectors, count: int, among: Numbers) -> tuple[Vectors, Numbers]:
+        faiss = _faiss()
+        bits = np.zeros(int(self._row_ids[-1]) + 1, bool)
+        bits[self.holding(among)] = True
+        chosen = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+        everywhere = faiss.SearchParametersIVF(nprobe=self._ivf.nlist, sel=chosen)
+        return _search(self._index, vectors, count, faiss.SearchParametersPreTransform(index_params=everywhere))
+
+
+def _faiss() -> Any:
+    """Imported when first needed. Its stubs do not know what its Python layer adds."""
+    return importlib.import_module("faiss")
+
+
+def lists(count: int) -> int:
+    """How many lists so many rows are kept in: some thousand rows each, as a power of two."""
+    return max(1, 1 << round(math.log2(max(count, 1000) / 1000)))
+
+
+def _opened(data: memoryview) -> Any:
+    faiss = _faiss()
+    return faiss.deserialize_index(np.frombuffer(data, np.uint8))
+
+
+def _lists(ivf: Any) -> Iterator[Numbers]:
+    faiss = _faiss()
+    for number in range(ivf.nlist):
+        size = ivf.invlists.list_size(number)
+        if size:
+            yield faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size).copy()
+
+
+def _search(index: Any, vectors: Vectors, count: int, parameters: Any = None) -> tuple[Vectors, Numbers]:
+    similarities, row_ids = index.search(np.ascontiguousarray(vectors, np.float32), count, params=parameters)
+    return similarities, row_ids
+
+
+def _hits(similarities: NDArray[np.float32], row_ids: Numbers) -> list[SearchHit]:
+    """faiss fills up with -1 where it found fewer."""
+    return [
+        SearchHit(row_id, one)
+        for row_id, one in zip(row_ids.tolist(), similarities.tolist(), strict=True)
+        if row_id >= 0
+    ]
+
+
+def _drawn(rows: Rows) -> tuple[Numbers, Numbers]:
+    """Places of the sample and of the queries, in order, the same for the same number of rows."""
+    dice = np.random.default_rng(len(rows))
+    return tuple(np.sort(dice.permutation(len(rows))[:count]) for count in (SAMPLE, QUERIES))  # type: ignore[return-value]
+
+
+def _picked(rows: Rows, places: Numbers) -> Vectors:
+    """The vectors at these places, in order, of all that pass by."""
+    found, passed = [np.empty((0, rows.dim), np.float32)], 0
+    for page in rows.pages():
+        inside = places[(places >= passed) & (places < passed + len(page))] - passed
+        found.append(page[inside])
+        passed += len(page)
+    return np.concatenate(found)
+
+
+def _trained(sample: Vectors, count: int) -> Any:
+    faiss = _faiss()
+    short = min(SHORT, sample.shape[1])
+    quantizer = faiss.IndexFlatIP(short)
+    ivf = faiss.IndexIVFScalarQuantizer(
+        quantizer, short, count, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
+    )
+    ivf.cp.seed = 20_261
+    index = faiss.IndexPreTransform(_directions(sample, short), ivf)
+    index.train(sample)
+    return index
+
+
+def _directions(sample: Vectors, short: int) -> Any:
+    """The rotation and cut that loses least of the inner products: PCA about zero. About the mean, they would be others."""
+    faiss = _faiss()
+    _, vectors = np.linalg.eigh((sample.T @ sample).astype(np.float64))
+    transform = faiss.LinearTransform(sample.shape[1], short, False)
+    faiss.copy_array_to_vector(np.ascontiguousarray(vectors[:, ::-1][:, :short].T, np.float32).ravel(), transform.A)
+    transform.is_trained = True
+    return transform
+
+
+class _Truth:
+    """The true neighbours of some of the rows, themselves left out, found by brute force while all pass by."""
+
+    def __init__(self, row_ids: Numbers, queries: Vectors) -> None:
+        self.row_ids, self.queries = row_ids, queries
+        self.nearest = np.full((len(queries), NEAREST), -1, np.int64)
+        self._similarities = np.full((len(queries), NEAREST), -np.inf, np.float32)
+
+    def see(self, row_ids: Numbers, page: Vectors) -> None:
+        scores = self.queries @ page.T
+        scores[self.row_ids[:, None] == row_ids[None]] = -np.inf
+        all_scores = np.hstack([self._similarities, scores])
+        all_ids = np.hstack([self.nearest, np.broadcast_to(row_ids, scores.shape)])
+        best = np.argpartition(-all_scores, NEAREST - 1)[:, :NEAREST]
+        self._similarities, self.nearest = (np.take_along_axis(one, best, 1) for one in (all_scores, all_ids))
+
+    def recall(self, index: Any) -> float:
+        """The share of the neighbours that are among the candidates, which are compared by their true vectors."""
+        _, found = _search(index, self.queries, candidates(NEAREST) + 1)
+        true = self.nearest >= 0
+        there = (self.nearest[:, :, None] == found[:, None, :]).any(2) & true
+        return float(there.sum() / max(true.sum(), 1))
+
+
+def _fill(index: Any, rows: Rows, truth: _Truth) -> None:
+    """Add the rows that it does not have yet: the first are those that it was made of before."""
+    held, passed = index.ntotal, 0
+    for page in rows.pages():
+        row_ids = rows.row_ids[passed : passed + len(page)]
+        truth.see(row_ids, page)
+        new = slice(max(held - passed, 0), None)
+        if len(page[new]):
+            index.add_with_ids(page[new], row_ids[new])
+        passed += len(page)
+
+
+def _tune(ivf: Any, index: Any, truth: _Truth) -> float:
+    """Look into as many lists as it takes; the recall then."""
+    ivf.nprobe = 1
+    while (recall := truth.recall(index)) < ENOUGH and ivf.nprobe < ivf.nlist:
+        ivf.nprobe = min(2 * ivf.nprobe, ivf.nlist)
+    return recall
