@@ -46,6 +46,7 @@ def garment(name: str = "look", number: int = 0, vector: tuple[float, ...] = (0.
         label="dress",
         score=0.75,
         vector=np.array(vector, np.float32),
+        colour=(53.24, 80.09, -67.2),
     )
 
 

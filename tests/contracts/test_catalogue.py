@@ -38,6 +38,7 @@ class TestPhotos:
             ("look_segment_0", "look/segment_0.png", "look/segment_0.webp", "look", "dress")
         )
         assert (first.box, first.score) == (Box(1, 2.25, 30, 40.5), 0.75)
+        assert first.colour == (53.24, 80.09, -67.2)
         assert before <= first.created <= datetime.now(UTC)
 
     def test_nothing_is_found_of_what_is_not_there(self, catalogue: Catalogue) -> None:

@@ -291,7 +291,8 @@ class FakeCatalogue:
     def _insert(self, new: NewSegment, photo: str, embedder: str) -> Segment:
         row_id, moment = next(self._ids), datetime.now(UTC).replace(microsecond=0)
         box = _rounded(new.box)
-        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, new.label, new.score, moment)
+        about = (new.label, new.score, moment, new.colour)
+        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, *about)
         self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
         return segment
 

@@ -112,6 +112,20 @@ def test_a_match_says_how_likely_it_is_the_same_garment(client: Client, admin: d
     assert same["match"] > 0.95 > 0.5 > other["match"] >= 0
 
 
+def test_a_match_says_what_it_has_in_common(client: Client, admin: dict[str, str], real: Services) -> None:
+    for name, seed in (("one", 3), ("two", 8)):
+        upload(client, admin, jpeg(drawn(seed)), image_name=name)
+    real.items.put_details([ProductDetails("one", brand="Marlow", tags=["a"]), ProductDetails("two", brand="Marlow")])
+    body = relay(client, segment=True, num=10, include="none").get_json()
+    (group,) = body["groups"]
+    whys = {one["original_image_id"]: one["why"] for one in group["results"]}
+    assert whys["one"] == {"same_label": True, "colour_distance": 0.0, "shared_details": ["brand", "tags"]}
+    assert whys["two"]["colour_distance"] > 0 and whys["two"]["shared_details"] == ["brand"]
+    assert [one["why"] for one in body["results"]] == [one["why"] for one in group["results"]]
+    whole = relay(client, jpeg(drawn(9)), include="none").get_json()["results"]
+    assert [one["why"] for one in whole] == [{}, {}]
+
+
 def test_the_photo_itself_and_its_copies_may_be_left_out(client: Client, admin: dict[str, str]) -> None:
     for seed, name in ((3, "photo"), (3, "copy"), (8, "other")):
         upload(client, admin, jpeg(drawn(seed)), image_name=name)

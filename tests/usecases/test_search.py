@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.domain.errors import Busy, InvalidImage
-from lookalike.domain.filter import Condition
+from lookalike.domain.filter import Condition, Filter
 from lookalike.domain.model import Calibration, Caller, ProductDetails, Segment
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
@@ -20,6 +20,7 @@ from lookalike.usecases.models import Models
 from lookalike.usecases.search import Found, Include, Question, Search
 from lookalike.usecases.together import together
 from lookalike.usecases.upload import Upload
+from lookalike.usecases.why import Why
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.models import FakeDetector, FakeEmbedder, garment
 from tests.fakes.store import FakeStore
@@ -50,8 +51,11 @@ class World:
 
     def put(self, name: str, colour: str) -> Segment:
         self.detector.found = []
+        return self.upload_photo(name, photo(colour))
+
+    def upload_photo(self, name: str, data: bytes) -> Segment:
         with self.jobs.running("upload", Caller(), job_id(None)) as work:
-            return self.upload.photo(photo(colour), name, None, True, work).segments[0]
+            return self.upload.photo(data, name, None, True, work).segments[0]
 
     def ask(self, data: bytes, question: Question) -> Found:
         with self.jobs.running("search", Caller(), job_id(None)) as work:
@@ -188,6 +192,64 @@ def test_a_picture_that_is_stored_more_than_once_is_shown_once(world: World) -> 
     assert names(found)[0][0] == "red" and sorted(names(found)[0]) == ["blue", "green", "red"]
     near = world.ask(photo("#f01000"), Question(num=3, include=Include.NONE, collapse=True, min_similarity=0.9))
     assert names(near) == [["red"]]
+
+
+def test_a_garment_of_the_same_kind_and_colour_says_so(world: World) -> None:
+    world.detector.found = [garment(0)]
+    world.upload_photo("top", photo("#fe0000"))
+    found = world.ask(photo("red"), Question(segment=True, include=Include.NONE))
+    whys = {match.segment.photo: match.why for match in found.groups[0].matches}
+    assert whys["top"].same_label is True
+    assert whys["top"].colour_distance == pytest.approx(0.3, abs=0.2)
+    assert whys["red"] == Why(), "it was stored as a whole photo"
+    whole = world.ask(photo("red"), Question(include=Include.NONE))
+    assert all(match.why == Why() for match in whole.groups[0].matches)
+
+
+def test_details_are_shared_where_the_very_photo_is_stored(world: World) -> None:
+    shop = {"red": ("Marlow", "summer"), "green": ("Marlow", "winter")}
+    world.items.put_details(
+        [ProductDetails(name, brand=brand, season=season) for name, (brand, season) in shop.items()]
+    )
+    question = Question(include=Include.NONE, exclude_original=True)
+    shared = {one.segment.photo: one.why.shared_details for one in world.ask(photo("red"), question).best(5)}
+    assert shared == {"green": ["brand"], "blue": []}
+    other = world.ask(photo("#fe0000"), question).best(5)
+    assert [one.why.shared_details for one in other] == [None] * 3
+    demanded = replace(question, filter={"season": Condition(("winter",))})
+    assert [one.why.shared_details for one in world.ask(photo("#fe0000"), demanded).best(5)] == [["season"]]
+
+
+class Counting(FakeCatalogue):
+    """Counts who asks for details."""
+
+    asked = 0
+
+    def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:
+        self.asked += 1
+        return super().details(image_ids)
+
+
+@pytest.mark.parametrize(
+    ("colour", "wanted", "times"),
+    [
+        ("#fe0000", {}, 0),
+        ("#fe0000", {"score": Condition((), None, 9), "season": Condition(("summer", "winter"))}, 0),
+        ("#fe0000", {"season": Condition(("summer",))}, 1),
+        ("#fe0000", {"season": Condition(("no such",))}, 0),
+        ("red", {}, 1),
+    ],
+)
+def test_details_are_asked_for_once_and_only_where_they_matter(
+    world: World, colour: str, wanted: Filter, times: int
+) -> None:
+    world.items.put_details([ProductDetails("green", season="summer")])
+    counting = Counting()
+    counting.__dict__.update(world.catalogue.__dict__)
+    world.search = replace(world.search, catalogue=counting)
+    world.detector.found = [garment(0), garment(0, "skirt")]
+    world.ask(photo(colour), Question(num=3, segment=True, include=Include.NONE, filter=wanted))
+    assert counting.asked == times
 
 
 def test_a_full_queue_is_told(world: World) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from lookalike.adapters.onnx import open_session, run
 from lookalike.domain.cancel import CancelToken
+from lookalike.domain.colour import lab_of
 from lookalike.domain.model import Vectors
 
 Floats = NDArray[np.float32]
@@ -21,8 +22,6 @@ CATEGORY, GARMENT, PALETTE, SHADE = 1.0, 0.7, 0.3, 0.3
 """Weights of the joined parts: category, single garment, all its colours, its mean colour."""
 LIGHTNESS, CHROMA = np.linspace(8, 92, BINS), np.linspace(-36, 36, BINS)
 """Centres of the colour bins in CIE L*a*b*."""
-XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-WHITE = np.array([0.9505, 1.0, 1.089])
 
 
 class CompactEmbedder:
@@ -96,16 +95,6 @@ def cover(pixels: Bytes) -> NDArray[np.float64]:
         return alpha
     middle = (np.arange(SIDE) - SIDE / 2 + 0.5) / (SIDE * 0.3)
     return np.asarray(alpha * np.exp(-0.5 * (middle[:, None] ** 2 + middle[None] ** 2)))
-
-
-def lab_of(rgb: Bytes) -> NDArray[np.float64]:
-    """sRGB (n, 3) in CIE L*a*b* of white D65 (n, 3)."""
-    values = rgb / 255.0
-    linear = np.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92)
-    ratios = linear @ XYZ.T / WHITE
-    roots = np.where(ratios > 0.008856, np.cbrt(ratios), 7.787 * ratios + 16 / 116)
-    x, y, z = roots.T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
 
 
 def spread(lab: NDArray[np.float64], weights: NDArray[np.float64], width: float) -> Floats:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.domain.colour import Lab
+
 KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "shoes", "bag", "hat", "scarf")
 """The ten garment kinds that the built-in detector tells apart."""
 
@@ -51,6 +53,11 @@ class Detection:
     label: str | None
     score: float | None
     mask: NDArray[np.uint8] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole photo, in which no garment was found or looked for."""
+        return self.score is None
 
     def cut_out(self, photo: Image.Image) -> Image.Image:
         """The garment alone: RGBA of the box's pixels with white under the transparent ones, or RGB where there is no mask."""
@@ -102,11 +109,15 @@ class NewSegment:
     label: str | None
     score: float | None
     vector: NDArray[np.float32]
+    colour: Lab | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stored garment: a row of `splitted_images`, without its vector."""
+    """A stored garment: a row of `splitted_images`, without its vector.
+
+    `colour` is its mean colour; none of a whole photo, and of what was stored before colours were.
+    """
 
     row_id: int
     name: str
@@ -117,6 +128,7 @@ class Segment:
     label: str | None
     score: float | None
     created: datetime
+    colour: Lab | None = None
 
 
 ORIGINAL_EMBEDDER, ORIGINAL_DIM = "resnet50-imagenet1k-v1", 2048

@@ -25,6 +25,7 @@ from lookalike.http.bodies import (
 from lookalike.usecases.jobs import job_id
 from lookalike.usecases.search import Group, Match, Question
 from lookalike.usecases.sweep import sweep
+from lookalike.usecases.why import Why
 
 DAY = 86_400
 
@@ -227,7 +228,14 @@ def segment_answer(segment: Segment) -> dict[str, Any]:
 
 def match_answer(match: Match) -> dict[str, Any]:
     chance = {} if match.match is None else {"match": round(match.match, 4)}
-    return {**segment_answer(match.segment), "similarity": round(match.similarity, 6), **chance, **match.picture}
+    alike = {"similarity": round(match.similarity, 6), **chance, "why": why_answer(match.why)}
+    return {**segment_answer(match.segment), **alike, **match.picture}
+
+
+def why_answer(why: Why) -> dict[str, Any]:
+    """What is known alone."""
+    known = {name: value for name, value in asdict(why).items() if value is not None}
+    return known if why.colour_distance is None else known | {"colour_distance": round(why.colour_distance, 1)}
 
 
 def group_answer(group: Group) -> dict[str, Any]:

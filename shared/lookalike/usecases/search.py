@@ -20,6 +20,7 @@ from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole
 from lookalike.usecases.together import together
 from lookalike.usecases.upload import digest
+from lookalike.usecases.why import Query, Why, colour_of, demanded, names_of, product_of
 
 log = logging.getLogger("lookalike.search")
 ATTEMPTS = 3
@@ -38,7 +39,7 @@ class Include(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A stored garment, its cosine similarity to the query, and its picture as `include` asked.
+    """A stored garment, its cosine similarity to the query, what both have in common, and its picture as `include` asked.
 
     `match`: the chance, 0 to 1, that it is the same garment; none where nobody has measured what similarities mean.
     """
@@ -46,6 +47,7 @@ class Match:
     segment: Segment
     similarity: float
     match: float | None = None
+    why: Why = field(default_factory=Why)
     picture: dict[str, str] = field(default_factory=dict)
 
 
@@ -92,8 +94,9 @@ class Question:
     collapse: bool = False
 
     def left_of(self, hits: Sequence[SearchHit], own: frozenset[int]) -> list[SearchHit]:
-        """Those of the hits, best first, that are wanted."""
-        good = [hit for hit in hits if hit.row_id not in own and hit.similarity >= self.min_similarity]
+        """Those of the hits, best first, that are wanted; `own` are those of the very photo that is asked with."""
+        others = [hit for hit in hits if hit.row_id not in own] if self.exclude_original else hits
+        good = [hit for hit in others if hit.similarity >= self.min_similarity]
         return collapsed(good) if self.collapse else good
 
     def wants_more(self, hits: Sequence[SearchHit], left: Sequence[SearchHit], asked: int) -> bool:
@@ -117,12 +120,15 @@ class Search:
         picture = images.read_image(data)
         garments = self._garments(picture, question.segment, work)
         work.entering("embedding")
-        vectors = self.models.embed([one.cut_out(picture) for one in garments], work.cancel)
+        cut_outs = [one.cut_out(picture) for one in garments]
+        vectors = self.models.embed(cut_outs, work.cancel)
         work.entering("searching")
-        own = self.catalogue.rows_of(digest(data)) if question.exclude_original else frozenset()
+        own = self.catalogue.rows_of(digest(data))
         matches, info = self._living(vectors, question, own, work.cancel)
+        asked = [Query(one.label, colour_of(one, cut)) for one, cut in zip(garments, cut_outs, strict=True)]
+        explained = self._explained(asked, matches, own, question.filter)
         work.entering("fetching")
-        shown = self._shown(matches, question.include, work.cancel)
+        shown = self._shown(explained, question.include, work.cancel)
         groups = [Group(garment, found) for garment, found in zip(garments, shown, strict=True)]
         return Found(groups, *picture.size, info)
 
@@ -148,7 +154,7 @@ class Search:
     ) -> tuple[list[list[SearchHit]], IndexInfo]:
         """More are asked for than are wanted, until enough are left."""
         among = self.catalogue.matching(self.models.embedder, question.filter) if question.filter else None
-        count = question.num + len(own)
+        count = question.num + (len(own) if question.exclude_original else 0)
         while True:
             hits, info = self.index.search(vectors, count, cancel, among)
             left = [question.left_of(some, own) for some in hits]
@@ -162,6 +168,19 @@ class Search:
             Match(rows[hit.row_id], hit.similarity, curve.match(hit.similarity) if curve else None)
             for hit in hits
             if hit.row_id in rows
+        ]
+
+    def _explained(
+        self, asked: Sequence[Query], matches: Sequence[Sequence[Match]], own: frozenset[int], wanted: Filter
+    ) -> list[list[Match]]:
+        """The matches with what each has in common with the garment that was asked with."""
+        found = [one.segment for some in matches for one in some]
+        stored = list(self.catalogue.segments(sorted(own)).values()) if found and own else []
+        said = self.catalogue.details(names_of([*stored, *found])) if found and (stored or demanded(wanted)) else {}
+        queries = [replace(one, product=product_of(stored, said, wanted)) for one in asked]
+        return [
+            [replace(one, why=query.why(one.segment, said)) for one in some]
+            for query, some in zip(queries, matches, strict=True)
         ]
 
     def _shown(self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken) -> list[list[Match]]:

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
+from lookalike.domain.colour import Lab
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Detection, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING, INDEX
@@ -20,6 +23,7 @@ from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases.jobs import Work
 from lookalike.usecases.models import Models, whole
 from lookalike.usecases.together import together
+from lookalike.usecases.why import colour_of
 
 log = logging.getLogger("lookalike.upload")
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -75,7 +79,7 @@ class Upload:
             picture = images.read_image(data)
             photo = Photo(name, digest(data), *picture.size, None, owner)
             vectors = self._embed([picture], work)
-            new = plan(name, number, whole(picture), vectors, 0)
+            new = plan(name, number, whole(picture), vectors[0], None)
             with self._objects(self._pictures([new], [picture]), work):
                 return self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
 
@@ -83,7 +87,9 @@ class Upload:
         cut_outs = [one.cut_out(picture) for one in found]
         vectors = self._embed(cut_outs, work)
         work.entering("storing")
-        new = [plan(photo.name, number, one, vectors, number) for number, one in enumerate(found)]
+        colours = [colour_of(*pair) for pair in zip(found, cut_outs, strict=True)]
+        parts = zip(found, vectors, colours, strict=True)
+        new = [plan(photo.name, number, *part) for number, part in enumerate(parts)]
         objects = self._pictures(new, cut_outs)
         if photo.path:
             objects[photo.path] = images.jpeg(picture)
@@ -190,11 +196,11 @@ class Upload:
             self.store.delete(path)
 
 
-def plan(photo: str, number: int, found: Detection, vectors: Vectors, row: int) -> NewSegment:
-    """Segment `number` of a photo, its vector the given row."""
+def plan(photo: str, number: int, found: Detection, vector: NDArray[np.float32], colour: Lab | None) -> NewSegment:
+    """Segment `number` of a photo."""
     path = f"{photo}/segment_{number}"
     name, thumbnail = segment_name(photo, number), f"{path}.thumbnail.jpg"
-    return NewSegment(name, f"{path}.png", thumbnail, found.box, found.label, found.score, vectors[row])
+    return NewSegment(name, f"{path}.png", thumbnail, found.box, found.label, found.score, vector, colour)
 
 
 def segment_name(photo: str, number: int) -> str:

@@ -2,6 +2,7 @@
 
 const MATCHES = 12;
 const HUES = 10;
+const NEAR_COLOUR = 10;
 const PATIENCE_MS = 4000;
 const TOKEN = "lookalike-token";
 
@@ -395,10 +396,17 @@ function card(match) {
   part("label").textContent = match.label ?? "garment";
   part("similarity").textContent = match.similarity.toFixed(2);
   part("gauge").style.setProperty("--share", Math.max(0, match.similarity));
+  part("why").textContent = inCommon(match.why ?? {});
   part("from").textContent = match.original_image_id;
   part("from").title = match.splitted_image_id;
   part("card").addEventListener("click", () => openDetails(match));
   return item;
+}
+
+function inCommon({ same_label, colour_distance, shared_details = [] }) {
+  const details = shared_details.map((name) => name.replaceAll("_", " ")).join(", ");
+  const words = [same_label && "same kind", colour_distance < NEAR_COLOUR && "similar colour", details && `same ${details}`];
+  return words.filter(Boolean).join(" · ");
 }
 
 function showThumbnail(image, match) {

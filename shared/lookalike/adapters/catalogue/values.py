@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Column, ColumnElement, RowMapping, Table
 
 from lookalike.adapters.catalogue.tables import NAME, image_details, originals, splitted_images
+from lookalike.domain.colour import Lab
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails, Segment
 
@@ -106,6 +107,7 @@ def segment_row(segment: NewSegment, photo: str, embedder: str) -> dict[str, obj
         score=None if segment.score is None else float(segment.score),
         embedder=embedder,
         embedding=vector_bytes(segment.vector),
+        colour=json.dumps(segment.colour) if segment.colour else None,
         create_time=moment,
         update_time=moment,
     )
@@ -122,6 +124,7 @@ def to_segment(row: RowMapping) -> Segment:
         label=row["label"],
         score=row["score"],
         created=aware(row["create_time"]) if row["create_time"] else EPOCH,
+        colour=to_colour(row["colour"]),
     )
 
 
@@ -143,6 +146,13 @@ def to_box(text: str | None) -> Box | None:
     except (ValueError, TypeError, RecursionError):
         return None
     return Box(x1, y1, x2, y2) if all(map(math.isfinite, (x1, y1, x2, y2))) else None
+
+
+def to_colour(text: str | None) -> Lab | None:
+    if text is None:
+        return None
+    lightness, red, yellow = json.loads(text)
+    return lightness, red, yellow
 
 
 def details_row(details: ProductDetails) -> dict[str, object]:
