@@ -221,7 +221,11 @@ class Services:
     def _calibration(self) -> Calibration | None:
         """Of the embedder in use, if what its similarities mean was measured."""
         known = json.loads((WEIGHTS / "calibration.json").read_text())
-        return Calibration(known["slope"], known["offset"]) if known["embedder"] == self._vectors[0] else None
+        return (
+            Calibration(known["slope"], known["offset"], known["copies"])
+            if known["embedder"] == self._vectors[0]
+            else None
+        )
 
     @once
     def items(self) -> Items:

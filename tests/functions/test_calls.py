@@ -129,13 +129,15 @@ def test_a_match_says_what_it_has_in_common(client: Client, admin: dict[str, str
 def test_the_photo_itself_and_its_copies_may_be_left_out(client: Client, admin: dict[str, str]) -> None:
     for seed, name in ((3, "photo"), (3, "copy"), (8, "other")):
         upload(client, admin, jpeg(drawn(seed)), image_name=name)
+    small = drawn(3).resize([round(0.8 * side) for side in drawn(3).size])
+    upload(client, admin, jpeg(small), image_name="small")
 
     def photos(**fields: Any) -> set[str]:
         results = relay(client, num=100, segment=True, include="none", **fields).get_json()["results"]
         return {one["splitted_image_id"].split("_")[0] for one in results}
 
-    assert photos() == {"photo", "copy", "other"}
-    assert photos(exclude_original=True) == {"other"}
+    assert photos() == {"photo", "copy", "small", "other"}
+    assert photos(exclude_original=True) == {"small", "other"}
     assert photos(collapse=True) == {"photo", "other"}
 
 

@@ -194,6 +194,35 @@ def test_a_picture_that_is_stored_more_than_once_is_shown_once(world: World) -> 
     assert names(near) == [["red"]]
 
 
+def test_copies_are_shown_once_wherever_they_stand_in_the_order(world: World) -> None:
+    """Vectors of one colour's shades are as near as is said here that copies are, in the index and in the answer."""
+    world.search = replace(world.search, calibration=Calibration(3, -9, copies=0.999))
+    for number in range(30):
+        world.put(f"red-{number}", f"rgb({250 - number // 3}, 0, {number % 3})")
+    found = world.ask(photo("#d02000"), Question(num=3, include=Include.NONE, collapse=True))
+    assert names(found)[0][0].startswith("red") and sorted(names(found)[0])[:2] == ["blue", "green"]
+    world.search = replace(world.search, calibration=None)
+    apart = world.ask(photo("#d02000"), Question(num=3, include=Include.NONE, collapse=True))
+    assert all(name.startswith("red") for name in names(apart)[0])
+
+
+def test_garments_as_near_to_the_query_are_no_copies_of_each_other(world: World) -> None:
+    found = world.ask(photo("white"), Question(num=3, include=Include.NONE, collapse=True))
+    red, blue = (next(one for one in found.groups[0].matches if one.segment.photo == name) for name in ("red", "blue"))
+    assert red.similarity == pytest.approx(blue.similarity, abs=1e-9) and len(found.groups[0].matches) == 3
+
+
+def test_where_the_groups_come_together_copies_are_shown_once_too(world: World) -> None:
+    world.search = replace(world.search, calibration=Calibration(3, -9, copies=0.999))
+    world.put("again", "#fa0500")
+    world.detector.found = [garment(0), garment(20)]
+    question = Question(num=5, segment=True, include=Include.NONE, collapse=True)
+    found = world.ask(photo("red", "#fa0700"), question)
+    assert [some[0] for some in names(found)] == ["red", "again"]
+    assert sorted(match.segment.photo for match in found.best(5)) == ["blue", "green", "red"]
+    assert len(world.ask(photo("red", "#fa0700"), replace(question, collapse=False)).best(5)) == 4
+
+
 def test_a_garment_of_the_same_kind_and_colour_says_so(world: World) -> None:
     world.detector.found = [garment(0)]
     world.upload_photo("top", photo("#fe0000"))

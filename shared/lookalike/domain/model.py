@@ -71,14 +71,22 @@ class Detection:
         return white
 
 
+EQUAL = 1 - 1e-6
+"""The cosine of equal vectors, as far as rounding lets it be 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What a similarity of one embedder's vectors means: a logistic curve over how near they are, fitted to pairs of
     which half show one garment. `infra/training/calibrate.py` makes it.
+
+    `copies`: the cosine from which two vectors are taken for those of one picture, stored as it is, resized or compressed
+    anew; where it was not measured, that of equal vectors.
     """
 
     slope: float
     offset: float
+    copies: float = EQUAL
 
     def match(self, similarity: float) -> float:
         """The chance, 0 to 1, that a garment and one that a search shows for it are the same."""

@@ -12,9 +12,10 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
 from lookalike.domain.filter import Filter
-from lookalike.domain.model import Calibration, Detection, SearchHit, Segment, Vectors
+from lookalike.domain.model import EQUAL, Calibration, Detection, SearchHit, Segment, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases import pictures
+from lookalike.usecases.copies import Copies
 from lookalike.usecases.jobs import Work
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole
@@ -24,8 +25,6 @@ from lookalike.usecases.why import Query, Why, colour_of, demanded, names_of, pr
 
 log = logging.getLogger("lookalike.search")
 ATTEMPTS = 3
-SAME = 1e-9
-"""Difference of similarities up to which vectors are taken for the same; what is searched exactly differs by less."""
 
 
 class Include(StrEnum):
@@ -61,19 +60,24 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search answers: one group for the whole photo, or one a garment; size of the upright photo."""
+    """What a search answers: one group for the whole photo, or one a garment; size of the upright photo.
+
+    `copies`: rows that are left out where the groups come together, being of a picture that another match shows.
+    """
 
     groups: list[Group]
     width: int
     height: int
     index: IndexInfo
+    copies: frozenset[int] = frozenset()
 
     def best(self, num: int) -> list[Match]:
         """The `num` most similar of all groups, each garment once."""
         ordered = sorted((one for group in self.groups for one in group.matches), key=lambda one: -one.similarity)
         first: dict[int, Match] = {}
         for one in ordered:
-            first.setdefault(one.segment.row_id, one)
+            if one.segment.row_id not in self.copies:
+                first.setdefault(one.segment.row_id, one)
         return list(first.values())[:num]
 
 
@@ -82,7 +86,7 @@ class Question:
     """What is asked of a search: with `segment`, for each garment found, else for the whole photo.
 
     Only garments that fulfil the filter are searched, so that it never leaves fewer than there are. `exclude_original`
-    leaves out those of the very photo that is asked with, and `collapse` all but one of garments that are alike to the last bit.
+    leaves out those of the very photo that is asked with, and `collapse` all but one of those that are copies of one picture.
     """
 
     num: int = 5
@@ -93,16 +97,25 @@ class Question:
     exclude_original: bool = False
     collapse: bool = False
 
-    def left_of(self, hits: Sequence[SearchHit], own: frozenset[int]) -> list[SearchHit]:
-        """Those of the hits, best first, that are wanted; `own` are those of the very photo that is asked with."""
-        others = [hit for hit in hits if hit.row_id not in own] if self.exclude_original else hits
-        good = [hit for hit in others if hit.similarity >= self.min_similarity]
-        return collapsed(good) if self.collapse else good
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which hits are wanted. `without`: rows that are not; `copies` tells those of one picture, of which one is."""
+
+    question: Question
+    without: frozenset[int]
+    copies: Copies | None
+
+    def left_of(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
+        """Those of the hits, best first, that are wanted."""
+        least, num = self.question.min_similarity, self.question.num
+        good = [hit for hit in hits if hit.row_id not in self.without and hit.similarity >= least]
+        return self.copies.once(good, num) if self.copies else good[:num]
 
     def wants_more(self, hits: Sequence[SearchHit], left: Sequence[SearchHit], asked: int) -> bool:
         """Whether some that are further away could be wanted still."""
-        ended = len(hits) < asked or hits[-1].similarity < self.min_similarity
-        return len(left) < self.num and not ended
+        ended = len(hits) < asked or hits[-1].similarity < self.question.min_similarity
+        return len(left) < self.question.num and not ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +137,14 @@ class Search:
         vectors = self.models.embed(cut_outs, work.cancel)
         work.entering("searching")
         own = self.catalogue.rows_of(digest(data))
-        matches, info = self._living(vectors, question, own, work.cancel)
+        choice = self._choice(question, own)
+        matches, info = self._living(vectors, choice, work.cancel)
         asked = [Query(one.label, colour_of(one, cut)) for one, cut in zip(garments, cut_outs, strict=True)]
         explained = self._explained(asked, matches, own, question.filter)
         work.entering("fetching")
         shown = self._shown(explained, question.include, work.cancel)
         groups = [Group(garment, found) for garment, found in zip(garments, shown, strict=True)]
-        return Found(groups, *picture.size, info)
+        return Found(groups, *picture.size, info, repeated(matches, choice.copies))
 
     def _garments(self, picture: Image.Image, segment: bool, work: Work) -> list[Detection]:
         if not segment:
@@ -138,28 +152,32 @@ class Search:
         work.entering("detecting")
         return self.models.detect(picture, work.cancel) or [whole(picture)]
 
-    def _living(
-        self, vectors: Vectors, question: Question, own: frozenset[int], cancel: CancelToken
-    ) -> tuple[list[list[Match]], IndexInfo]:
+    def _choice(self, question: Question, own: frozenset[int]) -> Choice:
+        bound = self.calibration.copies if self.calibration else EQUAL
+        copies = Copies(self.catalogue, self.models.embedder, bound) if question.collapse else None
+        return Choice(question, own if question.exclude_original else frozenset(), copies)
+
+    def _living(self, vectors: Vectors, choice: Choice, cancel: CancelToken) -> tuple[list[list[Match]], IndexInfo]:
         """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
         for _ in range(ATTEMPTS):
-            near, info = self._nearest(vectors, question, own, cancel)
+            near, info = self._nearest(vectors, choice, cancel)
             rows = self.catalogue.segments(sorted({hit.row_id for some in near for hit in some}))
             if all(hit.row_id in rows for some in near for hit in some):
                 break
         return [self._joined(some, rows) for some in near], info
 
     def _nearest(
-        self, vectors: Vectors, question: Question, own: frozenset[int], cancel: CancelToken
+        self, vectors: Vectors, choice: Choice, cancel: CancelToken
     ) -> tuple[list[list[SearchHit]], IndexInfo]:
         """More are asked for than are wanted, until enough are left."""
-        among = self.catalogue.matching(self.models.embedder, question.filter) if question.filter else None
-        count = question.num + (len(own) if question.exclude_original else 0)
+        wanted = choice.question.filter
+        among = self.catalogue.matching(self.models.embedder, wanted) if wanted else None
+        count = choice.question.num + len(choice.without)
         while True:
             hits, info = self.index.search(vectors, count, cancel, among)
-            left = [question.left_of(some, own) for some in hits]
-            if not any(question.wants_more(*pair, count) for pair in zip(hits, left, strict=True)):
-                return [some[: question.num] for some in left], info
+            left = [choice.left_of(some) for some in hits]
+            if not any(choice.wants_more(*pair, count) for pair in zip(hits, left, strict=True)):
+                return left, info
             count *= 2
 
     def _joined(self, hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
@@ -214,13 +232,12 @@ class Search:
                 return {}
 
 
-def collapsed(hits: Sequence[SearchHit]) -> list[SearchHit]:
-    """One of each that are equally near, best first: the same picture stored twice has the same vector."""
-    return [
-        hit
-        for before, hit in zip([None, *hits], hits, strict=False)
-        if not before or before.similarity - hit.similarity > SAME
-    ]
+def repeated(matches: Sequence[Sequence[Match]], copies: Copies | None) -> frozenset[int]:
+    """The rows whose picture a better match of another group shows: within a group none does."""
+    if copies is None or len(matches) < 2:
+        return frozenset()
+    hits = {SearchHit(one.segment.row_id, one.similarity) for some in matches for one in some}
+    return copies.among(sorted(hits, key=lambda hit: -hit.similarity))
 
 
 def _text(data: bytes) -> str:
