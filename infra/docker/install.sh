@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the package beside this script into a new virtual environment, and see that every function can be imported there.
-#   install.sh PREFIX EXTRAS     EXTRAS with commas: gcp, or gcp,full. PYTHON=… chooses another interpreter than python3
+#   install.sh PREFIX EXTRAS     EXTRAS with commas: gcp,scale, or gcp,full,scale. PYTHON=… chooses another interpreter than python3
 set -eu
 prefix=${1:?"usage: install.sh PREFIX EXTRAS"}
 extras=${2:?"usage: install.sh PREFIX EXTRAS"}

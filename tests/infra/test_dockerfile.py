@@ -20,8 +20,8 @@ def test_the_image_does_nothing_that_cannot_be_tested_without_docker() -> None:
     allowed = {"FROM", "ARG", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT"}
     others = [(word, json.loads(rest)) for word, rest in instructions() if word not in allowed]
     assert others == [
-        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp"]),
-        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp,full"]),
+        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp,scale"]),
+        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp,full,scale"]),
         ("RUN", ["infra/docker/bake.sh", "/opt/lookalike", "/opt/models"]),
     ]
 

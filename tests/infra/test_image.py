@@ -164,7 +164,7 @@ def test_the_package_installs_whole_into_an_empty_environment(start: Start, tmp_
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.endswith("_proxy")}
     environment = bare(Path("/usr/bin"), tmp_path) | {"PYTHON": str(interpreter), **pip}
     said = subprocess.run(
-        [tree / "infra/docker/install.sh", prefix, "gcp"], env=environment, capture_output=True, text=True
+        [tree / "infra/docker/install.sh", prefix, "gcp,scale"], env=environment, capture_output=True, text=True
     )
     assert said.returncode == 0, said.stderr
     assert "detector.onnx" in said.stdout and "embedder.onnx" in said.stdout
