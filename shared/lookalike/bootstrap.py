@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lookalike import logs
-from lookalike.domain.model import ORIGINAL_EMBEDDER, Calibration
+from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER, Calibration
 from lookalike.domain.ports import ApproximateFormat, Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import Adopt
+from lookalike.usecases.import_index import ImportIndex
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs
@@ -176,9 +177,12 @@ class Services:
 
     @once
     def versions(self) -> IndexVersions:
+        return self._versions_of(*self._vectors)
+
+    def _versions_of(self, embedder: str, dim: int) -> IndexVersions:
         above = self.settings.approximate_above
         exact, approximate = self._index_format, self._approximate_format
-        return IndexVersions(self.store, exact, self._signing_key, *self._vectors, _now, approximate, above)
+        return IndexVersions(self.store, exact, self._signing_key, embedder, dim, _now, approximate, above)
 
     @property
     def _approximate_format(self) -> ApproximateFormat | None:
@@ -238,6 +242,12 @@ class Services:
     @once
     def reindex(self) -> Reindex:
         return Reindex(self.catalogue, self.versions, self.settings.reindex_after)
+
+    @once
+    def import_index(self) -> ImportIndex:
+        """Of the original system's embedder, whichever is in use."""
+        versions = self._versions_of(ORIGINAL_EMBEDDER, ORIGINAL_DIM)
+        return ImportIndex(self._rows, self._rows, Reindex(self._rows, versions))
 
     def with_models(self, models: str, embedder: str) -> "Services":
         """Others, on the same database and bucket."""

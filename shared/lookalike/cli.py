@@ -23,6 +23,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
 DAY = 86_400
+INDEX_FILE, ID_MAP_FILE = "vector_nn_index.pkl", "vector_id_map.json"
 QUERY_SEED = 20_261
 """Of a picture that no closet holds."""
 
@@ -142,6 +143,24 @@ def index_rollback(version: str | None) -> None:
     """Have VERSION, or the one before the current one, count again, until `index build` publishes another."""
     manifest = open_services().versions.roll_back(version)
     click.echo(f"{manifest.version} counts again: {manifest.rows} garments, built at {manifest.built_at}")
+
+
+@index.command("import")
+@click.argument("folder", type=FOLDER)
+@plainly
+def index_import(folder: Path) -> None:
+    """Take over the original system's index in FOLDER, which is not signed: its vectors, for garments that have none.
+
+    It is read without running anything of it, compared with the catalogue, and published as a signed version.
+    """
+    from lookalike.adapters.original_index import read_original
+
+    parts = [FILE.convert(folder / name, None, None).read_bytes() for name in (INDEX_FILE, ID_MAP_FILE)]
+    summary = open_services().import_index.run(*read_original(*parts))
+    click.echo(
+        f"{summary.added} vectors taken over, {summary.known} known, {summary.strange} of rows that are not there"
+    )
+    click.echo(f"Published {summary.version}")
 
 
 @index.command("prune")

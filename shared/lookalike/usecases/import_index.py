@@ -1,0 +1,67 @@
+"""An index of the original system is taken over, because somebody asked for it: nothing unsigned is ever searched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.errors import Untrusted
+from lookalike.domain.model import Vectors
+from lookalike.domain.ports import Beside, Catalogue
+from lookalike.usecases.reindex import Reindex
+
+BATCH = 500
+ALIKE = 0.999
+"""Cosine of a garment's vector in the index and in the catalogue, from which they are taken for the same."""
+
+
+@dataclass
+class Summary:
+    """Rows whose vectors the catalogue knew, rows that got theirs, and rows that the catalogue does not know."""
+
+    known: int = 0
+    added: int = 0
+    strange: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportIndex:
+    """Its vectors go into the catalogue, where that has none, and from there into a signed version."""
+
+    catalogue: Catalogue
+    beside: Beside
+    reindex: Reindex
+
+    def run(self, row_ids: NDArray[np.int64], vectors: Vectors) -> Summary:
+        """Of (n,) row numbers and (n, dim) unit vectors. May be interrupted and run again.
+
+        Raises `Untrusted`, having changed nothing, for vectors of another length or others than the catalogue has, or where
+        none of the rows is known.
+        """
+        dim = self.reindex.versions.dim
+        if vectors.shape[1] != dim:
+            raise Untrusted(f"The index has vectors of length {vectors.shape[1]}, not {dim}")
+        starts = range(0, len(row_ids), BATCH)
+        batches = [(row_ids[start : start + BATCH].tolist(), vectors[start : start + BATCH]) for start in starts]
+        summary = Summary(known=sum(self._compare(*batch) for batch in batches))
+        there = sum(len(self.catalogue.segments(some)) for some, _ in batches)
+        if not there:
+            raise Untrusted("The catalogue knows none of the index's rows: is it another's?")
+        summary.strange = len(row_ids) - there
+        summary.added = sum(self.beside.add_vectors(self._embedder, dict(zip(*one, strict=True))) for one in batches)
+        summary.version = self.reindex.build().version
+        return summary
+
+    @property
+    def _embedder(self) -> str:
+        return self.reindex.versions.embedder
+
+    def _compare(self, row_ids: Sequence[int], vectors: Vectors) -> int:
+        """How many the catalogue has vectors of."""
+        known = self.catalogue.vectors(self._embedder, row_ids)
+        for row_id, vector in zip(row_ids, vectors, strict=True):
+            if row_id in known and float(known[row_id] @ vector) < ALIKE:
+                raise Untrusted(f"Row {row_id} has another vector in the catalogue: is the index another's, or older?")
+        return len(known)
