@@ -1,6 +1,6 @@
 # run: garments found in photographs, stored, indexed and searched, then served at http://localhost:5001
 #      make run PHOTOS=folder uses your own photographs instead of the drawn closet
-# test: the tests · slow: those that take minutes (kill -9 everywhere, functions as deployed) · check: style, types, import rules · bench: ours beside the original's way · bench-search: exact search alone
+# test: the tests · slow: those that take minutes (kill -9 everywhere, functions as deployed) · check: style, types, import rules · bench: ours beside the original's way · bench-search: searching alone · bench-million: the same of a million rows (ARGS='--photos FOLDER'; 17 GB of disk, half an hour)
 # test-full, bench-full: the same of the full models, in .venv-full (some 7 GB)
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ BIN = .venv/bin
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-full slow check bench bench-search bench-full clean
+.PHONY: run test test-full slow check bench bench-search bench-million bench-full clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -37,13 +37,17 @@ check: .venv/tested
 	$(BIN)/python -m pytest -q tests/test_house.py
 
 bench: .venv/tested
-	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)
+	$(BIN)/python -m tests.benchmarks.against_original
+	$(BIN)/python -m tests.benchmarks.exact_search
 
 test-full: .venv-full/tested
 	.venv-full/bin/python -m pytest tests/full $(ARGS)
 
 bench-search: .venv/tested
 	$(BIN)/python -m tests.benchmarks.exact_search $(ARGS)
+
+bench-million: .venv/tested
+	$(BIN)/python -m tests.benchmarks.million $(ARGS)
 
 bench-full: .venv-full/tested
 	.venv-full/bin/python -W ignore -m tests.benchmarks.full_models $(ARGS)

@@ -1,12 +1,14 @@
 """The command line, on real models and files."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from sklearn.neighbors import NearestNeighbors
 
 from lookalike import images
 from lookalike.adapters.weights import RESNET50
@@ -267,3 +269,42 @@ def test_the_full_models_without_their_weights_or_libraries_say_what_to_do(
     services.cache_clear()
     said = run("doctor").output
     assert "BAD  models" in said and ("lookalike models fetch" in said or "lookalike[full]" in said)
+
+
+def test_garments_change_to_other_models(folder: Path, real: Services) -> None:
+    run("ingest", folder)
+    execute(real.settings.database, "UPDATE splitted_images SET embedder = 'old-1'")
+    count = real.catalogue.changes("old-1", 0).row_ids.size
+    said = run("reembed", "--models", "compact")
+    assert said.exit_code == 0 and f"{count} garments embedded, 0 passed over" in said.output
+    assert real.catalogue.changes("old-1", 0).row_ids.size == count
+    assert real.index.warm().rows == real.versions.list()[-1].rows == count
+    assert "0 garments embedded" in run("reembed", "--models", "compact").output
+    assert (
+        f"{count} garments have the vectors of compact-3 alone" in run("reembed", "--models=compact", "--settle").output
+    )
+    assert real.catalogue.changes("old-1", 0).row_ids.size == 0
+
+
+def test_models_without_weights_change_nothing(folder: Path, real: Services) -> None:
+    run("ingest", folder)
+    said = run("reembed", "--models", "full")
+    assert said.exit_code == 1 and "Error: " in said.output and "Traceback" not in said.output
+
+
+def test_an_index_of_the_original_is_imported(folder: Path, real: Services) -> None:
+    run("ingest", folder)
+    row_ids = real.catalogue.changes("compact-3", 0).row_ids.tolist()
+    vectors = np.random.default_rng(1).normal(size=(len(row_ids), 2048)).astype(np.float32)
+    theirs = Path("theirs")
+    theirs.mkdir()
+    said = run("index", "import", theirs)
+    assert said.exit_code == 2 and "does not exist" in said.output
+    (theirs / "vector_nn_index.pkl").write_bytes(pickle.dumps(NearestNeighbors(metric="cosine").fit(vectors)))
+    (theirs / "vector_id_map.json").write_text(json.dumps({str(at): row_id for at, row_id in enumerate(row_ids)}))
+    said = run("index", "import", theirs)
+    assert f"{len(row_ids)} vectors taken over, 0 known, 0 of rows that are not there" in said.output
+    assert real.import_index.reindex.versions.list()[-1].rows == len(row_ids)
+    (theirs / "vector_nn_index.pkl").write_bytes(pickle.dumps(print))
+    said = run("index", "import", theirs)
+    assert said.exit_code == 1 and "builtins.print in a pickle" in said.output

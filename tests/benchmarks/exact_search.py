@@ -1,4 +1,4 @@
-"""`make bench-search`: exact nearest neighbours beside the original's call, plain numpy and faiss, in one run on one machine.
+"""`make bench-search`: nearest neighbours beside the original's call, plain numpy, faiss and usearch, in one run on one machine.
 
 The vectors are drawn around centres with a fixed seed, so that there are near neighbours to tell apart; queries are not among them.
 """
@@ -17,8 +17,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from lookalike.domain.exact import ExactIndex
 from lookalike.domain.model import Vectors
+from tests.benchmarks.approximates import TRIED, compared
 
-LIBRARIES = ("numpy", "scikit-learn", "faiss-cpu")
+LIBRARIES = ("numpy", "scikit-learn", "faiss-cpu", "usearch")
 K, CENTRES, SPREAD = 10, 500, 0.7
 
 
@@ -63,8 +64,9 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--queries", type=int, default=21)
     asked = parser.parse_args()
-    whole = drawn(asked.rows + asked.queries, asked.dim)
-    vectors, queries = whole[: asked.rows], whole[asked.rows :]
+    whole = drawn(asked.rows + TRIED, asked.dim)
+    vectors, others = whole[: asked.rows], whole[asked.rows :]
+    queries = others[: asked.queries]
     ours = ExactIndex(np.arange(1, asked.rows + 1), vectors)
     original = NearestNeighbors(metric="cosine").fit(vectors)
     flat = faiss.IndexFlatIP(asked.dim)
@@ -91,6 +93,10 @@ def main() -> None:
     print(
         f"other neighbours than the original's: {wrong} of {len(queries) * K}; similarities differ by {apart:.1e} at most"
     )
+    del original, flat
+    truth = np.array([[hit.row_id - 1 for hit in hits] for hits in ours.search(others, K)])
+    for line in compared(vectors, others, truth):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

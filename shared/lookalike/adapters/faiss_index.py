@@ -20,10 +20,10 @@ from lookalike.domain.reranked import candidates
 from lookalike.domain.rows import Rows
 
 PART = "vector_ivf.faiss"
-SHORT = 512
-"""Numbers that are kept of each vector: those along which the sample varies most."""
-SAMPLE = 65_536
-"""Rows that lists and directions are found from."""
+SHORTER = (256, 512)
+"""Numbers that are kept of each vector, along the directions that tell most; the second where the first loses too much."""
+SAMPLE = 40
+"""Rows for each list that lists and directions are found from: k-means wants 39."""
 QUERIES, NEAREST = 512, 10
 """Rows that are searched for to measure recall, and how many neighbours of each are to be found."""
 ENOUGH = 0.995
@@ -41,18 +41,22 @@ class FaissFormat:
         return {"faiss-cpu": importlib.metadata.version("faiss-cpu")}
 
     def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
-        faiss = _faiss()
-        sample, queries = _drawn(rows)
-        index = _opened(before) if before is not None else None
-        # anew where it has outgrown its lists
-        if index is None or lists(len(rows)) > 2 * faiss.extract_index_ivf(index).nlist:
-            index = _trained(_picked(rows, sample), lists(len(rows)))
-        truth = _Truth(rows.row_ids[queries], _picked(rows, queries))
-        _fill(index, rows, truth)
-        ivf = faiss.extract_index_ivf(index)
-        recall = _tune(ivf, index, truth)
-        told = {"lists": ivf.nlist, "probes": ivf.nprobe, "numbers": ivf.d}
-        return Approximation(memoryview(faiss.serialize_index(index)), round(recall, 4), len(queries), told)
+        return (self._extended(_opened(before), rows) if before is not None else None) or self._anew(rows)
+
+    def _extended(self, index: Any, rows: Rows) -> Approximation | None:
+        """None where it has outgrown its lists, or what is new is of another kind than what they were made for."""
+        if lists(len(rows)) > 2 * _faiss().extract_index_ivf(index).nlist:
+            return None
+        found = _measured(index, rows)
+        return found if found.recall >= ENOUGH else None
+
+    def _anew(self, rows: Rows) -> Approximation:
+        sample = _picked(rows, _drawn(rows, SAMPLE * lists(len(rows)), "sample"))
+        for short in SHORTER:
+            found = _measured(_trained(sample, min(short, rows.dim), lists(len(rows))), rows)
+            if found.recall >= ENOUGH or short >= rows.dim:
+                break
+        return found
 
     def load(self, data: memoryview) -> "FaissIndex":
         try:
@@ -82,20 +86,28 @@ class FaissIndex:
         return np.unique(row_ids[there])
 
     def search(self, vectors: Vectors, k: int, among: Numbers | None = None) -> list[list[SearchHit]]:
-        """Looks into every list where only some rows count: the nearest of those may lie anywhere."""
+        """In this thread alone: several threads for one query take longer, and requests come side by side anyway. Looks into every list where only some rows count: the nearest of those may lie anywhere."""
         count = min(k, self.rows)
         if count < 1:
             return [[] for _ in vectors]
-        found = _search(self._index, vectors, count) if among is None else self._chosen(vectors, count, among)
+        _faiss().omp_set_num_threads(1)
+        chosen = None if among is None else self._chosen(among)
+        found = _search(self._index, vectors, count, self._everywhere(chosen) if chosen else None)
+        if chosen is None and (found[1] < 0).any():
+            # the lists looked into have not as many
+            found = _search(self._index, vectors, count, self._everywhere())
         return [_hits(*one) for one in zip(*found, strict=True)]
 
-    def _chosen(self, vectors: Vectors, count: int, among: Numbers) -> tuple[Vectors, Numbers]:
-        faiss = _faiss()
+    def _chosen(self, among: Numbers) -> Any:
         bits = np.zeros(int(self._row_ids[-1]) + 1, bool)
         bits[self.holding(among)] = True
-        chosen = faiss.IDSelectorBitmap(np.packbits(bits, bitorder="little"))
-        everywhere = faiss.SearchParametersIVF(nprobe=self._ivf.nlist, sel=chosen)
-        return _search(self._index, vectors, count, faiss.SearchParametersPreTransform(index_params=everywhere))
+        return _faiss().IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+
+    def _everywhere(self, chosen: Any = None) -> Any:
+        """Look into every list."""
+        faiss = _faiss()
+        inside = {"nprobe": self._ivf.nlist} | ({"sel": chosen} if chosen else {})
+        return faiss.SearchParametersPreTransform(index_params=faiss.SearchParametersIVF(**inside))
 
 
 def _faiss() -> Any:
@@ -104,8 +116,8 @@ def _faiss() -> Any:
 
 
 def lists(count: int) -> int:
-    """How many lists so many rows are kept in: some thousand rows each, as a power of two."""
-    return max(1, 1 << round(math.log2(max(count, 1000) / 1000)))
+    """How many lists so many rows are kept in: twice the square root, as a power of two; 2,048 for a million."""
+    return 1 << round(math.log2(2 * math.sqrt(max(count, 1))))
 
 
 def _opened(data: memoryview) -> Any:
@@ -135,10 +147,10 @@ def _hits(similarities: NDArray[np.float32], row_ids: Numbers) -> list[SearchHit
     ]
 
 
-def _drawn(rows: Rows) -> tuple[Numbers, Numbers]:
-    """Places of the sample and of the queries, in order, the same for the same number of rows."""
-    dice = np.random.default_rng(len(rows))
-    return tuple(np.sort(dice.permutation(len(rows))[:count]) for count in (SAMPLE, QUERIES))  # type: ignore[return-value]
+def _drawn(rows: Rows, count: int, what: str) -> Numbers:
+    """So many places, in order, the same for the same number of rows."""
+    dice = np.random.default_rng([len(rows), len(what)])
+    return np.sort(dice.permutation(len(rows))[:count])
 
 
 def _picked(rows: Rows, places: Numbers) -> Vectors:
@@ -151,16 +163,15 @@ def _picked(rows: Rows, places: Numbers) -> Vectors:
     return np.concatenate(found)
 
 
-def _trained(sample: Vectors, count: int) -> Any:
+def _trained(sample: Vectors, short: int, count: int) -> Any:
     faiss = _faiss()
-    short = min(SHORT, sample.shape[1])
-    quantizer = faiss.IndexFlatIP(short)
-    ivf = faiss.IndexIVFScalarQuantizer(
-        quantizer, short, count, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
-    )
-    ivf.cp.seed = 20_261
+    quantizer, byte = faiss.IndexFlatIP(short), faiss.ScalarQuantizer.QT_8bit
+    # of the vectors themselves, not of what is left beside their list's centre: inner products need no more then
+    ivf = faiss.IndexIVFScalarQuantizer(quantizer, short, count, byte, faiss.METRIC_INNER_PRODUCT, False)
+    ivf.cp.seed, ivf.cp.min_points_per_centroid = 20_261, 1
     index = faiss.IndexPreTransform(_directions(sample, short), ivf)
-    index.train(sample)
+    # few rows are repeated, since training wants as many as there are lists
+    index.train(np.resize(sample, (max(len(sample), count), sample.shape[1])))
     return index
 
 
@@ -210,9 +221,15 @@ def _fill(index: Any, rows: Rows, truth: _Truth) -> None:
         passed += len(page)
 
 
-def _tune(ivf: Any, index: Any, truth: _Truth) -> float:
-    """Look into as many lists as it takes; the recall then."""
+def _measured(index: Any, rows: Rows) -> Approximation:
+    """Filled with the rows that it does not have, and looking into as many lists as it takes."""
+    faiss = _faiss()
+    queries = _drawn(rows, QUERIES, "queries")
+    truth = _Truth(rows.row_ids[queries], _picked(rows, queries))
+    _fill(index, rows, truth)
+    ivf = faiss.extract_index_ivf(index)
     ivf.nprobe = 1
     while (recall := truth.recall(index)) < ENOUGH and ivf.nprobe < ivf.nlist:
-        ivf.nprobe = min(2 * ivf.nprobe, ivf.nlist)
-    return recall
+        ivf.nprobe = min(ivf.nprobe + max(1, ivf.nprobe // 4), ivf.nlist)
+    told = {"lists": ivf.nlist, "probes": ivf.nprobe, "numbers": ivf.d}
+    return Approximation(memoryview(faiss.serialize_index(index)), round(recall, 4), len(queries), told)
