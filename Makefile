@@ -37,7 +37,7 @@ check: .venv/tested
 	$(BIN)/python -m pytest -q tests/test_house.py
 
 bench: .venv/tested
-	$(BIN)/python -m tests.benchmarks.against_original
+	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)
 	$(BIN)/python -m tests.benchmarks.exact_search
 
 test-full: .venv-full/tested

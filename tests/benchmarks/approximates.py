@@ -70,7 +70,7 @@ def usearch(kind: str) -> Callable[[Vectors], Built]:
         took = time.perf_counter() - began
 
         def search(queries: Vectors, count: int, width: int) -> Places:
-            index.expansion_search = width
+            index.expansion_search = width  # type: ignore[misc]
             return np.asarray(index.search(queries, count, threads=1).keys, np.int64).reshape(len(queries), -1)
 
         return Built(f"usearch HNSW, {kind}, M {DEGREE}", search, took, index.serialized_length)

@@ -93,7 +93,6 @@ def main() -> None:
     print(
         f"other neighbours than the original's: {wrong} of {len(queries) * K}; similarities differ by {apart:.1e} at most"
     )
-    del original, flat
     truth = np.array([[hit.row_id - 1 for hit in hits] for hits in ours.search(others, K)])
     for line in compared(vectors, others, truth):
         print(line, flush=True)
