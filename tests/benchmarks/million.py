@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -92,13 +91,13 @@ def relay(folder: Path, name: str, data: Path) -> None:
     compared = Reranked(index, lambda row_ids: {row_id: vector(row_id) for row_id in row_ids})
     found = [[hit.row_id - 1 for hit in compared.search(query[None], K)[0]] for query in queries]
     told = {"ready": ready, **timed, "found": found, "before": before, "held": memory()}
-    print(json.dumps(told | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}))
+    print(json.dumps(told | {"peak": memory("VmHWM")}))
 
 
-def memory() -> float:
-    """Resident gigabytes."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e9
+def memory(which: str = "VmRSS") -> float:
+    """Resident gigabytes: now, or with VmHWM at most so far."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{which}:")[2].split()[0]) * 1024 / 1e9
 
 
 def recall(found: list[list[int]], data: Million) -> float:

@@ -283,6 +283,20 @@ class VectorIndex(Protocol):
         ...
 
 
+class MutableIndex(VectorIndex, Protocol):
+    """An index outside, that rows are written to and deleted from one by one."""
+
+    def upsert(self, row_ids: NDArray[np.int64], vectors: Vectors) -> None:
+        """Raises `LookalikeError` for what is no unit vector of its length."""
+        ...
+
+    def delete(self, row_ids: NDArray[np.int64]) -> None: ...
+
+    def row_ids(self) -> Iterator[NDArray[np.int64]]:
+        """All of them, some thousand at a time."""
+        ...
+
+
 class IndexFormat(Protocol):
     """How an index is built, written and read back."""
 
