@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 from pathlib import Path
 
 import numpy as np
@@ -308,3 +309,25 @@ def test_an_index_of_the_original_is_imported(folder: Path, real: Services) -> N
     (theirs / "vector_nn_index.pkl").write_bytes(pickle.dumps(print))
     said = run("index", "import", theirs)
     assert said.exit_code == 1 and "builtins.print in a pickle" in said.output
+
+
+def test_garments_are_found_in_milvus(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("milvus_lite")
+    monkeypatch.setenv("INDEX_URL", "milvus:vectors.db")
+    services.cache_clear()
+    assert json.loads(run("ingest", folder, "--json").output)["stored"] == 2
+    found = run("search", folder / "dress.jpg", "--whole", "--num", "1", "--json")
+    best = json.loads(found.output)["groups"][0]["results"][0]
+    assert best["splitted_image_id"].startswith("dress_segment_")
+    info = services().index.warm()
+    assert info.version and info.rows >= 2 and info.tail_rows == 0, "uploads are written to it"
+    services().items.delete(best["splitted_image_id"])
+    # the count follows the mark, which is looked at every second
+    time.sleep(1.1)
+    assert services().index.warm().rows == info.rows - 1
+    manifest = services().reindex.build()
+    assert manifest and manifest.rows == info.rows - 1
+    refused = run("index", "list")
+    assert refused.exit_code == 1 and "Milvus" in refused.output
+    assert "vectors.db" in run("doctor").output
+    services()._mirror.index.close()  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lookalike import logs
+from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER, Calibration
 from lookalike.domain.ports import ApproximateFormat, Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
 from lookalike.local import process
@@ -23,6 +24,7 @@ from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
+from lookalike.usecases.mirror import Mirror
 from lookalike.usecases.models import Models
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
@@ -177,6 +179,8 @@ class Services:
 
     @once
     def versions(self) -> IndexVersions:
+        if self._is_mirrored:
+            raise Misconfigured("INDEX_URL names Milvus, where an index has no versions")
         return self._versions_of(*self._vectors)
 
     def _versions_of(self, embedder: str, dim: int) -> IndexVersions:
@@ -201,7 +205,24 @@ class Services:
 
     @once
     def index(self) -> LiveIndex:
-        return LiveIndex(self.versions, self.catalogue, *self._vectors)
+        source = self._mirror if self._is_mirrored else self.versions
+        return LiveIndex(source, self.catalogue, *self._vectors)
+
+    @property
+    def _is_mirrored(self) -> bool:
+        return self.settings.index_url.startswith("milvus:")
+
+    @once
+    def _mirror(self) -> Mirror:
+        from lookalike.adapters.milvus_index import MilvusIndex
+
+        place = self.settings.index_url.removeprefix("milvus:")
+        index = MilvusIndex(place, self.settings.milvus_token.get_secret_value(), *self._vectors)
+        return Mirror(index, self.catalogue, self.store, self._signing_key, *self._vectors, _now)
+
+    @property
+    def _announce(self) -> Callable[[], object]:
+        return self._mirror.announce if self._is_mirrored else lambda: None
 
     @once
     def jobs(self) -> Jobs:
@@ -211,7 +232,8 @@ class Services:
     def upload(self) -> Upload:
         stale = timedelta(seconds=self.settings.request_timeout)
         keep = self.settings.keep_originals
-        return Upload(self.models, self.store, self.catalogue, keep, stale, process.identity(), process.is_gone)
+        alone = process.identity(), process.is_gone
+        return Upload(self.models, self.store, self.catalogue, keep, stale, *alone, self._announce)
 
     @once
     def split(self) -> Split:
@@ -233,14 +255,16 @@ class Services:
 
     @once
     def items(self) -> Items:
-        return Items(self.catalogue, self.store)
+        return Items(self.catalogue, self.store, self._announce)
 
     @once
     def ingest(self) -> Ingest:
         return Ingest(self.upload, self.items, self.catalogue, self.jobs)
 
     @once
-    def reindex(self) -> Reindex:
+    def reindex(self) -> Reindex | Mirror:
+        if self._is_mirrored:
+            return self._mirror
         return Reindex(self.catalogue, self.versions, self.settings.reindex_after)
 
     @once

@@ -52,7 +52,12 @@ class Settings(BaseSettings):
     )
     prompt: str = Field("", max_length=1000, description="What `full` looks for: phrases that end with dots")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="In which `full` computes")
-    index_url: Literal["store:"] = Field("store:", description="`store:`, index versions in the bucket")
+    index_url: str = Field(
+        "store:",
+        pattern=r"^(store:|milvus:(https?://.+|.+\.db))$",
+        description="`store:`, index versions in the bucket; `milvus:http://host:19530`, or `milvus:file.db` (extra `[scale]`)",
+    )
+    milvus_token: SecretStr = Field(SecretStr(""), description="Of a Milvus or Zilliz that asks for one")
     index_signing_key: SecretStr = Field(SecretStr(""), description="Signs index versions; at least 32 characters")
     auth_url: str = Field(
         "",
@@ -143,6 +148,7 @@ class Settings(BaseSettings):
             "STORE_URL (a directory)": self.store.startswith("file:"),
             "STORAGE_EMULATOR_HOST (an emulator)": bool(self.storage_emulator_host),
             "INDEX_SIGNING_KEY (none)": not self.index_signing_key.get_secret_value(),
+            "INDEX_URL (a file)": self.index_url.endswith(".db"),
             "AUTH_URL (local accounts)": self.sign_in == "local:",
         }
         return [name for name, is_local in local.items() if is_local]

@@ -73,7 +73,7 @@ def test_every_garment_gets_a_vector_and_the_index_is_checked() -> None:
     change, told = Change(2 * BATCH + 3), list[int]()
     summary = change.task.run(progress=told.append)
     assert (summary.embedded, summary.failed, sum(told)) == (2 * BATCH + 3, {}, 2 * BATCH + 3)
-    manifest = change.task.reindex.versions.manifest(summary.version)
+    manifest = change.reindex.versions.manifest(summary.version)
     assert (manifest.embedder, manifest.rows) == (NEW, 2 * BATCH + 3)
     assert [change.nearest(row_id) for row_id in (1, 5, BATCH + 1)] == [1, 5, BATCH + 1]
     assert change.index.warm().tail_rows == 0

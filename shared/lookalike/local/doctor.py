@@ -60,7 +60,9 @@ def _models(services: Services) -> str:
 
 
 def _index(services: Services) -> str:
-    services.index.warm()
+    seen = services.index.warm()
+    if not services.settings.index_url.startswith("store:"):
+        return f"{services.settings.index_url}: {seen.rows} garments, {seen.tail_rows} not written to it yet"
     manifests = services.versions.list()
     if not manifests:
         return "no version yet: searches read every row; `lookalike index build` makes one"

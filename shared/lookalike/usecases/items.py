@@ -1,6 +1,6 @@
 """Stored garments and what shops say of them: looked up, described, deleted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,8 +12,11 @@ from lookalike.usecases import pictures
 
 @dataclass(frozen=True, slots=True)
 class Items:
+    """`announce` is called when something was deleted."""
+
     catalogue: Catalogue
     store: ObjectStore
+    announce: Callable[[], object] = lambda: None
 
     def segment(self, key: str | int) -> Segment:
         """By name, or by row number, which may be written as text. Raises `NotFound`."""
@@ -75,6 +78,7 @@ class Items:
         for one in objects:
             if not photo or one.path != photo.path or self.catalogue.photo(photo.name) is None:
                 self._remove(one)
+        self.announce()
         return segment
 
     def _objects(self, segment: Segment, photo: Photo | None) -> list[StoredObject]:

@@ -18,6 +18,7 @@ from lookalike.domain.exact import ExactIndex
 from lookalike.domain.model import Changes, Manifest, SearchHit, Vectors
 from lookalike.domain.ports import Catalogue, VectorIndex
 from lookalike.domain.reranked import Reranked
+from lookalike.usecases.mirror import Mirror
 from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
@@ -112,7 +113,7 @@ class LiveIndex:
 
     def __init__(
         self,
-        versions: IndexVersions,
+        versions: IndexVersions | Mirror,
         catalogue: Catalogue,
         embedder_name: str,
         dim: int,

@@ -16,6 +16,7 @@ from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import Beside, Catalogue, ObjectStore
 from lookalike.usecases import pictures
 from lookalike.usecases.live_index import LiveIndex
+from lookalike.usecases.mirror import Mirror
 from lookalike.usecases.models import Models
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.together import together
@@ -45,7 +46,7 @@ class Reembed:
     beside: Beside
     store: ObjectStore
     models: Models
-    reindex: Reindex
+    reindex: Reindex | Mirror
     index: LiveIndex
 
     def run(self, retry_failed: bool = False, progress: Callable[[int], object] = lambda count: None) -> Summary:

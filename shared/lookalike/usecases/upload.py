@@ -41,7 +41,10 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Stores photos. A claim on a name was left behind if it is older than `stale`, or its `holder` is gone."""
+    """Stores photos. A claim on a name was left behind if it is older than `stale`, or its `holder` is gone.
+
+    `announce` is called when something was stored.
+    """
 
     models: Models
     store: ObjectStore
@@ -50,6 +53,7 @@ class Upload:
     stale: timedelta
     holder: str = ""
     is_gone: Callable[[str], bool] = lambda holder: False
+    announce: Callable[[], object] = lambda: None
 
     def photo(self, data: bytes, name: str, owner: str | None, force: bool, work: Work) -> Uploaded:
         """Store a photo's garments; with `force`, the whole photo where none is found. No segments: nothing stored.
@@ -67,7 +71,9 @@ class Upload:
             if not found:
                 return Uploaded(name, [])
             photo = Photo(name, sha256, *picture.size, self._original(name), owner)
-            return Uploaded(name, self._keep(photo, picture, found, work))
+            stored = self._keep(photo, picture, found, work)
+        self.announce()
+        return Uploaded(name, stored)
 
     def segment(self, data: bytes, name: str, number: int, owner: str | None, work: Work) -> Segment:
         """Store a garment that was cut out elsewhere as segment `number` of a photo."""
@@ -81,7 +87,9 @@ class Upload:
             vectors = self._embed([picture], work)
             new = plan(name, number, whole(picture), vectors[0], None)
             with self._objects(self._pictures([new], [picture]), work):
-                return self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
+                stored = self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
+        self.announce()
+        return stored
 
     def _keep(self, photo: Photo, picture: Image.Image, found: list[Detection], work: Work) -> list[Segment]:
         cut_outs = [one.cut_out(picture) for one in found]
