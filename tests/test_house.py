@@ -23,7 +23,7 @@ MAY_KNOW = {
     "usecases": {"numpy", "PIL", "lookalike.domain", "lookalike.images", "lookalike.usecases"},
     "settings.py": {"pydantic", "pydantic_settings", "lookalike.domain"},
 }
-HEAVY = {"sklearn", "onnxruntime", "torch", "scipy"}
+HEAVY = {"sklearn", "onnxruntime", "torch", "scipy", "faiss", "pymilvus"}
 
 
 def modules(part: str) -> list[Path]:

@@ -116,13 +116,13 @@ resource "terraform_data" "dead_letters" {
   depends_on = [google_pubsub_topic_iam_member.dead_letters, google_pubsub_subscription_iam_member.dead_letters]
 }
 
-# At least once, and never mind twice: reindex builds only what has changed
+# At least once, and never mind twice: reindex builds only what is due
 resource "google_cloud_scheduler_job" "reindex" {
   name             = "lookalike-reindex"
   region           = var.region
   schedule         = "*/10 * * * *"
   time_zone        = "Etc/UTC"
-  attempt_deadline = "${local.ack_deadline}s"
+  attempt_deadline = "${local.rebuild_timeout}s"
 
   retry_config {
     retry_count = 1

@@ -3,6 +3,8 @@
 locals {
   # Seconds. The package stops its own work ten seconds before.
   request_timeout = 60
+  # To build the index of very many garments: what Cloud Scheduler waits at most.
+  rebuild_timeout = 1800
 
   # concurrency: requests at once in an instance, threads, and database connections of its pool.
   # max_instances × concurrency, twice over while a release replaces the last one, stays below max_connections in data.tf.
@@ -62,11 +64,12 @@ locals {
       public        = false
       bucket_role   = "roles/storage.objectUser"
     }
+    # what it holds does not grow with the garments but for the approximate index and its sample: some 2 GB for a million
     reindex = {
       concurrency   = 4
       max_instances = 1
       cpu           = "2"
-      memory        = "2Gi"
+      memory        = "4Gi"
       looks         = false
       public        = false
       bucket_role   = "roles/storage.objectUser"
@@ -105,7 +108,7 @@ resource "google_cloud_run_v2_service" "function" {
 
   template {
     service_account                  = google_service_account.function[each.key].email
-    timeout                          = "${local.request_timeout}s"
+    timeout                          = each.key == "reindex" ? "${local.rebuild_timeout}s" : "${local.request_timeout}s"
     max_instance_request_concurrency = each.value.concurrency
     gpu_zonal_redundancy_disabled    = contains(local.on_gpu, each.key) ? true : null
 

@@ -266,10 +266,16 @@ def test_the_index_is_built_on_a_schedule_by_an_account_of_its_own() -> None:
 
 
 def test_time_outs_agree() -> None:
-    limit = seconds(template()["timeout"])
+    local = terraform().locals
+    limit = local["request_timeout"]
+    rebuild, others = '"${local.rebuild_timeout}s"', '"${local.request_timeout}s"'
+    assert template()["timeout"] == f'${{each.key == "reindex" ? {rebuild} : {others}}}'
     assert {int(environment(function)["REQUEST_TIMEOUT"]) for function in FUNCTIONS} == {limit}
-    assert terraform().locals["ack_deadline"] > limit
-    assert seconds(terraform().resources["google_cloud_scheduler_job.reindex"]["attempt_deadline"]) > limit
+    assert local["ack_deadline"] > limit
+    # what Cloud Scheduler waits at most
+    assert limit < local["rebuild_timeout"] <= 1800
+    deadline = terraform().resources["google_cloud_scheduler_job.reindex"]["attempt_deadline"]
+    assert seconds(deadline) == local["rebuild_timeout"]
 
 
 def test_no_traffic_comes_before_the_models_and_the_index() -> None:
