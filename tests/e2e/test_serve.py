@@ -219,3 +219,56 @@ def rows(server: Server) -> int:
 def objects(folder: Path) -> set[str]:
     bucket = folder / ".lookalike" / "bucket"
     return {path.relative_to(bucket).as_posix() for path in bucket.rglob("*.*") if path.is_file()}
+
+
+LOOKS = {f"look-{seed}": jpeg(drawn(seed)) for seed in range(6)}
+ASKED: list[dict[str, object]] = [
+    {"segment": True},
+    {"num": 2},
+    {"filter": '{"label": "top"}'},
+    {"exclude_original": True, "num": 9},
+]
+
+
+def dressed(folder: Path, **settings: str) -> Server:
+    server = Server(folder, {"REINDEX_EVERY": "0", **settings}).start()
+    for name, photo in LOOKS.items():
+        server.upload(photo, name)
+    return server
+
+
+def answers(server: Server) -> list[list[tuple[str, float]]]:
+    found = [server.relay(PHOTO, include="none", **asked).json["results"] for asked in ASKED]
+    return [[(one["splitted_image_id"], round(one["similarity"], 9)) for one in some] for some in found]
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> list[list[tuple[str, float]]]:
+    server = dressed(tmp_path_factory.mktemp("exact"))
+    found = answers(server)
+    assert server.stop() == 0 and found[0]
+    return found
+
+
+@pytest.mark.parametrize(
+    "index", [{"APPROXIMATE_ABOVE": "1"}, {"INDEX_URL": "milvus:vectors.db"}], ids=["faiss", "milvus"]
+)
+def test_other_indexes_give_the_very_same_answers(
+    tmp_path: Path, index: dict[str, str], exact: list[list[tuple[str, float]]]
+) -> None:
+    server = dressed(tmp_path / "other", **index)
+    assert answers(server) == exact
+    built = server.call("POST", "/reindex", {"force": True}, server.admin)
+    assert built.status == 202 and built.json["data"]["rows"] >= 6
+    if "APPROXIMATE_ABOVE" in index:
+        assert built.json["data"]["approximate"]["recall"] >= 0.99
+        assert "vector_ivf.faiss" in built.json["data"]["parts"]
+    # the pointer is looked at every second
+    time.sleep(1.2)
+    seen = server.relay(PHOTO, include="none").json["index"]
+    assert seen["tail_rows"] == 0 and seen["version"] == built.json["data"]["version"]
+    assert answers(server) == exact
+    best = exact[0][0][0]
+    assert server.call("DELETE", f"/splitted_images/{best}", None, server.admin).status == 200
+    assert best not in {name for some in answers(server) for name, _ in some}
+    assert server.stop() == 0
