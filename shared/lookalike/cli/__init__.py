@@ -2,11 +2,9 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
