@@ -1,6 +1,7 @@
 """`make bench-search`: nearest neighbours beside the original's call, plain numpy, faiss and usearch, in one run on one machine.
 
-The vectors are drawn around centres with a fixed seed, so that there are near neighbours to tell apart; queries are not among them.
+The vectors are drawn around centres with a fixed seed, so that there are near neighbours to tell apart, and vary along few directions
+most, as those of pictures do (85 % in 128 numbers, 92 % in 256: what `million_data` finds of real crops); queries are not among them.
 """
 
 import argparse
@@ -25,11 +26,12 @@ K, CENTRES, SPREAD = 10, 500, 0.7
 
 def drawn(rows: int, dim: int) -> Vectors:
     dice = np.random.default_rng(20_261)
-    centres = dice.normal(size=(CENTRES, dim)).astype(np.float32)
+    spread = (1 / (1 + np.arange(dim) / 22)).astype(np.float32)
+    centres = spread * dice.normal(size=(CENTRES, dim)).astype(np.float32)
     found = centres[dice.integers(0, CENTRES, rows)]
     for start in range(0, rows, 4096):
         part = found[start : start + 4096]
-        part += SPREAD * dice.normal(size=part.shape).astype(np.float32)
+        part += SPREAD * spread * dice.normal(size=part.shape).astype(np.float32)
         part /= np.linalg.norm(part, axis=1, keepdims=True)
     return found
 

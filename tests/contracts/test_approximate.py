@@ -98,6 +98,14 @@ def test_one_that_has_outgrown_its_lists_is_built_anew(used: ApproximateFormat) 
 
 
 @formats
+def test_where_every_number_tells_as_much_all_are_kept(used: ApproximateFormat) -> None:
+    vectors = dice.normal(size=(3000, 700)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    told = used.build(rows_of(numbered(3000), vectors))
+    assert told.recall >= 0.99 and told.settings["numbers"] == 700
+
+
+@formats
 def test_bad_rows_and_bad_bytes_are_refused(used: ApproximateFormat) -> None:
     vectors = near_each_other(50)
     data = used.build(rows_of(numbered(50), vectors)).data

@@ -6,6 +6,7 @@ rebuilt, and is hardly larger than its codes. README, "How fast it searches", ha
 
 import importlib
 import importlib.metadata
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,11 +20,15 @@ from lookalike.domain.ports import Approximation
 from lookalike.domain.reranked import candidates
 from lookalike.domain.rows import Rows
 
+log = logging.getLogger("lookalike.index")
 PART = "vector_ivf.faiss"
 SHORTER = (256, 512)
-"""Numbers that are kept of each vector, along the directions that tell most; the second where the first loses too much."""
+"""Numbers that are kept of each vector, along the directions that tell most; more where that loses too much."""
+MOST = 1 << 30
+"""Bytes that the whole vectors may take, where even that is not enough."""
 SAMPLE = 40
 """Rows for each list that lists and directions are found from: k-means wants 39."""
+PIECE = 1 << 20
 QUERIES, NEAREST = 512, 10
 """Rows that are searched for to measure recall, and how many neighbours of each are to be found."""
 ENOUGH = 0.998
@@ -52,10 +57,14 @@ class FaissFormat:
 
     def _anew(self, rows: Rows) -> Approximation:
         sample = _picked(rows, _drawn(rows, SAMPLE * lists(len(rows)), "sample"))
-        for short in SHORTER:
-            found = _measured(_trained(sample, min(short, rows.dim), lists(len(rows))), rows)
-            if found.recall >= ENOUGH or short >= rows.dim:
+        lengths = sorted({min(short, rows.dim) for short in SHORTER})
+        if len(rows) * rows.dim <= MOST and rows.dim not in lengths:
+            lengths.append(rows.dim)
+        for length in lengths:
+            found = _measured(_trained(sample, length, lists(len(rows))), rows)
+            if found.recall >= ENOUGH:
                 break
+            log.warning("With %d numbers of a vector only %.4f of the nearest are found", length, found.recall)
         return found
 
     def load(self, data: memoryview) -> "FaissIndex":
@@ -121,8 +130,15 @@ def lists(count: int) -> int:
 
 
 def _opened(data: memoryview) -> Any:
-    faiss = _faiss()
-    return faiss.deserialize_index(np.frombuffer(data, np.uint8))
+    """Piece by piece: to hand faiss all of it would hold it three times."""
+    faiss, start = _faiss(), 0
+
+    def read(size: int) -> bytes:
+        nonlocal start
+        start += size
+        return bytes(data[start - size : start])
+
+    return faiss.read_index(faiss.PyCallbackIOReader(read, PIECE))
 
 
 def _lists(ivf: Any) -> Iterator[Numbers]:
