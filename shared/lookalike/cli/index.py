@@ -34,8 +34,9 @@ def index_list() -> None:
     current = versions.current()
     for manifest in versions.list():
         counts = bool(current and current.version == manifest.version)
-        pinned = "  pinned" if counts and current and current.pinned else ""
-        line = f"{manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}{pinned}"
+        more = f"  recall {manifest.approximate['recall']}" if manifest.approximate else ""
+        more += "  pinned" if counts and current and current.pinned else ""
+        line = f"{manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}{more}"
         click.echo(f"{'*' if counts else ' '} {line}")
 
 

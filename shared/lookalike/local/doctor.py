@@ -63,11 +63,13 @@ def _index(services: Services) -> str:
     seen = services.index.warm()
     if not services.settings.index_url.startswith("store:"):
         return f"{services.settings.index_url}: {seen.rows} garments, {seen.tail_rows} not written to it yet"
-    manifests = services.versions.list()
-    if not manifests:
+    pointer = services.versions.current()
+    if pointer is None:
         return "no version yet: searches read every row; `lookalike index build` makes one"
-    newest = manifests[-1]
-    return f"{newest.version}: {newest.rows} garments of {newest.embedder}; {len(manifests)} versions"
+    one = services.versions.manifest(pointer.version)
+    found = f", approximate: finds {one.approximate['recall']} of the nearest" if one.approximate else ""
+    pinned = ", pinned" if pointer.pinned else ""
+    return f"{one.version}: {one.rows} garments of {one.embedder}, {seen.tail_rows} since{found}{pinned}"
 
 
 def _sign_in(services: Services) -> str:
