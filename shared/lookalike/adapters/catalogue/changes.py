@@ -1,11 +1,12 @@
 """The vectors, as the index needs them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Row, or_, select
 
 from lookalike.adapters.catalogue.database import Database, reading
 from lookalike.adapters.catalogue.old_rows import is_served_as, old_vector_bytes
@@ -65,17 +66,27 @@ def _usable_ids(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
 
 def _embeddings(tx: Connection, embedder: str, row_ids: Sequence[int]) -> dict[int, bytes]:
     """By row number, of those that have a vector that can be used."""
-    rows = splitted_images.c
-    columns = (rows.id, rows.embedding, *((rows.vector,) if embedder == ORIGINAL_EMBEDDER else ()))
-    found = tx.execute(select(*columns).where(numbered(row_ids), is_served_as(embedder)))
-    own = ((row.id, row.embedding or old_vector_bytes(row.id, row.vector)) for row in found)
-    beside = tx.execute(
-        select(_others.row_id, _others.embedding).where(
-            numbered(row_ids, _others.row_id), named(_others.embedder, embedder)
-        )
+    own = {row.id: found for row in _asked(tx, embedder, row_ids) if (found := _own(row, embedder)) is not None}
+    beside = select(_others.row_id, _others.embedding).where(
+        numbered(row_ids, _others.row_id), named(_others.embedder, embedder)
     )
-    held = [*own, *((row.row_id, row.embedding) for row in beside)]
-    return {row_id: embedding for row_id, embedding in held if embedding is not None}
+    return own | {row.row_id: row.embedding for row in tx.execute(beside)}
+
+
+def _asked(tx: Connection, embedder: str, row_ids: Sequence[int]) -> Iterable[Row[Any]]:
+    # whose they are is looked at afterwards: told so, SQLite would walk through all rows of the embedder for a few
+    rows = splitted_images.c
+    columns = (rows.id, rows.embedder, rows.embedding, *((rows.vector,) if embedder == ORIGINAL_EMBEDDER else ()))
+    return tx.execute(select(*columns).where(numbered(row_ids)))
+
+
+def _own(row: Row[Any], embedder: str) -> bytes | None:
+    """As `is_served_as` has it."""
+    if row.embedding is not None:
+        found: bytes | None = row.embedding if row.embedder == embedder else None
+        return found
+    is_old = embedder == ORIGINAL_EMBEDDER and row.embedder is None and row.vector is not None
+    return old_vector_bytes(row.id, row.vector) if is_old else None
 
 
 def _deleted(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:
