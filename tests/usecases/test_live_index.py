@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookalike.adapters.neighbours_index import INDEX
+from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, LookalikeError, NotFound, Unavailable
 from lookalike.domain.exact import ExactIndex
@@ -194,6 +194,25 @@ def test_if_the_first_version_is_bad_all_rows_are_in_the_tail(why: str, caplog: 
     info = live.info()
     assert (info.version, info.rows, info.tail_rows) == (None, 10, 10)
     assert live.is_exact() and len(errors(caplog)) == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.json", INDEX, None])
+def test_who_starts_while_the_version_is_bad_takes_the_one_before(
+    name: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    world.add(unit(10))
+    old = world.reindex.build()
+    world.add(unit(3))
+    bad = world.reindex.build()
+    path = f"{FOLDER}/{bad.version}/{name}"
+    world.tamper(path, b"damaged") if name else world.store.delete(f"{FOLDER}/{bad.version}/{ID_MAP}")
+    live = world.live()
+    info = live.info()
+    assert (info.version, info.rows, info.tail_rows) == (old.version, 13, 3) and live.is_exact()
+    assert bad.version in errors(caplog)[0]
+    newest = world.reindex.build()
+    assert live.info().version == newest.version and live.is_exact()
 
 
 def test_a_version_of_another_catalogue_is_bad(caplog: pytest.LogCaptureFixture) -> None:

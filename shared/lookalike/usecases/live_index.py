@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
@@ -108,7 +109,8 @@ class LiveIndex:
     """Searches exactly the rows that live when a search begins. Safe to use from several threads.
 
     Looks at most every `look_every` seconds whether a newer version counts. A bad one is logged once, and what was
-    there goes on; without any version all rows are in the tail, which is correct but takes memory and time at the start.
+    there goes on, or at the start the newest good one; without any, all rows are in the tail, which is correct but takes
+    memory and time.
     """
 
     def __init__(
@@ -199,6 +201,7 @@ class LiveIndex:
             if error.message != self._complaint:
                 log.error("The index version stays as it is. %s", error)
             self._complaint = error.message
+            return self._older() if self._state is None and self._refused else None
         except LookalikeError:
             if self._state is None:
                 raise
@@ -208,6 +211,13 @@ class LiveIndex:
             return newer
         return None
 
+    def _older(self) -> State | None:
+        """The newest version that is whole, where the one that counts is not."""
+        for manifest in reversed(self._versions.list()):
+            with suppress(Untrusted, NotFound):
+                return self._load(manifest.version, None)
+        return None
+
     def _newer(self) -> State | None:
         known = self._refused or (self._state.pointer if self._state else None)
         for _ in range(ATTEMPTS):
@@ -215,7 +225,7 @@ class LiveIndex:
             if pointer is None or pointer == known:
                 return None
             try:
-                return self._load(pointer)
+                return self._load(pointer.version, pointer)
             except NotFound:
                 # deleted because the pointer moved on: read it again
                 missing = pointer
@@ -225,11 +235,11 @@ class LiveIndex:
         self._refused = missing
         raise Untrusted(f"Index version {missing.version} is not whole")
 
-    def _load(self, pointer: PointerState) -> State:
-        manifest, index = self._versions.read(pointer.version)
+    def _load(self, version: str, pointer: PointerState | None) -> State:
+        manifest, index = self._versions.read(version)
         changes = self._changes(manifest.commit)
         if changes.upto < manifest.commit:
-            raise Untrusted(f"Index version {pointer.version} is ahead of the catalogue: is it another's?")
+            raise Untrusted(f"Index version {version} is ahead of the catalogue: is it another's?")
         return State(manifest.commit, pointer, manifest, (Layer(self._compared(index)),)).after(changes)
 
     def _compared(self, index: VectorIndex) -> VectorIndex:

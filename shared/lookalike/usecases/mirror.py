@@ -5,7 +5,7 @@ join it with what happened since, as they join an index version. Its hits are ca
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -69,6 +69,10 @@ class Mirror:
         """`version` is not looked at: there is but one."""
         mark, rows = self._mark(), self.index.rows
         return self._manifest(mark, rows), Counted(self.index, rows)
+
+    def list(self) -> Sequence[Manifest]:
+        """There are no others."""
+        return []
 
     def announce(self) -> None:
         """After an upload or a deletion. What fails is found by searches all the same, and written later."""

@@ -254,8 +254,9 @@ class IndexVersions:
     def _write(self, version: str, rows: Rows, commit: int, started: datetime, extends: Manifest | None) -> Manifest:
         """The parts, and behind them the manifest; nothing, where the rows cannot be read or are not good enough."""
         try:
-            parts = {name: self._stream(version, name, pieces) for name, pieces in self._format.build(rows)}
+            # first what may turn out not to be good enough
             found = self._approximated(version, rows, extends)
+            parts = {name: self._stream(version, name, pieces) for name, pieces in self._format.build(rows)}
         except Exception:
             self._discard(version)
             raise
