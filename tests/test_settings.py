@@ -18,6 +18,9 @@ from lookalike.settings import read_settings
         ("MODELS", "huge"),
         ("STORE_URL", "ftp://there"),
         ("INDEX_SIGNING_KEY", "short-secret"),
+        ("INDEX_URL", "milvus:nowhere"),
+        ("INDEX_URL", "milvus:ftp://there.db"),
+        ("INDEX_URL", "milvus:http://root:short-secret@there:19530"),
         ("SEARCH_NEEDS_SIGN_IN", "perhaps"),
         ("LOG_LEVEL", "LOUD"),
         ("AUTH_URL", "nowhere"),
@@ -109,6 +112,12 @@ def test_local_defaults_are_refused_on_cloud_run(home: Path, monkeypatch: pytest
     for name, value in remote.items():
         monkeypatch.setenv(name, value)
     assert read_settings().k_service == "relay"
+    monkeypatch.setenv("INDEX_URL", "milvus:https://in03-abc.api.gcp-us-west1.zillizcloud.com:443/shop")
+    assert read_settings().k_service == "relay"
+    monkeypatch.setenv("INDEX_URL", "milvus:folder/vectors.db")
+    with pytest.raises(Misconfigured, match="INDEX_URL"):
+        read_settings()
+    monkeypatch.delenv("INDEX_URL")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://localhost:9000")
     with pytest.raises(Misconfigured, match="STORAGE_EMULATOR_HOST"):
         read_settings()

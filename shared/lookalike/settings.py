@@ -14,6 +14,7 @@ from lookalike.domain.errors import Misconfigured
 
 STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
 
+INDEX_URL = r"^(store:|milvus:(https?://[\w.-]+(:\d{1,5})?(/\w*)?|[^:]+\.db))$"
 MODELS_DIR = r"^(|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?|[^:]+)$"
 SUMS = r"^(|[\w.-]+=[0-9a-f]{64}(,[\w.-]+=[0-9a-f]{64})*)$"
 
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="In which `full` computes")
     index_url: str = Field(
         "store:",
-        pattern=r"^(store:|milvus:(https?://.+|.+\.db))$",
+        pattern=INDEX_URL,
         description="`store:`, index versions in the bucket; `milvus:http://host:19530`, or `milvus:file.db` (extra `[scale]`)",
     )
     milvus_token: SecretStr = Field(SecretStr(""), description="Of a Milvus or Zilliz that asks for one")
