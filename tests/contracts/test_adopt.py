@@ -15,7 +15,7 @@ from lookalike.adapters.catalogue import SqlCatalogue, open_catalogue, upgrade
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Unavailable
-from lookalike.domain.model import ORIGINAL_EMBEDDER, Caller, StoredObject
+from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, Caller, StoredObject
 from lookalike.usecases.adopt import Adopt
 from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
@@ -143,6 +143,26 @@ def test_their_vectors_are_the_same_before_and_after(url: str, world: World) -> 
     world.adopt().run()
     after = world.catalogue.vectors(ORIGINAL_EMBEDDER, range(9))
     assert all(np.array_equal(before[row_id], after[row_id]) for row_id in before) and len(after) == 3
+
+
+def test_vectors_of_another_embedder_outlive_it(world: World) -> None:
+    other = {1: np.array([1, 0], np.float32), 2: np.array([0, 1], np.float32)}
+    world.catalogue.add_vectors("full-1", other)
+    while world.catalogue.settle("full-1", 9):
+        pass
+    assert world.adopt().run().moved == 3
+    found = world.catalogue.vectors("full-1", range(9))
+    assert {row_id: one.tolist() for row_id, one in found.items()} == {1: [1, 0], 2: [0, 1]}
+    assert sorted(world.catalogue.vectors(ORIGINAL_EMBEDDER, range(9))) == [3]
+
+
+def test_vectors_settled_while_a_row_was_read_stay(world: World) -> None:
+    row = world.catalogue.old_row(1)
+    assert row is not None and row.vector is not None
+    world.catalogue.add_vectors("full-1", {1: np.array([1, 0], np.float32)})
+    world.catalogue.settle("full-1", 9)
+    world.catalogue.adopt([AdoptedRow(1, row.path, "01/t.jpg", row.photo, row.vector)], ORIGINAL_EMBEDDER)
+    assert world.catalogue.vectors("full-1", [1])[1].tolist() == [1, 0]
 
 
 def test_an_index_that_is_loaded_notices(world: World) -> None:

@@ -1,9 +1,16 @@
 """The contract of the port `Beside`: vectors of another embedder, and who sees them when."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import select
 
+from lookalike.adapters.catalogue import SqlCatalogue
+from lookalike.adapters.catalogue.reembedding import has_vector
+from lookalike.adapters.catalogue.tables import originals, splitted_images
 from lookalike.domain.filter import Condition
 from tests.contracts.rows import MODEL, World, add, gone, written
 from tests.fakes.catalogue import FakeCatalogue
@@ -83,3 +90,52 @@ def test_settled_garments_have_the_new_vector_alone(both: FakeCatalogue) -> None
     assert both.count_without(MODEL) == 3
     both.delete_segment("old_segment_1")
     assert gone(both.changes(NEW, seen)) == [old[1]]
+
+
+def test_settled_nothing_of_others_is_left_beside(both: FakeCatalogue) -> None:
+    old, new = add(both, "old", 2), add(both, "new", 2, NEW)
+    both.add_vectors(NEW, vectors(old))
+    both.add_vectors(MODEL, vectors(new[:1]))
+    settled = 0
+    while count := both.settle(NEW, 1):
+        settled += count
+    assert settled == 3 and both.count_without(MODEL) == 4 and written(both.changes(NEW, 0)) == [*old, *new]
+    assert both.vectors(MODEL, [*old, *new]) == {}
+
+
+def test_a_deletion_beside_settling_is_heard_of(mysql: SqlCatalogue, world: World) -> None:
+    (row_id,) = add(mysql, "look", 1)
+    mysql.add_vectors(NEW, vectors([row_id]))
+    seen = mysql.changes(NEW, 0).upto
+    settling: SqlCatalogue = world.open_another()  # type: ignore[assignment]
+    deleting = threading.Thread(target=mysql.delete_segment, args=("look_segment_0",))
+    with settling.transaction(writes=True) as tx:
+        tx.execute(select(originals.c.name).where(originals.c.name == "look").with_for_update()).one()
+        deleting.start()
+        wait_for_a_lock(settling)
+        assert settling.settle(NEW, 9) == 1
+    deleting.join()
+    assert gone(mysql.changes(NEW, seen)) == [row_id] and written(mysql.changes(NEW, 0)) == []
+
+
+def wait_for_a_lock(catalogue: SqlCatalogue) -> None:
+    """Until some transaction waits for another."""
+    waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with catalogue.transaction() as tx:
+            if tx.exec_driver_sql(waiting).scalar_one():
+                return
+        time.sleep(0.05)
+    pytest.fail("Nobody waits")
+
+
+def test_what_is_beside_is_looked_up_by_its_key(sql: SqlCatalogue) -> None:
+    """And not listed in full for every page and every filtered search."""
+    if sql.engine.dialect.name != "sqlite":
+        pytest.skip("SQLite's plans can be read")
+    query = select(splitted_images.c.id).where(has_vector(NEW))
+    text = query.compile(sql.engine, compile_kwargs={"literal_binds": True})
+    with sql.transaction() as tx:
+        plan = [row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
+    assert any("other_embeddings" in step and "row_id=?" in step for step in plan), plan

@@ -170,8 +170,16 @@ class FakeCatalogue:
         some = dict(sorted(self._beside.get(embedder, {}).items())[:limit])
         for key, row in some.items():
             self._rows[key] = replace(row, segment=self._rows[key].segment)
-            del self._beside[embedder][key]
-        return len(some)
+            self._drop_beside(key)
+        strangers = {key for rows in self._beside.values() for key in rows if self._rows[key].embedder == embedder}
+        dropped = sorted(strangers)[: 0 if some else limit]
+        for key in dropped:
+            self._drop_beside(key)
+        return len(some) + len(dropped)
+
+    def _drop_beside(self, key: int) -> None:
+        for rows in self._beside.values():
+            rows.pop(key, None)
 
     def _of(self, embedder: str) -> dict[int, Row]:
         own = {key: row for key, row in self._rows.items() if row.embedder == embedder}

@@ -45,7 +45,12 @@ class OldRowTable(Database):
     def adopt(self, tx: Connection, rows: Sequence[AdoptedRow], embedder: str) -> None:
         _ensure_photos(tx, {row.photo for row in rows})
         for row in rows:
-            tx.execute(update(splitted_images).where(_rows.id == row.row_id).values(_adopted(row, embedder)))
+            this = _rows.id == row.row_id
+            if row.vector is not None:
+                # it may have got another embedder's since it was read
+                own = checked(splitted_images, embedder=embedder, embedding=vector_bytes(row.vector))
+                tx.execute(update(splitted_images).where(this, _rows.embedding.is_(None)).values(own))
+            tx.execute(update(splitted_images).where(this).values(_adopted(row)))
         number_rows(tx, [row.row_id for row in rows])
 
 
@@ -78,15 +83,9 @@ def unit_vector(value: Any) -> NDArray[np.float32] | None:
     return np.asarray(numbers / length, np.float32)
 
 
-def _adopted(row: AdoptedRow, embedder: str) -> dict[str, object]:
-    has_vector = row.vector is not None
-    return checked(
-        splitted_images,
-        splitted_image_path=row.path,
-        thumbnail_path=row.thumbnail,
-        embedder=embedder if has_vector else None,
-        embedding=vector_bytes(row.vector) if row.vector is not None else None,
-    ) | {"vector": None, "splitted_image_data": None, "update_time": _rows.update_time}
+def _adopted(row: AdoptedRow) -> dict[str, object]:
+    paths = checked(splitted_images, splitted_image_path=row.path, thumbnail_path=row.thumbnail)
+    return {**paths, "vector": None, "splitted_image_data": None, "update_time": _rows.update_time}
 
 
 def _ensure_photos(tx: Connection, names: set[str]) -> None:

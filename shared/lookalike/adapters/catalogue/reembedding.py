@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
 from lookalike.adapters.catalogue.commits import take_number
 from lookalike.adapters.catalogue.database import Database, reading, writing
@@ -20,16 +20,16 @@ _rows, _others = splitted_images.c, other_embeddings.c
 class OtherVectors(Database):
     @reading
     def count_without(self, tx: Connection, embedder: str) -> int:
-        return tx.execute(select(func.count()).select_from(splitted_images).where(~has_vector(embedder))).scalar_one()
+        return tx.execute(select(func.count()).select_from(splitted_images).where(_has_none(embedder))).scalar_one()
 
     @reading
     def segments_without(self, tx: Connection, embedder: str, after: int, limit: int) -> list[Segment]:
-        return segments_where(tx, ~has_vector(embedder) & (_rows.id > after), limit)
+        return segments_where(tx, _has_none(embedder) & (_rows.id > after), limit)
 
     @writing
     def add_vectors(self, tx: Connection, embedder: str, vectors: Mapping[int, NDArray[np.float32]]) -> int:
         # locked: nobody deletes one of them between this look and our commit
-        living = tx.execute(select(_rows.id).where(numbered([*vectors]), ~has_vector(embedder)).with_for_update())
+        living = tx.execute(select(_rows.id).where(numbered([*vectors]), _has_none(embedder)).with_for_update())
         found = [
             {"row_id": row_id, "embedder": embedder, "embedding": vector_bytes(vectors[row_id])}
             for row_id in living.scalars().all()
@@ -41,18 +41,35 @@ class OtherVectors(Database):
 
     @writing
     def settle(self, tx: Connection, embedder: str, limit: int) -> int:
-        asked = select(other_embeddings).where(named(_others.embedder, embedder)).order_by(_others.row_id).limit(limit)
-        found = tx.execute(asked).mappings().all()
+        found = (
+            tx.execute(select(other_embeddings).where(named(_others.embedder, embedder)).limit(limit)).mappings().all()
+        )
         for row in found:
             # the number stays: readers of this embedder have seen it
             kept = {name: row[name] for name in ("embedder", "embedding", "commit_number")}
             own = {**kept, "vector": None, "update_time": _rows.update_time}
             tx.execute(update(splitted_images).where(_rows.id == row["row_id"]).values(own))
         tx.execute(delete(other_embeddings).where(_others.row_id.in_([row["row_id"] for row in found])))
-        return len(found)
+        return len(found) or _drop_strangers(tx, embedder, limit)
 
 
 def has_vector(embedder: str) -> ColumnElement[bool]:
     """The rows that searches with this embedder can find."""
-    beside = select(_others.row_id).where(named(_others.embedder, embedder))
-    return or_(func.coalesce(is_served_as(embedder), False), _rows.id.in_(beside))
+    return or_(is_served_as(embedder), _has_beside(embedder))
+
+
+def _has_none(embedder: str) -> ColumnElement[bool]:
+    # what is compared with NULL is NULL, and so would be the negation of it
+    return and_(~func.coalesce(is_served_as(embedder), False), ~_has_beside(embedder))
+
+
+def _has_beside(embedder: str) -> ColumnElement[bool]:
+    return exists().where(_others.row_id == _rows.id, named(_others.embedder, embedder)).correlate(splitted_images)
+
+
+def _drop_strangers(tx: Connection, embedder: str, limit: int) -> int:
+    """Vectors that others have beside garments that were stored with this embedder."""
+    stored = exists().where(_rows.id == _others.row_id, is_served_as(embedder)).correlate(other_embeddings)
+    found = tx.execute(select(_others.row_id).where(stored).limit(limit)).scalars().all()
+    tx.execute(delete(other_embeddings).where(_others.row_id.in_(found)))
+    return len(found)

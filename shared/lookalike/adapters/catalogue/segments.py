@@ -88,12 +88,15 @@ class SegmentRows(Database):
             return None
         segment = to_segment(found[0])
         _lock_photo(tx, segment.photo)
-        if not tx.execute(delete(splitted_images).where(_id == segment.row_id)).rowcount:
+        # whose vector it has is read under the lock: it may be given another's at this very moment
+        asked = select(splitted_images.c.embedder).where(_id == segment.row_id).with_for_update()
+        if (there := tx.execute(asked).first()) is None:
             return None
+        tx.execute(delete(splitted_images).where(_id == segment.row_id))
         others = tx.execute(delete(other_embeddings).where(other_embeddings.c.row_id == segment.row_id)).rowcount
         _delete_empty_photo(tx, segment.photo)
         # rows that were never adopted are searched as the original's
-        bury(tx, segment.row_id, None if others else found[0]["embedder"] or ORIGINAL_EMBEDDER)
+        bury(tx, segment.row_id, None if others else there.embedder or ORIGINAL_EMBEDDER)
         return segment
 
     @reading
