@@ -287,6 +287,14 @@ def test_garments_change_to_other_models(folder: Path, real: Services) -> None:
     assert real.catalogue.changes("old-1", 0).row_ids.size == 0
 
 
+def test_what_is_searched_with_is_not_given_up(folder: Path, real: Services) -> None:
+    run("ingest", folder)
+    count = real.catalogue.changes("compact-3", 0).row_ids.size
+    said = run("reembed", "--models=full", "--embedder=dinov2", "--settle")
+    assert said.exit_code == 1 and "set MODELS=full EMBEDDER=dinov2 first" in said.output
+    assert real.catalogue.changes("compact-3", 0).row_ids.size == count > 0
+
+
 def test_models_without_weights_change_nothing(folder: Path, real: Services) -> None:
     run("ingest", folder)
     said = run("reembed", "--models", "full")

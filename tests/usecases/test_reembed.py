@@ -1,6 +1,7 @@
 """Garments change to another embedder while searches go on."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import LookalikeError, Unavailable
+from lookalike.domain.errors import Conflict, LookalikeError, Unavailable
 from lookalike.domain.model import Vectors
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
@@ -16,7 +17,7 @@ from lookalike.usecases.reembed import BATCH, Reembed
 from lookalike.usecases.reindex import Reindex
 from tests.fakes.models import FakeDetector
 from tests.fakes.store import FakeStore
-from tests.usecases.index_world import DIM, EMBEDDER, World, unit
+from tests.usecases.index_world import EMBEDDER, World, unit
 
 NEW = "colours-1"
 
@@ -119,7 +120,7 @@ def test_what_is_broken_is_noted_once_and_tried_again_when_asked() -> None:
         summary = change.task.run()
         assert list(summary.failed) == ["photo-0-1"] and "not a photo" in summary.failed["photo-0-1"]
     assert change.embedder.seen == 3
-    with pytest.raises(LookalikeError, match="1 garments have no vector"):
+    with pytest.raises(Conflict, match="1 garments have no vector"):
         change.task.settle()
     change.world.tamper(path, images.png(Image.new("RGB", (3, 3), "red")))
     assert change.task.run().embedded == 0
@@ -127,10 +128,32 @@ def test_what_is_broken_is_noted_once_and_tried_again_when_asked() -> None:
     assert (summary.embedded, summary.failed) == (1, {})
 
 
+def test_another_garment_of_a_broken_ones_name_is_tried() -> None:
+    change = Change(1)
+    segment = change.world.catalogue.segment(1)
+    assert segment
+    change.world.tamper(segment.path, b"no picture")
+    assert list(change.task.run().failed) == [segment.name]
+    change.world.delete(1)
+    (again,) = change.add(1)
+    row = change.world.catalogue._rows[again]
+    row.segment = replace(row.segment, name=segment.name)
+    summary = change.task.run()
+    assert (summary.embedded, summary.failed) == (1, {})
+
+
+def test_what_cannot_be_embedded_keeps_its_vector_and_keeps_nobody_else_from_settling() -> None:
+    change = Change(4)
+    change.world.tamper(change.path(2), b"no picture")
+    failed = change.task.run().failed
+    assert change.task.settle(len(failed)) == 3
+    assert change.world.catalogue.changes(EMBEDDER, 0).row_ids.tolist() == [2]
+    assert change.world.catalogue.changes(NEW, 0).row_ids.tolist() == [1, 3, 4]
+
+
 def test_what_is_deleted_meanwhile_is_no_failure() -> None:
     change = Change(3)
     change.embedder.meanwhile = [lambda: change.world.delete(2)]
-    change.world.catalogue.segment(2)
     summary = change.task.run()
     assert (summary.embedded, summary.failed) == (2, {})
     change.embedder.meanwhile = []
@@ -174,4 +197,4 @@ def test_settled_the_new_embedder_is_alone() -> None:
     assert paths and all(path.startswith(f"index/{NEW}/") for path in paths)
     assert change.world.catalogue.changes(EMBEDDER, 0).row_ids.size == 0
     assert change.nearest(3) == 3 and change.index.warm().rows == 7
-    assert change.reindex.build_if_due() is None and DIM == 8
+    assert change.reindex.build_if_due() is None

@@ -3,10 +3,15 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.cli.common import FILE, FOLDER, bar_of, open_services, plainly
+from lookalike.domain.errors import Conflict
+
+if TYPE_CHECKING:
+    from lookalike.settings import Settings
 
 INDEX_FILE, ID_MAP_FILE = "vector_nn_index.pkl", "vector_id_map.json"
 
@@ -89,6 +94,11 @@ def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool)
     """
     services = open_services()
     chosen = services.with_models(models, embedder or services.settings.embedder)
+    wanted, in_use = naming(chosen.settings), naming(services.settings)
+    if settle and wanted != in_use:
+        raise Conflict(
+            f"--settle would leave nothing to search for {in_use}: set {wanted} first, here and wherever it runs"
+        )
     task = chosen.reembed
     with bar_of(task.beside.count_without(chosen.models.embedder), "Embedding") as progress:
         summary = task.run(retry_failed, progress.update)
@@ -98,6 +108,11 @@ def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool)
         f"{summary.embedded} garments embedded, {len(summary.failed)} passed over; index {summary.version} checked"
     )
     if settle:
-        click.echo(f"{task.settle()} garments have the vectors of {chosen.models.embedder} alone")
-    elif models != services.settings.models:
-        click.echo(f"Start with MODELS={models} to search with them; run this again for what others stored meanwhile")
+        click.echo(f"{task.settle(len(summary.failed))} garments have the vectors of {chosen.models.embedder} alone")
+    elif wanted != in_use:
+        click.echo(f"Start with {wanted} to search with them; run this again for what others stored meanwhile")
+
+
+def naming(settings: "Settings") -> str:
+    """What chooses the embedder."""
+    return "MODELS=compact" if settings.models == "compact" else f"MODELS=full EMBEDDER={settings.embedder}"

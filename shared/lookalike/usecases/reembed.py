@@ -10,7 +10,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import LookalikeError, NotFound
+from lookalike.domain.errors import Conflict, LookalikeError, NotFound
 from lookalike.domain.model import LedgerEntry, LedgerStatus, Segment
 from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import Beside, Catalogue, ObjectStore
@@ -62,10 +62,13 @@ class Reembed:
         self._check()
         return summary
 
-    def settle(self) -> int:
-        """Give up the vectors that garments had before, and their index. Raises `LookalikeError` while some have no other."""
-        if left := self.beside.count_without(self.models.embedder):
-            raise LookalikeError(f"{left} garments have no vector of {self.models.embedder} yet")
+    def settle(self, passed_over: int = 0) -> int:
+        """Give up the vectors that garments had before, and their index. `passed_over` cannot get others: they keep theirs.
+
+        Whoever still searches with another embedder finds nothing any more. Raises `Conflict` while more than those have none.
+        """
+        if (left := self.beside.count_without(self.models.embedder)) > passed_over:
+            raise Conflict(f"{left - passed_over} garments have no vector of {self.models.embedder} yet: run it again")
         settled = 0
         while count := self.beside.settle(self.models.embedder, 100):
             settled += count
@@ -89,9 +92,11 @@ class Reembed:
         if retry_failed:
             return list(batch)
         known = self.catalogue.ledger(self._source, [one.name for one in batch])
-        failed = {(entry.name, entry.generation): entry.reason or "" for entry in known}
-        summary.failed |= {name: reason for (name, _), reason in failed.items()}
-        return [one for one in batch if (one.name, str(one.row_id)) not in failed]
+        # a garment of that name may be another one by now
+        reasons = {(entry.name, entry.generation): entry.reason or "" for entry in known}
+        failed = {one.name: reasons[key] for one in batch if (key := (one.name, str(one.row_id))) in reasons}
+        summary.failed |= failed
+        return [one for one in batch if one.name not in failed]
 
     def _embed(self, batch: Sequence[Segment], summary: Summary) -> None:
         read = zip(batch, together(lambda one: self._picture(one, summary), batch), strict=True)
