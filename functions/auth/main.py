@@ -1,4 +1,4 @@
-"""Who is signed in: GET /api/auth/user."""
+"""Accounts: POST /api/auth/register, login, refresh, logout, and GET /api/auth/user."""
 
 import flask
 import functions_framework

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from lookalike import logs
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER, Calibration
-from lookalike.domain.ports import ApproximateFormat, Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
+from lookalike.domain.ports import (
+    Accounts,
+    ApproximateFormat,
+    Attempts,
+    Auth,
+    Catalogue,
+    Detector,
+    Embedder,
+    IndexFormat,
+    ObjectStore,
+)
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
@@ -29,6 +39,7 @@ from lookalike.usecases.models import Models
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.search import Search
+from lookalike.usecases.sign_in import SignIn
 from lookalike.usecases.split import Split
 from lookalike.usecases.upload import Upload
 from lookalike.usecases.versions import IndexVersions
@@ -36,6 +47,7 @@ from lookalike.usecases.versions import IndexVersions
 if TYPE_CHECKING:
     from lookalike.adapters.catalogue import SqlCatalogue
     from lookalike.adapters.catalogue.database import Creator
+    from lookalike.adapters.local_auth import LocalAuth
 
 log = logging.getLogger("lookalike.bootstrap")
 T = TypeVar("T")
@@ -173,9 +185,32 @@ class Services:
             from lookalike.adapters.supabase_auth import SupabaseAuth
 
             return SupabaseAuth(self.settings.sign_in, self.settings.supabase_jwt_secret.get_secret_value())
+        return self._local_auth
+
+    @property
+    def _local_auth(self) -> "LocalAuth":
         from lookalike.adapters.local_auth import LocalAuth
 
         return LocalAuth(self._secrets.tokens)
+
+    @once
+    def accounts(self) -> Accounts:
+        if self.settings.sign_in != "local:":
+            from lookalike.adapters.supabase_accounts import SupabaseAccounts
+
+            keys = self.settings.supabase_key, self.settings.supabase_service_key
+            return SupabaseAccounts(self.settings.sign_in, *(key.get_secret_value() for key in keys))
+        from lookalike.adapters.local_accounts import LocalAccounts
+
+        return LocalAccounts(self.settings.lookalike_home / "accounts.db", self._local_auth)
+
+    @once
+    def attempts(self) -> Attempts:
+        return self._rows
+
+    @once
+    def sign_in(self) -> SignIn:
+        return SignIn(self.accounts, self.attempts, _now)
 
     @once
     def versions(self) -> IndexVersions:

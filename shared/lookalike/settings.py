@@ -66,7 +66,10 @@ class Settings(BaseSettings):
         description="`local:` (the default), or the address of a Supabase project",
     )
     supabase_url: str = Field("", pattern=r"^(|https?://[\w.:-]+/?)$", description="The original's name for AUTH_URL")
-    supabase_key: SecretStr = Field(SecretStr(""), description="Its public key; used when users sign in here")
+    supabase_key: SecretStr = Field(SecretStr(""), description="Its public key: users sign in here with it")
+    supabase_service_key: SecretStr = Field(
+        SecretStr(""), description="Its secret key: `lookalike users grant` alone needs it"
+    )
     supabase_jwt_secret: SecretStr = Field(SecretStr(""), description="Only of projects that still sign with HS256")
     platform_accounts: str = Field("", description="Who Cloud Run lets call a private function, with commas")
     search_needs_sign_in: bool = Field(False, description="Whether searching needs a token")

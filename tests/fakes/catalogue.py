@@ -75,6 +75,7 @@ class FakeCatalogue:
         self._details: dict[str, ProductDetails] = {}
         self._jobs: dict[str, Job] = {}
         self._ledger: dict[tuple[str, str, str], LedgerEntry] = {}
+        self._attempts: dict[str, tuple[int, datetime]] = {}
 
     @locked
     def add_photo(
@@ -272,6 +273,24 @@ class FakeCatalogue:
     def record(self, entry: LedgerEntry) -> None:
         entry_row(entry)
         self._ledger[entry.bucket, entry.name, entry.generation] = entry
+
+    @locked
+    def count_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
+        for key in keys:
+            count, began = self._attempts.get(key, (0, datetime.now(UTC)))
+            self._attempts[key] = (1, datetime.now(UTC)) if began < since else (count + 1, began)
+        return {key: self._attempts[key][0] for key in keys}
+
+    @locked
+    def forget_attempts(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._attempts.pop(key, None)
+
+    @locked
+    def clean_attempts(self, before: datetime) -> int:
+        old = [key for key, (_, began) in self._attempts.items() if began < before]
+        self.forget_attempts(old)
+        return len(old)
 
     @locked
     def picture(self, row_id: int) -> bytes | None:

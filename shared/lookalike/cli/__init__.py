@@ -238,6 +238,21 @@ def admin_token(days: int) -> str:
 
 
 @main.group()
+def users() -> None:
+    """Accounts."""
+
+
+@users.command("grant")
+@click.argument("email")
+@click.argument("role", type=click.Choice(["admin", "user"]))
+@plainly
+def users_grant(email: str, role: str) -> None:
+    """Make EMAIL an administrator, or an ordinary user again. Counts from their next sign-in or refresh on."""
+    user = open_services().accounts.grant(email, role)
+    click.echo(f"{user.email} is {'an administrator' if user.is_admin else 'a user'} from the next token on")
+
+
+@main.group()
 def db() -> None:
     """The database."""
 

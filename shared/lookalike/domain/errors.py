@@ -91,6 +91,12 @@ class Busy(LookalikeError):
     status, code, retry_after = 429, "busy", 2
 
 
+class TooManyAttempts(LookalikeError):
+    """Tried too often, by this address or for this account."""
+
+    status, code, retry_after = 429, "too_many_attempts", 900
+
+
 class DeadlineExceeded(LookalikeError):
     """The request ran out of time; nothing of it was stored."""
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import flask
@@ -30,6 +30,8 @@ class Asked:
     """What stands in the path."""
     typed: bool
     """Whether the fields have JSON's types; a form knows text alone."""
+    token: str = field(default="", repr=False)
+    """That the caller was recognised by."""
 
     def body(self, schema: type[B]) -> B:
         """Raises `InvalidField`, naming the first field that is wrong."""

@@ -129,6 +129,17 @@ class ProductBody(Body):
     season: str | None = Field(None, max_length=50)
 
 
+class CredentialsBody(Body):
+    """Nothing else counts: who says of themselves that they are an administrator is none."""
+
+    email: str = Field(max_length=1000)
+    password: str = Field(max_length=10_000, repr=False)
+
+
+class RefreshBody(Body):
+    refresh_token: str = Field(min_length=1, max_length=10_000, repr=False)
+
+
 class CleanBody(Body):
     max_age_seconds: float = Field(3600, ge=0, le=10**9)
 

@@ -38,7 +38,7 @@ def answer(function: str, request: flask.Request) -> flask.Response:
         fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
         chosen = job_id(wanted_id(request, fields))
         logs.begin(chosen, request.headers.get("X-Cloud-Trace-Context", ""), services().settings.google_cloud_project)
-        asked = Asked(caller, chosen, fields, photo, parts, typed)
+        asked = Asked(caller, chosen, fields, photo, parts, typed, bearer(request))
         return respond(route.handler(services(), asked), chosen)
     except LookalikeError as error:
         return refuse(error, chosen)
@@ -51,20 +51,25 @@ def answer(function: str, request: flask.Request) -> flask.Response:
 
 
 def who(services: Services, request: flask.Request, role: Role) -> Caller:
-    """Raises `Unauthenticated` for a token that does not hold, even where none is needed."""
+    """Raises `Unauthenticated` for a token that does not hold, even where none is needed; but one that ran out refreshes."""
     address = request.remote_addr or ""
     if services.settings.k_service:
         # Google's front end writes the last entry; those before are the client's own
         address = request.headers.get("X-Forwarded-For", address).rsplit(",", 1)[-1].strip()
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if not kind:
+    if role is Role.OPEN or not (token := bearer(request)):
         return Caller(address=address)
-    if kind.lower() != "bearer" or not token.strip():
-        raise Unauthenticated("Authorization must be 'Bearer <token>'")
-    if role is Role.PLATFORM and (account := platform_account(services, token.strip())):
+    if role is Role.PLATFORM and (account := platform_account(services, token)):
         return Caller(account, True, address, account)
-    user = services.auth.user(token.strip())
+    user = services.auth.user(token)
     return Caller(user.id, user.is_admin, address, user.email)
+
+
+def bearer(request: flask.Request) -> str:
+    """The token, empty where there is none. Raises `Unauthenticated` for another kind of authorisation."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if kind and (kind.lower() != "bearer" or not token.strip()):
+        raise Unauthenticated("Authorization must be 'Bearer <token>'")
+    return token.strip()
 
 
 def platform_account(services: Services, token: str) -> str | None:

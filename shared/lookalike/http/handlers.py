@@ -178,16 +178,10 @@ def reindex(services: Services, asked: Asked) -> Answer:
     manifest = services.reindex.build() if force else services.reindex.build_if_due()
     swept = sweep(services.store, services.catalogue, older_than=DAY)
     services.catalogue.clean_jobs(None, datetime.now(UTC) - timedelta(seconds=7 * DAY))
+    services.attempts.clean_attempts(datetime.now(UTC) - timedelta(seconds=DAY))
     built = f"{manifest.version} holds every garment" if manifest else "No index version is due"
     message = f"{built}; {swept} objects without a row deleted"
     return {"success": True, "message": message, "data": asdict(manifest) if manifest else None}, 202
-
-
-def auth_user(services: Services, asked: Asked) -> Answer:
-    caller = asked.caller
-    role = "admin" if caller.is_admin else "user"
-    data = {"user_id": caller.user, "email": asked.caller.email, "role": role, "is_admin": caller.is_admin}
-    return {"success": True, "data": data}
 
 
 def alive(services: Services, asked: Asked) -> Answer:

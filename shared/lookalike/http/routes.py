@@ -11,6 +11,7 @@ from werkzeug.routing import Map, Rule
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
+from lookalike.http import accounts
 from lookalike.http import handlers as to
 from lookalike.http.asking import Asked
 from lookalike.http.bodies import Answer
@@ -19,7 +20,7 @@ from lookalike.http.events import storage_event
 
 class Role(Enum):
     OPEN = auto()
-    """Anyone, always: whether an instance is alive says nothing."""
+    """Anyone, always: to sign in, and whether an instance is alive. What a request says of its caller is not looked at."""
     ANYONE = auto()
     """Anyone, unless SEARCH_NEEDS_SIGN_IN."""
     OWNER = auto()
@@ -58,7 +59,11 @@ ROUTES = (
     Route("cancel", "GET", "/request_status/recent", Role.OWNER, to.recent),
     Route("cancel", "GET", "/request_status/<id>", Role.OWNER, to.request_status),
     Route("cancel", "POST", "/cleanup_requests", Role.OWNER, to.clean),
-    Route("auth", "GET", "/api/auth/user", Role.USER, to.auth_user),
+    Route("auth", "POST", "/api/auth/register", Role.OPEN, accounts.register),
+    Route("auth", "POST", "/api/auth/login", Role.OPEN, accounts.login),
+    Route("auth", "POST", "/api/auth/refresh", Role.OPEN, accounts.refresh),
+    Route("auth", "POST", "/api/auth/logout", Role.USER, accounts.logout),
+    Route("auth", "GET", "/api/auth/user", Role.USER, accounts.whoami),
     Route("ingest", "POST", "/", Role.PLATFORM, storage_event, has_body=False),
     Route("reindex", "POST", "/reindex", Role.PLATFORM, to.reindex),
 )

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, text
 
+from lookalike.adapters.catalogue.attempts import AttemptRows
 from lookalike.adapters.catalogue.changes import ChangeRows
 from lookalike.adapters.catalogue.database import OUTDATED, Creator, reading
 from lookalike.adapters.catalogue.details import DetailRows
@@ -16,8 +17,8 @@ from lookalike.domain.errors import Unavailable
 __all__ = ["SqlCatalogue", "downgrade", "open_catalogue", "upgrade"]
 
 
-class SqlCatalogue(SegmentRows, ChangeRows, OtherVectors, DetailRows, MatchingRows, JobRows, OldRowTable):
-    """The ports `Catalogue`, `OldRows` and `Beside`. Safe to use from several threads; connects when first used."""
+class SqlCatalogue(SegmentRows, ChangeRows, OtherVectors, DetailRows, MatchingRows, JobRows, OldRowTable, AttemptRows):
+    """The ports `Catalogue`, `OldRows`, `Beside` and `Attempts`. Safe to use from several threads; connects when first used."""
 
     @reading
     def ping(self, tx: Connection) -> None:

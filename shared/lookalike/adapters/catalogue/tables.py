@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that these tables belong to."""
 VERSION_TABLE = "lookalike_version"
 
@@ -147,3 +147,13 @@ ledger = Table(
     Column("reason", Text),
     Column("update_time", DateTime, nullable=False),
 )
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("create_time", MOMENT, nullable=False),
+    Index("ix_attempts_create", "create_time"),
+)
+"""How often something was tried since then. Keys are SHA-256 in hexadecimal: whose they are, nobody is to read."""

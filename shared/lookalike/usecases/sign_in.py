@@ -1,0 +1,74 @@
+"""Somebody registers, signs in, goes on, signs out; and nobody tries passwords for long."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lookalike.domain.errors import InvalidField, TooManyAttempts
+from lookalike.domain.model import Session, User
+from lookalike.domain.ports import Accounts, Attempts, Clock
+
+WINDOW = timedelta(minutes=15)
+OF_ADDRESS, OF_ACCOUNT, REGISTRATIONS = 50, 10, 20
+"""Attempts in `WINDOW`: to sign in from one address and to one account, that failed; and to register from one address."""
+REFRESHES = 500
+LONGEST = 1000
+"""Characters of a password: to hash more takes long."""
+ADDRESS = re.compile(
+    r"[^@\s\x00-\x1f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\ud800-\udfff]+\.[^@\s.\x00-\x1f\ud800-\udfff]+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """`address` is where a request came from. Counts are kept for all instances together."""
+
+    accounts: Accounts
+    attempts: Attempts
+    clock: Clock
+
+    def register(self, email: str, password: str, address: str) -> User:
+        """Raises `InvalidField`, `Conflict`, `TooManyAttempts`. Whoever registers is a user, and no more."""
+        _check(email, password)
+        self._count({f"register:{_network(address)}": REGISTRATIONS})
+        return self.accounts.register(email.strip(), password)
+
+    def login(self, email: str, password: str, address: str) -> Session:
+        """Raises `Unauthenticated`, and `TooManyAttempts` before the password is looked at."""
+        account, place = f"account:{email.strip().lower()}", f"login:{_network(address)}"
+        self._count({account: OF_ACCOUNT, place: OF_ADDRESS})
+        session = self.accounts.sign_in(email.strip(), password[: LONGEST + 1])
+        # a right one, for this account; other accounts may be tried from there all the same
+        self.attempts.forget_attempts([account])
+        return session
+
+    def refresh(self, refresh_token: str, address: str) -> Session:
+        """Raises `Unauthenticated`, `TooManyAttempts`."""
+        self._count({f"refresh:{_network(address)}": REFRESHES})
+        return self.accounts.refresh(refresh_token)
+
+    def logout(self, access_token: str) -> None:
+        """Raises `Unauthenticated`."""
+        self.accounts.sign_out(access_token)
+
+    def _count(self, most: dict[str, int]) -> None:
+        found = self.attempts.count_attempt([*most], self.clock() - WINDOW)
+        if any(found[key] > most[key] for key in most):
+            raise TooManyAttempts("Too many attempts: try again in a quarter of an hour")
+
+
+def _check(email: str, password: str) -> None:
+    if len(email) > 254 or not ADDRESS.fullmatch(email.strip()):
+        raise InvalidField("email: that is no e-mail address", field="email")
+    if len(password) > LONGEST:
+        raise InvalidField(f"password: at most {LONGEST} characters are accepted", field="password")
+
+
+def _network(address: str) -> str:
+    """What one customer has: of IPv6 a whole network of 64 bits."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
