@@ -287,6 +287,16 @@ def test_garments_change_to_other_models(folder: Path, real: Services) -> None:
     assert real.catalogue.changes("old-1", 0).row_ids.size == 0
 
 
+def test_somebody_becomes_an_administrator(real: Services) -> None:
+    assert run("users", "grant", "anna@example.com", "admin").exit_code == 1
+    real.accounts.register("anna@example.com", "correct horse")
+    assert "is an administrator" in run("users", "grant", "Anna@example.com", "admin").output
+    assert real.accounts.sign_in("anna@example.com", "correct horse").user.is_admin
+    assert "is a user" in run("users", "grant", "anna@example.com", "user").output
+    assert not real.accounts.sign_in("anna@example.com", "correct horse").user.is_admin
+    assert run("users", "grant", "anna@example.com", "king").exit_code == 2
+
+
 def test_what_is_searched_with_is_not_given_up(folder: Path, real: Services) -> None:
     run("ingest", folder)
     count = real.catalogue.changes("compact-3", 0).row_ids.size

@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from lookalike.adapters.local_auth import LocalAuth
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
+from lookalike.domain.ports import Auth
 
 HOUR, MONTH = 3600, 30 * 86_400
 SHORTEST = 8
@@ -35,10 +35,16 @@ CREATE INDEX IF NOT EXISTS ix_refresh_tokens_account ON refresh_tokens (account)
 """
 
 
+class Issuer(Auth, Protocol):
+    """Who makes the tokens that it knows again."""
+
+    def issue(self, user: User, seconds: int) -> str: ...
+
+
 class LocalAccounts:
     """The port `Accounts`, with tokens of `auth`. Safe to use from several threads and processes."""
 
-    def __init__(self, path: Path, auth: LocalAuth) -> None:
+    def __init__(self, path: Path, auth: Issuer) -> None:
         self._path, self._auth = path, auth
         self._hasher, self._turns = PasswordHasher(), threading.Semaphore(AT_ONCE)
         self._nobody = self._hashed(secrets.token_hex())
