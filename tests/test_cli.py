@@ -322,6 +322,8 @@ def test_an_index_of_the_original_is_imported(folder: Path, real: Services) -> N
     (theirs / "vector_nn_index.pkl").write_bytes(pickle.dumps(NearestNeighbors(metric="cosine").fit(vectors)))
     (theirs / "vector_id_map.json").write_text(json.dumps({str(at): row_id for at, row_id in enumerate(row_ids)}))
     said = run("index", "import", theirs)
+    assert said.exit_code == 1 and "No garment has a vector to compare" in said.output
+    said = run("index", "import", theirs, "--unchecked")
     assert f"{len(row_ids)} vectors taken over, 0 known, 0 of rows that are not there" in said.output
     assert real.import_index.reindex.versions.list()[-1].rows == len(row_ids)
     (theirs / "vector_nn_index.pkl").write_bytes(pickle.dumps(print))

@@ -230,6 +230,20 @@ def test_what_was_dropped_is_made_anew(place: str) -> None:
     index.drop()
 
 
+def test_a_collection_is_told_from_any_other(place: str) -> None:
+    name, token = f"test-{uuid.uuid4().hex}", os.environ.get("TEST_MILVUS_TOKEN", "")
+    index, other = (MilvusIndex(place, token, name, DIM) for _ in range(2))
+    first = index.identity()
+    assert first == other.identity() == index.identity() and index.rows == 0
+    assert [*index.row_ids()] == [] and index.holding(np.arange(3)).size == 0
+    noise = np.random.default_rng(1).normal(size=(50, DIM))
+    index.upsert(np.arange(1, 51), np.asarray(noise / np.linalg.norm(noise, axis=1, keepdims=True), np.float32))
+    assert {hit.row_id for hit in index.search(unit([[1, 0, 0, 0, 0]]), 99)[0]} == set(range(1, 51))
+    index.drop()
+    assert index.identity() != first
+    index.drop()
+
+
 def test_the_most_that_one_search_gives(milvus: Callable[[], MilvusIndex]) -> None:
     index, dice = milvus(), np.random.default_rng(6)
     vectors = dice.normal(size=(17_000, DIM))

@@ -11,22 +11,29 @@ from lookalike.domain.model import SearchHit, Vectors
 
 
 class FakeOutside:
-    """Set `away` to make every write raise `Unavailable`; `held` is what it holds."""
+    """Set `away` to make everything raise `Unavailable`; `held` is what it holds."""
 
     exact = False
 
     def __init__(self) -> None:
         self.held: dict[int, NDArray[np.float32]] = {}
-        self.away = False
+        self.away, self.name = False, "first"
+
+    def identity(self) -> str:
+        self._reach()
+        return self.name
 
     @property
     def rows(self) -> int:
+        self._reach()
         return len(self.held)
 
     def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        self._reach()
         return np.array([one for one in row_ids.tolist() if one in self.held], np.int64)
 
     def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+        self._reach()
         if not self.held:
             return [[] for _ in vectors]
         return ExactIndex(np.array(list(self.held)), np.stack(list(self.held.values()))).search(vectors, k, among)
@@ -41,6 +48,7 @@ class FakeOutside:
             self.held.pop(row_id, None)
 
     def row_ids(self) -> Iterator[NDArray[np.int64]]:
+        self._reach()
         yield np.array(sorted(self.held), np.int64)
 
     def _reach(self) -> None:

@@ -45,3 +45,17 @@ def test_an_index_of_something_else_is_refused_and_changes_nothing() -> None:
     refused(world, [*bare, *row_ids], unit(3, DIM + 1), "length 9, not 8")
     refused(world, [*bare, *row_ids], np.concatenate([unit(1), -vectors]), "Row 1 has another vector")
     refused(world, [1000, 1001], unit(2), "none of the index's rows")
+
+
+def test_row_numbers_alone_do_not_tell_whose_an_index_is() -> None:
+    """Every database counts from 1."""
+    world = World()
+    bare = world.add(unit(3, 4), "other-1")
+    refused(world, bare, unit(3), "No garment has a vector to compare")
+    assert imported(world).run(np.array(bare), unit(3), unchecked=True).added == 3
+
+
+def test_a_vector_of_another_length_in_the_catalogue_is_another_vector() -> None:
+    world = World()
+    (row_id,) = world.add(unit(1, DIM + 1))
+    refused(world, [row_id], unit(1), f"Row {row_id} has another vector")

@@ -3,6 +3,7 @@
 pymilvus is imported and the connection made with the first call, and made anew after a fork. A file opens in one process only.
 """
 
+import hashlib
 import importlib
 import logging
 import os
@@ -38,6 +39,8 @@ UNFLUSHED = 1000
 """Rows after which a file is flushed: until then each search converts them anew, some 20 µs a row."""
 GONE = {2, 100, 101}
 """Codes of a server that cannot be reached, of no such collection, and of one that is not loaded: all is to be done anew."""
+IDENTITY = 0
+"""Number of a row that is none of ours: a random vector, written once, tells the collection from all others."""
 FILE_WRITES = threading.Lock()
 """Milvus Lite does not take writes from several threads at once."""
 
@@ -59,12 +62,22 @@ class MilvusIndex:
         self._made_in = 0
         self._unflushed = 0
 
+    def identity(self) -> str:
+        if not (found := self._rows(np.array([IDENTITY]), VECTOR)):
+            noise = np.random.default_rng().normal(size=self._dim)
+            own = np.asarray(noise / np.linalg.norm(noise), np.float32)
+            self._write("upsert", data=[{KEY: IDENTITY, VECTOR: own}])
+            # another may have been faster, or a little slower
+            found = self._rows(np.array([IDENTITY]), VECTOR)
+        return hashlib.sha256(np.asarray(found[0][VECTOR], "<f4").tobytes()).hexdigest()[:16]
+
     @property
     def rows(self) -> int:
-        found = self._ask("query", filter="", output_fields=["count(*)"], consistency_level=STRONG)
+        found = self._ask("query", filter=f"{KEY} > {IDENTITY}", output_fields=["count(*)"], consistency_level=STRONG)
         return int(found[0]["count(*)"])
 
     def holding(self, row_ids: Numbers) -> Numbers:
+        row_ids = row_ids[row_ids > IDENTITY]
         found = [row[KEY] for some in _batches(row_ids, BATCH) for row in self._rows(some)]
         return np.array(sorted(found), np.int64)
 
@@ -91,7 +104,11 @@ class MilvusIndex:
     def row_ids(self) -> Iterator[Numbers]:
         """All of them in order, some thousand at a time."""
         pages = self._ask(
-            "query_iterator", batch_size=BATCH, filter=f"{KEY} >= 0", output_fields=[KEY], consistency_level=STRONG
+            "query_iterator",
+            batch_size=BATCH,
+            filter=f"{KEY} > {IDENTITY}",
+            output_fields=[KEY],
+            consistency_level=STRONG,
         )
         while page := self._next(pages):
             yield np.array([row[KEY] for row in page], np.int64)
@@ -119,16 +136,26 @@ class MilvusIndex:
             # a server would keep both
             raise LookalikeError("A row is given twice")
 
-    def _rows(self, row_ids: Numbers) -> list[dict[str, int]]:
-        found: list[dict[str, int]] = self._ask(
-            "query", filter=_among(row_ids), output_fields=[KEY], consistency_level=STRONG
+    def _rows(self, row_ids: Numbers, *more: str) -> list[dict[str, Any]]:
+        fields = [KEY, *more]
+        found: list[dict[str, Any]] = self._ask(
+            "query", filter=_among(row_ids), output_fields=fields, consistency_level=STRONG
         )
         return found
 
     def _search(self, vectors: Vectors, k: int, chosen: str) -> list[list[SearchHit]]:
-        how = {"limit": k, "filter": chosen, "output_fields": [KEY], "consistency_level": STRONG, "anns_field": VECTOR}
-        found = self._ask("search", data=list(vectors), search_params={"params": self._breadth(k)}, **how)
-        return [[SearchHit(int(hit[KEY]), float(hit["distance"])) for hit in hits] for hits in found]
+        # one more: the row that is none may be among them
+        count = min(k + 1, MOST)
+        how = {
+            "limit": count,
+            "filter": chosen,
+            "output_fields": [KEY],
+            "consistency_level": STRONG,
+            "anns_field": VECTOR,
+        }
+        found = self._ask("search", data=list(vectors), search_params={"params": self._breadth(count)}, **how)
+        hits = [[SearchHit(int(hit[KEY]), float(hit["distance"])) for hit in some] for some in found]
+        return [[hit for hit in some if hit.row_id != IDENTITY][:k] for some in hits]
 
     def _breadth(self, k: int) -> dict[str, int]:
         """As thorough as can be asked for: Zilliz has levels up to 10."""

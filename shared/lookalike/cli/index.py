@@ -56,16 +56,17 @@ def index_rollback(version: str | None) -> None:
 
 @index.command("import")
 @click.argument("folder", type=FOLDER)
+@click.option("--unchecked", is_flag=True, help="Though no garment has a vector that tells whose index it is.")
 @plainly
-def index_import(folder: Path) -> None:
+def index_import(folder: Path, unchecked: bool) -> None:
     """Take over the original system's index in FOLDER, which is not signed: its vectors, for garments that have none.
 
-    It is read without running anything of it, compared with the catalogue, and published as a signed version.
+    It is read without running anything of it, compared with the vectors that the catalogue has, and published as a signed version.
     """
     from lookalike.adapters.original_index import read_original
 
     parts = [FILE.convert(folder / name, None, None).read_bytes() for name in (INDEX_FILE, ID_MAP_FILE)]
-    summary = open_services().import_index.run(*read_original(*parts))
+    summary = open_services().import_index.run(*read_original(*parts), unchecked)
     click.echo(
         f"{summary.added} vectors taken over, {summary.known} known, {summary.strange} of rows that are not there"
     )

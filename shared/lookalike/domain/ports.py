@@ -285,7 +285,11 @@ class VectorIndex(Protocol):
 
 
 class MutableIndex(VectorIndex, Protocol):
-    """An index outside, that rows are written to and deleted from one by one."""
+    """An index outside, that rows are written to and deleted from one by one. Row numbers are positive."""
+
+    def identity(self) -> str:
+        """Another one for whatever was made anew, or is elsewhere: what was known of its rows does not hold for it."""
+        ...
 
     def upsert(self, row_ids: NDArray[np.int64], vectors: Vectors) -> None:
         """Raises `LookalikeError` for what is no unit vector of its length."""

@@ -34,11 +34,11 @@ class ImportIndex:
     beside: Beside
     reindex: Reindex
 
-    def run(self, row_ids: NDArray[np.int64], vectors: Vectors) -> Summary:
+    def run(self, row_ids: NDArray[np.int64], vectors: Vectors, unchecked: bool = False) -> Summary:
         """Of (n,) row numbers and (n, dim) unit vectors. May be interrupted and run again.
 
-        Raises `Untrusted`, having changed nothing, for vectors of another length or others than the catalogue has, or where
-        none of the rows is known.
+        Raises `Untrusted`, having changed nothing, for vectors of another length or others than the catalogue has, where none
+        of the rows is known, or, unless `unchecked`, where the catalogue has no vector of any to compare with.
         """
         dim = self.reindex.versions.dim
         if vectors.shape[1] != dim:
@@ -49,6 +49,8 @@ class ImportIndex:
         there = sum(len(self.catalogue.segments(some)) for some, _ in batches)
         if not there:
             raise Untrusted("The catalogue knows none of the index's rows: is it another's?")
+        if not (summary.known or unchecked):
+            raise Untrusted("No garment has a vector to compare the index with: it may be another database's")
         summary.strange = len(row_ids) - there
         summary.added = sum(self.beside.add_vectors(self._embedder, dict(zip(*one, strict=True))) for one in batches)
         summary.version = self.reindex.build().version
@@ -62,6 +64,7 @@ class ImportIndex:
         """How many the catalogue has vectors of."""
         known = self.catalogue.vectors(self._embedder, row_ids)
         for row_id, vector in zip(row_ids, vectors, strict=True):
-            if row_id in known and float(known[row_id] @ vector) < ALIKE:
+            there = known.get(row_id, vector)
+            if there.shape != vector.shape or float(there @ vector) < ALIKE:
                 raise Untrusted(f"Row {row_id} has another vector in the catalogue: is the index another's, or older?")
         return len(known)

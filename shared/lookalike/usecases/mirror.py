@@ -1,18 +1,18 @@
 """An index outside (Milvus) that follows the catalogue: written at uploads and deletions, reconciled on a schedule.
 
-It is never trusted to be complete: a signed mark in the bucket says up to which commit everything was written to it, and searches
-join it with what happened since, as they join an index version. Its hits are candidates; the catalogue has their vectors.
+It is never trusted to be complete: a signed mark in the bucket says up to which commit everything was written to this very one, and
+searches join it with what happened since, as they join an index version. Its hits are candidates; the catalogue has their vectors.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.errors import Conflict, LookalikeError, Untrusted
+from lookalike.domain.errors import Conflict, Untrusted
 from lookalike.domain.model import Manifest, SearchHit, Vectors
 from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import Catalogue, Clock, MutableIndex, ObjectStore, Snapshot, VectorIndex
@@ -21,6 +21,9 @@ from lookalike.usecases.versions import PointerState
 
 log = logging.getLogger("lookalike.index")
 BATCH = 500
+ANNOUNCED = 1000
+"""Changes that an upload or a deletion writes on the way; more are left to the next scheduled build."""
+FIELDS = {"kind", "embedder", "collection", "commit", "at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,17 @@ class Mirror:
     def current(self, known: PointerState | None = None) -> PointerState | None:
         """Up to where the index is complete. Raises `Untrusted`."""
         there = self.store.stat(self.mark_path)
-        if there is None or (known and known.generation == there.generation):
-            return known if there else None
-        mark = self._mark()
-        return PointerState(str(mark["version"]), int(str(mark["commit"])), there.generation)
+        if there is None:
+            return None
+        identity = self.index.identity()
+        if known and known.generation == there.generation and known.version.endswith(identity):
+            return known
+        mark = self._mark_of(identity)
+        return PointerState(_version(mark), _commit(mark), there.generation)
 
     def read(self, version: str) -> tuple[Manifest, VectorIndex]:
         """`version` is not looked at: there is but one."""
-        mark, rows = self._mark(), self.index.rows
+        mark, rows = self._mark_of(self.index.identity()), self.index.rows
         return self._manifest(mark, rows), Counted(self.index, rows)
 
     def list(self) -> Sequence[Manifest]:
@@ -75,10 +81,15 @@ class Mirror:
         return []
 
     def announce(self) -> None:
-        """After an upload or a deletion. What fails is found by searches all the same, and written later."""
+        """After an upload or a deletion. What fails, or is too much, is found by searches all the same, and written later."""
         try:
-            self.catch_up()
-        except LookalikeError:
+            identity = self.index.identity()
+            there, since = self._place(identity)
+            with self.catalogue.snapshot(self.embedder, since) as news:
+                if len(news.row_ids) + len(news.deleted) <= ANNOUNCED:
+                    self._take(news, identity, there)
+        except Exception:
+            # what was asked for is done and stored: nothing that happens here may turn it into a failure
             log.warning("The index outside does not have the last changes yet", exc_info=True)
 
     def catch_up(self) -> Manifest:
@@ -86,13 +97,10 @@ class Mirror:
 
         Raises `LookalikeError` for vectors that cannot be searched, `Unavailable`.
         """
-        there, since = self._place()
+        identity = self.index.identity()
+        there, since = self._place(identity)
         with self.catalogue.snapshot(self.embedder, since) as news:
-            self._write(news)
-            self.index.delete(news.deleted)
-            mark = {"version": f"commit-{news.upto}", "commit": news.upto, "at": _told(self.clock())}
-        if news.upto > since or not there:
-            self._move(mark, there)
+            mark = self._take(news, identity, None if there and news.upto == since else there)
         return self._manifest(mark, self.index.rows)
 
     def build(self) -> Manifest:
@@ -113,7 +121,16 @@ class Mirror:
             log.warning("The index outside lacked %d rows and had %d too many", len(lost), len(strange))
         self._restore(lost)
         self.index.delete(strange)
-        return self._manifest(self._mark(), self.index.rows)
+        return self._manifest(self._mark_of(self.index.identity()), self.index.rows)
+
+    def _take(self, news: Snapshot, identity: str, generation: int | None) -> Mapping[str, object]:
+        """Write them, and say so; a generation of none leaves the mark as it is."""
+        self._write(news)
+        self.index.delete(news.deleted)
+        mark = self._new_mark(identity, news.upto)
+        if generation is not None:
+            self._move(mark, generation)
+        return mark
 
     def _write(self, rows: Snapshot) -> None:
         passed = 0
@@ -127,19 +144,32 @@ class Mirror:
             if found:
                 self.index.upsert(np.array(list(found), np.int64), np.stack(list(found.values())))
 
-    def _place(self) -> tuple[int, int]:
-        """The mark's generation, 0 where there is none or none of ours, and its commit."""
+    def _place(self, identity: str) -> tuple[int, int]:
+        """The mark's generation, 0 where there is none, and its commit, 0 where it is none of ours or of another collection."""
         there = self.store.stat(self.mark_path)
         if there is None:
             return 0, 0
         try:
-            return there.generation, int(str(self._mark()["commit"]))
+            return there.generation, _commit(self._mark_of(identity))
         except Untrusted as error:
             log.error("%s; everything is written anew", error)
             return there.generation, 0
 
-    def _mark(self) -> Mapping[str, object]:
-        return unseal(self.store.get(self.mark_path), self.key, "The mark of the index outside")
+    def _mark_of(self, identity: str) -> Mapping[str, object]:
+        """One that says that nothing was written, where it speaks of another collection. Raises `Untrusted`."""
+        what = "The mark of the index outside"
+        mark = unseal(self.store.get(self.mark_path), self.key, what)
+        if mark.keys() != FIELDS or (mark["kind"], mark["embedder"]) != ("milvus", self.embedder):
+            raise Untrusted(f"{what} is that of something else")
+        if mark["collection"] == identity:
+            return mark
+        log.warning("%s speaks of another collection: `lookalike index build` fills this one", what)
+        return self._new_mark(identity, 0)
+
+    def _new_mark(self, identity: str, commit: int) -> Mapping[str, object]:
+        moment = self.clock().astimezone(UTC).isoformat(timespec="seconds")
+        own = {"kind": "milvus", "embedder": self.embedder, "collection": identity}
+        return {**own, "commit": commit, "at": moment}
 
     def _move(self, mark: Mapping[str, object], generation: int) -> None:
         try:
@@ -149,14 +179,14 @@ class Mirror:
 
     def _manifest(self, mark: Mapping[str, object], rows: int) -> Manifest:
         return Manifest(
-            version=str(mark["version"]),
+            version=_version(mark),
             format="milvus",
             embedder=self.embedder,
             metric="cosine",
             rows=rows,
             dimension=self.dim,
             highest_row_id=0,
-            commit=int(str(mark["commit"])),
+            commit=_commit(mark),
             built_at=str(mark["at"]),
             build_seconds=0.0,
             libraries={},
@@ -164,5 +194,9 @@ class Mirror:
         )
 
 
-def _told(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+def _commit(mark: Mapping[str, object]) -> int:
+    return int(str(mark["commit"]))
+
+
+def _version(mark: Mapping[str, object]) -> str:
+    return f"commit-{mark['commit']}-{mark['collection']}"
