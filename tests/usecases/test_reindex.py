@@ -207,3 +207,28 @@ def test_who_is_overtaken_while_reading_publishes_nothing() -> None:
     with pytest.raises(Conflict):
         Reindex(Overtaken(world), world.versions, clock=world.clock).build()
     assert [one.rows for one in world.versions.list()] == [2]
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_roll_back_wins_over_a_scheduled_build_that_began_before(deleted: bool) -> None:
+    """Whenever it comes: after the look at the pointer, too."""
+    world = World()
+    rows = world.add(unit(3))
+    old = world.reindex.build()
+    world.add(unit(3))
+    world.reindex.build()
+    world.add(unit(1))
+    if deleted:
+        world.delete(rows[0])
+
+    class GoingBack(FakeCatalogue):
+        def changes(self, embedder: str, since: int) -> Changes:
+            pointer = world.versions.current()
+            if pointer and not pointer.pinned:
+                world.versions.roll_back()
+            return world.catalogue.changes(embedder, since)
+
+    with pytest.raises(Conflict):
+        Reindex(GoingBack(), world.versions, clock=world.clock).build_if_due()
+    pointer = world.versions.current()
+    assert pointer and (pointer.version, pointer.pinned) == (old.version, True)

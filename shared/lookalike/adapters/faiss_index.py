@@ -31,6 +31,8 @@ SAMPLE = 40
 PIECE = 1 << 20
 QUERIES, NEAREST = 512, 10
 """Rows that are searched for to measure recall, and how many neighbours of each are to be found."""
+TIES, EQUAL = 256, 1e-6
+"""Rows of each query that are known to be nearest, and the difference of similarity up to which they are equally near."""
 ENOUGH = 0.998
 """Recall from which no more lists are looked into. Others' questions find a little less than the rows themselves."""
 Numbers = NDArray[np.int64]
@@ -95,7 +97,10 @@ class FaissIndex:
         return np.unique(row_ids[there])
 
     def search(self, vectors: Vectors, k: int, among: Numbers | None = None) -> list[list[SearchHit]]:
-        """In this thread alone: several threads for one query take longer, and requests come side by side anyway. Looks into every list where only some rows count: the nearest of those may lie anywhere."""
+        """Looks into every list where only some rows count: the nearest of those may lie anywhere.
+
+        In this thread alone: several for one query take longer, and requests come side by side anyway.
+        """
         count = min(k, self.rows)
         if count < 1:
             return [[] for _ in vectors]
@@ -108,9 +113,10 @@ class FaissIndex:
         return [_hits(*one) for one in zip(*found, strict=True)]
 
     def _chosen(self, among: Numbers) -> Any:
-        bits = np.zeros(int(self._row_ids[-1]) + 1, bool)
-        bits[self.holding(among)] = True
-        return _faiss().IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+        row_ids = self.holding(among)
+        bits = np.zeros(int(self._row_ids[-1]) // 8 + 1, np.uint8)
+        np.bitwise_or.at(bits, row_ids >> 3, np.left_shift(1, row_ids & 7).astype(np.uint8))
+        return _faiss().IDSelectorBitmap(bits)
 
     def _everywhere(self, chosen: Any = None) -> Any:
         """Look into every list."""
@@ -186,8 +192,10 @@ def _trained(sample: Vectors, short: int, count: int) -> Any:
     ivf = faiss.IndexIVFScalarQuantizer(quantizer, short, count, byte, faiss.METRIC_INNER_PRODUCT, False)
     ivf.cp.seed, ivf.cp.min_points_per_centroid = 20_261, 1
     index = faiss.IndexPreTransform(_directions(sample, short), ivf)
-    # few rows are repeated, since training wants as many as there are lists
-    index.train(np.resize(sample, (max(len(sample), count), sample.shape[1])))
+    if len(sample) < count:
+        # training wants as many as there are lists
+        sample = np.resize(sample, (count, sample.shape[1]))
+    index.train(sample)
     return index
 
 
@@ -206,23 +214,34 @@ class _Truth:
 
     def __init__(self, row_ids: Numbers, queries: Vectors) -> None:
         self.row_ids, self.queries = row_ids, queries
-        self.nearest = np.full((len(queries), NEAREST), -1, np.int64)
-        self._similarities = np.full((len(queries), NEAREST), -np.inf, np.float32)
+        self._nearest = np.full((len(queries), TIES), -1, np.int64)
+        self._similarities = np.full((len(queries), TIES), -np.inf, np.float32)
 
     def see(self, row_ids: Numbers, page: Vectors) -> None:
         scores = self.queries @ page.T
         scores[self.row_ids[:, None] == row_ids[None]] = -np.inf
         all_scores = np.hstack([self._similarities, scores])
-        all_ids = np.hstack([self.nearest, np.broadcast_to(row_ids, scores.shape)])
-        best = np.argpartition(-all_scores, NEAREST - 1)[:, :NEAREST]
-        self._similarities, self.nearest = (np.take_along_axis(one, best, 1) for one in (all_scores, all_ids))
+        all_ids = np.hstack([self._nearest, np.broadcast_to(row_ids, scores.shape)])
+        best = np.argpartition(-all_scores, TIES - 1)[:, :TIES]
+        self._similarities, self._nearest = (np.take_along_axis(one, best, 1) for one in (all_scores, all_ids))
 
     def recall(self, index: Any) -> float:
-        """The share of the neighbours that are among the candidates, which are compared by their true vectors."""
+        """The share of the ten nearest that are among the candidates, which are compared by their true vectors.
+
+        Of rows that are equally near any ten count. Where there are so many that not all are known, copies of one picture,
+        which of them are found says nothing, and the query is left out.
+        """
         _, found = _search(index, self.queries, candidates(NEAREST) + 1)
-        true = self.nearest >= 0
-        there = (self.nearest[:, :, None] == found[:, None, :]).any(2) & true
-        return float(there.sum() / max(true.sum(), 1))
+        near, wanted, known = self._as_near_as_wanted()
+        there = (self._nearest[:, :, None] == found[:, None, :]).any(2) & near
+        counted = np.minimum(there.sum(1), wanted)[known]
+        return float(counted.sum() / wanted[known].sum()) if wanted[known].any() else 1.0
+
+    def _as_near_as_wanted(self) -> tuple[NDArray[np.bool_], Numbers, NDArray[np.bool_]]:
+        """Of each query: which rows may count (q, TIES), how many are wanted (q,), and whether all such rows are known (q,)."""
+        tenth = -np.partition(-self._similarities, NEAREST - 1)[:, NEAREST - 1]
+        near = (self._nearest >= 0) & (self._similarities >= tenth[:, None] - EQUAL)
+        return near, np.minimum(near.sum(1), NEAREST), near.sum(1) < TIES
 
 
 def _fill(index: Any, rows: Rows, truth: _Truth) -> None:

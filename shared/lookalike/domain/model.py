@@ -319,4 +319,4 @@ class Manifest:
     libraries: Mapping[str, str]
     parts: Mapping[str, str]
     approximate: Mapping[str, object] | None = None
-    """Of a version that is searched for candidates: its `format` and `part`, `settings`, and the `recall` of `queries`."""
+    """Of a version that is searched for candidates: its `format`, the `recall` of so many `queries`, and what it was built with."""

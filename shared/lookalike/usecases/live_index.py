@@ -190,7 +190,7 @@ class LiveIndex:
             return
         with self._lock:
             self._refresh(newer or State())
-        if newer is not None:
+        if newer is not None and newer.pointer is not None:
             self._refused = None
 
     def _good(self) -> State | None:
@@ -201,7 +201,7 @@ class LiveIndex:
             if error.message != self._complaint:
                 log.error("The index version stays as it is. %s", error)
             self._complaint = error.message
-            return self._older() if self._state is None and self._refused else None
+            return self._older() if self._state is None else None
         except LookalikeError:
             if self._state is None:
                 raise

@@ -31,28 +31,33 @@ class Reindex:
     due_after: int = 1
     clock: Clock = _now
 
-    def build(self) -> Manifest:
-        """Publish a version of all living rows. Raises `Conflict` if another was published in the meantime."""
+    def build(self, seen: int | None = None) -> Manifest:
+        """Publish a version of all living rows. Raises `Conflict` if another was published in the meantime.
+
+        With `seen`, the generation that the pointer had when this was decided, since then.
+        """
         started = self.clock()
         with self._changes(0) as rows:
-            return self._publish(Rows(rows.row_ids, self.versions.dim, rows.pages), rows.upto, started)
+            return self._publish(Rows(rows.row_ids, self.versions.dim, rows.pages), rows.upto, started, seen=seen)
 
     def build_if_due(self) -> Manifest | None:
         """What `build` does, of the version before and the new rows where nothing was deleted; none where none is due.
 
-        Due it is where there is no version that is whole, or enough happened since, and not while one is pinned.
+        Due it is where there is no version that is whole, or enough happened since, and not while one is pinned: raises
+        `Conflict`, if that happens meanwhile.
         """
+        pointer = None
         try:
             pointer = self.versions.current()
             if pointer is None:
-                return self.build()
+                return self.build(seen=0)
             if pointer.pinned:
                 log.warning("Index version %s is pinned: `lookalike index build` publishes another", pointer.version)
                 return None
             return self._extended(pointer)
         except (Untrusted, NotFound) as error:
             log.error("The current index version is built anew. %s", error)
-            return self.build()
+            return self.build(pointer.generation if pointer else None)
 
     def _extended(self, pointer: PointerState) -> Manifest | None:
         started = self.clock()
@@ -64,13 +69,15 @@ class Reindex:
                 return None
             new = Rows(news.row_ids, self.versions.dim, news.pages)
             if not len(news.deleted) and not np.isin(new.row_ids, old.row_ids).any():
-                return self._publish(joined(old, new), news.upto, started, manifest)
-        return self.build()
+                return self._publish(joined(old, new), news.upto, started, manifest, pointer.generation)
+        return self.build(pointer.generation)
 
     def _changes(self, since: int) -> AbstractContextManager[Snapshot]:
         return self.catalogue.snapshot(self.versions.embedder, since)
 
-    def _publish(self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None) -> Manifest:
-        manifest = self.versions.publish(rows, commit, started, extends)
+    def _publish(
+        self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None, seen: int | None = None
+    ) -> Manifest:
+        manifest = self.versions.publish(rows, commit, started, extends, seen)
         log.info("Index version %s holds %d rows", manifest.version, manifest.rows)
         return manifest

@@ -29,6 +29,7 @@ KEPT = 3
 LEAST_RECALL = 0.99
 """Share of the ten nearest that an approximate index must find; a version that finds fewer is not published."""
 PIECE = 16 << 20
+OVERTAKEN = "Another index version was published in the meantime"
 JSON, BINARY = "application/json", "application/octet-stream"
 
 
@@ -74,15 +75,20 @@ class IndexVersions:
     def pointer_path(self) -> str:
         return f"{self._folder}{POINTER}"
 
-    def publish(self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None) -> Manifest:
+    def publish(
+        self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None, seen: int | None = None
+    ) -> Manifest:
         """Build, write and switch to a version of these rows, all that were written up to that commit.
 
-        The first of them may be those of the version that it `extends`. Raises `Conflict` if another was published since
-        this began, or if the current one is newer; what `Rows.pages` raises; `LookalikeError` for too low a recall.
+        The first of them may be those of the version that it `extends`. Raises `Conflict` if another was published since this
+        began, or since the pointer had the generation that was `seen`, or if the current one is newer; what `Rows.pages`
+        raises; `LookalikeError` for too low a recall.
         """
         if rows.dim != self.dim:
             raise LookalikeError(f"Vectors have length {rows.dim}, not {self.dim}")
         generation = self._generation(commit)
+        if seen is not None and generation != seen:
+            raise Conflict(OVERTAKEN)
         manifest = self._write(self._new_name(), rows, commit, started, extends)
         self._switch(manifest, generation)
         self._prune(manifest.version)
@@ -257,13 +263,13 @@ class IndexVersions:
             # first what may turn out not to be good enough
             found = self._approximated(version, rows, extends)
             parts = {name: self._stream(version, name, pieces) for name, pieces in self._format.build(rows)}
+            manifest = self._manifest(version, rows, commit, started, parts)
+            if found:
+                manifest = self._with(manifest, *found)
+            self._store.put(self._path(version, MANIFEST), seal(asdict(manifest), self._key), JSON)
         except Exception:
             self._discard(version)
             raise
-        manifest = self._manifest(version, rows, commit, started, parts)
-        if found:
-            manifest = self._with(manifest, *found)
-        self._store.put(self._path(version, MANIFEST), seal(asdict(manifest), self._key), JSON)
         return manifest
 
     def _manifest(self, version: str, rows: Rows, commit: int, started: datetime, parts: Mapping[str, str]) -> Manifest:
@@ -336,7 +342,7 @@ class IndexVersions:
         except Conflict:
             # a write that was repeated because its answer was lost conflicts with itself
             if self._store.get(self.pointer_path) != data:
-                raise Conflict("Another index version was published in the meantime") from None
+                raise Conflict(OVERTAKEN) from None
 
     def _prune(self, ours: str) -> None:
         try:
