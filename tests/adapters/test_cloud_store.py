@@ -222,6 +222,15 @@ def test_pieces_changed_on_the_way_are_not_stored(server: StorageServer, store: 
     assert store.stat("a") is None
 
 
+def test_a_piece_of_which_only_a_part_was_kept_is_no_object(server: StorageServer, store: CloudStore) -> None:
+    server.keeps_half = True
+    with pytest.raises(Unavailable, match="whole"):
+        store.write("a", [bytes(17 << 20), LARGE], PNG)
+    assert store.stat("a") is None
+    server.keeps_half = False
+    assert store.write("a", [bytes(17 << 20), LARGE], PNG).size == (17 << 20) + len(LARGE)
+
+
 def test_bytes_changed_on_the_way_are_not_stored(server: StorageServer, store: CloudStore) -> None:
     server.faults = [Fault("garble", method="POST")]
     with pytest.raises(Unavailable):

@@ -194,6 +194,14 @@ def test_a_picture_that_is_stored_more_than_once_is_shown_once(world: World) -> 
     assert names(near) == [["red"]]
 
 
+def test_very_many_copies_are_not_looked_through_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookalike.usecases.search.LOOKED_AT", 16)
+    for number in range(40):
+        world.put(f"red-{number}", "red")
+    found = world.ask(photo("#f01000"), Question(num=3, include=Include.NONE, collapse=True))
+    assert names(found) == [["red"]]
+
+
 def test_copies_are_shown_once_wherever_they_stand_in_the_order(world: World) -> None:
     """Vectors of one colour's shades are as near as is said here that copies are, in the index and in the answer."""
     world.search = replace(world.search, calibration=Calibration(3, -9, copies=0.999))

@@ -25,6 +25,8 @@ from lookalike.usecases.why import Query, Why, colour_of, demanded, names_of, pr
 
 log = logging.getLogger("lookalike.search")
 ATTEMPTS = 3
+LOOKED_AT = 4096
+"""Garments, nearest first, among which those are looked for that are wanted: 32 MB of vectors where copies are told apart."""
 
 
 class Include(StrEnum):
@@ -86,7 +88,8 @@ class Question:
     """What is asked of a search: with `segment`, for each garment found, else for the whole photo.
 
     Only garments that fulfil the filter are searched, so that it never leaves fewer than there are. `exclude_original`
-    leaves out those of the very photo that is asked with, and `collapse` all but one of those that are copies of one picture.
+    leaves out those of the very photo that is asked with, and `collapse` all but one of those that are copies of one picture:
+    where the nearest `LOOKED_AT` are copies of fewer pictures than are wanted, there are fewer.
     """
 
     num: int = 5
@@ -176,9 +179,10 @@ class Search:
         while True:
             hits, info = self.index.search(vectors, count, cancel, among)
             left = [choice.left_of(some) for some in hits]
-            if not any(choice.wants_more(*pair, count) for pair in zip(hits, left, strict=True)):
+            enough = not any(choice.wants_more(*pair, count) for pair in zip(hits, left, strict=True))
+            if enough or count >= LOOKED_AT:
                 return left, info
-            count *= 2
+            count = min(2 * count, LOOKED_AT)
 
     def _joined(self, hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
         curve = self.calibration

@@ -224,6 +224,11 @@ class CloudStore:
             blob.upload_from_file(Stream(pieces), content_type=content_type, **how)
         except PreconditionFailed:
             return self._found(path)
+        except ValueError as error:
+            # the service may keep a part of a piece, and wait for the rest; the library cannot go back
+            if "unexpected state" not in str(error):
+                raise
+            raise Unavailable(f"{path} did not arrive whole") from error
         return blob
 
     def _found(self, path: str) -> "Blob | None":
