@@ -66,7 +66,7 @@ locals {
     }
     # what it holds does not grow with the garments but for the approximate index and its sample: some 2 GB for a million
     reindex = {
-      concurrency   = 4
+      concurrency   = 2
       max_instances = 1
       cpu           = "2"
       memory        = "4Gi"

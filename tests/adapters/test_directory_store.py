@@ -204,3 +204,14 @@ def test_a_signed_address_opens_its_object_and_no_other(tmp_path: Path) -> None:
     store.delete(path)
     with pytest.raises(NotFound):
         store.open_url(path, expires, signature)
+
+
+def test_what_killed_writes_left_is_gone_after_a_day(tmp_path: Path) -> None:
+    store = directory(tmp_path)
+    store.put("a", b"a", "image/png")
+    old, young = (tmp_path / "bucket" / ".tmp" / name for name in ("tmpold", "tmpyoung"))
+    for file in (old, young):
+        file.write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    store.write("b", [b"b"], "image/png")
+    assert not old.exists() and young.exists() and store.get("a") == b"a"

@@ -9,8 +9,9 @@ import numpy as np
 
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import Box, NewSegment, Photo, StoredObject, Vectors
+from lookalike.domain.model import Box, Manifest, NewSegment, Photo, StoredObject, Vectors
 from lookalike.domain.ports import IndexFormat
+from lookalike.domain.rows import rows_of
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
@@ -122,3 +123,12 @@ class Live:
     def is_exact(self, k: int = 10) -> bool:
         queries = unit(5)
         return all(self.ids(query, k) == self.world.nearest(query, k) for query in queries)
+
+
+def publish(world: World, commit: int = 1, rows: int = 3) -> Manifest:
+    row_ids = np.arange(1, rows + 1)
+    return world.versions.publish(rows_of(row_ids, unit(rows)), commit, world.clock())
+
+
+def paths(world: World) -> list[str]:
+    return [one.path for one in world.store.list("index/")]

@@ -5,32 +5,18 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
-from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, NotFound, Unavailable, Untrusted
-from lookalike.domain.exact import ExactIndex
 from lookalike.domain.model import Manifest, StoredObject
-from lookalike.domain.ports import Approximation, VectorIndex
 from lookalike.domain.rows import Rows, rows_of
 from lookalike.domain.sealed import seal, unseal
-from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.store import FakeStore
-from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, START, Counting, World, unit
-
-
-def publish(world: World, commit: int = 1, rows: int = 3) -> Manifest:
-    row_ids = np.arange(1, rows + 1)
-    return world.versions.publish(rows_of(row_ids, unit(rows)), commit, world.clock())
-
-
-def paths(world: World) -> list[str]:
-    return [one.path for one in world.store.list("index/")]
+from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, START, World, paths, publish, unit
 
 
 def test_a_version_is_read_as_it_was_published() -> None:
@@ -316,93 +302,6 @@ def test_the_current_version_stays_though_its_clock_was_late() -> None:
     assert [one.version for one in world.versions.list()] == [late.version, *versions[1:]]
 
 
-def test_the_version_before_counts_again_and_nothing_is_missing() -> None:
-    world = World()
-    (first,) = world.add(unit(1))
-    old = world.reindex.build()
-    live = world.live()
-    (second,) = world.add(unit(1))
-    world.reindex.build()
-    assert world.versions.roll_back() == old
-    current = world.versions.current()
-    assert current and current.version == old.version
-    hits, info = live.index.search(unit(1), 9, CancelToken())
-    assert {hit.row_id for hit in hits[0]} == {first, second}
-    assert (info.version, info.rows, info.tail_rows) == (old.version, 2, 1)
-    newest = world.reindex.build()
-    assert newest.rows == 2 and world.live().index.warm().version == newest.version
-
-
-def test_a_version_that_is_named_counts_again() -> None:
-    world = World()
-    first = publish(world)
-    publish(world)
-    third = publish(world)
-    assert world.versions.roll_back(first.version) == first
-    assert world.versions.roll_back(third.version) == third
-    with pytest.raises(NotFound):
-        world.versions.roll_back("20200101T000000Z-abcdef")
-
-
-def test_there_is_no_way_back_from_the_first() -> None:
-    world = World()
-    with pytest.raises(NotFound):
-        world.versions.roll_back()
-    publish(world)
-    with pytest.raises(NotFound, match="before"):
-        world.versions.roll_back()
-
-
-def test_scheduled_builds_leave_what_somebody_went_back_to(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
-    world.add(unit(2))
-    old = world.reindex.build()
-    world.reindex.build()
-    world.versions.roll_back()
-    world.add(unit(2))
-    assert world.reindex.build_if_due() is None and "pinned" in caplog.text
-    pointer = world.versions.current()
-    assert pointer and (pointer.version, pointer.pinned) == (old.version, True)
-    newest = world.reindex.build()
-    pointer = world.versions.current()
-    assert pointer and (pointer.version, pointer.pinned) == (newest.version, False)
-    world.add(unit(1))
-    assert world.reindex.build_if_due()
-
-
-def test_a_version_that_is_not_whole_never_counts_again() -> None:
-    world = World()
-    old = publish(world)
-    newest = publish(world)
-    world.store.delete(f"{FOLDER}/{old.version}/{ID_MAP}")
-    with pytest.raises(NotFound):
-        world.versions.roll_back()
-    current = world.versions.current()
-    assert current and current.version == newest.version
-
-
-def test_who_rolls_back_while_another_publishes_loses() -> None:
-    world = World()
-    publish(world)
-    publish(world)
-    late = world.versions.current()
-    assert late
-    world.versions.current = lambda known=None: late  # type: ignore[method-assign]
-    world.store.put(POINTER, world.store.get(POINTER) + b" ", "application/json", late.generation)
-    with pytest.raises(Conflict):
-        world.versions.roll_back()
-
-
-@pytest.mark.parametrize(("keep", "left"), [(1, [0, 2]), (2, [0, 1, 2]), (9, [0, 1, 2])])
-def test_old_versions_are_deleted_but_not_the_one_that_counts(keep: int, left: list[int]) -> None:
-    world = World()
-    made = [publish(world) for _ in range(3)]
-    world.versions.roll_back(made[0].version)
-    gone = world.versions.prune(keep)
-    assert [one.version for one in world.versions.list()] == [made[number].version for number in left]
-    assert set(gone) == {one.version for one in made} - {made[number].version for number in left}
-
-
 class Undeletable(FakeStore):
     def delete(self, path: str, if_generation: int | None = None) -> bool:
         raise Unavailable("Not now")
@@ -427,95 +326,3 @@ def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptu
 def test_what_is_sealed_is_unsealed() -> None:
     content = {"a": 1.5, "b": {"ü": None}, "c": []}
     assert unseal(seal(content, KEY), KEY, "it") == content
-
-
-class Approximate:
-    """An `ApproximateFormat` that keeps the row numbers, and says what it is told to of its recall."""
-
-    name, part, libraries = "fake", "fake.bin", MappingProxyType({"fake": "1"})
-
-    def __init__(self, recall: float = 1.0) -> None:
-        self.recall, self.extended = recall, list[int]()
-
-    def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
-        self.extended.append(len(np.frombuffer(before, np.int64)) if before is not None else 0)
-        return Approximation(rows.row_ids.tobytes(), self.recall, 9, {"probes": 3})  # type: ignore[arg-type]
-
-    def load(self, data: memoryview) -> VectorIndex:
-        row_ids = np.frombuffer(data, np.int64)
-        index = ExactIndex(row_ids, unit(len(row_ids)))
-        index.exact = False
-        return index
-
-
-def approximating(world: World, used: Approximate | None, above: int = 10) -> IndexVersions:
-    return IndexVersions(world.store, NeighboursFormat(), KEY, EMBEDDER, DIM, world.clock, used, above)
-
-
-def test_above_a_bound_a_version_has_an_approximate_index_too() -> None:
-    world = World(Counting())
-    versions = approximating(world, Approximate())
-    small, large = (versions.publish(rows_of(np.arange(1, n + 1), unit(n)), 1, START) for n in (10, 11))
-    assert small.approximate is None and small.parts.keys() == {INDEX, ID_MAP}
-    assert large.parts.keys() == {INDEX, ID_MAP, "fake.bin"} and large.libraries["fake"] == "1"
-    assert large.approximate == {"format": "fake", "recall": 1.0, "queries": 9, "probes": 3}
-    assert versions.read(small.version)[1].exact and not versions.read(large.version)[1].exact
-    versions.check(large)
-
-
-def test_who_searches_the_approximate_index_never_reads_the_pickle() -> None:
-    store = Counting()
-    world = World(store)
-    versions = approximating(world, Approximate())
-    version = versions.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
-    store.asked.clear()
-    versions.read(version)
-    assert {path.split("/")[-1] for path in store.asked} == {"manifest.json", "fake.bin"}
-
-
-def test_a_version_that_finds_too_little_is_not_published() -> None:
-    world = World()
-    versions = approximating(world, Approximate(0.985))
-    old = versions.publish(rows_of(np.arange(1, 4), unit(3)), 1, START)
-    before = paths(world)
-    with pytest.raises(LookalikeError, match=r"0\.985"):
-        versions.publish(rows_of(np.arange(1, 12), unit(11)), 2, START)
-    current = versions.current()
-    assert paths(world) == before and current and current.version == old.version
-
-
-def test_every_changed_byte_of_the_approximate_index_is_refused() -> None:
-    world = World()
-    versions = approximating(world, Approximate())
-    version = versions.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
-    path = f"{FOLDER}/{version}/fake.bin"
-    good = world.store.get(path)
-    for wrong in (b"", good[:-8], good + b"12345678", good[:20] + b"!" + good[21:]):
-        world.tamper(path, wrong)
-        with pytest.raises(Untrusted):
-            versions.read(version)
-    world.store.delete(path)
-    with pytest.raises(NotFound):
-        versions.read(version)
-
-
-def test_without_the_library_all_goes_on_exactly_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
-    plain, other = approximating(world, None), approximating(world, Approximate())
-    version = plain.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
-    assert plain.read(version)[1].exact and "lookalike[scale]" in caplog.text
-    with pytest.raises(Misconfigured, match="scale"):
-        plain.read(other.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version)
-
-
-def test_an_approximate_index_is_extended_where_the_version_is() -> None:
-    world, used = World(), Approximate()
-    versions = approximating(world, used)
-    reindex = Reindex(world.catalogue, versions, clock=world.clock)
-    world.add(unit(20))
-    reindex.build_if_due()
-    new = world.add(unit(5))
-    reindex.build_if_due()
-    world.delete(new[0])
-    reindex.build_if_due()
-    assert used.extended == [0, 20, 0]

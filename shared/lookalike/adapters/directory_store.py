@@ -20,6 +20,8 @@ from lookalike.domain.paths import check_path, check_prefix, is_path
 
 PRIVATE = ".tmp"
 """Where files are written before they are moved to their place; no object's name starts with it."""
+STALE = 86_400
+"""Seconds after which what stands there is of a write that was killed."""
 PIECE = 16 << 20
 """Bytes of a large file that are read at a time."""
 
@@ -66,6 +68,7 @@ class DirectoryStore:
 
     def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
         place = self._place(path)
+        self._forget_killed()
         with _disk(), self._written(pieces) as new:
             size = new.stat().st_size
             with self._locked():
@@ -152,6 +155,13 @@ class DirectoryStore:
                 yield Path(file.name)
             finally:
                 Path(file.name).unlink(missing_ok=True)
+
+    def _forget_killed(self) -> None:
+        """Large ones fill a disk."""
+        for file in (self._root / PRIVATE).glob("tmp*"):
+            with suppress(FileNotFoundError):
+                if file.stat().st_mtime < time.time() - STALE:
+                    file.unlink()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,0 +1,107 @@
+"""Versions of so many rows that they are searched for candidates."""
+
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
+from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound, Untrusted
+from lookalike.domain.exact import ExactIndex
+from lookalike.domain.ports import Approximation, VectorIndex
+from lookalike.domain.rows import Rows, rows_of
+from lookalike.usecases.reindex import Reindex
+from lookalike.usecases.versions import IndexVersions
+from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, START, Counting, World, paths, unit
+
+
+class Approximate:
+    """An `ApproximateFormat` that keeps the row numbers, and says what it is told to of its recall."""
+
+    name, part, libraries = "fake", "fake.bin", MappingProxyType({"fake": "1"})
+
+    def __init__(self, recall: float = 1.0) -> None:
+        self.recall, self.extended = recall, list[int]()
+
+    def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
+        self.extended.append(len(np.frombuffer(before, np.int64)) if before is not None else 0)
+        return Approximation(rows.row_ids.tobytes(), self.recall, 9, {"probes": 3})  # type: ignore[arg-type]
+
+    def load(self, data: memoryview) -> VectorIndex:
+        row_ids = np.frombuffer(data, np.int64)
+        index = ExactIndex(row_ids, unit(len(row_ids)))
+        index.exact = False
+        return index
+
+
+def approximating(world: World, used: Approximate | None, above: int = 10) -> IndexVersions:
+    return IndexVersions(world.store, NeighboursFormat(), KEY, EMBEDDER, DIM, world.clock, used, above)
+
+
+def test_above_a_bound_a_version_has_an_approximate_index_too() -> None:
+    world = World(Counting())
+    versions = approximating(world, Approximate())
+    small, large = (versions.publish(rows_of(np.arange(1, n + 1), unit(n)), 1, START) for n in (10, 11))
+    assert small.approximate is None and small.parts.keys() == {INDEX, ID_MAP}
+    assert large.parts.keys() == {INDEX, ID_MAP, "fake.bin"} and large.libraries["fake"] == "1"
+    assert large.approximate == {"format": "fake", "recall": 1.0, "queries": 9, "probes": 3}
+    assert versions.read(small.version)[1].exact and not versions.read(large.version)[1].exact
+    versions.check(large)
+
+
+def test_who_searches_the_approximate_index_never_reads_the_pickle() -> None:
+    store = Counting()
+    world = World(store)
+    versions = approximating(world, Approximate())
+    version = versions.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
+    store.asked.clear()
+    versions.read(version)
+    assert {path.split("/")[-1] for path in store.asked} == {"manifest.json", "fake.bin"}
+
+
+def test_a_version_that_finds_too_little_is_not_published() -> None:
+    world = World()
+    versions = approximating(world, Approximate(0.985))
+    old = versions.publish(rows_of(np.arange(1, 4), unit(3)), 1, START)
+    before = paths(world)
+    with pytest.raises(LookalikeError, match=r"0\.985"):
+        versions.publish(rows_of(np.arange(1, 12), unit(11)), 2, START)
+    current = versions.current()
+    assert paths(world) == before and current and current.version == old.version
+
+
+def test_every_changed_byte_of_the_approximate_index_is_refused() -> None:
+    world = World()
+    versions = approximating(world, Approximate())
+    version = versions.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
+    path = f"{FOLDER}/{version}/fake.bin"
+    good = world.store.get(path)
+    for wrong in (b"", good[:-8], good + b"12345678", good[:20] + b"!" + good[21:]):
+        world.tamper(path, wrong)
+        with pytest.raises(Untrusted):
+            versions.read(version)
+    world.store.delete(path)
+    with pytest.raises(NotFound):
+        versions.read(version)
+
+
+def test_without_the_library_all_goes_on_exactly_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    plain, other = approximating(world, None), approximating(world, Approximate())
+    version = plain.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
+    assert plain.read(version)[1].exact and "lookalike[scale]" in caplog.text
+    with pytest.raises(Misconfigured, match="scale"):
+        plain.read(other.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version)
+
+
+def test_an_approximate_index_is_extended_where_the_version_is() -> None:
+    world, used = World(), Approximate()
+    versions = approximating(world, used)
+    reindex = Reindex(world.catalogue, versions, clock=world.clock)
+    world.add(unit(20))
+    reindex.build_if_due()
+    new = world.add(unit(5))
+    reindex.build_if_due()
+    world.delete(new[0])
+    reindex.build_if_due()
+    assert used.extended == [0, 20, 0]
