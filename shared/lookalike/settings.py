@@ -15,6 +15,7 @@ from lookalike.domain.errors import Misconfigured
 STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
 
 INDEX_URL = r"^(store:|milvus:(https?://[\w.-]+(:\d{1,5})?(/\w*)?|[^:]+\.db))$"
+ORIGINS = r"^(|https?://[\w.\[\]:-]+(, ?https?://[\w.\[\]:-]+)*)$"
 MODELS_DIR = r"^(|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?|[^:]+)$"
 SUMS = r"^(|[\w.-]+=[0-9a-f]{64}(,[\w.-]+=[0-9a-f]{64})*)$"
 
@@ -73,6 +74,9 @@ class Settings(BaseSettings):
     supabase_jwt_secret: SecretStr = Field(SecretStr(""), description="Only of projects that still sign with HS256")
     platform_accounts: str = Field("", description="Who Cloud Run lets call a private function, with commas")
     search_needs_sign_in: bool = Field(False, description="Whether searching needs a token")
+    cors_origins: str = Field(
+        "", pattern=ORIGINS, description="Pages that may call from elsewhere: `https://shop.example`, with commas"
+    )
     keep_originals: bool = Field(True, description="Whether uploaded photos are kept beside their garments")
     concurrency: int = Field(16, ge=1, le=1000, description="Requests at once in one process")
     request_timeout: int = Field(60, ge=11, le=3600, description="Seconds; work stops 10 s before")
@@ -113,6 +117,10 @@ class Settings(BaseSettings):
     def sign_in(self) -> str:
         """`local:`, or the address of a Supabase project."""
         return self.auth_url or self.supabase_url or "local:"
+
+    @property
+    def origins(self) -> frozenset[str]:
+        return frozenset(one.strip() for one in self.cors_origins.split(",")) - {""}
 
     @property
     def store(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 import flask
@@ -19,18 +20,28 @@ from lookalike.domain.errors import (
 from lookalike.domain.model import Caller
 from lookalike.http.asking import Asked, bound, read_body, wanted_id
 from lookalike.http.bodies import Answer
-from lookalike.http.routes import Role, Route, match, routes_of
+from lookalike.http.cors import preflight, shown_to
+from lookalike.http.routes import Role, Route, match, methods_of, routes_of
 from lookalike.usecases.jobs import job_id
 
 log = logging.getLogger("lookalike.http")
 
 
 def answer(function: str, request: flask.Request) -> flask.Response:
-    """What that function says to the request. Never raises."""
+    """What that function says to the request, for the page that asked to read. Never raises."""
+    response = _answered(function, request)
+    with suppress(LookalikeError):  # settings that cannot be read are what it says then
+        response = shown_to(services().settings, request, response)
+    return response
+
+
+def _answered(function: str, request: flask.Request) -> flask.Response:
     chosen = job_id(None)
     logs.begin(chosen, "", "")
     try:
         bound(request)
+        if request.method == "OPTIONS":
+            return preflight(services().settings, request, methods_of(routes_of(function), request.path))
         route, parts = match(routes_of(function), request.method, request.path)
         assert isinstance(route, Route)
         caller = who(services(), request, route.role)

@@ -100,6 +100,14 @@ def match(routes: Map, method: str, path: str) -> tuple[Route | str, dict[str, s
     return found, dict(parts)
 
 
+def methods_of(routes: Map, path: str) -> list[str]:
+    """Those that the path knows. Raises `NotFound`."""
+    found = set(routes.bind("").allowed_methods(path)) - {"HEAD", "OPTIONS"}
+    if not found:
+        raise NotFound(f"No such address: {path[:200]}")
+    return sorted(found)
+
+
 def _map(pairs: list[tuple[Route, Route | str]]) -> Map:
     rules = [Rule(route.path, methods=[route.method], endpoint=endpoint) for route, endpoint in pairs]
     return Map(rules, strict_slashes=False, merge_slashes=False)

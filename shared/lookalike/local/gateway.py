@@ -13,7 +13,7 @@ import lookalike
 from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.door import refuse
-from lookalike.http.routes import functions, match
+from lookalike.http.routes import functions, match, methods_of
 from lookalike.usecases.jobs import job_id
 
 FUNCTIONS = ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex")
@@ -50,7 +50,9 @@ class Gateway:
                 return object_of(request)
         if request.path in ("/healthz", "/readyz"):
             return self._apps["relay"]
-        function, _ = match(functions(), request.method, request.path)
+        # a preflight is answered by the function that it asks for
+        method = methods_of(functions(), request.path)[0] if request.method == "OPTIONS" else request.method
+        function, _ = match(functions(), method, request.path)
         return self._apps[str(function)]
 
 
