@@ -29,6 +29,7 @@ from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import Adopt
+from lookalike.usecases.history import PastSearches
 from lookalike.usecases.import_index import ImportIndex
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.items import Items
@@ -287,6 +288,10 @@ class Services:
             if known["embedder"] == self._vectors[0]
             else None
         )
+
+    @once
+    def history(self) -> PastSearches:
+        return PastSearches(self._rows, self.catalogue, _now)
 
     @once
     def items(self) -> Items:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lookalike.adapters.catalogue.details import entry_row, ledger_order
 from lookalike.adapters.catalogue.jobs import new_row
 from lookalike.adapters.catalogue.segments import description
-from lookalike.adapters.catalogue.tables import jobs
+from lookalike.adapters.catalogue.tables import jobs, searches
 from lookalike.adapters.catalogue.values import checked, details_row, photo_row, segment_row
 from lookalike.domain.errors import Cancelled, Conflict, NotFound, Unavailable
 from lookalike.domain.filter import Filter, fulfils
@@ -27,6 +27,7 @@ from lookalike.domain.model import (
     JobStatus,
     LedgerEntry,
     NewSegment,
+    PastSearch,
     Photo,
     ProductDetails,
     Segment,
@@ -75,6 +76,7 @@ class FakeCatalogue:
         self._details: dict[str, ProductDetails] = {}
         self._jobs: dict[str, Job] = {}
         self._ledger: dict[tuple[str, str, str], LedgerEntry] = {}
+        self._searches: dict[tuple[str, str], PastSearch] = {}
         self._attempts: dict[str, tuple[int, datetime]] = {}
 
     @locked
@@ -273,6 +275,31 @@ class FakeCatalogue:
     def record(self, entry: LedgerEntry) -> None:
         entry_row(entry)
         self._ledger[entry.bucket, entry.name, entry.generation] = entry
+
+    @locked
+    def remember(self, search: PastSearch, most: int) -> None:
+        checked(searches, owner=search.owner, id=search.id)
+        self._searches[search.owner, search.id] = search
+        for old in self.searches_of(search.owner, 10**9)[most:]:
+            del self._searches[old.owner, old.id]
+
+    @locked
+    def searches_of(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
+        own = [one for one in self._searches.values() if one.owner == owner and (before is None or one.asked < before)]
+        newest = sorted(own, key=lambda one: (-one.asked.timestamp(), one.id))[:limit]
+        return [replace(one, hits=[]) for one in newest]
+
+    @locked
+    def search_of(self, owner: str, search_id: str) -> PastSearch | None:
+        found = self._searches.get((owner, search_id))
+        return found and replace(found, hits=[hit for hit in found.hits if hit.row_id not in self._deleted])
+
+    @locked
+    def forget_searches(self, owner: str, search_id: str | None = None) -> int:
+        gone = [key for key in self._searches if key[0] == owner and search_id in (None, key[1])]
+        for key in gone:
+            del self._searches[key]
+        return len(gone)
 
     @locked
     def count_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What there is: photos, garments found in them, stored segments, their product details, jobs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -248,6 +248,26 @@ class User:
     @property
     def is_admin(self) -> bool:
         return self.role == "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class PastHit:
+    """A garment that was found: for the which of those in the photo, its row, and the similarity then."""
+
+    garment: int
+    row_id: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class PastSearch:
+    """What a user searched for: never the photo, but what was asked of it (JSON) and what was found, best first."""
+
+    id: str
+    owner: str
+    asked: datetime
+    question: Mapping[str, object]
+    hits: Sequence[PastHit] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from lookalike.domain.model import (
     LedgerEntry,
     NewSegment,
     OldRow,
+    PastSearch,
     Photo,
     ProductDetails,
     SearchHit,
@@ -392,6 +393,24 @@ class Accounts(Protocol):
 
     def grant(self, email: str, role: str) -> User:
         """What an operator may do: in effect with the next tokens. Raises `NotFound`, `Misconfigured` without the right."""
+        ...
+
+
+class History(Protocol):
+    """What users searched for. A garment that is deleted is in none of them any more."""
+
+    def remember(self, search: PastSearch, most: int) -> None:
+        """Insert or replace; of its owner's the newest `most` stay."""
+        ...
+
+    def searches_of(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
+        """The newest first, without their hits."""
+        ...
+
+    def search_of(self, owner: str, search_id: str) -> PastSearch | None: ...
+
+    def forget_searches(self, owner: str, search_id: str | None = None) -> int:
+        """One, or all of that owner's; how many."""
         ...
 
 

@@ -33,6 +33,12 @@ class Asked:
     token: str = field(default="", repr=False)
     """That the caller was recognised by."""
 
+    @property
+    def owner(self) -> str:
+        """The signed-in user, behind a door that lets nobody else in."""
+        assert self.caller.user is not None
+        return self.caller.user
+
     def body(self, schema: type[B]) -> B:
         """Raises `InvalidField`, naming the first field that is wrong."""
         try:

@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any, Literal, Self
 
 import flask
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lookalike.domain.filter import FILTERABLE, Condition
 from lookalike.usecases.search import Include
@@ -138,6 +138,13 @@ class CredentialsBody(Body):
 
 class RefreshBody(Body):
     refresh_token: str = Field(min_length=1, max_length=10_000, repr=False)
+
+
+class HistoryBody(Body):
+    """The newest `limit` of those asked before a moment: the answer's `before` leads to the next page."""
+
+    limit: int = Field(50, ge=1, le=500)
+    before: AwareDatetime | None = None
 
 
 class CleanBody(Body):

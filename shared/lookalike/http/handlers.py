@@ -82,6 +82,8 @@ def relay_image(services: Services, asked: Asked) -> Answer:
     data, question = asked.image(body), question_of(body)
     with services.jobs.running("search", asked.caller, asked.request_id) as work:
         found = services.search.photo(data, question, work)
+    if asked.caller.user is not None:
+        services.history.remember(asked.caller.user, asked.request_id, remembered(body), found)
     groups = {"groups": [group_answer(group) for group in found.groups]} if body.segment else {}
     return {
         "success": True,
@@ -91,6 +93,10 @@ def relay_image(services: Services, asked: Asked) -> Answer:
         "height": found.height,
         "index": asdict(found.index),
     }
+
+
+def remembered(body: RelayBody) -> dict[str, Any]:
+    return body.model_dump(mode="json", include={"num", "segment", "min_similarity", "filter"}, exclude_defaults=True)
 
 
 def question_of(body: RelayBody) -> Question:

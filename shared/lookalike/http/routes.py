@@ -11,7 +11,7 @@ from werkzeug.routing import Map, Rule
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
-from lookalike.http import accounts
+from lookalike.http import accounts, history
 from lookalike.http import handlers as to
 from lookalike.http.asking import Asked
 from lookalike.http.bodies import Answer
@@ -47,6 +47,10 @@ ROUTES = (
     Route("upload", "POST", "/split_image", Role.ANYONE, to.split_image),
     Route("upload", "POST", "/image/split", Role.ANYONE, to.image_split),
     Route("relay", "POST", "/relay_image", Role.ANYONE, to.relay_image),
+    Route("relay", "GET", "/search_history", Role.USER, history.list_searches),
+    Route("relay", "DELETE", "/search_history", Role.USER, history.forget_searches, has_body=False),
+    Route("relay", "GET", "/search_history/<id>", Role.USER, history.get_search),
+    Route("relay", "DELETE", "/search_history/<id>", Role.USER, history.forget_search, has_body=False),
     Route("detail", "POST", "/image_detail", Role.ANYONE, to.image_detail),
     Route("detail", "PUT", "/image_detail/<id>", Role.ADMIN, to.put_detail),
     Route("detail", "GET", "/thumbnails/<id>", Role.ANYONE, to.thumbnail),

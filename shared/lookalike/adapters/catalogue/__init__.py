@@ -6,6 +6,7 @@ from lookalike.adapters.catalogue.attempts import AttemptRows
 from lookalike.adapters.catalogue.changes import ChangeRows
 from lookalike.adapters.catalogue.database import OUTDATED, Creator, reading
 from lookalike.adapters.catalogue.details import DetailRows
+from lookalike.adapters.catalogue.history import HistoryRows
 from lookalike.adapters.catalogue.jobs import JobRows
 from lookalike.adapters.catalogue.matching import MatchingRows
 from lookalike.adapters.catalogue.old_rows import OldRowTable
@@ -17,8 +18,10 @@ from lookalike.domain.errors import Unavailable
 __all__ = ["SqlCatalogue", "downgrade", "open_catalogue", "upgrade"]
 
 
-class SqlCatalogue(SegmentRows, ChangeRows, OtherVectors, DetailRows, MatchingRows, JobRows, OldRowTable, AttemptRows):
-    """The ports `Catalogue`, `OldRows`, `Beside` and `Attempts`. Safe to use from several threads; connects when first used."""
+class SqlCatalogue(
+    SegmentRows, ChangeRows, OtherVectors, DetailRows, MatchingRows, JobRows, OldRowTable, AttemptRows, HistoryRows
+):
+    """The ports `Catalogue`, `OldRows`, `Beside`, `Attempts` and `History`. Safe to use from several threads; connects when first used."""
 
     @reading
     def ping(self, tx: Connection) -> None:

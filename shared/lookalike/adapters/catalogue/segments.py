@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from lookalike.adapters.catalogue import jobs
 from lookalike.adapters.catalogue.commits import bury, number_rows
 from lookalike.adapters.catalogue.database import Database, reading, writing
+from lookalike.adapters.catalogue.history import forget_hits
 from lookalike.adapters.catalogue.tables import originals, other_embeddings, splitted_images
 from lookalike.adapters.catalogue.values import (
     batches,
@@ -95,6 +96,7 @@ class SegmentRows(Database):
         tx.execute(delete(splitted_images).where(_id == segment.row_id))
         others = tx.execute(delete(other_embeddings).where(other_embeddings.c.row_id == segment.row_id)).rowcount
         _delete_empty_photo(tx, segment.photo)
+        forget_hits(tx, segment.row_id)
         # rows that were never adopted are searched as the original's
         bury(tx, segment.row_id, None if others else there.embedder or ORIGINAL_EMBEDDER)
         return segment

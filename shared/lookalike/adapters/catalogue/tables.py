@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that these tables belong to."""
 VERSION_TABLE = "lookalike_version"
 
@@ -157,3 +157,25 @@ attempts = Table(
     Index("ix_attempts_create", "create_time"),
 )
 """How often something was tried since then. Keys are SHA-256 in hexadecimal: whose they are, nobody is to read."""
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("owner", NAME, primary_key=True),
+    Column("id", NAME, primary_key=True),
+    Column("question", JSON, nullable=False),
+    Column("create_time", MOMENT, nullable=False),
+    Index("ix_searches_create", "owner", "create_time"),
+)
+
+search_hits = Table(
+    "search_hits",
+    metadata,
+    Column("owner", NAME, primary_key=True),
+    Column("search_id", NAME, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("garment", Integer, nullable=False),
+    Column("row_id", Integer, nullable=False),
+    Column("similarity", Double, nullable=False),
+    Index("ix_search_hits_row", "row_id"),
+)

@@ -1,0 +1,42 @@
+"""What somebody searched for."""
+
+from typing import Any
+
+from lookalike.bootstrap import Services
+from lookalike.domain.model import PastSearch
+from lookalike.http.asking import Asked
+from lookalike.http.bodies import Answer, HistoryBody
+from lookalike.http.handlers import segment_answer
+
+
+def list_searches(services: Services, asked: Asked) -> Answer:
+    body = asked.body(HistoryBody)
+    found = services.history.list(asked.owner, body.limit, body.before)
+    last = found[-1].asked.isoformat() if len(found) == body.limit else None
+    message = f"{len(found)} searches"
+    return {"success": True, "message": message, "data": [search_answer(one) for one in found], "before": last}
+
+
+def get_search(services: Services, asked: Asked) -> Answer:
+    search, there = services.history.one(asked.owner, asked.parts["id"])
+    results = [
+        {**segment_answer(there[hit.row_id]), "similarity": round(hit.similarity, 6), "garment": hit.garment}
+        for hit in search.hits
+        if hit.row_id in there
+    ]
+    message = f"{len(results)} of {len(search.hits)} garments are still stored"
+    return {"success": True, "message": message, "data": {**search_answer(search), "results": results}}
+
+
+def forget_search(services: Services, asked: Asked) -> Answer:
+    services.history.forget(asked.owner, asked.parts["id"])
+    return {"success": True, "message": f"Forgot the search {asked.parts['id']}"}
+
+
+def forget_searches(services: Services, asked: Asked) -> Answer:
+    count = services.history.forget(asked.owner)
+    return {"success": True, "message": f"Forgot {count} searches"}
+
+
+def search_answer(search: PastSearch) -> dict[str, Any]:
+    return {"search_id": search.id, "asked_at": search.asked.isoformat(), **search.question}

@@ -1,0 +1,57 @@
+"""What a signed-in user searched for: remembered, listed, and forgotten when they say so."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lookalike.domain.errors import LookalikeError, NotFound
+from lookalike.domain.model import PastHit, PastSearch, Segment
+from lookalike.domain.ports import Catalogue, Clock, History
+from lookalike.usecases.search import Found
+
+log = logging.getLogger("lookalike.history")
+MOST = 500
+"""Searches of one user that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastSearches:
+    history: History
+    catalogue: Catalogue
+    clock: Clock
+
+    def remember(self, owner: str, search_id: str, question: Mapping[str, object], found: Found) -> None:
+        """Never the photo. What fails is logged: the search itself has an answer."""
+        garments = [
+            {"label": group.garment.label, "bounding_box": group.garment.box.as_list()} for group in found.groups
+        ]
+        hits = [
+            PastHit(number, match.segment.row_id, match.similarity)
+            for number, group in enumerate(found.groups)
+            for match in group.matches
+        ]
+        try:
+            self.history.remember(
+                PastSearch(search_id, owner, self.clock(), {**question, "garments": garments}, hits), MOST
+            )
+        except LookalikeError:
+            log.warning("A search could not be remembered", exc_info=True)
+
+    def list(self, owner: str, limit: int, before: datetime | None) -> list[PastSearch]:
+        """The newest first, without their hits."""
+        return self.history.searches_of(owner, limit, before)
+
+    def one(self, owner: str, search_id: str) -> tuple[PastSearch, dict[int, Segment]]:
+        """With those of its garments that are still stored, by row number. Raises `NotFound`, for others' too."""
+        found = self.history.search_of(owner, search_id)
+        if found is None:
+            raise NotFound(f"No search {search_id!r}")
+        return found, self.catalogue.segments(sorted({hit.row_id for hit in found.hits}))
+
+    def forget(self, owner: str, search_id: str | None = None) -> int:
+        """One, or all; how many. Raises `NotFound` where the one is none of theirs."""
+        count = self.history.forget_searches(owner, search_id)
+        if search_id is not None and not count:
+            raise NotFound(f"No search {search_id!r}")
+        return count
