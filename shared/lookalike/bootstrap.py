@@ -29,6 +29,7 @@ from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import Adopt
+from lookalike.usecases.erase import Erase
 from lookalike.usecases.history import PastSearches
 from lookalike.usecases.import_index import ImportIndex
 from lookalike.usecases.ingest import Ingest
@@ -296,6 +297,11 @@ class Services:
     @once
     def items(self) -> Items:
         return Items(self.catalogue, self.store, self._announce)
+
+    @once
+    def erase(self) -> Erase:
+        seconds = self.settings.request_timeout - MARGIN
+        return Erase(self.items, self.catalogue, self._rows, _now, seconds)
 
     @once
     def ingest(self) -> Ingest:

@@ -189,10 +189,23 @@ class FakeCatalogue:
         return own | self._beside.get(embedder, {})
 
     @locked
-    def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
-        rows = {key: self._rows[key].segment for key in self._of(embedder)}
+    def matching(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+        asked = self._rows if embedder is None else self._of(embedder)
+        rows = {key: self._rows[key].segment for key in asked}
         found = [key for key, one in rows.items() if fulfils(wanted, self._values(one))]
         return np.array(sorted(found), np.int64)
+
+    @locked
+    def owned(self, user: str) -> list[int]:
+        named = {name for name, photo in self._photos.items() if photo.owner == user}
+        return sorted(one.row_id for one in self._all() if one.photo in named)
+
+    @locked
+    def forget_jobs(self, user: str) -> int:
+        gone = [one.id for one in self._jobs.values() if one.owner == user and one.status is not JobStatus.PROCESSING]
+        for job_id in gone:
+            del self._jobs[job_id]
+        return len(gone)
 
     @locked
     def rows_of(self, sha256: str) -> frozenset[int]:

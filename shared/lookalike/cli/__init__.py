@@ -11,6 +11,7 @@ import click
 import lookalike
 from lookalike.cli.common import FILE, FOLDER, bar, bar_of, open_services, plainly
 from lookalike.cli.index import index, reembed
+from lookalike.cli.items import details, erase
 from lookalike.domain.errors import LookalikeError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def main() -> None:
 
 main.add_command(index)
 main.add_command(reembed)
+main.add_command(details)
+main.add_command(erase)
 
 
 @main.command()
@@ -180,27 +183,6 @@ def models_list() -> None:
     for file, problem in states:
         click.echo(problem or f"{file.name}: ok")
     sys.exit(1 if any(problem for _, problem in states) else 0)
-
-
-@main.group()
-def details() -> None:
-    """Product details."""
-
-
-@details.command("import")
-@click.argument("file", type=FILE)
-@plainly
-def details_import(file: Path) -> None:
-    """Insert or replace the product details in a CSV FILE; wrong lines are reported and left out."""
-    from lookalike.local.details_file import BadLine, read_details
-
-    rows = list(read_details(file))
-    bad = [row for row in rows if isinstance(row, BadLine)]
-    count = open_services().items.put_details(row for row in rows if not isinstance(row, BadLine))
-    for row in bad:
-        click.echo(f"  line {row.line}: {row.problem}", err=True)
-    click.echo(f"{count} product details stored, {len(bad)} lines left out")
-    sys.exit(1 if bad else 0)
 
 
 @main.command()

@@ -169,8 +169,12 @@ class Catalogue(Protocol):
         """Those that still exist, by row number; unit vectors (dim,). Another embedder's rows are left out."""
         ...
 
-    def matching(self, embedder: str, wanted: Filter) -> NDArray[np.int64]:
-        """The numbers (n,) of that embedder's rows that fulfil the filter, in order."""
+    def matching(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+        """The numbers (n,) of that embedder's rows, or of all, that fulfil the filter, in order."""
+        ...
+
+    def owned(self, user: str) -> list[int]:
+        """The row numbers of photos that this user stored, in order."""
         ...
 
     def rows_of(self, sha256: str) -> frozenset[int]:
@@ -209,6 +213,10 @@ class Catalogue(Protocol):
 
     def clean_jobs(self, caller: Caller | None, before: datetime) -> int:
         """Forget jobs last touched before then (of everyone, without a caller). Live ones older than that are failed; how many."""
+        ...
+
+    def forget_jobs(self, user: str) -> int:
+        """Those of this user that have ended; how many."""
         ...
 
     def ledger(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]: ...

@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any, Literal, Self
 
 import flask
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lookalike.domain.filter import FILTERABLE, Condition
 from lookalike.usecases.search import Include
@@ -12,6 +12,17 @@ from lookalike.usecases.search import Include
 Answer = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
 """A JSON body, with a status if that is not 200; or something else than JSON."""
 Key = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Corners = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_tuple)]
+"""x1, y1, x2, y2; JSON knows lists alone."""
 
 
 class Body(BaseModel):
@@ -67,17 +78,10 @@ class Range(BaseModel):
         return self
 
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
 Wanted = str | Number | Annotated[list[str | Number], Field(min_length=1, max_length=100)] | Range
 
 
-class RelayBody(Photographed):
-    num: int = Field(5, ge=1, le=100)
-    segment: bool = False
-    include: Include = Include.IMAGE
-    min_similarity: float = Field(-1.0, ge=-1, le=1)
-    exclude_original: bool = False
-    collapse: bool = False
+class Filtered(Body):
     filter: dict[Literal[FILTERABLE], Wanted] = Field(default_factory=dict)  # type: ignore[valid-type]
     """By name: a value, several of which one must be there, or a range of numbers."""
 
@@ -93,11 +97,44 @@ class RelayBody(Photographed):
     def conditions(self) -> dict[str, Condition]:
         return {name: condition_of(wanted) for name, wanted in self.filter.items()}
 
+
+class RelayBody(Photographed, Filtered):
+    num: int = Field(5, ge=1, le=100)
+    segment: bool = False
+    include: Include = Include.IMAGE
+    min_similarity: float = Field(-1.0, ge=-1, le=1)
+    exclude_original: bool = False
+    collapse: bool = False
+    include_details: bool = False
+
     @field_validator("include", mode="before")
     @classmethod
     def _include(cls, value: Any) -> Any:
         # a strict enum wants its member, and JSON has none
         return Include(value) if isinstance(value, str) and value in list(Include) else value
+
+
+class EraseBody(Filtered):
+    """What fulfils a filter, or what one user stored, searched and started; with `dry_run`, it is only told how much that is."""
+
+    owner: Key | None = None
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if bool(self.filter) == (self.owner is not None):
+            raise ValueError("either a filter or an owner is needed, and not both")
+        return self
+
+
+class NewSegmentBody(Photographed):
+    """A garment of a photo that is stored; without `segment_id`, the next one."""
+
+    original_image_id: Key
+    segment_id: int | None = Field(None, ge=0, lt=10_000)
+    bounding_box: Corners | None = None
+    label: str | None = Field(None, max_length=255)
+    score: float | None = Field(None, ge=0, le=1)
 
 
 class DetailBody(Body):
@@ -107,7 +144,7 @@ class DetailBody(Body):
 
 
 class DescribeBody(Body):
-    bounding_box: tuple[float, float, float, float] | None = None
+    bounding_box: Corners | None = None
     label: str | None = Field(None, max_length=255)
     score: float | None = Field(None, ge=0, le=1)
 

@@ -16,6 +16,7 @@ from lookalike.http.bodies import (
     CleanBody,
     DescribeBody,
     DetailBody,
+    NewSegmentBody,
     ProductBody,
     RelayBody,
     SplitBody,
@@ -25,6 +26,7 @@ from lookalike.http.bodies import (
 from lookalike.usecases.jobs import job_id
 from lookalike.usecases.search import Group, Match, Question
 from lookalike.usecases.sweep import sweep
+from lookalike.usecases.upload import About
 from lookalike.usecases.why import Why
 
 DAY = 86_400
@@ -100,7 +102,9 @@ def remembered(body: RelayBody) -> dict[str, Any]:
 
 
 def question_of(body: RelayBody) -> Question:
-    chosen = body.model_dump(include={"num", "segment", "include", "min_similarity", "exclude_original", "collapse"})
+    chosen = body.model_dump(
+        include={"num", "segment", "include", "min_similarity", "exclude_original", "collapse", "include_details"}
+    )
     return Question(**chosen, filter=body.conditions())
 
 
@@ -133,9 +137,16 @@ def describe_segment(services: Services, asked: Asked) -> Answer:
     return {"success": True, "message": f"Changed {changed.name}", "data": segment_answer(changed)}
 
 
-def delete_segment(services: Services, asked: Asked) -> Answer:
-    gone = services.items.delete(asked.parts["id"])
-    return {"success": True, "message": f"Deleted {gone.name}", "data": {"splitted_image_id": gone.name}}
+def add_segment(services: Services, asked: Asked) -> Answer:
+    """Of a photo that is stored."""
+    body = asked.body(NewSegmentBody)
+    data, name = asked.image(body), body.original_image_id
+    services.items.of_photo(name)
+    box = Box(*body.bounding_box) if body.bounding_box else None
+    about = About(box, body.label, body.score)
+    with services.jobs.running("upload", asked.caller, asked.request_id) as work:
+        stored = services.upload.segment(data, name, body.segment_id, asked.caller.user, work, about)
+    return {"success": True, "message": f"Stored {stored.name}", "data": segment_answer(stored)}
 
 
 def thumbnail(services: Services, asked: Asked) -> Answer:
@@ -229,7 +240,8 @@ def segment_answer(segment: Segment) -> dict[str, Any]:
 def match_answer(match: Match) -> dict[str, Any]:
     chance = {} if match.match is None else {"match": round(match.match, 4)}
     alike = {"similarity": round(match.similarity, 6), **chance, "why": why_answer(match.why)}
-    return {**segment_answer(match.segment), **alike, **match.picture}
+    details = {} if match.details is None else {"details": asdict(match.details)}
+    return {**segment_answer(match.segment), **alike, **details, **match.picture}
 
 
 def why_answer(why: Why) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from werkzeug.routing import Map, Rule
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
-from lookalike.http import accounts, history
+from lookalike.http import accounts, erasing, history
 from lookalike.http import handlers as to
 from lookalike.http.asking import Asked
 from lookalike.http.bodies import Answer
@@ -46,6 +46,7 @@ ROUTES = (
     Route("upload", "POST", "/upload_single_image", Role.ADMIN, to.upload_single_image),
     Route("upload", "POST", "/split_image", Role.ANYONE, to.split_image),
     Route("upload", "POST", "/image/split", Role.ANYONE, to.image_split),
+    Route("upload", "POST", "/splitted_images", Role.ADMIN, to.add_segment),
     Route("relay", "POST", "/relay_image", Role.ANYONE, to.relay_image),
     Route("relay", "GET", "/search_history", Role.USER, history.list_searches),
     Route("relay", "DELETE", "/search_history", Role.USER, history.forget_searches, has_body=False),
@@ -57,7 +58,9 @@ ROUTES = (
     Route("detail", "GET", "/splitted_images/<id>", Role.ANYONE, to.get_segment),
     Route("detail", "GET", "/splitted_images/by_original/<id>", Role.ANYONE, to.segments_of_photo),
     Route("detail", "PUT", "/splitted_images/<id>", Role.ADMIN, to.describe_segment),
-    Route("detail", "DELETE", "/splitted_images/<id>", Role.ADMIN, to.delete_segment),
+    Route("detail", "DELETE", "/splitted_images/<id>", Role.ADMIN, erasing.delete_segment),
+    Route("detail", "DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasing.delete_photo),
+    Route("detail", "POST", "/erase", Role.ADMIN, erasing.erase),
     Route("cancel", "POST", "/cancel_request/<id>", Role.OWNER, to.cancel, has_body=False),
     Route("cancel", "POST", "/cancel_processing/<id>", Role.OWNER, to.cancel, has_body=False),
     Route("cancel", "GET", "/request_status/recent", Role.OWNER, to.recent),

@@ -1,13 +1,21 @@
 """Stored garments and what shops say of them: looked up, described, deleted."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from lookalike.domain.errors import Conflict, NotFound
 from lookalike.domain.model import Photo, ProductDetails, Segment, StoredObject
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases import pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A garment that is gone, its photo if that went with it, and the paths of the objects."""
+
+    segment: Segment
+    photo: Photo | None
+    objects: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +76,28 @@ class Items:
         """A JPEG. Raises `NotFound`."""
         return pictures.thumbnail(self.store, self.catalogue, self.segment(key))
 
-    def delete(self, key: str) -> Segment:
-        """The row first, so that no row is ever without its objects; its photo's with the last of its garments."""
+    def delete(self, key: str | int) -> Erased:
+        """The row first, so that no row is ever without its objects; its photo's with the last of its garments.
+
+        Raises `NotFound`. Killed in between, the sweep deletes the objects.
+        """
         segment = self.segment(key)
         photo = self.catalogue.photo(segment.photo)
         objects = self._objects(segment, photo)
         if self.catalogue.delete_segment(segment.name) is None:
             raise NotFound(f"No garment {key!r}")
-        for one in objects:
-            if not photo or one.path != photo.path or self.catalogue.photo(photo.name) is None:
-                self._remove(one)
+        gone = photo if photo and self.catalogue.photo(photo.name) is None else None
+        kept = photo.path if photo and not gone else None
+        removed = [one.path for one in objects if one.path != kept and self._remove(one)]
         self.announce()
-        return segment
+        return Erased(segment, gone, removed)
 
     def _objects(self, segment: Segment, photo: Photo | None) -> list[StoredObject]:
         paths = [segment.path, segment.thumbnail, photo.path if photo else None]
         return [there for path in paths if path and (there := self.store.stat(path))]
 
-    def _remove(self, one: StoredObject) -> None:
-        with suppress(Conflict):  # written anew meanwhile, by another upload of that name
-            self.store.delete(one.path, one.generation)
+    def _remove(self, one: StoredObject) -> bool:
+        try:
+            return self.store.delete(one.path, one.generation)
+        except Conflict:  # written anew meanwhile, by another upload of that name
+            return False

@@ -12,7 +12,7 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
 from lookalike.domain.filter import Filter
-from lookalike.domain.model import EQUAL, Calibration, Detection, SearchHit, Segment, Vectors
+from lookalike.domain.model import EQUAL, Calibration, Detection, ProductDetails, SearchHit, Segment, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases import pictures
 from lookalike.usecases.copies import Copies
@@ -21,7 +21,7 @@ from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole
 from lookalike.usecases.together import together
 from lookalike.usecases.upload import digest
-from lookalike.usecases.why import Query, Why, colour_of, demanded, names_of, product_of
+from lookalike.usecases.why import Query, Why, colour_of, demanded, details_of, names_of, product_of
 
 log = logging.getLogger("lookalike.search")
 ATTEMPTS = 3
@@ -43,12 +43,14 @@ class Match:
     """A stored garment, its cosine similarity to the query, what both have in common, and its picture as `include` asked.
 
     `match`: the chance, 0 to 1, that it is the same garment; none where nobody has measured what similarities mean.
+    `details`: what its shop says, where that was asked for.
     """
 
     segment: Segment
     similarity: float
     match: float | None = None
     why: Why = field(default_factory=Why)
+    details: ProductDetails | None = None
     picture: dict[str, str] = field(default_factory=dict)
 
 
@@ -99,6 +101,7 @@ class Question:
     filter: Filter = field(default_factory=dict)
     exclude_original: bool = False
     collapse: bool = False
+    include_details: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class Search:
         choice = self._choice(question, own)
         matches, info = self._living(vectors, choice, work.cancel)
         asked = [Query(one.label, colour_of(one, cut)) for one, cut in zip(garments, cut_outs, strict=True)]
-        explained = self._explained(asked, matches, own, question.filter)
+        explained = self._explained(asked, matches, own, question)
         work.entering("fetching")
         shown = self._shown(explained, question.include, work.cancel)
         groups = [Group(garment, found) for garment, found in zip(garments, shown, strict=True)]
@@ -193,15 +196,17 @@ class Search:
         ]
 
     def _explained(
-        self, asked: Sequence[Query], matches: Sequence[Sequence[Match]], own: frozenset[int], wanted: Filter
+        self, asked: Sequence[Query], matches: Sequence[Sequence[Match]], own: frozenset[int], question: Question
     ) -> list[list[Match]]:
-        """The matches with what each has in common with the garment that was asked with."""
-        found = [one.segment for some in matches for one in some]
+        """The matches with what each has in common with the garment that was asked with, and with what shops say of them."""
+        found, wanted = [one.segment for some in matches for one in some], question.filter
         stored = list(self.catalogue.segments(sorted(own)).values()) if found and own else []
-        said = self.catalogue.details(names_of([*stored, *found])) if found and (stored or demanded(wanted)) else {}
+        is_needed = found and (stored or demanded(wanted) or question.include_details)
+        said = self.catalogue.details(names_of([*stored, *found])) if is_needed else {}
         queries = [replace(one, product=product_of(stored, said, wanted)) for one in asked]
+        shown = said if question.include_details else {}
         return [
-            [replace(one, why=query.why(one.segment, said)) for one in some]
+            [replace(one, why=query.why(one.segment, said), details=details_of(one.segment, shown)) for one in some]
             for query, some in zip(queries, matches, strict=True)
         ]
 

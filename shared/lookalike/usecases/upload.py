@@ -17,7 +17,7 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.colour import Lab
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
-from lookalike.domain.model import Detection, NewSegment, Photo, Segment, StoredObject, Vectors
+from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING, INDEX
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases.jobs import Work
@@ -37,6 +37,15 @@ class Uploaded:
 
     photo: str
     segments: list[Segment]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a garment that was cut out elsewhere; without a box, it is the whole picture."""
+
+    box: Box | None = None
+    label: str | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +84,12 @@ class Upload:
         self.announce()
         return Uploaded(name, stored)
 
-    def segment(self, data: bytes, name: str, number: int, owner: str | None, work: Work) -> Segment:
-        """Store a garment that was cut out elsewhere as segment `number` of a photo."""
+    def segment(
+        self, data: bytes, name: str, number: int | None, owner: str | None, work: Work, about: About | None = None
+    ) -> Segment:
+        """Store a garment that was cut out elsewhere as segment `number` of a photo, or as its next one."""
         with self._claim(check_name(name), work, shared=True):
+            number = self._next(name) if number is None else number
             if there := self.catalogue.segment(segment_name(name, number)):
                 raise Conflict(f"There is a segment {there.name} already")
             self._clear(f"{name}/segment_{number}.")
@@ -85,11 +97,16 @@ class Upload:
             picture = images.read_image(data)
             photo = Photo(name, digest(data), *picture.size, None, owner)
             vectors = self._embed([picture], work)
-            new = plan(name, number, whole(picture), vectors[0], None)
+            found = _detection(picture, about or About())
+            new = plan(name, number, found, vectors[0], colour_of(found, picture))
             with self._objects(self._pictures([new], [picture]), work):
                 stored = self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
         self.announce()
         return stored
+
+    def _next(self, name: str) -> int:
+        numbers = [one.name.removeprefix(segment_name(name, "")) for one in self.catalogue.segments_of(name)]
+        return max((int(one) for one in numbers if one.isascii() and one.isdigit()), default=-1) + 1
 
     def _keep(self, photo: Photo, picture: Image.Image, found: list[Detection], work: Work) -> list[Segment]:
         cut_outs = [one.cut_out(picture) for one in found]
@@ -211,7 +228,11 @@ def plan(photo: str, number: int, found: Detection, vector: NDArray[np.float32],
     return NewSegment(name, f"{path}.png", thumbnail, found.box, found.label, found.score, vector, colour)
 
 
-def segment_name(photo: str, number: int) -> str:
+def _detection(picture: Image.Image, about: About) -> Detection:
+    return Detection(about.box or whole(picture).box, about.label, about.score)
+
+
+def segment_name(photo: str, number: int | str) -> str:
     return f"{photo}_segment_{number}"
 
 

@@ -80,6 +80,10 @@ class JobRows(Database):
         failed = _change(stale, status=JobStatus.FAILED.value, update_time=moment, finish_time=moment)
         return forgotten + tx.execute(failed).rowcount
 
+    @writing
+    def forget_jobs(self, tx: Connection, user: str) -> int:
+        return tx.execute(delete(jobs).where(named(jobs.c.owner, user), not_(_live))).rowcount
+
 
 def complete(tx: Connection, job_id: str) -> None:
     """Raises `Cancelled` if its cancellation was asked for, `Conflict` if it has ended or been forgotten."""

@@ -5,12 +5,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import JSON, ColumnElement, Connection, Float, RowMapping, Select, and_, exists, false, or_, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Float,
+    RowMapping,
+    Select,
+    and_,
+    exists,
+    false,
+    or_,
+    select,
+    true,
+)
 
 from lookalike.adapters.catalogue.database import Database, reading
 from lookalike.adapters.catalogue.reembedding import has_vector
 from lookalike.adapters.catalogue.tables import image_details, originals, splitted_images
-from lookalike.adapters.catalogue.values import words
+from lookalike.adapters.catalogue.values import named, words
 from lookalike.domain.filter import OWN, Condition, Filter, fulfils
 
 NEAR = 1e-3
@@ -20,10 +33,16 @@ LISTS = ("tags", "size")
 
 class MatchingRows(Database):
     @reading
-    def matching(self, tx: Connection, embedder: str, wanted: Filter) -> NDArray[np.int64]:
-        """Of that embedder, in the order of their numbers."""
+    def matching(self, tx: Connection, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
         found = {row_id for query in queries(embedder, wanted) for row_id in fulfilling(tx, query, wanted)}
         return np.array(sorted(found), np.int64)
+
+    @reading
+    def owned(self, tx: Connection, user: str) -> list[int]:
+        rows = splitted_images.c
+        of_photo = rows.original_image_id == originals.c.name
+        found = select(rows.id).join_from(originals, splitted_images, of_photo).where(named(originals.c.owner, user))
+        return list(tx.execute(found.order_by(rows.id)).scalars())
 
     @reading
     def rows_of(self, tx: Connection, sha256: str) -> frozenset[int]:
@@ -32,11 +51,13 @@ class MatchingRows(Database):
         return frozenset(tx.execute(found.where(originals.c.sha256 == sha256)).scalars())
 
 
-def queries(embedder: str, wanted: Filter) -> Iterator[Select[Any]]:
+def queries(embedder: str | None, wanted: Filter) -> Iterator[Select[Any]]:
     """One for what the garment says itself; two where the product counts: details of the garment, and else of its photo."""
     rows, details = splitted_images.c, image_details.c
     asked = [(rows if name in OWN else details)[name] for name in wanted]
-    narrowed = and_(has_vector(embedder), *(narrow(column, wanted[column.name]) for column in asked))
+    narrowed = and_(
+        true() if embedder is None else has_vector(embedder), *(narrow(column, wanted[column.name]) for column in asked)
+    )
     # under our names: both tables might have a column of one name
     chosen = select(rows.id.label("row_id"), *asked).where(narrowed)
     if all(name in OWN for name in wanted):

@@ -1,0 +1,108 @@
+"""Everything of some garments goes: rows, vectors, pictures, and what searches remember of them; and it is told what went."""
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lookalike.domain.errors import NotFound
+from lookalike.domain.filter import Filter
+from lookalike.domain.ports import Catalogue, Clock, History
+from lookalike.usecases.items import Items
+
+PAGE = 200
+NAMED = 1000
+"""Garments that a receipt names; of more, it tells how many."""
+
+
+@dataclass
+class Receipt:
+    """What was removed, or would be. `remaining`: garments for which there was no time; ask again.
+
+    Product details are the shop's and stay. Vectors of what is gone are in the bucket until the index versions that hold them
+    are pruned, and in no answer from now on.
+    """
+
+    id: str
+    at: datetime
+    segments: list[str] = field(default_factory=list)
+    garments: int = 0
+    photos: int = 0
+    objects: int = 0
+    searches: int = 0
+    jobs: int = 0
+    remaining: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """`seconds` is the time after which it stops, with the rest `remaining`."""
+
+    items: Items
+    catalogue: Catalogue
+    history: History
+    clock: Clock
+    seconds: float
+
+    def segment(self, key: str | int) -> Receipt:
+        """Raises `NotFound`."""
+        receipt = self._receipt()
+        self._one(key, receipt)
+        return receipt
+
+    def photo(self, name: str) -> Receipt:
+        """With all its garments. Raises `NotFound`."""
+        names = [one.name for one in self.items.of_photo(name)]
+        return self._all(names, self._receipt())
+
+    def where(self, wanted: Filter, dry_run: bool = False) -> Receipt:
+        """What fulfils the filter, of whichever embedder."""
+        row_ids = self.catalogue.matching(None, wanted).tolist()
+        return self._told(row_ids) if dry_run else self._all(row_ids, self._receipt())
+
+    def owner(self, user: str, dry_run: bool = False) -> Receipt:
+        """What that user stored, searched for and started."""
+        row_ids = self.catalogue.owned(user)
+        if dry_run:
+            return self._told(row_ids)
+        receipt = self._all(row_ids, self._receipt())
+        if not receipt.remaining:
+            receipt.searches = self.history.forget_searches(user)
+            receipt.jobs = self.catalogue.forget_jobs(user)
+        return receipt
+
+    def _receipt(self) -> Receipt:
+        return Receipt(str(uuid.uuid4()), self.clock())
+
+    def _told(self, row_ids: list[int]) -> Receipt:
+        receipt = self._receipt()
+        there = [one for page in _pages(row_ids) for one in self.catalogue.segments(page).values()]
+        receipt.segments = [one.name for one in there[:NAMED]]
+        receipt.remaining = len(there)
+        return receipt
+
+    def _all(self, keys: Iterable[str] | Iterable[int], receipt: Receipt) -> Receipt:
+        until = time.monotonic() + self.seconds
+        for key in keys:
+            if time.monotonic() > until:
+                receipt.remaining += 1
+                continue
+            try:
+                self._one(key, receipt)
+            except NotFound:
+                # another was faster
+                continue
+        return receipt
+
+    def _one(self, key: str | int, receipt: Receipt) -> None:
+        gone = self.items.delete(key)
+        receipt.garments += 1
+        receipt.photos += gone.photo is not None
+        receipt.objects += len(gone.objects)
+        if len(receipt.segments) < NAMED:
+            receipt.segments.append(gone.segment.name)
+
+
+def _pages(row_ids: list[int]) -> Iterator[list[int]]:
+    return (row_ids[start : start + PAGE] for start in range(0, len(row_ids), PAGE))
