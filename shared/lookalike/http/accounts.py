@@ -9,26 +9,31 @@ from lookalike.http.bodies import Answer, CredentialsBody, RefreshBody
 
 
 def register(services: Services, asked: Asked) -> Answer:
+    """Open an account: a user's, whatever else is said."""
     body = asked.body(CredentialsBody)
     user = services.sign_in.register(body.email, body.password, asked.caller.address)
     return {"success": True, "message": "Registered; sign in next", "data": user_answer(user)}, 201
 
 
 def login(services: Services, asked: Asked) -> Answer:
+    """Sign in."""
     body = asked.body(CredentialsBody)
     return session_answer(services.sign_in.login(body.email, body.password, asked.caller.address))
 
 
 def refresh(services: Services, asked: Asked) -> Answer:
+    """Another pair of tokens for a refresh token, which is good once."""
     return session_answer(services.sign_in.refresh(asked.body(RefreshBody).refresh_token, asked.caller.address))
 
 
 def logout(services: Services, asked: Asked) -> Answer:
+    """Take no refresh token of this user any more."""
     services.sign_in.logout(asked.token)
     return {"success": True, "message": "Signed out; the access token is good until it runs out"}
 
 
 def whoami(services: Services, asked: Asked) -> Answer:
+    """Whose token this is."""
     caller = asked.caller
     role = "admin" if caller.is_admin else "user"
     return {

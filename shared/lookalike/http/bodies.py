@@ -184,6 +184,12 @@ class HistoryBody(Body):
     before: AwareDatetime | None = None
 
 
+class ReindexBody(Body):
+    """With `force`, whether one is due or not."""
+
+    force: bool = False
+
+
 class CleanBody(Body):
     max_age_seconds: float = Field(3600, ge=0, le=10**9)
 

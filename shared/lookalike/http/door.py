@@ -21,6 +21,7 @@ from lookalike.domain.model import Caller
 from lookalike.http.asking import Asked, bound, read_body, wanted_id
 from lookalike.http.bodies import Answer
 from lookalike.http.cors import preflight, shown_to
+from lookalike.http.openapi import served
 from lookalike.http.routes import Role, Route, match, methods_of, routes_of
 from lookalike.usecases.jobs import job_id
 
@@ -42,6 +43,8 @@ def _answered(function: str, request: flask.Request) -> flask.Response:
         bound(request)
         if request.method == "OPTIONS":
             return preflight(services().settings, request, methods_of(routes_of(function), request.path))
+        if request.method == "GET" and (told := served(request.path, function)):
+            return told
         route, parts = match(routes_of(function), request.method, request.path)
         assert isinstance(route, Route)
         caller = who(services(), request, route.role)
@@ -133,6 +136,8 @@ def refuse(error: LookalikeError, request_id: str) -> flask.Response:
         "request_id": request_id,
     }
     response = _json(body, error.status, request_id)
+    if error.status == 405:
+        response.headers["Allow"] = ", ".join(map(str, error.details.get("allowed", ())))  # type: ignore[call-overload]
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:

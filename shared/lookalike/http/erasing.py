@@ -7,17 +7,20 @@ from lookalike.usecases.erase import Receipt
 
 
 def delete_segment(services: Services, asked: Asked) -> Answer:
+    """Erase a garment, and its photo with the last one."""
     receipt = services.erase.segment(asked.parts["id"])
     (name,) = receipt.segments
     return receipt_answer(receipt, f"Deleted {name}", splitted_image_id=name)
 
 
 def delete_photo(services: Services, asked: Asked) -> Answer:
+    """Erase a photo with all its garments."""
     receipt = services.erase.photo(asked.parts["id"])
     return receipt_answer(receipt, f"Deleted {receipt.garments} garments of {asked.parts['id']}")
 
 
 def erase(services: Services, asked: Asked) -> Answer:
+    """Erase what fulfils a filter, or what a user left."""
     body = asked.body(EraseBody)
     if body.owner is not None:
         receipt = services.erase.owner(body.owner, body.dry_run)

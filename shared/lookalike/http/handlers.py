@@ -18,6 +18,7 @@ from lookalike.http.bodies import (
     DetailBody,
     NewSegmentBody,
     ProductBody,
+    ReindexBody,
     RelayBody,
     SplitBody,
     UploadBody,
@@ -33,6 +34,7 @@ DAY = 86_400
 
 
 def upload_image(services: Services, asked: Asked) -> Answer:
+    """Store the garments of a photo."""
     body = asked.body(UploadBody)
     data, name = asked.image(body), body.image_name or job_id(None)
     with services.jobs.running("upload", asked.caller, asked.request_id) as work:
@@ -48,6 +50,7 @@ def upload_image(services: Services, asked: Asked) -> Answer:
 
 
 def upload_single_image(services: Services, asked: Asked) -> Answer:
+    """Store a garment that was cut out elsewhere."""
     body = asked.body(UploadSegmentBody)
     data, number = asked.image(body), int(body.segment_id)
     with services.jobs.running("upload", asked.caller, asked.request_id) as work:
@@ -56,6 +59,7 @@ def upload_single_image(services: Services, asked: Asked) -> Answer:
 
 
 def split_image(services: Services, asked: Asked) -> Answer:
+    """Cut out the garments of a photo; nothing is stored."""
     body = asked.body(SplitBody)
     data = asked.image(body)
     with services.jobs.running("split", asked.caller, asked.request_id) as work:
@@ -72,7 +76,7 @@ def split_image(services: Services, asked: Asked) -> Answer:
 
 
 def image_split(services: Services, asked: Asked) -> Answer:
-    """The same for the client's other call, which reads the segments elsewhere."""
+    """The same, for the client's other call, which reads the segments elsewhere."""
     answer = split_image(services, asked)
     assert isinstance(answer, dict)
     pieces = answer.pop("data")["segments"]
@@ -80,6 +84,7 @@ def image_split(services: Services, asked: Asked) -> Answer:
 
 
 def relay_image(services: Services, asked: Asked) -> Answer:
+    """Find the stored garments that are most similar to those of a photo."""
     body = asked.body(RelayBody)
     data, question = asked.image(body), question_of(body)
     with services.jobs.running("search", asked.caller, asked.request_id) as work:
@@ -109,11 +114,13 @@ def question_of(body: RelayBody) -> Question:
 
 
 def image_detail(services: Services, asked: Asked) -> Answer:
+    """Product details of a garment, its own or else its photo's."""
     body = asked.body(DetailBody)
     return {"success": True, "message": asdict(services.items.details(body.splitted_image_id))}
 
 
 def put_detail(services: Services, asked: Asked) -> Answer:
+    """Insert or replace the product details of a photo or a garment."""
     body = asked.body(ProductBody)
     details = ProductDetails(asked.parts["id"], **body.model_dump(exclude={"request_id"}))
     services.items.put_details([details])
@@ -121,15 +128,18 @@ def put_detail(services: Services, asked: Asked) -> Answer:
 
 
 def get_segment(services: Services, asked: Asked) -> Answer:
+    """A stored garment."""
     return {"success": True, "data": segment_answer(services.items.segment(asked.parts["id"]))}
 
 
 def segments_of_photo(services: Services, asked: Asked) -> Answer:
+    """The stored garments of a photo."""
     found = services.items.of_photo(asked.parts["id"])
     return {"success": True, "data": [segment_answer(one) for one in found]}
 
 
 def describe_segment(services: Services, asked: Asked) -> Answer:
+    """Change a garment's box, label or score."""
     changes = asked.body(DescribeBody).model_dump(exclude_unset=True, exclude={"request_id"})
     if changes.get("bounding_box"):
         changes["bounding_box"] = Box(*changes["bounding_box"])
@@ -138,7 +148,7 @@ def describe_segment(services: Services, asked: Asked) -> Answer:
 
 
 def add_segment(services: Services, asked: Asked) -> Answer:
-    """Of a photo that is stored."""
+    """Store one more garment of a photo that is stored."""
     body = asked.body(NewSegmentBody)
     data, name = asked.image(body), body.original_image_id
     services.items.of_photo(name)
@@ -150,18 +160,21 @@ def add_segment(services: Services, asked: Asked) -> Answer:
 
 
 def thumbnail(services: Services, asked: Asked) -> Answer:
+    """A garment's picture, small."""
     picture = services.items.thumbnail(asked.parts["id"])
     kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
     return flask.Response(picture, mimetype=kind, headers={"Cache-Control": "private, max-age=300"})
 
 
 def cancel(services: Services, asked: Asked) -> Answer:
+    """Stop a request that is running."""
     wanted = asked.parts["id"]
     services.jobs.cancel(wanted, asked.caller)
     return {"success": True, "status": "success", "message": f"Request {wanted} marked for cancellation"}
 
 
 def request_status(services: Services, asked: Asked) -> Answer:
+    """What became of a request."""
     job = services.jobs.status(asked.parts["id"], asked.caller)
     ended = job.finished.isoformat() if job.finished else None
     times = {"created": job.created.isoformat(), "updated": job.updated.isoformat(), "finished": ended}
@@ -169,6 +182,7 @@ def request_status(services: Services, asked: Asked) -> Answer:
 
 
 def recent(services: Services, asked: Asked) -> Answer:
+    """The caller's own requests, newest first."""
     now = datetime.now(UTC).timestamp()
     jobs = services.jobs.recent(asked.caller)
     requests = [
@@ -185,14 +199,14 @@ def recent(services: Services, asked: Asked) -> Answer:
 
 
 def clean(services: Services, asked: Asked) -> Answer:
+    """Forget the caller's own requests."""
     count = services.jobs.clean(asked.caller, asked.body(CleanBody).max_age_seconds)
     return {"success": True, "status": "success", "message": f"Forgot {count} requests"}
 
 
 def reindex(services: Services, asked: Asked) -> Answer:
     """Build if that is due, or if `force` says so; then tidy up."""
-    force = asked.fields.get("force") in ("true", True)
-    manifest = services.reindex.build() if force else services.reindex.build_if_due()
+    manifest = services.reindex.build() if asked.body(ReindexBody).force else services.reindex.build_if_due()
     swept = sweep(services.store, services.catalogue, older_than=DAY)
     services.catalogue.clean_jobs(None, datetime.now(UTC) - timedelta(seconds=7 * DAY))
     services.attempts.clean_attempts(datetime.now(UTC) - timedelta(seconds=DAY))
@@ -202,10 +216,12 @@ def reindex(services: Services, asked: Asked) -> Answer:
 
 
 def alive(services: Services, asked: Asked) -> Answer:
+    """Whether the instance is alive."""
     return {"success": True, "status": "alive"}
 
 
 def ready(services: Services, asked: Asked) -> Answer:
+    """Whether the database can be used."""
     services.catalogue.ping()
     return {"success": True, "status": "ready"}
 

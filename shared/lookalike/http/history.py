@@ -10,6 +10,7 @@ from lookalike.http.handlers import segment_answer
 
 
 def list_searches(services: Services, asked: Asked) -> Answer:
+    """One's own searches, newest first."""
     body = asked.body(HistoryBody)
     found = services.history.list(asked.owner, body.limit, body.before)
     last = found[-1].asked.isoformat() if len(found) == body.limit else None
@@ -18,6 +19,7 @@ def list_searches(services: Services, asked: Asked) -> Answer:
 
 
 def get_search(services: Services, asked: Asked) -> Answer:
+    """One of them, with those of its results that are still stored."""
     search, there = services.history.one(asked.owner, asked.parts["id"])
     results = [
         {**segment_answer(there[hit.row_id]), "similarity": round(hit.similarity, 6), "garment": hit.garment}
@@ -29,11 +31,13 @@ def get_search(services: Services, asked: Asked) -> Answer:
 
 
 def forget_search(services: Services, asked: Asked) -> Answer:
+    """Forget one of them."""
     services.history.forget(asked.owner, asked.parts["id"])
     return {"success": True, "message": f"Forgot the search {asked.parts['id']}"}
 
 
 def forget_searches(services: Services, asked: Asked) -> Answer:
+    """Forget all of them."""
     count = services.history.forget(asked.owner)
     return {"success": True, "message": f"Forgot {count} searches"}
 

@@ -3,19 +3,29 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache
+from functools import cache, partial
 
+from pydantic import BaseModel
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.routing import Map, Rule
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
+from lookalike.domain.model import ProductDetails
 from lookalike.http import accounts, erasing, history
+from lookalike.http import answers as says
+from lookalike.http import bodies as asks
 from lookalike.http import handlers as to
 from lookalike.http.asking import Asked
-from lookalike.http.bodies import Answer
+from lookalike.http.bodies import Answer, Body
 from lookalike.http.events import storage_event
+
+Segment = says.WithData[says.SegmentShown]
+Segments = says.WithData[list[says.SegmentShown]]
+Receipt = says.WithData[says.ReceiptShown]
+NewUser = says.WithData[says.UserShown]
+Session = says.WithData[says.SessionShown]
 
 
 class Role(Enum):
@@ -33,60 +43,82 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
+    """`body` is the schema of what is asked, none where nothing is read; `answer` that of a good answer.
+
+    `statuses`: errors that are this route's own; `openapi` adds those that any such route may meet.
+    """
+
     function: str
     method: str
     path: str
     role: Role
     handler: Callable[[Services, Asked], Answer]
-    has_body: bool = True
+    answer: type[BaseModel]
+    body: type[Body] | None = None
+    status: int = 200
+    statuses: tuple[int, ...] = ()
+    is_job: bool = False
+    media: str = "application/json"
+
+    @property
+    def has_body(self) -> bool:
+        return self.body is not None
 
 
+_photos = partial(Route, "upload", "POST", is_job=True)
+_search = partial(Route, "relay")
+_items = partial(Route, "detail")
+_jobs = partial(Route, "cancel")
+_auth = partial(Route, "auth", "POST")
 ROUTES = (
-    Route("upload", "POST", "/upload_image", Role.ADMIN, to.upload_image),
-    Route("upload", "POST", "/upload_single_image", Role.ADMIN, to.upload_single_image),
-    Route("upload", "POST", "/split_image", Role.ANYONE, to.split_image),
-    Route("upload", "POST", "/image/split", Role.ANYONE, to.image_split),
-    Route("upload", "POST", "/splitted_images", Role.ADMIN, to.add_segment),
-    Route("relay", "POST", "/relay_image", Role.ANYONE, to.relay_image),
-    Route("relay", "GET", "/search_history", Role.USER, history.list_searches),
-    Route("relay", "DELETE", "/search_history", Role.USER, history.forget_searches, has_body=False),
-    Route("relay", "GET", "/search_history/<id>", Role.USER, history.get_search),
-    Route("relay", "DELETE", "/search_history/<id>", Role.USER, history.forget_search, has_body=False),
-    Route("detail", "POST", "/image_detail", Role.ANYONE, to.image_detail),
-    Route("detail", "PUT", "/image_detail/<id>", Role.ADMIN, to.put_detail),
-    Route("detail", "GET", "/thumbnails/<id>", Role.ANYONE, to.thumbnail),
-    Route("detail", "GET", "/splitted_images/<id>", Role.ANYONE, to.get_segment),
-    Route("detail", "GET", "/splitted_images/by_original/<id>", Role.ANYONE, to.segments_of_photo),
-    Route("detail", "PUT", "/splitted_images/<id>", Role.ADMIN, to.describe_segment),
-    Route("detail", "DELETE", "/splitted_images/<id>", Role.ADMIN, erasing.delete_segment),
-    Route("detail", "DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasing.delete_photo),
-    Route("detail", "POST", "/erase", Role.ADMIN, erasing.erase),
-    Route("cancel", "POST", "/cancel_request/<id>", Role.OWNER, to.cancel, has_body=False),
-    Route("cancel", "POST", "/cancel_processing/<id>", Role.OWNER, to.cancel, has_body=False),
-    Route("cancel", "GET", "/request_status/recent", Role.OWNER, to.recent),
-    Route("cancel", "GET", "/request_status/<id>", Role.OWNER, to.request_status),
-    Route("cancel", "POST", "/cleanup_requests", Role.OWNER, to.clean),
-    Route("auth", "POST", "/api/auth/register", Role.OPEN, accounts.register),
-    Route("auth", "POST", "/api/auth/login", Role.OPEN, accounts.login),
-    Route("auth", "POST", "/api/auth/refresh", Role.OPEN, accounts.refresh),
-    Route("auth", "POST", "/api/auth/logout", Role.USER, accounts.logout),
-    Route("auth", "GET", "/api/auth/user", Role.USER, accounts.whoami),
-    Route("ingest", "POST", "/", Role.PLATFORM, storage_event, has_body=False),
-    Route("reindex", "POST", "/reindex", Role.PLATFORM, to.reindex),
+    _photos("/upload_image", Role.ADMIN, to.upload_image, says.Uploaded, asks.UploadBody),
+    _photos("/upload_single_image", Role.ADMIN, to.upload_single_image, Segment, asks.UploadSegmentBody),
+    _photos("/splitted_images", Role.ADMIN, to.add_segment, Segment, asks.NewSegmentBody, statuses=(404,)),
+    _photos("/split_image", Role.ANYONE, to.split_image, says.Split, asks.SplitBody),
+    _photos("/image/split", Role.ANYONE, to.image_split, says.ImageSplit, asks.SplitBody),
+    _search("POST", "/relay_image", Role.ANYONE, to.relay_image, says.Relayed, asks.RelayBody, is_job=True),
+    _search("GET", "/search_history", Role.USER, history.list_searches, says.Searches, asks.HistoryBody),
+    _search("DELETE", "/search_history", Role.USER, history.forget_searches, says.Done),
+    _search("GET", "/search_history/<id>", Role.USER, history.get_search, says.WithData[says.PastSearchShown]),
+    _search("DELETE", "/search_history/<id>", Role.USER, history.forget_search, says.Done),
+    _items("POST", "/image_detail", Role.ANYONE, to.image_detail, says.DetailsShown, asks.DetailBody, statuses=(404,)),
+    _items("PUT", "/image_detail/<id>", Role.ADMIN, to.put_detail, says.WithData[ProductDetails], asks.ProductBody),
+    _items("GET", "/thumbnails/<id>", Role.ANYONE, to.thumbnail, says.Answered, media="image/jpeg"),
+    _items("GET", "/splitted_images/<id>", Role.ANYONE, to.get_segment, Segment),
+    _items("GET", "/splitted_images/by_original/<id>", Role.ANYONE, to.segments_of_photo, Segments),
+    _items("PUT", "/splitted_images/<id>", Role.ADMIN, to.describe_segment, Segment, asks.DescribeBody),
+    _items("DELETE", "/splitted_images/<id>", Role.ADMIN, erasing.delete_segment, Receipt),
+    _items("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasing.delete_photo, Receipt),
+    _items("POST", "/erase", Role.ADMIN, erasing.erase, Receipt, asks.EraseBody),
+    _jobs("POST", "/cancel_request/<id>", Role.OWNER, to.cancel, says.Done, statuses=(409,)),
+    _jobs("POST", "/cancel_processing/<id>", Role.OWNER, to.cancel, says.Done, statuses=(409,)),
+    _jobs("GET", "/request_status/recent", Role.OWNER, to.recent, says.RecentJobs),
+    _jobs("GET", "/request_status/<id>", Role.OWNER, to.request_status, says.JobShown),
+    _jobs("POST", "/cleanup_requests", Role.OWNER, to.clean, says.Done, asks.CleanBody),
+    _auth("/api/auth/register", Role.OPEN, accounts.register, NewUser, asks.CredentialsBody, 201, (409, 429)),
+    _auth("/api/auth/login", Role.OPEN, accounts.login, Session, asks.CredentialsBody, statuses=(429,)),
+    _auth("/api/auth/refresh", Role.OPEN, accounts.refresh, Session, asks.RefreshBody, statuses=(429,)),
+    _auth("/api/auth/logout", Role.USER, accounts.logout, says.Done),
+    Route("auth", "GET", "/api/auth/user", Role.USER, accounts.whoami, says.WithData[says.WhoShown]),
+    Route("ingest", "POST", "/", Role.PLATFORM, storage_event, says.Answered, status=204),
+    Route("reindex", "POST", "/reindex", Role.PLATFORM, to.reindex, says.Reindexed, asks.ReindexBody, 202, (409,)),
 )
 READY = {"upload": to.ready_to_look, "relay": to.ready_to_search, "ingest": to.ready_to_look}
 
 
-@cache
-def routes_of(function: str) -> Map:
-    """The function's routes, its health checks among them."""
+def own_routes(function: str) -> tuple[Route, ...]:
+    """The function's, its health checks among them."""
     ready = READY.get(function, to.ready)
     health = (
-        Route(function, "GET", "/healthz", Role.OPEN, to.alive),
-        Route(function, "GET", "/readyz", Role.OPEN, ready),
+        Route(function, "GET", "/healthz", Role.OPEN, to.alive, says.Alive),
+        Route(function, "GET", "/readyz", Role.OPEN, ready, says.Alive),
     )
-    own = [route for route in (*ROUTES, *health) if route.function == function]
-    return _map([(route, route) for route in own])
+    return tuple(route for route in (*ROUTES, *health) if route.function == function)
+
+
+@cache
+def routes_of(function: str) -> Map:
+    return _map([(route, route) for route in own_routes(function)])
 
 
 @cache

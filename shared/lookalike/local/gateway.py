@@ -13,6 +13,7 @@ import lookalike
 from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.door import refuse
+from lookalike.http.openapi import served
 from lookalike.http.routes import functions, match, methods_of
 from lookalike.usecases.jobs import job_id
 
@@ -46,6 +47,8 @@ class Gateway:
         if request.method in ("GET", "HEAD"):
             if request.path in PAGE:
                 return page(PAGE[request.path])
+            if told := served(request.path):
+                return told
             if request.path.startswith(BUCKET):
                 return object_of(request)
         if request.path in ("/healthz", "/readyz"):

@@ -1,0 +1,216 @@
+"""The document of the API (OpenAPI 3.1), made of the one table of routes and the schemas of their bodies; and a page of it."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import flask
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+import lookalike
+from lookalike.http.answers import Refused
+from lookalike.http.bodies import Photographed
+from lookalike.http.routes import ROUTES, Role, Route, own_routes
+
+REF = "#/components/schemas/{model}"
+ROLES = {
+    Role.OPEN: "Anyone.",
+    Role.ANYONE: "Anyone, unless `SEARCH_NEEDS_SIGN_IN` is set.",
+    Role.OWNER: "Whose job it is; an administrator; of an anonymous job, whoever knows its id.",
+    Role.USER: "Whoever is signed in.",
+    Role.ADMIN: "Administrators.",
+    Role.PLATFORM: "The platform's own accounts, and administrators.",
+}
+MEANS = {
+    400: "Not understood, or not a photo",
+    401: "No token, or one that does not hold",
+    403: "Not for this caller",
+    404: "No such thing",
+    409: "Another thing of that name exists, or it is too late",
+    413: "Too large",
+    415: "A format that is not accepted",
+    422: "A field is wrong; `error.details.field` names it",
+    429: "Too many at once: come again after `Retry-After` seconds",
+    503: "Away for now: come again after `Retry-After` seconds",
+    504: "Out of time; nothing was stored",
+}
+Json = dict[str, Any]
+Refs = Mapping[Any, Json]
+
+
+@cache
+def document(function: str | None = None) -> Json:
+    """Of one function's routes, or of all."""
+    routes = own_routes(function) if function else ROUTES
+    models = {route.answer for route in routes} | {route.body for route in routes if route.body} | {Refused}
+    named, schemas = models_json_schema(
+        [(model, "validation") for model in sorted(models, key=lambda one: one.__name__)], ref_template=REF
+    )
+    refs: Refs = {model: schema for (model, _), schema in named.items()}
+    paths: dict[str, Json] = {}
+    for route in routes:
+        paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route, refs, schemas["$defs"])
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "lookalike",
+            "version": lookalike.__version__,
+            "summary": "Finds similar fashion items in photographs",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _path(route: Route) -> str:
+    return re.sub(r"<(\w+)>", r"{\1}", route.path)
+
+
+def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
+    summary, *more = (route.handler.__doc__ or "").strip().split("\n", 1)
+    found: Json = {
+        "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z]+', '_', route.path.lower()).strip('_') or 'root'}",
+        "summary": summary.rstrip("."),
+        "description": " ".join([*" ".join(more).split(), f"For: {ROLES[route.role]}"]),
+        "tags": [route.function],
+        "responses": _responses(route, refs),
+    }
+    if parameters := _parameters(route, schemas):
+        found["parameters"] = parameters
+    if route.body and route.method != "GET":
+        found["requestBody"] = _request(route.body, refs[route.body])
+    if route.role in (Role.USER, Role.ADMIN, Role.PLATFORM):
+        found["security"] = [{"token": []}]
+    elif route.role is not Role.OPEN:
+        found["security"] = [{}, {"token": []}]
+    return found
+
+
+def _parameters(route: Route, schemas: Json) -> list[Json]:
+    inside = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"<(\w+)>", route.path)
+    ]
+    if not (route.body and route.method == "GET"):
+        return inside
+    fields = schemas[route.body.__name__]["properties"]
+    return [*inside, *({"name": name, "in": "query", "schema": schema} for name, schema in fields.items())]
+
+
+def _request(body: type[BaseModel], ref: Json) -> Json:
+    """Photos may come as base64 in JSON, as a file in a form, or as the body itself, with the other fields in the address."""
+    content: Json = {"application/json": {"schema": ref}}
+    if issubclass(body, Photographed):
+        photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+        form = {"allOf": [ref, {"type": "object", "properties": {"image": photo}}]}
+        content["multipart/form-data"] = {"schema": form}
+        content |= {f"image/{kind}": {"schema": photo} for kind in ("jpeg", "png", "webp", "avif")}
+    return {"required": True, "content": content}
+
+
+def _responses(route: Route, refs: Refs) -> Json:
+    good = refs[route.answer]
+    if route.is_job:
+        good = {"anyOf": [good, refs[Refused]]}
+    content = {route.media: {"schema": good if route.media == "application/json" else {"type": "string"}}}
+    answer: Json = {"description": "Done"} | ({"content": content} if route.status != 204 else {})
+    refused = {"application/json": {"schema": refs[Refused]}}
+    errors = {str(one): {"description": MEANS[one], "content": refused} for one in statuses(route)}
+    return {str(route.status): answer, **errors}
+
+
+def statuses(route: Route) -> Sequence[int]:
+    """What may be answered besides: whatever any request may meet, and what this one may."""
+    found = {400, 401, 413, 503}
+    found |= {403} if route.role in (Role.ADMIN, Role.PLATFORM) else set()
+    found |= {404} if "<" in route.path else set()
+    found |= {415, 422} if route.has_body else set()
+    found |= {409, 429, 504} if route.is_job else set()
+    return sorted(found | set(route.statuses))
+
+
+def served(path: str, function: str | None = None) -> flask.Response | None:
+    """The document or its page, where that is asked for: of one function, or of all."""
+    if path == "/openapi.json":
+        return flask.Response(json.dumps(document(function)), mimetype="application/json")
+    if path == "/docs":
+        digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+        policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
+        return flask.Response(page(function), mimetype="text/html", headers={"Content-Security-Policy": policy})
+    return None
+
+
+def page(function: str | None = None) -> str:
+    """Of the document, without a script, so that it can be read wherever it is served."""
+    told = document(function)
+    parts = [_section(path, method, one) for path, some in told["paths"].items() for method, one in some.items()]
+    schemas = [_schema(name, schema) for name, schema in sorted(told["components"]["schemas"].items())]
+    return PAGE.format(
+        style=STYLE, version=html.escape(lookalike.__version__), routes="".join(parts), schemas="".join(schemas)
+    )
+
+
+def _section(path: str, method: str, one: Json) -> str:
+    rows = [
+        f"<tr><td>{html.escape(parameter['name'])}</td><td>{parameter['in']}</td><td>{_shape(parameter['schema'])}</td></tr>"
+        for parameter in one.get("parameters", [])
+    ]
+    bodies = [
+        f"<tr><td>body</td><td>{kind}</td><td>{_shape(content['schema'])}</td></tr>"
+        for kind, content in one.get("requestBody", {}).get("content", {}).items()
+    ]
+    answers = [
+        f"<tr><td>{status}</td><td>{html.escape(said['description'])}</td><td>{_answer(said)}</td></tr>"
+        for status, said in one["responses"].items()
+    ]
+    head = f"<summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> {html.escape(one['summary'])}</summary>"
+    return f"<details>{head}<p>{html.escape(one['description'])}</p><table>{''.join([*rows, *bodies, *answers])}</table></details>"
+
+
+def _answer(said: Json) -> str:
+    return " or ".join(_shape(content["schema"]) for content in said.get("content", {}).values())
+
+
+def _schema(name: str, schema: Json) -> str:
+    text = html.escape(json.dumps(schema, indent=2, ensure_ascii=False))
+    return f'<details id="{html.escape(name)}"><summary><code>{html.escape(name)}</code></summary><pre>{text}</pre></details>'
+
+
+def _shape(schema: Json) -> str:
+    if "$ref" in schema:
+        name = html.escape(schema["$ref"].rpartition("/")[2])
+        return f'<a href="#{name}">{name}</a>'
+    if some := _alternatives(schema):
+        return " | ".join(dict.fromkeys(_shape(one) for one in some))
+    return html.escape(str(schema.get("type", schema.get("const", "any"))))
+
+
+def _alternatives(schema: Json) -> Iterable[Json]:
+    found: Iterable[Json] = schema.get("anyOf") or schema.get("allOf") or ()
+    return found
+
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+summary { cursor: pointer; padding: .35rem 0; } summary b { display: inline-block; min-width: 4.5rem; color: #a3431f; }
+details { border-bottom: 1px solid #8884; } table { border-collapse: collapse; margin: .5rem 0 1rem; }
+td { padding: .2rem 1rem .2rem 0; vertical-align: top; } pre { overflow: auto; font-size: 13px; }
+"""
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>lookalike API</title>
+<style>{style}</style></head><body>
+<h1>lookalike <small>{version}</small></h1>
+<p>The same for programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1). Errors are all of one shape, <a href="#Refused">Refused</a>.</p>
+{routes}<h2>Schemas</h2>{schemas}</body></html>
+"""

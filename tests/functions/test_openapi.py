@@ -1,0 +1,55 @@
+"""The document of the API: valid, whole, served everywhere, and true of every answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from lookalike.http.openapi import document
+from lookalike.http.routes import ROUTES, Role
+from lookalike.local.gateway import FUNCTIONS
+
+Client = Callable[[str], FlaskClient]
+
+
+@pytest.mark.parametrize("function", [None, *FUNCTIONS])
+def test_it_is_valid(function: str | None) -> None:
+    OpenAPIV31SpecValidator(document(function)).validate()
+
+
+def test_it_has_every_route_with_its_role_and_errors() -> None:
+    told = document()["paths"]
+    for route in ROUTES:
+        one = told[route.path.replace("<id>", "{id}")][route.method.lower()]
+        assert one["summary"] and one["description"] and str(route.status) in one["responses"]
+        needs_token = one.get("security") == [{"token": []}]
+        assert needs_token == (route.role in (Role.USER, Role.ADMIN, Role.PLATFORM))
+        assert ("403" in one["responses"]) == (route.role in (Role.ADMIN, Role.PLATFORM))
+        assert {"400", "401", "413", "503"} <= one["responses"].keys()
+    operations = [one["operationId"] for some in told.values() for one in some.values()]
+    assert len(set(operations)) == len(operations) == len(ROUTES)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_serves_its_own(client: Client, function: str) -> None:
+    call = client(function)
+    found = call.get("/openapi.json").get_json()
+    assert found == document(function) and {one["tags"][0] for some in found["paths"].values() for one in some.values()} == {function}
+    said = call.get("/docs")
+    text = said.get_data(as_text=True)
+    assert said.status_code == 200 and "<script" not in text and "http://" not in text and "https://" not in text
+    assert "default-src 'none'" in said.headers["Content-Security-Policy"]
+    assert all(f"<code>{path}</code>" in text for path in found["paths"])
+
+
+def test_photos_may_come_in_three_ways() -> None:
+    content = document()["paths"]["/relay_image"]["post"]["requestBody"]["content"]
+    assert {"application/json", "multipart/form-data", "image/jpeg"} <= content.keys()
+
+
+def schema_of(path: str, method: str, status: str) -> dict[str, Any]:
+    told = document()
+    schema = told["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+    return {**schema, "components": told["components"]}
