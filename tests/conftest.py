@@ -5,14 +5,20 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 from PIL import Image
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
 
 import lookalike
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
+from lookalike.http.openapi import document
+from lookalike.http.routes import functions
 from lookalike.local.closet import draw_scene
 from lookalike.local.gateway import load
 
@@ -48,8 +54,43 @@ def real(home: Path) -> Iterator[Services]:
 
 @pytest.fixture
 def client(real: Services) -> Callable[[str], FlaskClient]:
-    """A client of one function."""
-    return lambda name: load(name, FUNCTIONS).test_client()
+    """A client of one function, that holds every answer to the document of the API."""
+
+    def made(name: str) -> FlaskClient:
+        application = load(name, FUNCTIONS)
+        application.test_client_class = Truthful
+        found: FlaskClient = application.test_client()
+        return found
+
+    return made
+
+
+class Truthful(FlaskClient):
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        said = super().open(*args, **kwargs)
+        schema = promised(said.request.method, said.request.path, said.status_code)
+        if schema is not None:
+            Draft202012Validator(schema).validate(said.get_json())
+        return said
+
+
+def promised(method: str, path: str, status: int) -> dict[str, Any] | None:
+    """The schema of that answer; none for what is no JSON, and of no route. Fails for a status that no document tells."""
+    told = document()
+    try:
+        route, _ = functions().bind("").match(path, method, return_rule=True)
+    except HTTPException:
+        return None
+    responses = told["paths"][route.rule.replace("<id>", "{id}")][method.lower()]["responses"]
+    assert status >= 500 or str(status) in responses, (
+        f"{method} {path} answers {status}, which its document does not tell"
+    )
+    content = responses.get(str(status), {}).get("content", {})
+    return (
+        {**content["application/json"]["schema"], "components": told["components"]}
+        if "application/json" in content
+        else None
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The document of the API: valid, whole, served everywhere, and true of every answer."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -36,7 +35,9 @@ def test_it_has_every_route_with_its_role_and_errors() -> None:
 def test_every_function_serves_its_own(client: Client, function: str) -> None:
     call = client(function)
     found = call.get("/openapi.json").get_json()
-    assert found == document(function) and {one["tags"][0] for some in found["paths"].values() for one in some.values()} == {function}
+    assert found == document(function) and {
+        one["tags"][0] for some in found["paths"].values() for one in some.values()
+    } == {function}
     said = call.get("/docs")
     text = said.get_data(as_text=True)
     assert said.status_code == 200 and "<script" not in text and "http://" not in text and "https://" not in text
@@ -47,9 +48,3 @@ def test_every_function_serves_its_own(client: Client, function: str) -> None:
 def test_photos_may_come_in_three_ways() -> None:
     content = document()["paths"]["/relay_image"]["post"]["requestBody"]["content"]
     assert {"application/json", "multipart/form-data", "image/jpeg"} <= content.keys()
-
-
-def schema_of(path: str, method: str, status: str) -> dict[str, Any]:
-    told = document()
-    schema = told["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
-    return {**schema, "components": told["components"]}
