@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,26 @@ def test_a_deletion_beside_settling_is_heard_of(mysql: SqlCatalogue, world: Worl
     assert gone(mysql.changes(NEW, seen)) == [row_id] and written(mysql.changes(NEW, 0)) == []
 
 
+def test_what_is_deleted_meanwhile_is_not_settled(mysql: SqlCatalogue, world: World) -> None:
+    (row_id,) = add(mysql, "look", 1)
+    mysql.add_vectors(NEW, vectors([row_id]))
+    seen = mysql.changes(NEW, 0).upto
+    another: SqlCatalogue = world.open_another()  # type: ignore[assignment]
+    deleting = threading.Thread(target=mysql.delete_segment, args=("look_segment_0",))
+    settling = threading.Thread(target=mysql.settle, args=(NEW, 9))
+    with another.transaction(writes=True) as tx:
+        take_number(tx)  # which the deletion needs last
+        deleting.start()
+        wait_for_a_lock(another)
+        settling.start()
+        wait_for_a_lock(another, 2)
+    deleting.join()
+    settling.join()
+    for embedder in (MODEL, NEW):
+        assert gone(mysql.changes(embedder, seen)) == [row_id] and written(mysql.changes(embedder, 0)) == []
+    assert mysql.vectors(NEW, [row_id]) == {}
+
+
 def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalogue, world: World) -> None:
     row_ids = add(mysql, "look", 2)
     theirs = vectors(row_ids[1:])[row_ids[1]] + 1
@@ -143,15 +164,15 @@ def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalogue,
     assert np.array_equal(mysql.vectors(NEW, row_ids)[row_ids[1]], theirs)
 
 
-def wait_for_a_lock(catalogue: SqlCatalogue) -> None:
-    """Until some transaction waits for another."""
+def wait_for_a_lock(catalogue: SqlCatalogue, least: int = 1) -> None:
+    """Until so many transactions wait for others."""
     waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with catalogue.transaction() as tx:
-            if tx.exec_driver_sql(waiting).scalar_one():
+            if tx.exec_driver_sql(waiting).scalar_one() >= least:
                 return
-        time.sleep(0.05)
+        time.sleep(0.2)  # what InnoDB tells is kept until nobody has asked for 0.1 s
     pytest.fail("Nobody waits")
 
 
@@ -181,9 +202,9 @@ def test_what_is_to_settle_is_not_sorted(sql: SqlCatalogue) -> None:
 
 def plan_of(sql: SqlCatalogue, call: Callable[[], object]) -> str:
     """How the database answers what that call asks."""
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, Any]] = []
 
-    def hear(connection: object, cursor: object, statement: str, values: object, *_: object) -> None:
+    def hear(connection: object, cursor: object, statement: str, values: Any, *_: object) -> None:
         asked.append((statement, values))
 
     event.listen(sql.engine, "before_cursor_execute", hear)

@@ -55,7 +55,10 @@ class OtherVectors(Database):
 
 
 def has_vector(embedder: str) -> ColumnElement[bool]:
-    """The rows that searches with this embedder can find."""
+    """The rows that searches with this embedder can find.
+
+    And those of the original's whose JSON is no vector: to know them, every one would have to be read. Adopted, they have none.
+    """
     return or_(is_served_as(embedder), _beside(embedder).exists())
 
 
