@@ -16,10 +16,12 @@ from lookalike import images
 from lookalike.adapters.weights import RESNET50
 from lookalike.bootstrap import Services, services
 from lookalike.cli import main
-from lookalike.domain.model import Caller
+from lookalike.domain.model import ORIGINAL_EMBEDDER, Caller
+from lookalike.usecases.models import Models
 from tests.conftest import drawn, jpeg
 from tests.contracts.databases import execute
 from tests.contracts.test_migrations import DETAILS, IMAGES, SQLITE
+from tests.fakes.models import FakeDetector, FakeEmbedder
 from tests.standins.file_server import SUMS, WEIGHTS, file_server
 from tests.standins.storage_server import storage_server
 
@@ -348,6 +350,47 @@ def test_what_is_searched_with_is_not_given_up(folder: Path, real: Services) -> 
     said = run("reembed", "--models=full", "--embedder=dinov2", "--settle")
     assert said.exit_code == 1 and "set MODELS=full EMBEDDER=dinov2 first" in said.output
     assert real.catalogue.changes("compact-3", 0).row_ids.size == count > 0
+
+
+def test_a_broken_picture_keeps_its_vector_and_nobody_else_from_settling(folder: Path, real: Services) -> None:
+    run("ingest", folder)
+    execute(real.settings.database, "UPDATE splitted_images SET embedder = 'old-1'")
+    broken, *others = real.catalogue.changes("old-1", 0).row_ids.tolist()
+    segment = real.catalogue.segment(broken)
+    assert segment and others
+    there = real.store.stat(segment.path)
+    assert there
+    real.store.put(segment.path, b"no picture", "image/png", there.generation)
+    said = run("reembed", "--models=compact", "--settle")
+    assert said.exit_code == 0 and f"passed over {segment.name}: " in said.output
+    assert f"{len(others)} garments have the vectors of compact-3 alone, 1 passed over keep" in said.output
+    assert real.catalogue.changes("old-1", 0).row_ids.tolist() == [broken]
+    assert real.catalogue.changes("compact-3", 0).row_ids.tolist() == others
+
+
+def test_what_others_search_with_is_not_given_up(folder: Path, real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("ingest", folder)
+    execute(real.settings.database, f"UPDATE splitted_images SET embedder = '{ORIGINAL_EMBEDDER}'")
+    before = real.catalogue.changes(ORIGINAL_EMBEDDER, 0)
+    monkeypatch.setenv("MODELS", "full")
+    services.cache_clear()
+    said = run("reembed", "--models=compact", "--settle")
+    assert said.exit_code == 1 and "MODELS=full EMBEDDER=resnet50: set MODELS=compact first" in said.output
+    assert real.catalogue.changes("compact-3", before.upto).row_ids.size == 0
+    said = run("reembed", "--models=compact")
+    assert said.exit_code == 0 and "Start with MODELS=compact to search" in said.output
+    after = real.catalogue.changes(ORIGINAL_EMBEDDER, 0)
+    assert after.row_ids.tolist() == before.row_ids.tolist() and before.row_ids.size > 0
+
+
+def test_another_of_the_full_embedders_is_named(real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS", "full")
+    services.cache_clear()
+    chosen = services().with_models("full", "dinov2")
+    chosen.built["models"] = Models(FakeDetector(), FakeEmbedder(), places=4)
+    monkeypatch.setattr(services(), "with_models", lambda models, embedder: chosen)
+    said = run("reembed", "--models=full", "--embedder=dinov2")
+    assert said.exit_code == 0 and "Start with MODELS=full EMBEDDER=dinov2 to search" in said.output
 
 
 def test_models_without_weights_change_nothing(folder: Path, real: Services) -> None:

@@ -218,3 +218,11 @@ def test_a_row_without_a_usable_vector_keeps_its_picture(url: str, world: World)
     insert(url, 4, BROKEN["zero"], png("white"))
     assert world.adopt().run().moved == 4
     assert world.store.get("04/segment_0.png") == png("white") and len(world.names("red")) == 3
+
+
+def test_a_row_whose_vector_could_not_be_read_can_get_one_once_it_is_adopted(url: str, world: World) -> None:
+    insert(url, 4, BROKEN["words"], png("white"))
+    world.adopt().run()
+    assert [one.row_id for one in world.catalogue.segments_without(ORIGINAL_EMBEDDER, 0, 9)] == [4]
+    assert world.catalogue.add_vectors(ORIGINAL_EMBEDDER, {4: np.array([0, 1, 0], np.float32)}) == 1
+    assert sorted(world.names("red")) == ["01", "02", "03", "04"]

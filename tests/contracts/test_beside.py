@@ -2,15 +2,19 @@
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import event, insert, select
 
 from lookalike.adapters.catalogue import SqlCatalogue
+from lookalike.adapters.catalogue.commits import take_number
 from lookalike.adapters.catalogue.reembedding import has_vector
-from lookalike.adapters.catalogue.tables import originals, splitted_images
+from lookalike.adapters.catalogue.tables import originals, other_embeddings, splitted_images
+from lookalike.adapters.catalogue.values import vector_bytes
 from lookalike.domain.filter import Condition
 from tests.contracts.rows import MODEL, World, add, gone, written
 from tests.fakes.catalogue import FakeCatalogue
@@ -118,24 +122,97 @@ def test_a_deletion_beside_settling_is_heard_of(mysql: SqlCatalogue, world: Worl
     assert gone(mysql.changes(NEW, seen)) == [row_id] and written(mysql.changes(NEW, 0)) == []
 
 
-def wait_for_a_lock(catalogue: SqlCatalogue) -> None:
-    """Until some transaction waits for another."""
+def test_what_is_deleted_meanwhile_is_not_settled(mysql: SqlCatalogue, world: World) -> None:
+    (row_id,) = add(mysql, "look", 1)
+    mysql.add_vectors(NEW, vectors([row_id]))
+    seen = mysql.changes(NEW, 0).upto
+    another: SqlCatalogue = world.open_another()  # type: ignore[assignment]
+    deleting = threading.Thread(target=mysql.delete_segment, args=("look_segment_0",))
+    settling = threading.Thread(target=mysql.settle, args=(NEW, 9))
+    with another.transaction(writes=True) as tx:
+        take_number(tx)  # which the deletion needs last
+        deleting.start()
+        wait_for_a_lock(another)
+        settling.start()
+        wait_for_a_lock(another, 2)
+    deleting.join()
+    settling.join()
+    for embedder in (MODEL, NEW):
+        assert gone(mysql.changes(embedder, seen)) == [row_id] and written(mysql.changes(embedder, 0)) == []
+    assert mysql.vectors(NEW, [row_id]) == {}
+
+
+def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalogue, world: World) -> None:
+    row_ids = add(mysql, "look", 2)
+    theirs = vectors(row_ids[1:])[row_ids[1]] + 1
+    another: SqlCatalogue = world.open_another()  # type: ignore[assignment]
+    added: list[int] = []
+    adding = threading.Thread(target=lambda: added.append(mysql.add_vectors(NEW, vectors(row_ids))))
+    with another.transaction(writes=True) as tx:
+        tx.execute(select(splitted_images.c.id).where(splitted_images.c.id == row_ids[1]).with_for_update()).one()
+        adding.start()
+        wait_for_a_lock(another)
+        row = {
+            "row_id": row_ids[1],
+            "embedder": NEW,
+            "embedding": vector_bytes(theirs),
+            "commit_number": take_number(tx),
+        }
+        tx.execute(insert(other_embeddings).values(row))
+    adding.join()
+    assert added == [1] and written(mysql.changes(NEW, 0)) == row_ids
+    assert np.array_equal(mysql.vectors(NEW, row_ids)[row_ids[1]], theirs)
+
+
+def wait_for_a_lock(catalogue: SqlCatalogue, least: int = 1) -> None:
+    """Until so many transactions wait for others."""
     waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with catalogue.transaction() as tx:
-            if tx.exec_driver_sql(waiting).scalar_one():
+            if tx.exec_driver_sql(waiting).scalar_one() >= least:
                 return
-        time.sleep(0.05)
+        time.sleep(0.2)  # what InnoDB tells is kept until nobody has asked for 0.1 s
     pytest.fail("Nobody waits")
 
 
 def test_what_is_beside_is_looked_up_by_its_key(sql: SqlCatalogue) -> None:
     """And not listed in full for every page and every filtered search."""
     if sql.engine.dialect.name != "sqlite":
-        pytest.skip("SQLite's plans can be read")
+        pytest.skip("MariaDB chooses by what a search is for")
     query = select(splitted_images.c.id).where(has_vector(NEW))
     text = query.compile(sql.engine, compile_kwargs={"literal_binds": True})
     with sql.transaction() as tx:
         plan = [row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
     assert any("other_embeddings" in step and "row_id=?" in step for step in plan), plan
+
+
+def test_a_page_lists_nothing_in_full(sql: SqlCatalogue) -> None:
+    row_ids = add(sql, "many", 300)
+    sql.add_vectors(NEW, vectors(row_ids[:150]))
+    plan = plan_of(sql, lambda: sql.segments_without(NEW, 0, 32))
+    assert "other_embeddings" in plan and "MATERIALIZED" not in plan and "LIST SUBQUERY" not in plan, plan
+
+
+def test_what_is_to_settle_is_not_sorted(sql: SqlCatalogue) -> None:
+    sql.add_vectors(NEW, vectors(add(sql, "many", 3)))
+    plan = plan_of(sql, lambda: sql.settle(NEW, 2))
+    assert "ix_other_embeddings_commit" in plan and "B-TREE" not in plan and "filesort" not in plan, plan
+
+
+def plan_of(sql: SqlCatalogue, call: Callable[[], object]) -> str:
+    """How the database answers what that call asks."""
+    asked: list[tuple[str, Any]] = []
+
+    def hear(connection: object, cursor: object, statement: str, values: Any, *_: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(sql.engine, "before_cursor_execute", hear)
+    call()
+    event.remove(sql.engine, "before_cursor_execute", hear)
+    explain = "EXPLAIN QUERY PLAN" if sql.engine.dialect.name == "sqlite" else "EXPLAIN"
+    with sql.transaction() as tx:
+        selects = [one for one in asked if one[0].startswith("SELECT")]
+        return "\n".join(
+            str(row) for text, values in selects for row in tx.exec_driver_sql(f"{explain} {text}", values)
+        )

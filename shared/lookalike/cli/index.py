@@ -109,7 +109,9 @@ def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool)
         f"{summary.embedded} garments embedded, {len(summary.failed)} passed over; index {summary.version} checked"
     )
     if settle:
-        click.echo(f"{task.settle(len(summary.failed))} garments have the vectors of {chosen.models.embedder} alone")
+        left = f", {len(summary.failed)} passed over keep what they had" if summary.failed else ""
+        count = task.settle(len(summary.failed))
+        click.echo(f"{count} garments have the vectors of {chosen.models.embedder} alone{left}")
     elif wanted != in_use:
         click.echo(f"Start with {wanted} to search with them; run this again for what others stored meanwhile")
 

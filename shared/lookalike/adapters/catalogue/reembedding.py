@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, or_, select, update
 
 from lookalike.adapters.catalogue.commits import take_number
 from lookalike.adapters.catalogue.database import Database, reading, writing
@@ -28,11 +28,12 @@ class OtherVectors(Database):
 
     @writing
     def add_vectors(self, tx: Connection, embedder: str, vectors: Mapping[int, NDArray[np.float32]]) -> int:
-        # locked: nobody deletes one of them between this look and our commit
-        living = tx.execute(select(_rows.id).where(numbered([*vectors]), _has_none(embedder)).with_for_update())
+        # locked: nobody deletes one of them, or gives it a vector, until our commit
+        tx.execute(select(_rows.id).where(numbered([*vectors])).with_for_update()).all()
+        # asked anew: one question would not hear of what others stored while it waited
+        lacking = tx.execute(select(_rows.id).where(numbered([*vectors]), _has_none(embedder))).scalars().all()
         found = [
-            {"row_id": row_id, "embedder": embedder, "embedding": vector_bytes(vectors[row_id])}
-            for row_id in living.scalars().all()
+            {"row_id": row_id, "embedder": embedder, "embedding": vector_bytes(vectors[row_id])} for row_id in lacking
         ]
         if found:
             number = take_number(tx)
@@ -54,17 +55,24 @@ class OtherVectors(Database):
 
 
 def has_vector(embedder: str) -> ColumnElement[bool]:
-    """The rows that searches with this embedder can find."""
-    return or_(is_served_as(embedder), _has_beside(embedder))
+    """The rows that searches with this embedder can find.
+
+    And those of the original's whose JSON is no vector: to know them, every one would have to be read. Adopted, they have none.
+    """
+    return or_(is_served_as(embedder), _beside(embedder).exists())
 
 
 def _has_none(embedder: str) -> ColumnElement[bool]:
     # what is compared with NULL is NULL, and so would be the negation of it
-    return and_(~func.coalesce(is_served_as(embedder), False), ~_has_beside(embedder))
+    own = func.coalesce(is_served_as(embedder), False)
+    # no EXISTS: for each page MariaDB would list all that is beside
+    return and_(~own, _beside(embedder).scalar_subquery().is_(None))
 
 
-def _has_beside(embedder: str) -> ColumnElement[bool]:
-    return exists().where(_others.row_id == _rows.id, named(_others.embedder, embedder)).correlate(splitted_images)
+def _beside(embedder: str) -> Select[tuple[int]]:
+    """The row's vector of that embedder beside its own."""
+    this = (_others.row_id == _rows.id, named(_others.embedder, embedder))
+    return select(_others.row_id).where(*this).correlate(splitted_images)
 
 
 def _drop_strangers(tx: Connection, embedder: str, limit: int) -> int:
