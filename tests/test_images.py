@@ -14,7 +14,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.domain.errors import InvalidImage, LookalikeError, TooLarge, UnsupportedFormat
-from lookalike.images import decode_base64, read_image
+from lookalike.images import decode_base64, read_image, upright_size
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 WIDTH, HEIGHT = 48, 32
@@ -277,3 +277,15 @@ def test_a_thumbnail_is_small_and_on_white() -> None:
     cut_out = Image.new("RGBA", (600, 300), (255, 0, 0, 0))
     found = read_image(images.thumbnail(cut_out))
     assert found.size == (256, 128) and found.getpixel((9, 9)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_large_jpeg_is_decoded_as_small_as_is_enough(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(scene().resize((1600, 1200)), "JPEG", exif=exif)
+    small, whole = read_image(data, 500), read_image(data)
+    assert whole.size == upright_size(data) == ((1200, 1600) if orientation == 6 else (1600, 1200))
+    assert small.size == (whole.width // 2, whole.height // 2)
+    assert np.abs(np.asarray(small, int) - np.asarray(whole.resize(small.size), int)).mean() < 3
+    assert read_image(data, 1000).size == whole.size and read_image(saved(scene(), "PNG"), 5).size == (WIDTH, HEIGHT)

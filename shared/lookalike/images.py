@@ -65,12 +65,14 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """By the value of EXIF's orientation tag (0x0112)."""
+SIDEWAYS = {UPRIGHT[tag] for tag in (5, 6, 7, 8)}
 
 
-def read_image(data: bytes) -> Image.Image:
+def read_image(data: bytes, enough: int | None = None) -> Image.Image:
     """The photo, upright, in RGB, without metadata; of an animation the first frame, transparent parts on white.
 
-    Raises `InvalidImage` for what is no photo or a broken one, `UnsupportedFormat`, and `TooLarge` above `MAX_BYTES` or
+    Of a JPEG whose sides are several times `enough` pixels it is a half, a quarter or an eighth of the size, decoded as such,
+    in a fraction of the time and the memory. Raises `InvalidImage` for what is no photo or a broken one, `UnsupportedFormat`, and `TooLarge` above `MAX_BYTES` or
     `MAX_PIXELS`, before decoding.
     """
     if len(data) > MAX_BYTES:
@@ -78,11 +80,20 @@ def read_image(data: bytes) -> Image.Image:
     with _opened(data) as image:
         try:
             _check_scans(image, data)
+            if enough is not None and image.format in ("JPEG", "MPO"):
+                image.draft(None, (enough, enough))
             image.load()
             turned = _upright(image)
             return _rgb(turned)
         except BROKEN as error:
             raise InvalidImage("The photo is broken or incomplete") from error
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the photo as it is to be seen. Raises what `read_image` raises before it decodes."""
+    with _opened(data) as image:
+        width, height = image.size
+        return (height, width) if _turn(image) in SIDEWAYS else (width, height)
 
 
 def read_cut_out(data: bytes) -> Image.Image:
@@ -176,12 +187,16 @@ def _scans(data: bytes) -> Iterator[int]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    turn = _turn(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
-        turn = UPRIGHT.get(image.getexif().get(0x0112, 1))
+        return UPRIGHT.get(image.getexif().get(0x0112, 1))
     except BROKEN:
         # broken metadata is no reason to refuse a photo that can be seen
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _rgb(image: Image.Image) -> Image.Image:

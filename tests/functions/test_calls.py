@@ -310,3 +310,21 @@ def test_reindexing_from_elsewhere_needs_an_administrator(client: Client, admin:
     away = {"REMOTE_ADDR": "203.0.113.9"}
     assert client("reindex").post("/reindex", environ_overrides=away).status_code == 401
     assert client("reindex").post("/reindex", environ_overrides=away, headers=admin).status_code == 202
+
+
+def test_boxes_of_a_very_large_photo_are_in_its_own_pixels(
+    client: Client, real: Services, admin: dict[str, str]
+) -> None:
+    plain = drawn(3)
+    large = plain.resize((plain.width * 8, plain.height * 8))
+    client("upload").post("/upload_image", json={"image_base64": base64.b64encode(jpeg(plain)).decode()}, headers=admin)
+    found = [
+        client("relay")
+        .post("/relay_image", json={"image_base64": base64.b64encode(jpeg(one)).decode(), "segment": True})
+        .get_json()
+        for one in (plain, large)
+    ]
+    assert (found[1]["width"], found[1]["height"]) == large.size and min(large.size) >= 3000
+    first, second = (one["groups"][0] for one in found)
+    assert [value / 8 for value in second["bounding_box"]] == pytest.approx(first["bounding_box"], abs=4)
+    assert second["results"][0]["similarity"] > 0.98

@@ -44,6 +44,9 @@ class Gateway:
         return answered
 
     def _choose(self, request: Request) -> Any:
+        if not request.path.isprintable():
+            # functions-framework would answer with a page of its own
+            raise NotFound("No such address")
         if request.method in ("GET", "HEAD"):
             if request.path in PAGE:
                 return page(PAGE[request.path])

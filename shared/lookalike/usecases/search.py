@@ -12,7 +12,7 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
 from lookalike.domain.filter import Filter
-from lookalike.domain.model import EQUAL, Calibration, Detection, ProductDetails, SearchHit, Segment, Vectors
+from lookalike.domain.model import EQUAL, Box, Calibration, Detection, ProductDetails, SearchHit, Segment, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases import pictures
 from lookalike.usecases.copies import Copies
@@ -25,6 +25,8 @@ from lookalike.usecases.why import Query, Why, colour_of, demanded, details_of, 
 
 log = logging.getLogger("lookalike.search")
 ATTEMPTS = 3
+ENOUGH = 1500
+"""Pixels of each side that garments are looked for in: a larger JPEG is not decoded in full, since nothing of it is stored."""
 LOOKED_AT = 4096
 """Garments, nearest first, among which those are looked for that are wanted: 32 MB of vectors where copies are told apart."""
 
@@ -136,7 +138,7 @@ class Search:
     def photo(self, data: bytes, question: Question, work: Work) -> Found:
         """Raises what `images.read_image` raises."""
         work.entering("reading")
-        picture = images.read_image(data)
+        picture, size = images.read_image(data, ENOUGH), images.upright_size(data)
         garments = self._garments(picture, question.segment, work)
         work.entering("embedding")
         cut_outs = [one.cut_out(picture) for one in garments]
@@ -149,8 +151,9 @@ class Search:
         explained = self._explained(asked, matches, own, question)
         work.entering("fetching")
         shown = self._shown(explained, question.include, work.cancel)
-        groups = [Group(garment, found) for garment, found in zip(garments, shown, strict=True)]
-        return Found(groups, *picture.size, info, repeated(matches, choice.copies))
+        seen = [_in_photo(one, picture.size, size) for one in garments]
+        groups = [Group(garment, found) for garment, found in zip(seen, shown, strict=True)]
+        return Found(groups, *size, info, repeated(matches, choice.copies))
 
     def _garments(self, picture: Image.Image, segment: bool, work: Work) -> list[Detection]:
         if not segment:
@@ -247,6 +250,12 @@ def repeated(matches: Sequence[Sequence[Match]], copies: Copies | None) -> froze
         return frozenset()
     hits = {SearchHit(one.segment.row_id, one.similarity) for some in matches for one in some}
     return copies.among(sorted(hits, key=lambda hit: -hit.similarity))
+
+
+def _in_photo(garment: Detection, looked: tuple[int, int], size: tuple[int, int]) -> Detection:
+    """What was found in a smaller picture of the photo, in pixels of the photo."""
+    wide, high, box = size[0] / looked[0], size[1] / looked[1], garment.box
+    return replace(garment, box=Box(box.x1 * wide, box.y1 * high, box.x2 * wide, box.y2 * high))
 
 
 def _text(data: bytes) -> str:
