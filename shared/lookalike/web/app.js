@@ -73,7 +73,30 @@ function decoded(text) {
 
 function askForToken() {
   at("account").open = true;
-  at("token").focus();
+  at("email").focus();
+}
+
+async function enter(path) {
+  const said = at("sign-in-said");
+  said.textContent = "";
+  try {
+    const { data, message } = await post(path, JSON.stringify({ email: at("email").value, password: at("password").value }));
+    said.textContent = message || `Signed in as ${data.role === "admin" ? "an administrator" : "a user"}.`;
+    if (!data.access_token) return;
+    at("password").value = "";
+    keepToken(data.access_token);
+    clearProblem();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    said.textContent = error.message;
+  }
+}
+
+function leave() {
+  // the token may have run out, and then there is nothing to sign out of
+  if (token()) void post("api/auth/logout", "{}").catch(() => {});
+  keepToken("");
+  at("sign-in-said").textContent = "";
 }
 
 // --- talking to the server ---
@@ -192,7 +215,7 @@ function showProblem(problem) {
 }
 
 const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
-const tokenHint = () => (token() ? "The token you gave was not enough: try another one." : "Give a token at the top of the page.");
+const tokenHint = () => (token() ? "You may not do this: sign in as somebody else." : "Sign in at the top of the page.");
 
 function clearProblem() {
   at("problem").hidden = true;
@@ -521,7 +544,14 @@ function listenForToken() {
     clearProblem();
     close();
   });
-  at("forget").addEventListener("click", () => keepToken(""));
+  at("sign-in").addEventListener("click", () => enter("api/auth/login"));
+  at("register").addEventListener("click", () => enter("api/auth/register"));
+  at("password").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    void enter("api/auth/login");
+  });
+  at("forget").addEventListener("click", leave);
   at("problem-token").addEventListener("click", askForToken);
   document.addEventListener("click", (event) => {
     if (!account.contains(event.target) && event.target !== at("problem-token")) close();
