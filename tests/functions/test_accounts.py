@@ -65,9 +65,11 @@ def test_from_registering_to_signing_out(auth: FlaskClient) -> None:
 
 def test_who_refreshes_may_send_a_token_that_ran_out(auth: FlaskClient) -> None:
     data = signed_in(auth)
-    headers = {"Authorization": "Bearer ran.out.long-ago"}
-    fields = {"refresh_token": data["refresh_token"]}
-    assert auth.post("/api/auth/refresh", json=fields, headers=headers).status_code == 200
+    for stale in ("Bearer ran.out.long-ago", "Basic eDp5"):
+        fields, headers = {"refresh_token": data["refresh_token"]}, {"Authorization": stale}
+        said = auth.post("/api/auth/refresh", json=fields, headers=headers)
+        assert said.status_code == 200
+        data = said.get_json()["data"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def _answered(function: str, request: flask.Request) -> flask.Response:
         fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
         chosen = job_id(wanted_id(request, fields))
         logs.begin(chosen, request.headers.get("X-Cloud-Trace-Context", ""), services().settings.google_cloud_project)
-        asked = Asked(caller, chosen, fields, photo, parts, typed, bearer(request))
+        token = bearer(request) if caller.user else ""
+        asked = Asked(caller, chosen, fields, photo, parts, typed, token)
         return respond(route.handler(services(), asked), chosen)
     except LookalikeError as error:
         return refuse(error, chosen)
