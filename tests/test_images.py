@@ -3,6 +3,8 @@
 import base64
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from typing import Any
 
@@ -289,3 +291,39 @@ def test_a_large_jpeg_is_decoded_as_small_as_is_enough(orientation: int) -> None
     assert small.size == (whole.width // 2, whole.height // 2)
     assert np.abs(np.asarray(small, int) - np.asarray(whole.resize(small.size), int)).mean() < 3
     assert read_image(data, 1000).size == whole.size and read_image(saved(scene(), "PNG"), 5).size == (WIDTH, HEIGHT)
+
+
+FRUGAL = """
+import io, resource, sys
+import numpy as np
+from PIL import Image
+from lookalike import images
+from lookalike.domain.errors import LookalikeError
+
+def saved(picture, kind, **how):
+    file = io.BytesIO()
+    picture.save(file, kind, **how)
+    return file.getvalue()
+
+largest = [
+    saved(Image.new("RGB", (7900, 5000), "red"), "JPEG"),
+    saved(Image.new("1", (7900, 5000)), "PNG"),
+    saved(Image.new("RGBA", (7900, 5000)), "PNG"),
+    saved(Image.fromarray(np.zeros((5000, 7900), np.uint16)), "PNG"),
+    saved(Image.new("1", (30000, 30000)), "PNG"),
+]
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1000 << 20),) * 2)
+for data in largest:
+    try:
+        print(images.read_image(data).size)
+    except LookalikeError as error:
+        print(error.code)
+"""
+
+
+def test_the_largest_photos_take_bounded_memory() -> None:
+    """A gigabyte more than there was before, for 40 megapixels of any kind."""
+    said = subprocess.run([sys.executable, "-c", FRUGAL], capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.split("\n")[:5] == ["(7900, 5000)"] * 4 + ["too_large"]

@@ -86,6 +86,7 @@ locals {
   environment = {
     AUTH_URL           = var.supabase_url
     CLOUD_SQL_INSTANCE = google_sql_database_instance.catalogue.connection_name
+    CORS_ORIGINS       = var.cors_origins
     DB_NAME            = google_sql_database.catalogue.name
     MODELS             = var.gpu_image == "" ? "compact" : "full"
     REQUEST_TIMEOUT    = local.request_timeout

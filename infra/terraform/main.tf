@@ -57,6 +57,12 @@ variable "supabase_signs_hs256" {
   default     = false
 }
 
+variable "cors_origins" {
+  description = "Pages that may call from elsewhere: https://shop.example, with commas"
+  type        = string
+  default     = ""
+}
+
 variable "database_tier" {
   type    = string
   default = "db-custom-2-7680"

@@ -27,6 +27,7 @@ OF_THE_HOST = {"FUNCTION_TARGET"}
 IN_THE_CLOUD = {
     "AUTH_URL": "https://project.supabase.co",
     "CLOUD_SQL_INSTANCE": "project:region:lookalike",
+    "CORS_ORIGINS": "https://shop.example",
     "DB_NAME": "lookalike",
     "DB_USER": "lookalike-function",
     "MODELS": "compact",
