@@ -1,6 +1,5 @@
 """The command line, on real models and files."""
 
-import csv
 import json
 import pickle
 import time
@@ -166,45 +165,6 @@ def test_embed_of_a_broken_photo_writes_nothing(folder: Path) -> None:
     assert said.exit_code == 1 and not Path("rows.npz").exists() and "broken" in said.output
 
 
-def test_details_are_imported_and_wrong_lines_reported(real: Services) -> None:
-    Path("details.csv").write_text(
-        "image_id,brand,rating,tags,size\n"
-        'a,Marlow,4.5,"[""casual"", ""summer""]",S; M\n'
-        "b,Marlow,much,,\n"
-        ",nobody,,,\n"
-        "c,Marlow\n"
-        'd,"Étoile, Paris",,,\n'
-    )
-    said = run("details", "import", "details.csv")
-    assert said.exit_code == 1 and "2 product details stored, 3 lines left out" in said.output
-    assert (
-        "line 3: rating" in said.output and "line 4: image_id" in said.output and "line 5: has another" in said.output
-    )
-    found = real.catalogue.details(["a", "b", "c", "d"])
-    assert set(found) == {"a", "d"} and found["d"].brand == "Étoile, Paris"
-    assert found["a"].tags == ["casual", "summer"] and found["a"].size == ["S", "M"]
-    Path("details.jsonl").write_text(
-        '{"image_id": "a", "brand": "Ost", "rating": 4.5, "tags": ["linen"]}\n\n'
-        '{"image_id": "e", "rating": "4.5"}\n{"image_id": "e", "colour": "red"}\n[1]\n{"image_id": 5}\n{\n'
-        '{"image_id": "e", "brand": "half \\ud800"}\n{"image_id": "f", "brand": "Étoile"}\n'
-    )
-    said = run("details", "import", "details.jsonl")
-    assert said.exit_code == 1 and "2 product details stored, 6 lines left out" in said.output
-    for line, problem in {
-        3: "rating",
-        4: "unknown: colour",
-        5: "no JSON object",
-        6: "image_id",
-        7: "no JSON",
-        8: "brand",
-    }.items():
-        assert f"line {line}: {problem}" in said.output, (line, said.output)
-    found = real.catalogue.details(["a", "e", "f"])
-    assert found["a"].brand == "Ost" and found["a"].size is None and found["f"].brand == "Étoile" and "e" not in found
-    Path("details.csv").write_text("image_id,colour\na,red\n")
-    assert "Unknown columns: colour" in run("details", "import", "details.csv").output
-
-
 def test_the_token_is_an_administrators(real: Services) -> None:
     assert real.auth.user(run("token").output.strip()).is_admin
 
@@ -306,42 +266,6 @@ def test_garments_change_to_other_models(folder: Path, real: Services) -> None:
         f"{count} garments have the vectors of compact-3 alone" in run("reembed", "--models=compact", "--settle").output
     )
     assert real.catalogue.changes("old-1", 0).row_ids.size == 0
-
-
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_twenty_thousand_details_come_in_one_go(real: Services, kind: str) -> None:
-    rows = [
-        {"image_id": f"look-{number}", "brand": f"Brand, {number % 7}", "rating": str(number % 5)}
-        for number in range(20_000)
-    ]
-    path = Path(f"details.{kind}")
-    with path.open("w", newline="") as file:
-        if kind == "csv":
-            writer = csv.DictWriter(file, ["image_id", "brand", "rating"])
-            writer.writeheader()
-            writer.writerows(rows)
-        else:
-            file.writelines(json.dumps({**row, "rating": float(row["rating"])}) + "\n" for row in rows)
-    with path.open("a") as file:
-        file.write(",nobody,1\n" if kind == "csv" else '{"brand": "nobody"}\n')
-    line = 20_002 if kind == "csv" else 20_001
-    for _ in range(2):
-        said = run("details", "import", path)
-        assert (
-            "20000 product details stored, 1 lines left out" in said.output and f"line {line}: image_id" in said.output
-        )
-    found = real.catalogue.details(["look-0", "look-19999"])
-    assert found["look-19999"].brand == "Brand, 0" and found["look-19999"].rating == 4
-
-
-def test_somebody_becomes_an_administrator(real: Services) -> None:
-    assert run("users", "grant", "anna@example.com", "admin").exit_code == 1
-    real.accounts.register("anna@example.com", "correct horse")
-    assert "is an administrator" in run("users", "grant", "Anna@example.com", "admin").output
-    assert real.accounts.sign_in("anna@example.com", "correct horse").user.is_admin
-    assert "is a user" in run("users", "grant", "anna@example.com", "user").output
-    assert not real.accounts.sign_in("anna@example.com", "correct horse").user.is_admin
-    assert run("users", "grant", "anna@example.com", "king").exit_code == 2
 
 
 def test_what_is_searched_with_is_not_given_up(folder: Path, real: Services) -> None:

@@ -14,17 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from lookalike import logs
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER, Calibration
-from lookalike.domain.ports import (
-    Accounts,
-    ApproximateFormat,
-    Attempts,
-    Auth,
-    Catalogue,
-    Detector,
-    Embedder,
-    IndexFormat,
-    ObjectStore,
-)
+from lookalike.domain.ports import ApproximateFormat, Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
+from lookalike.domain.user_ports import Accounts, Attempts
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings

@@ -31,9 +31,8 @@ from lookalike.domain.model import (
     Photo,
     ProductDetails,
     Segment,
-    Vectors,
 )
-from lookalike.domain.rows import in_pages
+from tests.fakes.snapshot import FakeSnapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -380,26 +379,6 @@ class FakeCatalogue:
     def _finish(self, job_id: str, status: JobStatus) -> bool:
         moment = datetime.now(UTC)
         return self._change(job_id, status=status, updated=moment, finished=moment)
-
-
-@dataclass(frozen=True)
-class FakeSnapshot:
-    changes: Changes
-
-    @property
-    def upto(self) -> int:
-        return self.changes.upto
-
-    @property
-    def row_ids(self) -> NDArray[np.int64]:
-        return self.changes.row_ids
-
-    @property
-    def deleted(self) -> NDArray[np.int64]:
-        return self.changes.deleted
-
-    def pages(self) -> Iterator[Vectors]:
-        return in_pages(self.changes.vectors)
 
 
 def _owns(caller: Caller, job: Job) -> bool:

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from lookalike.domain.errors import NotFound
 from lookalike.domain.filter import Filter
-from lookalike.domain.ports import Catalogue, Clock, History
+from lookalike.domain.ports import Catalogue, Clock
+from lookalike.domain.user_ports import History
 from lookalike.usecases.items import Items
 
 PAGE = 200

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from lookalike.domain.errors import LookalikeError, NotFound
 from lookalike.domain.model import PastHit, PastSearch, Segment
-from lookalike.domain.ports import Catalogue, Clock, History
+from lookalike.domain.ports import Catalogue, Clock
+from lookalike.domain.user_ports import History
 from lookalike.usecases.search import Found
 
 log = logging.getLogger("lookalike.history")

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from lookalike.domain.errors import InvalidField, TooManyAttempts
 from lookalike.domain.model import Session, User
-from lookalike.domain.ports import Accounts, Attempts, Clock
+from lookalike.domain.ports import Clock
+from lookalike.domain.user_ports import Accounts, Attempts
 
 WINDOW = timedelta(minutes=15)
 OF_ADDRESS, OF_ACCOUNT, REGISTRATIONS = 50, 10, 20

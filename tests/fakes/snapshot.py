@@ -1,0 +1,30 @@
+"""A moment of the catalogue in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.model import Changes, Vectors
+from lookalike.domain.rows import in_pages
+
+
+@dataclass(frozen=True)
+class FakeSnapshot:
+    changes: Changes
+
+    @property
+    def upto(self) -> int:
+        return self.changes.upto
+
+    @property
+    def row_ids(self) -> NDArray[np.int64]:
+        return self.changes.row_ids
+
+    @property
+    def deleted(self) -> NDArray[np.int64]:
+        return self.changes.deleted
+
+    def pages(self) -> Iterator[Vectors]:
+        return in_pages(self.changes.vectors)
