@@ -14,7 +14,7 @@ def list_searches(services: Services, asked: Asked) -> Answer:
     body = asked.body(HistoryBody)
     found = services.history.list(asked.owner, body.limit, body.before)
     last = found[-1].asked.isoformat() if len(found) == body.limit else None
-    message = f"{len(found)} searches"
+    message = f"{len(found)} search{'es' * (len(found) != 1)}"
     return {"success": True, "message": message, "data": [search_answer(one) for one in found], "before": last}
 
 
@@ -39,7 +39,7 @@ def forget_search(services: Services, asked: Asked) -> Answer:
 def forget_searches(services: Services, asked: Asked) -> Answer:
     """Forget all of them."""
     count = services.history.forget(asked.owner)
-    return {"success": True, "message": f"Forgot {count} searches"}
+    return {"success": True, "message": f"Forgot {count} search{'es' * (count != 1)}"}
 
 
 def search_answer(search: PastSearch) -> dict[str, Any]:
