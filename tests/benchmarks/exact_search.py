@@ -68,25 +68,29 @@ def main() -> None:
     asked = parser.parse_args()
     whole = drawn(asked.rows + TRIED, asked.dim)
     vectors, others = whole[: asked.rows], whole[asked.rows :]
-    queries = others[: asked.queries]
     ours = ExactIndex(np.arange(1, asked.rows + 1), vectors)
-    original = NearestNeighbors(metric="cosine").fit(vectors)
-    flat = faiss.IndexFlatIP(asked.dim)
-    flat.add(vectors)
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {versions}")
     print(
-        f"{asked.rows:,} rows of {asked.dim} numbers, drawn around {CENTRES} centres; median of {len(queries) - 1} queries"
+        f"{asked.rows:,} rows of {asked.dim} numbers, drawn around {CENTRES} centres; median of {asked.queries - 1} queries"
     )
-    found = in_turn(
-        {
-            "one float32 matrix-vector product": lambda query: vectors @ query[0],
-            "ours, ten nearest": lambda query: ours.search(query, K),
-            "faiss, IndexFlatIP": lambda query: flat.search(query, K),
-            "the original's call": lambda query: original.kneighbors(query, K),
-        },
-        queries,
-    )
+    print_exact(vectors, ours, others[: asked.queries])
+    truth = np.array([[hit.row_id - 1 for hit in hits] for hits in ours.search(others, K)])
+    for line in compared(vectors, others, truth):
+        print(line, flush=True)
+
+
+def print_exact(vectors: Vectors, ours: ExactIndex, queries: Vectors) -> None:
+    original = NearestNeighbors(metric="cosine").fit(vectors)
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    calls: dict[str, Callable[[Vectors], object]] = {
+        "one float32 matrix-vector product": lambda query: vectors @ query[0],
+        "ours, ten nearest": lambda query: ours.search(query, K),
+        "faiss, IndexFlatIP": lambda query: flat.search(query, K),
+        "the original's call": lambda query: original.kneighbors(query, K),
+    }
+    found = in_turn(calls, queries)
     product = found["one float32 matrix-vector product"]
     print(f"{'':<40}{'milliseconds':>14}{'of the product':>16}")
     for name, took in found.items():
@@ -95,9 +99,6 @@ def main() -> None:
     print(
         f"other neighbours than the original's: {wrong} of {len(queries) * K}; similarities differ by {apart:.1e} at most"
     )
-    truth = np.array([[hit.row_id - 1 for hit in hits] for hits in ours.search(others, K)])
-    for line in compared(vectors, others, truth):
-        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -119,23 +119,33 @@ def main() -> None:
     if data is None:
         print(f"SKIPPED: {asked.out} is empty, and there are no photographs in {asked.photos}")
         return
+    print_figures(data, asked.out)
+    if asked.others:
+        for line in compared(np.array(data.vectors), data.queries, data.truth):
+            print(line, flush=True)
+
+
+def print_figures(data: Million, out: Path) -> None:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "faiss-cpu"))
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {libraries}")
-    print(
-        f"{len(data.vectors):,} rows of {DIM} numbers, of {len(data.real):,} real crops; {len(data.queries):,} queries"
-    )
-    folder = asked.out / "bucket"
+    counts = f"{len(data.vectors):,} rows of {DIM} numbers, of {len(data.real):,} real crops"
+    print(f"{counts}; {len(data.queries):,} queries")
+    folder = out / "bucket"
     shutil.rmtree(folder, ignore_errors=True)
     made = published(folder, data.vectors)
     print(f"published in {made.build_seconds:.0f} s, with the pickle; in the manifest: {made.approximate}")
     size = (folder / "index" / EMBEDDER / made.version / FaissFormat.part).stat().st_size
-    command = [sys.executable, "-m", "tests.benchmarks.million", "--out", str(asked.out), "--relay", str(folder)]
+    command = [sys.executable, "-m", "tests.benchmarks.million", "--out", str(out), "--relay", str(folder)]
     told = json.loads(subprocess.run([*command, made.version], check=True, capture_output=True, text=True).stdout)
+    print_table(told, recall(told["found"], data), size)
+
+
+def print_table(told: dict[str, float], found_share: float, size: int) -> None:
     print(f"{'':<58}{'here':>8}{'asked':>8}")
     for what, found, limit in (
         ("one query in the index, milliseconds, median", told["median"], 5),
         ("… 99th of a hundred", told["p99"], 10),
-        ("recall of the ten nearest, compared by true vectors", recall(told["found"], data), 0.99),
+        ("recall of the ten nearest, compared by true vectors", found_share, 0.99),
         ("gigabytes that relay holds: Python, built-in models, index", told["held"], 1.5),
         ("… at its most, while it loads", told["peak"], 1.5),
         ("… before the index", told["before"], 1.5),
@@ -143,9 +153,6 @@ def main() -> None:
         ("seconds from the last byte to ready", told["ready"], 5),
     ):
         print(f"{what:<58}{found:>8.3f}{limit:>8}")
-    if asked.others:
-        for line in compared(np.array(data.vectors), data.queries, data.truth):
-            print(line, flush=True)
 
 
 if __name__ == "__main__":
