@@ -87,11 +87,13 @@ def erase(
     if not (dry_run or yes):
         click.confirm("This cannot be undone. Erase?", abort=True, err=True)
     services = open_services()
+    # first, since an index outside has none
+    versions = services.versions if now and not dry_run else None
     receipt = _erased(services, segment, photo, owner, wanted, dry_run)
-    if now and not dry_run:
-        services.reindex.build()
-        services.versions.prune(1)
     click.echo(json.dumps(asdict(receipt), default=str))
+    if versions:
+        services.reindex.build()
+        versions.prune(1)
     sys.exit(1 if receipt.remaining and not dry_run else 0)
 
 

@@ -83,7 +83,7 @@ ROUTES = (
     _search("DELETE", "/search_history/<id>", Role.USER, history.forget_search, says.Done),
     _items("POST", "/image_detail", Role.ANYONE, to.image_detail, says.DetailsShown, asks.DetailBody, statuses=(404,)),
     _items("PUT", "/image_detail/<id>", Role.ADMIN, to.put_detail, says.WithData[ProductDetails], asks.ProductBody),
-    _items("GET", "/thumbnails/<id>", Role.ANYONE, to.thumbnail, says.Answered, media="image/jpeg"),
+    _items("GET", "/thumbnails/<id>", Role.ANYONE, to.thumbnail, says.Answered, media="image/*"),
     _items("GET", "/splitted_images/<id>", Role.ANYONE, to.get_segment, Segment),
     _items("GET", "/splitted_images/by_original/<id>", Role.ANYONE, to.segments_of_photo, Segments),
     _items("PUT", "/splitted_images/<id>", Role.ADMIN, to.describe_segment, Segment, asks.DescribeBody),
