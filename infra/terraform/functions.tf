@@ -8,7 +8,8 @@ locals {
 
   # concurrency: requests at once in an instance, threads, and database connections of its pool.
   # max_instances × concurrency, twice over while a release replaces the last one, stays below max_connections in data.tf.
-  # At least 2: a probe needs a thread beside a request. looks: whether it looks at photos, with the models.
+  # At least 2: a probe needs a thread beside a request; but 1 where one request may take most of the memory, and no liveness
+  # probe then. looks: whether it looks at photos, with the models.
   functions = {
     upload = {
       concurrency   = 4
@@ -66,7 +67,7 @@ locals {
     }
     # what it holds does not grow with the garments but for the approximate index and its sample: some 2 GB for a million
     reindex = {
-      concurrency   = 2
+      concurrency   = 1
       max_instances = 1
       cpu           = "2"
       memory        = "4Gi"
@@ -196,13 +197,17 @@ resource "google_cloud_run_v2_service" "function" {
         }
       }
 
-      # Waits for a thread like any request: patient for longer than a request may last
-      liveness_probe {
-        period_seconds    = 30
-        timeout_seconds   = 30
-        failure_threshold = 4
-        http_get {
-          path = "/healthz"
+      # Waits for a thread like any request: patient for longer than a request may last. Where a request has the only thread,
+      # the request's own timeout must do
+      dynamic "liveness_probe" {
+        for_each = each.value.concurrency > 1 ? ["/healthz"] : []
+        content {
+          period_seconds    = 30
+          timeout_seconds   = 30
+          failure_threshold = 4
+          http_get {
+            path = liveness_probe.value
+          }
         }
       }
     }

@@ -10,6 +10,7 @@ the collection reach. What is a copy's cosine is told beside it: of a photo as i
 
 import io
 import json
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from infra.training.data import SEED, Bytes, Sample, arguments, load
+from infra.training.data import SEED, Bytes, Photographs, Sample, arguments, load
 from infra.training.evaluate_search import Rows, again, cut_outs, kept_cut_outs
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
@@ -31,6 +32,16 @@ COMPRESSED = ((90, 1.0), (75, 1.0), (60, 1.0), (85, 0.8), (60, 0.8))
 CHANCE = 2e-6
 """The share of pairs of different photos that may be taken for copies."""
 Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Models:
+    detector: CompactDetector
+    embedder: CompactEmbedder
+
+    def rows(self, photos: list[Bytes]) -> Rows:
+        """Of what is cut out of each."""
+        return self.embedder.embed(cut_outs(self.detector, photos), CancelToken())
 
 
 def pairs(takes: list[Rows], own: Rows, gallery: Rows) -> tuple[Numbers, Numbers]:
@@ -72,9 +83,9 @@ def unreliability(curve: Calibration, same: Numbers, others: Numbers) -> float:
     return float(error)
 
 
-def retaken(detector: CompactDetector, embedder: CompactEmbedder, samples: list[Sample], seed: int) -> Rows:
+def retaken(models: Models, samples: list[Sample], seed: int) -> Rows:
     random = np.random.default_rng(seed)
-    return embedder.embed(cut_outs(detector, [again(random, one.image) for one in samples]), CancelToken())
+    return models.rows([again(random, one.image) for one in samples])
 
 
 def compressed(photo: Bytes, quality: int, share: float) -> Bytes:
@@ -90,36 +101,42 @@ def copies_from(rows: Rows) -> float:
     return round(float(np.quantile(likeness[np.triu_indices(len(rows), 1)], 1 - CHANCE)), 2)
 
 
-def copies(detector: CompactDetector, embedder: CompactEmbedder, samples: list[Sample], own: Rows) -> Numbers:
+def copies(models: Models, samples: list[Sample], own: Rows) -> Numbers:
     """The cosines of pairs of copies."""
-    made = [[compressed(one.image, *how) for one in samples] for how in COMPRESSED]
-    rows = [own, *(embedder.embed(cut_outs(detector, photos), CancelToken()) for photos in made)]
+    rows = [own, *(models.rows([compressed(one.image, *how) for one in samples]) for how in COMPRESSED)]
     return np.concatenate([(one * other).sum(1) for one, other in combinations(rows, 2)]).astype(np.float64)
+
+
+def meaning(same: Numbers, others: Numbers) -> tuple[Calibration, dict[str, float]]:
+    """The curve that one half of the photos gives, and how good it is for the other."""
+    half = len(same) // 2
+    curve, same, others = fit(same[:half], others[:half]), same[half:], others[half:]
+    return curve, {
+        "unreliability": round(unreliability(curve, same, others), 4),
+        "said of the same": round(float(np.mean([curve.match(one) for one in same.ravel()])), 3),
+        "said of others": round(float(np.mean([curve.match(one) for one in others.ravel()])), 3),
+    }
+
+
+def calibrated(models: Models, photographs: Photographs, cache: Path) -> tuple[dict[str, object], dict[str, float]]:
+    """What is written, and the figures that tell how good it is."""
+    samples = photographs.flat_validation
+    own = models.rows([one.image for one in samples])
+    gallery = models.embedder.embed(kept_cut_outs(models.detector, photographs.flat, cache), CancelToken())
+    takes = [retaken(models, samples, SEED + number) for number in range(TAKES)]
+    curve, figures = meaning(*pairs(takes, own, gallery))
+    bound = copies_from(np.concatenate([own, gallery]))
+    figures["copies found"] = round(float((copies(models, samples, own) >= bound).mean()), 3)
+    content = {"embedder": models.embedder.name, "slope": curve.slope, "offset": curve.offset, "copies": bound}
+    return content, figures
 
 
 def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--weights", type=Path, required=True, help="the folder of the ONNX files")
     asked = parser.parse_args()
-    photographs = load(asked.data, asked.work)
-    detector = CompactDetector(asked.weights / "detector.onnx")
-    embedder = CompactEmbedder(asked.weights / "embedder.onnx")
-    samples = photographs.flat_validation
-    own = embedder.embed(cut_outs(detector, [one.image for one in samples]), CancelToken())
-    known = kept_cut_outs(detector, photographs.flat, asked.work / "cutouts.pickle")
-    gallery = embedder.embed(known, CancelToken())
-    takes = [retaken(detector, embedder, samples, SEED + number) for number in range(TAKES)]
-    same, others = pairs(takes, own, gallery)
-    half = len(samples) // 2
-    curve = fit(same[:half], others[:half])
-    figures = {
-        "unreliability": round(unreliability(curve, same[half:], others[half:]), 4),
-        "said of the same": round(float(np.mean([curve.match(one) for one in same[half:].ravel()])), 3),
-        "said of others": round(float(np.mean([curve.match(one) for one in others[half:].ravel()])), 3),
-    }
-    bound = copies_from(np.concatenate([own, gallery]))
-    figures["copies found"] = round(float((copies(detector, embedder, samples, own) >= bound).mean()), 3)
-    content = {"embedder": embedder.name, "slope": curve.slope, "offset": curve.offset, "copies": bound}
+    models = Models(CompactDetector(asked.weights / "detector.onnx"), CompactEmbedder(asked.weights / "embedder.onnx"))
+    content, figures = calibrated(models, load(asked.data, asked.work), asked.work / "cutouts.pickle")
     Path(asked.weights / "calibration.json").write_text(json.dumps(content) + "\n")
     print(json.dumps(content | figures))
 

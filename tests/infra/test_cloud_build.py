@@ -1,4 +1,4 @@
-"""The build's steps and every script, without a cloud to run them in."""
+"""The build, checked without Google: its steps, the images they use, and every script."""
 
 import importlib.util
 import json
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.infra.deployed import INFRA, ROOT
 from tests.infra.hcl import Body
-from tests.infra.test_deployment import INFRA, ROOT
 
 SCRIPTS = sorted(INFRA.glob("*/*.sh"))
 

@@ -107,6 +107,15 @@ class World:
         return [row for _, row in sorted(zip([-score for score in scores], rows.row_ids.tolist(), strict=True))][:k]
 
 
+def publish(world: World, commit: int = 1, rows: int = 3) -> Manifest:
+    row_ids = np.arange(1, rows + 1)
+    return world.versions.publish(rows_of(row_ids, unit(rows)), commit, world.clock())
+
+
+def paths(world: World) -> list[str]:
+    return [one.path for one in world.store.list("index/")]
+
+
 class Live:
     """A live index, asked and compared with brute force."""
 
@@ -123,12 +132,3 @@ class Live:
     def is_exact(self, k: int = 10) -> bool:
         queries = unit(5)
         return all(self.ids(query, k) == self.world.nearest(query, k) for query in queries)
-
-
-def publish(world: World, commit: int = 1, rows: int = 3) -> Manifest:
-    row_ids = np.arange(1, rows + 1)
-    return world.versions.publish(rows_of(row_ids, unit(rows)), commit, world.clock())
-
-
-def paths(world: World) -> list[str]:
-    return [one.path for one in world.store.list("index/")]

@@ -2,16 +2,16 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from lookalike.adapters.neighbours_index import INDEX
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Changes, Manifest, Vectors
 from lookalike.domain.ports import VectorIndex
-from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.catalogue import FakeCatalogue
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, Counting, World, unit
@@ -72,39 +72,50 @@ class SlowCatalogue(FakeCatalogue):
         return found
 
 
+class Writer:
+    """Adds and deletes rows, one writer at a time, and looks for them without waiting for the others."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.live, self._lock = world, world.live(), threading.Lock()
+
+    def add(self, vector: Vectors) -> int:
+        with self._lock:
+            (row_id,) = self.world.add(vector)
+        return row_id
+
+    def delete(self, row_id: int) -> None:
+        with self._lock:
+            self.world.delete(row_id)
+
+    def takes_a_turn(self, vector: Vectors) -> None:
+        row_id = self.add(vector)
+        assert self.live.ids(vector[0])[0] == row_id
+        self.delete(row_id)
+        assert row_id not in self.live.ids(vector[0], 500)
+        self.add(vector)
+
+
+def rebuilt(world: World, done: threading.Event) -> int:
+    """How often, until it is done."""
+    times = 0
+    while not done.wait(0.005):
+        world.reindex.build()
+        times += 1
+    return times
+
+
 @pytest.mark.parametrize("catalogue", [FakeCatalogue, SlowCatalogue])
 def test_threads_that_write_find_their_own_at_once(catalogue: Callable[[], FakeCatalogue]) -> None:
-    world = World()
-    world.catalogue = catalogue()
-    world.reindex = Reindex(world.catalogue, world.versions, clock=world.clock)
-    live, done = world.live(), threading.Event()
-    vectors = iter(unit(400))
-    lock = threading.Lock()
-
-    def write(_: int) -> None:
-        for _ in range(12):
-            with lock:
-                vector: Vectors = next(vectors)[None]
-                (row_id,) = world.add(vector)
-            assert live.ids(vector[0])[0] == row_id
-            with lock:
-                world.delete(row_id)
-            assert row_id not in live.ids(vector[0], 500)
-            with lock:
-                world.add(vector)
-
-    def rebuild() -> Iterator[str]:
-        while not done.wait(0.005):
-            yield world.reindex.build().version
-
+    world, done = World(catalogue=catalogue()), threading.Event()
+    writer = Writer(world)
     with ThreadPoolExecutor(9) as pool:
-        rebuilt = pool.submit(lambda: len(list(rebuild())))
+        times = pool.submit(rebuilt, world, done)
         try:
-            list(pool.map(write, range(8)))
+            list(pool.map(writer.takes_a_turn, np.split(unit(96), 96)))
         finally:
             done.set()
-        assert rebuilt.result() > 1
-    assert live.is_exact(100) and live.info().rows == 96
+        assert times.result() > 1
+    assert writer.live.is_exact(100) and writer.live.info().rows == 96
 
 
 def test_a_reader_during_a_swap_sees_one_version_whole() -> None:

@@ -1,6 +1,6 @@
 """Rebuilding the index, and sweeping what uploads left behind."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.errors import Conflict
-from lookalike.domain.model import Changes, StoredObject
+from lookalike.domain.model import Changes, Manifest, StoredObject
+from lookalike.domain.rows import rows_of
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.sweep import BATCH, sweep
 from tests.fakes.catalogue import FakeCatalogue
@@ -209,26 +210,100 @@ def test_who_is_overtaken_while_reading_publishes_nothing() -> None:
     assert [one.rows for one in world.versions.list()] == [2]
 
 
-@pytest.mark.parametrize("deleted", [False, True])
-def test_a_roll_back_wins_over_a_scheduled_build_that_began_before(deleted: bool) -> None:
-    """Whenever it comes: after the look at the pointer, too."""
-    world = World()
+class Interrupting(FakeStore):
+    """Has somebody do something before its next operation but `left`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = -1
+        self.meanwhile: Callable[[], object] = int
+
+    def _pass(self) -> None:
+        self.left -= 1
+        if self.left == -1:
+            self.meanwhile()
+
+    def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        self._pass()
+        return super().put(path, data, content_type, if_generation)
+
+    def get(self, path: str) -> bytes:
+        self._pass()
+        return super().get(path)
+
+    def stat(self, path: str) -> StoredObject | None:
+        self._pass()
+        return super().stat(path)
+
+    def list(self, prefix: str = "") -> Iterable[StoredObject]:
+        self._pass()
+        return super().list(prefix)
+
+    def delete(self, path: str, if_generation: int | None = None) -> bool:
+        self._pass()
+        return super().delete(path, if_generation)
+
+
+def before_a_build(built: int, what: str, store: Interrupting) -> World:
+    """So many versions there are, and one is due."""
+    world = World(store)
     rows = world.add(unit(3))
-    old = world.reindex.build()
-    world.add(unit(3))
-    world.reindex.build()
-    world.add(unit(1))
-    if deleted:
-        world.delete(rows[0])
+    manifests = [world.reindex.build() for _ in range(built)]
+    world.add(unit(2))
+    match what:
+        case "deleted":
+            world.delete(rows[0])
+        case "bad pointer" if built:
+            world.tamper(POINTER, b"bad")
+        case "bad version" if built:
+            world.tamper(f"{FOLDER}/{manifests[-1].version}/{INDEX}", b"bad")
+    return world
 
-    class GoingBack(FakeCatalogue):
-        def changes(self, embedder: str, since: int) -> Changes:
-            pointer = world.versions.current()
-            if pointer and not pointer.pinned:
-                world.versions.roll_back()
-            return world.catalogue.changes(embedder, since)
 
-    with pytest.raises(Conflict):
-        Reindex(GoingBack(), world.versions, clock=world.clock).build_if_due()
+@given(st.integers(0, 60), st.integers(0, 4), st.sampled_from(["written", "deleted", "bad pointer", "bad version"]))
+@settings(max_examples=150, deadline=None)
+def test_whenever_somebody_goes_back_it_outlives_the_scheduled_build(when: int, built: int, what: str) -> None:
+    store, pinned = Interrupting(), list[Manifest]()
+    world = before_a_build(built, what, store)
+
+    def go_back() -> None:
+        if built < 2 or what == "bad pointer":
+            world.reindex.build()
+            world.reindex.build()
+        pinned.append(world.versions.roll_back())
+
+    store.left, store.meanwhile = when, go_back
+    done = world.reindex.build_if_due()
+    store.left = -1
     pointer = world.versions.current()
-    assert pointer and (pointer.version, pointer.pinned) == (old.version, True)
+    assert pointer and pointer.pinned == bool(pinned)
+    assert pointer.version in {one.version for one in [done, *pinned] if one}
+    assert not pinned or pointer.version == pinned[0].version
+    world.versions.read(pointer.version)
+    # nothing is half there
+    assert len(paths_of(world)) % 3 == 1 and world.reindex.build().rows == world.live().info().rows
+
+
+def paths_of(world: World) -> list[str]:
+    return [one.path for one in world.store.list("index/")]
+
+
+def test_an_older_catalogue_is_said_by_scheduled_builds_too() -> None:
+    world = World()
+    version = world.versions.publish(rows_of([1], unit(1)), 99, world.clock()).version
+    world.tamper(f"{FOLDER}/{version}/{INDEX}", b"bad")
+    world.add(unit(2))
+    with pytest.raises(Conflict, match="restored from a backup"):
+        world.reindex.build_if_due()
+
+
+def test_of_scheduled_builds_at_once_those_that_lose_give_up(caplog: pytest.LogCaptureFixture) -> None:
+    store = Interrupting()
+    world = before_a_build(1, "deleted", store)
+    built: list[Manifest | None] = []
+    store.left, store.meanwhile = 12, lambda: built.append(world.reindex.build_if_due())
+    with caplog.at_level("INFO"):
+        assert world.reindex.build_if_due() is None
+    pointer = world.versions.current()
+    assert built[0] and pointer and pointer.version == built[0].version and "gives up" in caplog.text
+    assert not [one for one in caplog.records if one.levelname in ("WARNING", "ERROR")]

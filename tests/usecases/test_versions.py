@@ -1,7 +1,5 @@
-"""Index versions: published whole or not at all, believed only if every byte is ours."""
+"""Index versions: published whole or not at all, and read as they were published."""
 
-import dataclasses
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +8,9 @@ import numpy as np
 import pytest
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
-from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, NotFound, Unavailable, Untrusted
+from lookalike.domain.errors import Conflict, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Manifest, StoredObject
 from lookalike.domain.rows import Rows, rows_of
-from lookalike.domain.sealed import seal, unseal
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, START, World, paths, publish, unit
@@ -78,6 +75,27 @@ def test_rows_that_cannot_be_searched_are_not_published(complaint: str) -> None:
     assert paths(world) == before and current and current.version == old.version
 
 
+class Unwritable(FakeStore):
+    """Takes no manifests from a moment on."""
+
+    full = False
+
+    def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        if self.full and path.endswith("manifest.json"):
+            raise Unavailable("The disk is full")
+        return super().put(path, data, content_type, if_generation)
+
+
+def test_where_the_manifest_cannot_be_written_nothing_stays() -> None:
+    store = Unwritable()
+    world = World(store)
+    publish(world)
+    before, store.full = paths(world), True
+    with pytest.raises(Unavailable):
+        publish(world)
+    assert paths(world) == before
+
+
 def test_what_a_version_was_built_of_passes_by_again() -> None:
     world, vectors = World(), unit(2500)
     row_ids = np.random.default_rng(1).permutation(2500) + 1
@@ -86,89 +104,6 @@ def test_what_a_version_was_built_of_passes_by_again() -> None:
     assert manifest == published and rows.row_ids.tolist() == row_ids.tolist()
     for _ in range(2):
         assert np.array_equal(np.concatenate([*rows.pages()]), vectors)
-
-
-@pytest.mark.parametrize("place", [0, 300, 5000, -1])
-def test_what_passes_by_is_verified_to_the_last_byte(place: int) -> None:
-    world = World()
-    path = f"{FOLDER}/{publish(world, rows=500).version}/{INDEX}"
-    data = bytearray(world.store.get(path))
-    data[place] ^= 1
-    world.tamper(path, bytes(data))
-    _, rows = world.versions.rows(path.split("/")[2])
-    with pytest.raises((Untrusted, LookalikeError)):
-        list(rows.pages())
-
-
-def test_a_key_is_needed() -> None:
-    with pytest.raises(Misconfigured):
-        World().versions_with(b"")
-
-
-def is_refused(versions: IndexVersions, version: str) -> None:
-    with pytest.raises(Untrusted):
-        versions.current()
-        versions.read(version)
-
-
-@pytest.mark.parametrize("name", ["manifest.json", INDEX, ID_MAP, None])
-def test_every_changed_byte_is_refused(name: str | None) -> None:
-    world = World()
-    version = publish(world, rows=2).version
-    path = f"{FOLDER}/{version}/{name}" if name else POINTER
-    good = world.store.get(path)
-    for place in range(len(good)):
-        for bit in (0x01, 0x20):
-            world.tamper(path, good[:place] + bytes([good[place] ^ bit]) + good[place + 1 :])
-            is_refused(world.versions, version)
-    for wrong in (b"", good[:-1], good + b"\n", b" " + good, b"{}", b"[]", b"null", b"\xff", b"[" * 100_000):
-        world.tamper(path, wrong)
-        is_refused(world.versions, version)
-    world.tamper(path, good)
-    world.versions.read(version)
-
-
-def test_another_key_is_refused_for_pointer_and_manifest() -> None:
-    world = World()
-    version, stranger = publish(world).version, world.versions_with(b"another key")
-    for call in (stranger.current, lambda: stranger.manifest(version)):
-        with pytest.raises(Untrusted, match="signature"):
-            call()
-
-
-def test_unsigned_or_other_contents_are_refused() -> None:
-    world = World()
-    version = publish(world).version
-    path = f"{FOLDER}/{version}/manifest.json"
-    content = unseal(world.store.get(path), KEY, "it")
-    unsigned = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    less = {key: value for key, value in content.items() if key != "rows"}
-    for data in (unsigned, seal({**content, "more": 1}, KEY), seal(less, KEY), seal(content, b"no")):
-        world.tamper(path, data)
-        with pytest.raises(Untrusted):
-            world.versions.read(version)
-    world.tamper(POINTER, seal({"version": version}, KEY))
-    with pytest.raises(Untrusted, match="fields"):
-        world.versions.current()
-
-
-def test_a_manifest_under_another_versions_name_is_refused() -> None:
-    world = World()
-    first, second = publish(world), publish(world)
-    world.tamper(f"{FOLDER}/{second.version}/manifest.json", world.store.get(f"{FOLDER}/{first.version}/manifest.json"))
-    with pytest.raises(Untrusted, match=first.version):
-        world.versions.read(second.version)
-
-
-@pytest.mark.parametrize(("name", "value"), [("embedder", "other"), ("dimension", 9), ("format", "other")])
-def test_a_version_of_something_else_is_refused(name: str, value: object) -> None:
-    world = World()
-    manifest = publish(world)
-    other = {**dataclasses.asdict(manifest), name: value}
-    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", seal(other, KEY))
-    for read in (world.versions.read, world.versions.rows):
-        with pytest.raises(Untrusted, match=f"the {name} {value!r}, not"):
-            read(manifest.version)
 
 
 def test_embedders_have_versions_of_their_own_side_by_side() -> None:
@@ -182,15 +117,6 @@ def test_embedders_have_versions_of_their_own_side_by_side() -> None:
     ) == [9]
     with pytest.raises(NotFound):
         theirs.read(ours.version)
-
-
-def test_a_row_count_that_is_not_the_manifests_is_refused() -> None:
-    world = World()
-    manifest = publish(world)
-    wrong = dataclasses.asdict(dataclasses.replace(manifest, rows=4))
-    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", seal(wrong, KEY))
-    with pytest.raises(Untrusted, match="3 rows, not 4"):
-        world.versions.read(manifest.version)
 
 
 def test_what_is_gone_is_not_found() -> None:
@@ -312,17 +238,3 @@ def test_a_version_counts_though_old_ones_cannot_be_deleted(caplog: pytest.LogCa
     published = [publish(world).version for _ in range(4)]
     assert [one.version for one in world.versions.list()] == published
     assert "could not be deleted" in caplog.text
-
-
-def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
-    good, bad = publish(world), publish(world)
-    world.tamper(f"{FOLDER}/{bad.version}/manifest.json", b"{}")
-    world.store.put("index/20300101T000000Z-abcdef/vector_id_map.json", b"{}", "application/json")
-    assert list(world.versions.list()) == [good]
-    assert bad.version in caplog.text and "2030" not in caplog.text
-
-
-def test_what_is_sealed_is_unsealed() -> None:
-    content = {"a": 1.5, "b": {"ü": None}, "c": []}
-    assert unseal(seal(content, KEY), KEY, "it") == content

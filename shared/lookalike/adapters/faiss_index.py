@@ -8,7 +8,7 @@ import importlib
 import importlib.metadata
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,25 @@ SAMPLE = 40
 PIECE = 1 << 20
 QUERIES, NEAREST = 512, 10
 """Rows that are searched for to measure recall, and how many neighbours of each are to be found."""
-TIES, EQUAL = 256, 1e-6
-"""Rows of each query that are known to be nearest, and the difference of similarity up to which they are equally near."""
 ENOUGH = 0.998
 """Recall from which no more lists are looked into. Others' questions find a little less than the rows themselves."""
+SET = 64
+"""Bytes that a number in a set of them takes."""
+SAME = 1e-6
+"""Similarities so far apart are equal: float32 knows no better."""
 Numbers = NDArray[np.int64]
 
 
 class FaissFormat:
-    """An `ApproximateFormat`."""
+    """An `ApproximateFormat`. The numbers kept of a vector are the first of `shorter` that find enough.
+
+    Where none does, and all numbers of all rows are at most `most` bytes, they are kept whole.
+    """
 
     name, part = "faiss-ivf-sq8", PART
+
+    def __init__(self, shorter: Sequence[int] = SHORTER, most: int = MOST) -> None:
+        self._shorter, self._most = shorter, most
 
     @property
     def libraries(self) -> Mapping[str, str]:
@@ -59,8 +67,8 @@ class FaissFormat:
 
     def _anew(self, rows: Rows) -> Approximation:
         sample = _picked(rows, _drawn(rows, SAMPLE * lists(len(rows)), "sample"))
-        lengths = sorted({min(short, rows.dim) for short in SHORTER})
-        if len(rows) * rows.dim <= MOST and rows.dim not in lengths:
+        lengths = sorted({min(short, rows.dim) for short in self._shorter})
+        if len(rows) * rows.dim <= self._most and rows.dim not in lengths:
             lengths.append(rows.dim)
         for length in lengths:
             found = _measured(_trained(sample, length, lists(len(rows))), rows)
@@ -97,9 +105,9 @@ class FaissIndex:
         return np.unique(row_ids[there])
 
     def search(self, vectors: Vectors, k: int, among: Numbers | None = None) -> list[list[SearchHit]]:
-        """Looks into every list where only some rows count: the nearest of those may lie anywhere.
+        """In this thread alone: several threads for one query take longer, and requests come side by side anyway.
 
-        In this thread alone: several for one query take longer, and requests come side by side anyway.
+        Looks into every list where only some rows count: the nearest of those may lie anywhere.
         """
         count = min(k, self.rows)
         if count < 1:
@@ -113,9 +121,12 @@ class FaissIndex:
         return [_hits(*one) for one in zip(*found, strict=True)]
 
     def _chosen(self, among: Numbers) -> Any:
-        row_ids = self.holding(among)
-        bits = np.zeros(int(self._row_ids[-1]) // 8 + 1, np.uint8)
-        np.bitwise_or.at(bits, row_ids >> 3, np.left_shift(1, row_ids & 7).astype(np.uint8))
+        """A bit for each row number up to the highest, or a set where that takes less."""
+        held, size = self.holding(among), int(self._row_ids[-1]) // 8 + 1
+        if size > SET * len(held):
+            return _faiss().IDSelectorBatch(held)
+        bits = np.zeros(size, np.uint8)
+        np.bitwise_or.at(bits, held >> 3, (1 << (held & 7)).astype(np.uint8))
         return _faiss().IDSelectorBitmap(bits)
 
     def _everywhere(self, chosen: Any = None) -> Any:
@@ -177,12 +188,12 @@ def _drawn(rows: Rows, count: int, what: str) -> Numbers:
 
 def _picked(rows: Rows, places: Numbers) -> Vectors:
     """The vectors at these places, in order, of all that pass by."""
-    found, passed = [np.empty((0, rows.dim), np.float32)], 0
+    found, passed, filled = np.empty((len(places), rows.dim), np.float32), 0, 0
     for page in rows.pages():
         inside = places[(places >= passed) & (places < passed + len(page))] - passed
-        found.append(page[inside])
-        passed += len(page)
-    return np.concatenate(found)
+        found[filled : filled + len(inside)] = page[inside]
+        passed, filled = passed + len(page), filled + len(inside)
+    return found
 
 
 def _trained(sample: Vectors, short: int, count: int) -> Any:
@@ -192,10 +203,8 @@ def _trained(sample: Vectors, short: int, count: int) -> Any:
     ivf = faiss.IndexIVFScalarQuantizer(quantizer, short, count, byte, faiss.METRIC_INNER_PRODUCT, False)
     ivf.cp.seed, ivf.cp.min_points_per_centroid = 20_261, 1
     index = faiss.IndexPreTransform(_directions(sample, short), ivf)
-    if len(sample) < count:
-        # training wants as many as there are lists
-        sample = np.resize(sample, (count, sample.shape[1]))
-    index.train(sample)
+    # few rows are repeated, since training wants as many as there are lists; np.resize copies always
+    index.train(sample if len(sample) >= count else np.resize(sample, (count, sample.shape[1])))
     return index
 
 
@@ -210,38 +219,55 @@ def _directions(sample: Vectors, short: int) -> Any:
 
 
 class _Truth:
-    """The true neighbours of some of the rows, themselves left out, found by brute force while all pass by."""
+    """The true neighbours of the rows at some places, themselves left out, found by brute force while all rows pass by."""
 
-    def __init__(self, row_ids: Numbers, queries: Vectors) -> None:
-        self.row_ids, self.queries = row_ids, queries
-        self._nearest = np.full((len(queries), TIES), -1, np.int64)
-        self._similarities = np.full((len(queries), TIES), -np.inf, np.float32)
+    def __init__(self, rows: Rows, places: Numbers) -> None:
+        self._rows, self._row_ids, self._queries = rows, rows.row_ids[places], _picked(rows, places)
+        # one more, to see whether there are others as near as the last of them
+        self._nearest = np.full((len(places), NEAREST + 1), -1, np.int64)
+        self._similarities = np.full((len(places), NEAREST + 1), -np.inf, np.float32)
+        self._tied, self._as_near = np.empty(0, np.int64), np.empty((0, 0), np.uint8)
+        self._in_order = np.empty(0, np.int64)
 
     def see(self, row_ids: Numbers, page: Vectors) -> None:
-        scores = self.queries @ page.T
-        scores[self.row_ids[:, None] == row_ids[None]] = -np.inf
+        scores = self._queries @ page.T
+        scores[self._row_ids[:, None] == row_ids[None]] = -np.inf
         all_scores = np.hstack([self._similarities, scores])
         all_ids = np.hstack([self._nearest, np.broadcast_to(row_ids, scores.shape)])
-        best = np.argpartition(-all_scores, TIES - 1)[:, :TIES]
+        best = np.argpartition(-all_scores, NEAREST)[:, : NEAREST + 1]
         self._similarities, self._nearest = (np.take_along_axis(one, best, 1) for one in (all_scores, all_ids))
 
-    def recall(self, index: Any) -> float:
-        """The share of the ten nearest that are among the candidates, which are compared by their true vectors.
+    def settle(self) -> None:
+        """When all have passed by: see which others are as near as the last, where any are.
 
-        Of rows that are equally near any ten count. Where there are so many that not all are known, copies of one picture,
-        which of them are found says nothing, and the query is left out.
+        Many rows may be one picture, and whichever of them are found is right. A bit for each of them and each such query.
         """
-        _, found = _search(index, self.queries, candidates(NEAREST) + 1)
-        near, wanted, known = self._as_near_as_wanted()
-        there = (self._nearest[:, :, None] == found[:, None, :]).any(2) & near
-        counted = np.minimum(there.sum(1), wanted)[known]
-        return float(counted.sum() / wanted[known].sum()) if wanted[known].any() else 1.0
+        least, next_one = self._similarities[:, :NEAREST].min(1) - SAME, self._similarities[:, NEAREST]
+        self._tied = np.flatnonzero(np.isfinite(next_one) & (next_one >= least))
+        if not self._tied.size:
+            return
+        queries, least = self._queries[self._tied], least[self._tied]
+        self._as_near = np.concatenate([np.packbits(page @ queries.T >= least, axis=1) for page in self._rows.pages()])
+        self._in_order = np.argsort(self._rows.row_ids)
 
-    def _as_near_as_wanted(self) -> tuple[NDArray[np.bool_], Numbers, NDArray[np.bool_]]:
-        """Of each query: which rows may count (q, TIES), how many are wanted (q,), and whether all such rows are known (q,)."""
-        tenth = -np.partition(-self._similarities, NEAREST - 1)[:, NEAREST - 1]
-        near = (self._nearest >= 0) & (self._similarities >= tenth[:, None] - EQUAL)
-        return near, np.minimum(near.sum(1), NEAREST), near.sum(1) < TIES
+    def recall(self, index: Any) -> float:
+        """The share of the neighbours that are among the candidates, which are compared by their true vectors."""
+        _, found = _search(index, self._queries, candidates(NEAREST) + 1)
+        there = np.isfinite(self._similarities[:, :NEAREST])
+        true = np.where(there, self._nearest[:, :NEAREST], -2)
+        right = (found[:, :, None] == true[:, None, :]).any(2)
+        right[self._tied] = self._is_as_near(found[self._tied])
+        return float(right.sum(1).clip(max=NEAREST).sum() / max(there.sum(), 1))
+
+    def _is_as_near(self, found: Numbers) -> NDArray[np.bool_]:
+        """For each tied query and what was found for it, shape (tied, candidates)."""
+        if not found.size:
+            return np.empty(found.shape, bool)
+        places = self._in_order[np.searchsorted(self._rows.row_ids, found.clip(0), sorter=self._in_order)]
+        which = np.arange(len(found))[:, None]
+        is_near = self._as_near[places, which // 8] >> (7 - which % 8) & 1
+        right: NDArray[np.bool_] = (is_near == 1) & (found >= 0) & (found != self._row_ids[self._tied, None])
+        return right
 
 
 def _fill(index: Any, rows: Rows, truth: _Truth) -> None:
@@ -260,8 +286,9 @@ def _measured(index: Any, rows: Rows) -> Approximation:
     """Filled with the rows that it does not have, and looking into as many lists as it takes."""
     faiss = _faiss()
     queries = _drawn(rows, QUERIES, "queries")
-    truth = _Truth(rows.row_ids[queries], _picked(rows, queries))
+    truth = _Truth(rows, queries)
     _fill(index, rows, truth)
+    truth.settle()
     ivf = faiss.extract_index_ivf(index)
     ivf.nprobe = 1
     while (recall := truth.recall(index)) < ENOUGH and ivf.nprobe < ivf.nlist:

@@ -190,7 +190,7 @@ class LiveIndex:
             return
         with self._lock:
             self._refresh(newer or State())
-        if newer is not None and newer.pointer is not None:
+        if newer is not None and newer.pointer:
             self._refused = None
 
     def _good(self) -> State | None:
@@ -212,7 +212,7 @@ class LiveIndex:
         return None
 
     def _older(self) -> State | None:
-        """The newest version that is whole, where the one that counts is not."""
+        """The newest version that is whole, where the one that counts is not, or nobody can say which that is."""
         for manifest in reversed(self._versions.list()):
             with suppress(Untrusted, NotFound):
                 return self._load(manifest.version, None)

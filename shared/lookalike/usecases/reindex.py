@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from lookalike.domain.errors import NotFound, Untrusted
+from lookalike.domain.errors import Conflict, NotFound, Untrusted
 from lookalike.domain.model import Manifest
 from lookalike.domain.ports import Catalogue, Clock, Snapshot
 from lookalike.domain.rows import Rows, joined
@@ -31,35 +31,44 @@ class Reindex:
     due_after: int = 1
     clock: Clock = _now
 
-    def build(self, seen: int | None = None) -> Manifest:
-        """Publish a version of all living rows. Raises `Conflict` if another was published in the meantime.
-
-        With `seen`, the generation that the pointer had when this was decided, since then.
-        """
-        started = self.clock()
-        with self._changes(0) as rows:
-            return self._publish(Rows(rows.row_ids, self.versions.dim, rows.pages), rows.upto, started, seen=seen)
+    def build(self) -> Manifest:
+        """Publish a version of all living rows, whatever counts now. Raises `Conflict` if another is published meanwhile."""
+        return self._built(None)
 
     def build_if_due(self) -> Manifest | None:
         """What `build` does, of the version before and the new rows where nothing was deleted; none where none is due.
 
-        Due it is where there is no version that is whole, or enough happened since, and not while one is pinned: raises
-        `Conflict`, if that happens meanwhile.
+        Due it is where there is no version that is whole, or enough happened since, and not while one is pinned. Whoever
+        has another version count while this builds, or goes back to one, wins.
         """
-        pointer = None
+        seen = self.versions.generation()
+        try:
+            return self._built_if_due(seen)
+        except Conflict:
+            if self.versions.generation() == seen:
+                raise
+            log.info("Another index version counts by now: this build gives up")
+            return None
+
+    def _built_if_due(self, seen: int) -> Manifest | None:
         try:
             pointer = self.versions.current()
             if pointer is None:
-                return self.build(seen=0)
+                return self._built(seen)
             if pointer.pinned:
                 log.warning("Index version %s is pinned: `lookalike index build` publishes another", pointer.version)
                 return None
-            return self._extended(pointer)
+            return self._extended(pointer, seen)
         except (Untrusted, NotFound) as error:
             log.error("The current index version is built anew. %s", error)
-            return self.build(pointer.generation if pointer else None)
+            return self._built(seen)
 
-    def _extended(self, pointer: PointerState) -> Manifest | None:
+    def _built(self, seen: int | None) -> Manifest:
+        started = self.clock()
+        with self._changes(0) as rows:
+            return self._publish(Rows(rows.row_ids, self.versions.dim, rows.pages), rows.upto, started, None, seen)
+
+    def _extended(self, pointer: PointerState, seen: int) -> Manifest | None:
         started = self.clock()
         with self._changes(pointer.commit) as news:
             manifest, old = self.versions.rows(pointer.version)
@@ -69,14 +78,14 @@ class Reindex:
                 return None
             new = Rows(news.row_ids, self.versions.dim, news.pages)
             if not len(news.deleted) and not np.isin(new.row_ids, old.row_ids).any():
-                return self._publish(joined(old, new), news.upto, started, manifest, pointer.generation)
-        return self.build(pointer.generation)
+                return self._publish(joined(old, new), news.upto, started, manifest, seen)
+        return self._built(seen)
 
     def _changes(self, since: int) -> AbstractContextManager[Snapshot]:
         return self.catalogue.snapshot(self.versions.embedder, since)
 
     def _publish(
-        self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None, seen: int | None = None
+        self, rows: Rows, commit: int, started: datetime, extends: Manifest | None, seen: int | None
     ) -> Manifest:
         manifest = self.versions.publish(rows, commit, started, extends, seen)
         log.info("Index version %s holds %d rows", manifest.version, manifest.rows)

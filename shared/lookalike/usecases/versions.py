@@ -28,8 +28,8 @@ KEPT = 3
 """Versions that stay: the current one, and those that readers may still be loading."""
 LEAST_RECALL = 0.99
 """Share of the ten nearest that an approximate index must find; a version that finds fewer is not published."""
-PIECE = 16 << 20
 OVERTAKEN = "Another index version was published in the meantime"
+PIECE = 16 << 20
 JSON, BINARY = "application/json", "application/octet-stream"
 
 
@@ -76,23 +76,31 @@ class IndexVersions:
         return f"{self._folder}{POINTER}"
 
     def publish(
-        self, rows: Rows, commit: int, started: datetime, extends: Manifest | None = None, seen: int | None = None
+        self,
+        rows: Rows,
+        commit: int,
+        started: datetime,
+        extends: Manifest | None = None,
+        instead_of: int | None = None,
     ) -> Manifest:
         """Build, write and switch to a version of these rows, all that were written up to that commit.
 
-        The first of them may be those of the version that it `extends`. Raises `Conflict` if another was published since this
-        began, or since the pointer had the generation that was `seen`, or if the current one is newer; what `Rows.pages`
-        raises; `LookalikeError` for too low a recall.
+        The first of them may be those of the version that it `extends`. Raises `Conflict` if the pointer moved since this
+        began, or is of another generation than `instead_of`, or if the current version is newer; what `Rows.pages` raises;
+        `LookalikeError` for too low a recall.
         """
         if rows.dim != self.dim:
             raise LookalikeError(f"Vectors have length {rows.dim}, not {self.dim}")
-        generation = self._generation(commit)
-        if seen is not None and generation != seen:
-            raise Conflict(OVERTAKEN)
+        generation = self._replaceable(commit, instead_of)
         manifest = self._write(self._new_name(), rows, commit, started, extends)
         self._switch(manifest, generation)
         self._prune(manifest.version)
         return manifest
+
+    def generation(self) -> int:
+        """That of the pointer, whether it can be trusted or not; 0 where there is none."""
+        there = self._store.stat(self.pointer_path)
+        return there.generation if there else 0
 
     def current(self, known: PointerState | None = None) -> PointerState | None:
         """What the pointer says, none before the first version. Cheap where that is what is `known`.
@@ -178,7 +186,7 @@ class IndexVersions:
             # being written, or just deleted
             return None
         except Untrusted as error:
-            log.error("%s", error)
+            log.warning("Passed over: %s", error)
             return None
 
     def _fitting(self, version: str) -> Manifest:
@@ -237,20 +245,20 @@ class IndexVersions:
         except TypeError as error:
             raise Untrusted("The pointer to the index version has other fields") from error
 
-    def _generation(self, commit: int) -> int:
-        """That of the pointer that may be replaced, 0 where there is none. Raises `Conflict`."""
-        there = self._store.stat(self.pointer_path)
-        if there is None:
-            return 0
+    def _replaceable(self, commit: int, seen: int | None) -> int:
+        """The generation of the pointer that may be replaced. Raises `Conflict`."""
+        generation = self.generation()
+        if seen not in (None, generation):
+            raise Conflict(OVERTAKEN)
         try:
-            current = self._opened(there.generation)
+            current = self._opened(generation) if generation else None
         except Untrusted as error:
             log.warning("%s; it is replaced", error)
-            return there.generation
-        if current.commit > commit:
+            return generation
+        if current and current.commit > commit:
             text = f"Index version {current.version} is newer than the catalogue: commit {current.commit}, not {commit}"
             raise Conflict(f"{text}. If the catalogue was restored from a backup, delete {self.pointer_path}")
-        return there.generation
+        return generation
 
     def _new_name(self) -> str:
         """In the order in which they are built."""
@@ -258,7 +266,7 @@ class IndexVersions:
         return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}Z-{secrets.token_hex(3)}"
 
     def _write(self, version: str, rows: Rows, commit: int, started: datetime, extends: Manifest | None) -> Manifest:
-        """The parts, and behind them the manifest; nothing, where the rows cannot be read or are not good enough."""
+        """The parts, and behind them the manifest; nothing, where any of it fails."""
         try:
             # first what may turn out not to be good enough
             found = self._approximated(version, rows, extends)

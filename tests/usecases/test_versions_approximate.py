@@ -1,4 +1,4 @@
-"""Versions of so many rows that they are searched for candidates."""
+"""Index versions of many rows have an approximate index, too."""
 
 from types import MappingProxyType
 

@@ -1,4 +1,4 @@
-"""An older version counts again, and old ones are deleted."""
+"""An older index version counts again, and old ones are deleted."""
 
 import pytest
 
