@@ -69,7 +69,8 @@ def percentiles(call: Callable[[Vectors], object], queries: Vectors) -> dict[str
         began = time.perf_counter()
         call(query[None])
         times.append(1000 * (time.perf_counter() - began))
-    return {"median": float(np.median(times[WARM:])), "p99": float(np.percentile(times[WARM:], 99))}
+    warm = times[WARM:] or times
+    return {"median": float(np.median(warm)), "p99": float(np.percentile(warm, 99))}
 
 
 def relay(folder: Path, name: str, data: Path) -> None:

@@ -12,6 +12,7 @@ from lookalike.domain.errors import Conflict
 
 if TYPE_CHECKING:
     from lookalike.settings import Settings
+    from lookalike.usecases.reembed import Summary
 
 INDEX_FILE, ID_MAP_FILE = "vector_nn_index.pkl", "vector_id_map.json"
 
@@ -103,17 +104,21 @@ def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool)
     task = chosen.reembed
     with bar_of(task.beside.count_without(chosen.models.embedder), "Embedding") as progress:
         summary = task.run(retry_failed, progress.update)
-    for name, reason in summary.failed.items():
-        click.echo(f"  passed over {name}: {reason}")
-    click.echo(
-        f"{summary.embedded} garments embedded, {len(summary.failed)} passed over; index {summary.version} checked"
-    )
+    tell(summary)
     if settle:
         left = f", {len(summary.failed)} passed over keep what they had" if summary.failed else ""
         count = task.settle(len(summary.failed))
         click.echo(f"{count} garments have the vectors of {chosen.models.embedder} alone{left}")
     elif wanted != in_use:
         click.echo(f"Start with {wanted} to search with them; run this again for what others stored meanwhile")
+
+
+def tell(summary: "Summary") -> None:
+    for name, reason in summary.failed.items():
+        click.echo(f"  passed over {name}: {reason}")
+    click.echo(
+        f"{summary.embedded} garments embedded, {len(summary.failed)} passed over; index {summary.version} checked"
+    )
 
 
 def naming(settings: "Settings") -> str:

@@ -37,32 +37,40 @@ def answer(function: str, request: flask.Request) -> flask.Response:
 
 
 def _answered(function: str, request: flask.Request) -> flask.Response:
-    chosen = job_id(None)
-    logs.begin(chosen, "", "")
+    logs.begin(job_id(None), "", "")
     try:
         bound(request)
-        if request.method == "OPTIONS":
-            return preflight(services().settings, request, methods_of(routes_of(function), request.path))
-        if request.method == "GET" and (told := served(request.path, function)):
-            return told
-        route, parts = match(routes_of(function), request.method, request.path)
-        assert isinstance(route, Route)
-        caller = who(services(), request, route.role)
-        admit(services(), caller, route.role)
-        fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
-        chosen = job_id(wanted_id(request, fields))
-        logs.begin(chosen, request.headers.get("X-Cloud-Trace-Context", ""), services().settings.google_cloud_project)
-        token = bearer(request) if caller.user else ""
-        asked = Asked(caller, chosen, fields, photo, parts, typed, token)
-        return respond(route.handler(services(), asked), chosen)
+        return _other_than_a_route(function, request) or _handled(function, request)
     except LookalikeError as error:
-        return refuse(error, chosen)
+        return refuse(error, logs.request_id.get())
     except HTTPException as error:
-        return refuse(BadRequest(error.description or "The request cannot be understood"), chosen)
+        return refuse(BadRequest(error.description or "The request cannot be understood"), logs.request_id.get())
     except Exception:
         # the caller learns nothing of our insides but the id to ask about
         log.exception("Unexpected fault")
-        return refuse(LookalikeError("Something went wrong here; it is noted under this request_id"), chosen)
+        told = "Something went wrong here; it is noted under this request_id"
+        return refuse(LookalikeError(told), logs.request_id.get())
+
+
+def _other_than_a_route(function: str, request: flask.Request) -> flask.Response | None:
+    """What browsers ask before they ask, and the document of the API."""
+    if request.method == "OPTIONS":
+        return preflight(services().settings, request, methods_of(routes_of(function), request.path))
+    return served(request.path, function) if request.method == "GET" else None
+
+
+def _handled(function: str, request: flask.Request) -> flask.Response:
+    """Raises what the door, the body and the handler say against it."""
+    route, parts = match(routes_of(function), request.method, request.path)
+    assert isinstance(route, Route)
+    caller = who(services(), request, route.role)
+    admit(services(), caller, route.role)
+    fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
+    chosen = job_id(wanted_id(request, fields))
+    logs.begin(chosen, request.headers.get("X-Cloud-Trace-Context", ""), services().settings.google_cloud_project)
+    token = bearer(request) if caller.user else ""
+    asked = Asked(caller, chosen, fields, photo, parts, typed, token)
+    return respond(route.handler(services(), asked), chosen)
 
 
 def who(services: Services, request: flask.Request, role: Role) -> Caller:

@@ -56,19 +56,13 @@ def document(function: str | None = None) -> Json:
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route, refs, schemas["$defs"])
+    tokens = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    about = {"title": "lookalike", "version": lookalike.__version__, "license": {"name": "MIT", "identifier": "MIT"}}
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "lookalike",
-            "version": lookalike.__version__,
-            "summary": "Finds similar fashion items in photographs",
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
+        "info": {**about, "summary": "Finds similar fashion items in photographs"},
         "paths": paths,
-        "components": {
-            "schemas": schemas["$defs"],
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-        },
+        "components": {"schemas": schemas["$defs"], "securitySchemes": tokens},
     }
 
 
