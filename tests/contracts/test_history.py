@@ -78,6 +78,14 @@ def test_a_garment_that_is_deleted_is_in_none_of_them(history: FakeCatalogue) ->
     assert found and [hit.row_id for hit in found.hits] == [row_ids[0], row_ids[2]]
 
 
+def test_a_garment_that_was_deleted_meanwhile_is_not_remembered(history: FakeCatalogue) -> None:
+    row_ids = add(history, "look", 2)
+    history.delete_segment("look_segment_0")
+    history.remember(search(row_ids=(*row_ids, 10_000)), 9)
+    found = history.search_of("anna", "one")
+    assert found and [hit.row_id for hit in found.hits] == row_ids[1:]
+
+
 def test_what_is_no_name_is_refused_and_not_found(history: FakeCatalogue) -> None:
     for name in ("x" * 300, "\ud800"):
         with pytest.raises(InvalidField):

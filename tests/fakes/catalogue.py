@@ -291,7 +291,8 @@ class FakeCatalogue:
     @locked
     def remember(self, search: PastSearch, most: int) -> None:
         checked(searches, owner=search.owner, id=search.id)
-        self._searches[search.owner, search.id] = search
+        living = [hit for hit in search.hits if hit.row_id in self._rows]
+        self._searches[search.owner, search.id] = replace(search, hits=living)
         for old in self.searches_of(search.owner, 10**9)[most:]:
             del self._searches[old.owner, old.id]
 

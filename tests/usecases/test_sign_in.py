@@ -73,6 +73,12 @@ def test_a_network_of_ipv6_is_one_address() -> None:
     assert world.fails("other@example.com", "2001:db8:1::1")
 
 
+def test_an_address_of_ipv4_is_one_though_it_is_written_as_the_other() -> None:
+    world = World()
+    assert sum(world.fails(f"{number}@example.com", "::ffff:10.0.0.1") for number in range(70)) == OF_ADDRESS
+    assert world.fails("other@example.com", "::ffff:10.0.0.2")
+
+
 def test_who_knows_the_password_begins_anew_but_the_address_does_not() -> None:
     world = World()
     for _ in range(3):

@@ -12,7 +12,11 @@ def register(services: Services, asked: Asked) -> Answer:
     """Open an account: a user's, whatever else is said."""
     body = asked.body(CredentialsBody)
     user = services.sign_in.register(body.email, body.password, asked.caller.address)
-    return {"success": True, "message": "Registered; sign in next", "data": user_answer(user)}, 201
+    return {
+        "success": True,
+        "message": "Registered; sign in next, or first confirm the address if a message comes",
+        "data": user_answer(user),
+    }, 201
 
 
 def login(services: Services, asked: Asked) -> Answer:

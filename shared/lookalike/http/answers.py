@@ -170,6 +170,7 @@ class Counts(BaseModel):
     garments: int
     photos: int
     objects: int
+    left: int
     searches: int
     jobs: int
     remaining: int

@@ -1,6 +1,7 @@
 """What goes for good, and the receipt of it."""
 
 from lookalike.bootstrap import Services
+from lookalike.http.answers import Counts
 from lookalike.http.asking import Asked
 from lookalike.http.bodies import Answer, EraseBody
 from lookalike.usecases.erase import Receipt
@@ -33,8 +34,6 @@ def erase(services: Services, asked: Asked) -> Answer:
 
 
 def receipt_answer(receipt: Receipt, message: str, **more: str) -> Answer:
-    counts = {
-        name: getattr(receipt, name) for name in ("garments", "photos", "objects", "searches", "jobs", "remaining")
-    }
+    counts = {name: getattr(receipt, name) for name in Counts.model_fields}
     data = {"receipt_id": receipt.id, "at": receipt.at.isoformat(), "segments": receipt.segments, "counts": counts}
     return {"success": True, "message": message, "data": {**more, **data}}

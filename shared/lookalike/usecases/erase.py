@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from lookalike.domain.errors import NotFound
+from lookalike.domain.errors import DeadlineExceeded, NotFound, Unavailable
 from lookalike.domain.filter import Filter
 from lookalike.domain.ports import Catalogue, Clock
 from lookalike.domain.user_ports import History
@@ -19,7 +19,8 @@ NAMED = 1000
 
 @dataclass
 class Receipt:
-    """What was removed, or would be. `remaining`: garments for which there was no time; ask again.
+    """What was removed, or would be. `remaining`: garments for which there was no time, or no database; ask again.
+    `left`: objects that could not be deleted now, though no answer shows them any more; the sweep does.
 
     Product details are the shop's and stay. Vectors of what is gone are in the bucket until the index versions that hold them
     are pruned, and in no answer from now on.
@@ -31,6 +32,7 @@ class Receipt:
     garments: int = 0
     photos: int = 0
     objects: int = 0
+    left: int = 0
     searches: int = 0
     jobs: int = 0
     remaining: int = 0
@@ -83,24 +85,29 @@ class Erase:
         receipt.remaining = len(there)
         return receipt
 
-    def _all(self, keys: Iterable[str] | Iterable[int], receipt: Receipt) -> Receipt:
-        until = time.monotonic() + self.seconds
-        for key in keys:
-            if time.monotonic() > until:
-                receipt.remaining += 1
-                continue
+    def _all(self, keys: Iterable[str | int], receipt: Receipt) -> Receipt:
+        until, rest = time.monotonic() + self.seconds, iter(keys)
+        for key in rest:
             try:
+                if time.monotonic() > until:
+                    raise DeadlineExceeded("There is no more time")
                 self._one(key, receipt)
             except NotFound:
                 # another was faster
                 continue
+            except (DeadlineExceeded, Unavailable) as error:
+                if isinstance(error, Unavailable) and not receipt.garments:
+                    raise
+                # what is gone is told all the same
+                receipt.remaining = 1 + sum(1 for _ in rest)
         return receipt
 
     def _one(self, key: str | int, receipt: Receipt) -> None:
         gone = self.items.delete(key)
         receipt.garments += 1
         receipt.photos += gone.photo is not None
-        receipt.objects += len(gone.objects)
+        receipt.objects += gone.objects
+        receipt.left += gone.left
         if len(receipt.segments) < NAMED:
             receipt.segments.append(gone.segment.name)
 

@@ -1,21 +1,25 @@
 """Stored garments and what shops say of them: looked up, described, deleted."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from lookalike.domain.errors import Conflict, NotFound
+from lookalike.domain.errors import Conflict, NotFound, Unavailable
 from lookalike.domain.model import Photo, ProductDetails, Segment, StoredObject
 from lookalike.domain.ports import Catalogue, ObjectStore
 from lookalike.usecases import pictures
 
+log = logging.getLogger("lookalike.items")
+
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """A garment that is gone, its photo if that went with it, and the paths of the objects."""
+    """A garment that is gone, its photo if that went with it, and how many objects: some may be left for the sweep."""
 
     segment: Segment
     photo: Photo | None
-    objects: list[str]
+    objects: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Items:
     def delete(self, key: str | int) -> Erased:
         """The row first, so that no row is ever without its objects; its photo's with the last of its garments.
 
-        Raises `NotFound`. Killed in between, the sweep deletes the objects.
+        Raises `NotFound`. What is not deleted of the bucket then, because it is away or we are killed, the sweep deletes.
         """
         segment = self.segment(key)
         photo = self.catalogue.photo(segment.photo)
@@ -88,16 +92,21 @@ class Items:
             raise NotFound(f"No garment {key!r}")
         gone = photo if photo and self.catalogue.photo(photo.name) is None else None
         kept = photo.path if photo and not gone else None
-        removed = [one.path for one in objects if one.path != kept and self._remove(one)]
+        removed = [self._remove(one) for one in objects if one.path != kept]
         self.announce()
-        return Erased(segment, gone, removed)
+        return Erased(segment, gone, sum(removed), removed.count(False))
 
     def _objects(self, segment: Segment, photo: Photo | None) -> list[StoredObject]:
         paths = [segment.path, segment.thumbnail, photo.path if photo else None]
         return [there for path in paths if path and (there := self.store.stat(path))]
 
     def _remove(self, one: StoredObject) -> bool:
+        """Whether it is gone. The row is: no answer shows it any more, and a failure now would hide that from the caller."""
         try:
-            return self.store.delete(one.path, one.generation)
-        except Conflict:  # written anew meanwhile, by another upload of that name
+            self.store.delete(one.path, one.generation)
+        except Conflict:
+            log.info("%s was written again in the meantime and stays", one.path)
+        except Unavailable:
+            log.warning("%s is left for the sweep", one.path, exc_info=True)
             return False
+        return True

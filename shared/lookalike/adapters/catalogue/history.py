@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select, true
 
 from lookalike.adapters.catalogue.database import Database, reading, writing
-from lookalike.adapters.catalogue.tables import search_hits, searches
-from lookalike.adapters.catalogue.values import aware, checked, naive, named
+from lookalike.adapters.catalogue.tables import search_hits, searches, splitted_images
+from lookalike.adapters.catalogue.values import aware, checked, naive, named, numbered
 from lookalike.domain.model import PastHit, PastSearch
 
 _searches, _hits = searches.c, search_hits.c
@@ -20,9 +20,13 @@ class HistoryRows(Database):
         key = {"owner": search.owner, "id": search.id}
         row = checked(searches, **key, create_time=naive(search.asked)) | {"question": dict(search.question)}
         tx.execute(insert(searches).values(row))
-        if search.hits:
-            of = {"owner": search.owner, "search_id": search.id}
-            tx.execute(insert(search_hits), [of | {"place": at} | _columns(hit) for at, hit in enumerate(search.hits)])
+        # locked: none of them is deleted, and looked for here, before our commit
+        there = select(splitted_images.c.id).where(numbered([hit.row_id for hit in search.hits]))
+        living = set(tx.execute(there.with_for_update(read=True)).scalars())
+        of = {"owner": search.owner, "search_id": search.id}
+        rows = [of | {"place": at} | _columns(hit) for at, hit in enumerate(search.hits) if hit.row_id in living]
+        if rows:
+            tx.execute(insert(search_hits), rows)
         _forget_oldest(tx, search.owner, most)
 
     @reading
