@@ -322,6 +322,7 @@ for data in largest:
 """
 
 
+@pytest.mark.slow
 def test_the_largest_photos_take_bounded_memory() -> None:
     """A gigabyte more than there was before, for 40 megapixels of any kind."""
     said = subprocess.run([sys.executable, "-c", FRUGAL], capture_output=True, text=True, timeout=120)
