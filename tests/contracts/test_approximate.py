@@ -163,6 +163,7 @@ def test_a_filter_takes_a_bit_for_each_row_number(used: ApproximateFormat) -> No
     assert most < 12_000_000
 
 
+@pytest.mark.slow
 @formats
 def test_the_sample_is_held_once(used: ApproximateFormat) -> None:
     rows = rows_of(numbered(12_000), near_each_other(12_000, 1024))
@@ -194,6 +195,7 @@ def test_one_that_has_outgrown_its_lists_is_built_anew(used: ApproximateFormat) 
     assert used.load(after.data).rows == 5000
 
 
+@pytest.mark.slow
 @formats
 def test_where_every_number_tells_as_much_all_are_kept(used: ApproximateFormat) -> None:
     told = used.build(rows_of(numbered(3000), apart(3000, 700)))
