@@ -84,6 +84,8 @@ locals {
   }
 
   # Every function reads the same settings, and refuses to start here where one of them is missing.
+  # with a load balancer before it, only that may write where a caller comes from
+  public_ingress = var.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
   environment = {
     AUTH_URL           = var.supabase_url
     CLOUD_SQL_INSTANCE = google_sql_database_instance.catalogue.connection_name
@@ -92,6 +94,7 @@ locals {
     MODELS             = var.gpu_image == "" ? "compact" : "full"
     REQUEST_TIMEOUT    = local.request_timeout
     STORE_URL          = "gs://${google_storage_bucket.closet.name}"
+    TRUSTED_PROXIES    = var.trusted_proxies
   }
 }
 
@@ -105,7 +108,7 @@ resource "google_cloud_run_v2_service" "function" {
   for_each            = local.functions
   name                = "lookalike-${each.key}"
   location            = var.region
-  ingress             = each.value.public ? "INGRESS_TRAFFIC_ALL" : "INGRESS_TRAFFIC_INTERNAL_ONLY"
+  ingress             = each.value.public ? local.public_ingress : "INGRESS_TRAFFIC_INTERNAL_ONLY"
   deletion_protection = false
 
   template {

@@ -63,6 +63,12 @@ variable "cors_origins" {
   default     = ""
 }
 
+variable "trusted_proxies" {
+  description = "1 where your load balancer stands before the public functions: nothing else reaches them then"
+  type        = number
+  default     = 0
+}
+
 variable "database_tier" {
   type    = string
   default = "db-custom-2-7680"

@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", pattern=ORIGINS, description="Pages that may call from elsewhere: `https://shop.example`, with commas"
     )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Proxies of yours before this, whose X-Forwarded-For is believed (a load balancer of Google's: 1)",
+    )
     keep_originals: bool = Field(True, description="Whether uploaded photos are kept beside their garments")
     concurrency: int = Field(16, ge=1, le=1000, description="Requests at once in one process")
     request_timeout: int = Field(60, ge=11, le=3600, description="Seconds; work stops 10 s before")

@@ -25,6 +25,15 @@ def test_each_key_is_counted_for_itself(attempts: FakeCatalogue) -> None:
     assert attempts.count_attempt(["a", "b"], AGO) == {"a": 2, "b": 1}
 
 
+def test_some_of_them_are_taken_back(attempts: FakeCatalogue) -> None:
+    for _ in range(3):
+        attempts.count_attempt(["a", "b"], AGO)
+    attempts.forget_attempts(["a", "unknown"], most=1)
+    assert attempts.count_attempt(["a", "b"], AGO) == {"a": 3, "b": 4}
+    attempts.forget_attempts(["a"], most=9)
+    assert attempts.count_attempt(["a", "b"], AGO) == {"a": 1, "b": 5}
+
+
 def test_after_a_while_a_count_begins_anew(attempts: FakeCatalogue) -> None:
     attempts.count_attempt(["a"], AGO)
     assert attempts.count_attempt(["a"], AGO) == {"a": 2}

@@ -322,14 +322,16 @@ class FakeCatalogue:
         return {key: self._attempts[key][0] for key in keys}
 
     @locked
-    def forget_attempts(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._attempts.pop(key, None)
+    def forget_attempts(self, keys: Sequence[str], most: int | None = None) -> None:
+        for key in self._attempts.keys() & set(keys):
+            count, began = self._attempts[key]
+            self._attempts[key] = (max(0, count - (count if most is None else most)), began)
 
     @locked
     def clean_attempts(self, before: datetime) -> int:
         old = [key for key, (_, began) in self._attempts.items() if began < before]
-        self.forget_attempts(old)
+        for key in old:
+            del self._attempts[key]
         return len(old)
 
     @locked

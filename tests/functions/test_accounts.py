@@ -4,13 +4,16 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import flask
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
+from lookalike.http.door import address_of
 from lookalike.http.routes import ROUTES, Role, Route
+from lookalike.settings import Settings
 from lookalike.usecases.sign_in import OF_ACCOUNT
 from tests.conftest import bearer
 from tests.standins.auth_server import AuthServer, auth_server
@@ -183,6 +186,33 @@ def caller(user: str) -> Any:
     from lookalike.domain.model import Caller
 
     return Caller(user)
+
+
+FORWARDED = "127.0.0.1, 198.51.100.7, 192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("service", "proxies", "forwarded", "address"),
+    [
+        ("", 0, FORWARDED, "203.0.113.9"),
+        ("", 1, FORWARDED, "192.0.2.1"),
+        ("", 1, "", "203.0.113.9"),
+        ("auth", 0, FORWARDED, "192.0.2.1"),
+        ("auth", 1, FORWARDED, "198.51.100.7"),
+        ("auth", 1, "198.51.100.7", "198.51.100.7"),
+        ("auth", 0, "", "203.0.113.9"),
+    ],
+)
+def test_a_callers_address_is_what_our_own_proxies_say(
+    service: str, proxies: int, forwarded: str, address: str
+) -> None:
+    """Not what a caller writes of themselves, who could sign in as often as they can count."""
+    settings = Settings.model_construct(k_service=service, trusted_proxies=proxies)
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    with flask.Flask("any").test_request_context(
+        headers=headers, environ_base={"REMOTE_ADDR": "203.0.113.9"}
+    ) as context:
+        assert address_of(settings, context.request) == address
 
 
 def test_another_users_jobs_are_neither_listed_nor_swept(client: Client, real: Services) -> None:

@@ -18,6 +18,7 @@ IN_THE_CLOUD = {
     "DB_USER": "lookalike-function",
     "MODELS": "compact",
     "STORE_URL": "gs://project-lookalike",
+    "TRUSTED_PROXIES": "0",
 }
 """What references come to that only the cloud knows."""
 

@@ -57,7 +57,9 @@ def test_the_platforms_functions_are_open_to_the_platform_alone() -> None:
         assert invokers[account]["member"] == f"${{google_service_account.{account}.member}}"
         assert f'function["{function}"]' in invokers[account]["name"]
     assert len(invokers) == 3
-    assert service()["ingress"] == '${each.value.public ? "INGRESS_TRAFFIC_ALL" : "INGRESS_TRAFFIC_INTERNAL_ONLY"}'
+    assert service()["ingress"] == '${each.value.public ? local.public_ingress : "INGRESS_TRAFFIC_INTERNAL_ONLY"}'
+    public = 'var.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"'
+    assert terraform().locals["public_ingress"] == f"${{{public}}}"
 
 
 def test_nobody_else_is_everybody() -> None:

@@ -59,7 +59,9 @@ class Attempts(Protocol):
         """One more under each of the keys; how many there are now. Counts that began before `since` begin anew."""
         ...
 
-    def forget_attempts(self, keys: Sequence[str]) -> None: ...
+    def forget_attempts(self, keys: Sequence[str], most: int | None = None) -> None:
+        """All under each of the keys, or so many at most."""
+        ...
 
     def clean_attempts(self, before: datetime) -> int:
         """Forget the counts that began before then; how many."""

@@ -23,6 +23,7 @@ from lookalike.http.bodies import Answer
 from lookalike.http.cors import preflight, shown_to
 from lookalike.http.openapi import served
 from lookalike.http.routes import Role, Route, match, methods_of, routes_of
+from lookalike.settings import Settings
 from lookalike.usecases.jobs import job_id
 
 log = logging.getLogger("lookalike.http")
@@ -75,16 +76,23 @@ def _handled(function: str, request: flask.Request) -> flask.Response:
 
 def who(services: Services, request: flask.Request, role: Role) -> Caller:
     """Raises `Unauthenticated` for a token that does not hold, even where none is needed; but one that ran out refreshes."""
-    address = request.remote_addr or ""
-    if services.settings.k_service:
-        # Google's front end writes the last entry; those before are the client's own
-        address = request.headers.get("X-Forwarded-For", address).rsplit(",", 1)[-1].strip()
+    address = address_of(services.settings, request)
     if role is Role.OPEN or not (token := bearer(request)):
         return Caller(address=address)
     if role is Role.PLATFORM and (account := platform_account(services, token)):
         return Caller(account, True, address, account)
     user = services.auth.user(token)
     return Caller(user.id, user.is_admin, address, user.email)
+
+
+def address_of(settings: Settings, request: flask.Request) -> str:
+    """The caller's, as the nearest proxies that are ours or Google's have it; what comes before, anyone may have written.
+
+    Cloud Run's front end writes one entry into X-Forwarded-For. A load balancer of Google's writes two, the caller's and its own.
+    """
+    trusted = settings.trusted_proxies + bool(settings.k_service)
+    entries = [one.strip() for one in request.headers.get("X-Forwarded-For", "").split(",")]
+    return (entries[-trusted:][0] if trusted else "") or request.remote_addr or ""
 
 
 def bearer(request: flask.Request) -> str:

@@ -40,8 +40,9 @@ class SignIn:
         account, place = f"account:{email.strip().lower()}", f"login:{_network(address)}"
         self._count({account: OF_ACCOUNT, place: OF_ADDRESS})
         session = self.accounts.sign_in(email.strip(), password[: LONGEST + 1])
-        # a right one, for this account; other accounts may be tried from there all the same
+        # a right password ends the guessing of this one; that of others, from there, was no less for it
         self.attempts.forget_attempts([account])
+        self.attempts.forget_attempts([place], most=1)
         return session
 
     def refresh(self, refresh_token: str, address: str) -> Session:
@@ -72,6 +73,8 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if found.version == 4 or found.ipv4_mapped:
+    if found.version == 4:
         return str(found)
+    if found.ipv4_mapped:
+        return str(found.ipv4_mapped)
     return str(ipaddress.ip_network((found, 64), strict=False))

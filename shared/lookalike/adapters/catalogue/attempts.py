@@ -21,8 +21,12 @@ class AttemptRows(Database):
         return {key: _counted(tx, _digest(key), naive(since)) for key in sorted(keys)}
 
     @writing
-    def forget_attempts(self, tx: Connection, keys: Sequence[str]) -> None:
-        tx.execute(delete(attempts).where(_key.in_([_digest(key) for key in keys])))
+    def forget_attempts(self, tx: Connection, keys: Sequence[str], most: int | None = None) -> None:
+        these = _key.in_([_digest(key) for key in sorted(keys)])
+        if most is None:
+            tx.execute(delete(attempts).where(these))
+        else:
+            tx.execute(update(attempts).where(these).values(count=case((_count > most, _count - most), else_=0)))
 
     @writing
     def clean_attempts(self, tx: Connection, before: datetime) -> int:
