@@ -5,6 +5,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -232,6 +233,14 @@ class TestLedger:
         done = LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.DONE, photo="a")
         catalogue.record(done)
         assert catalogue.ledger("inbox", ["a.jpg"]) == [done]
+
+    def test_entries_of_a_photo(self, catalogue: Catalogue) -> None:
+        """Of that very name, in that very case."""
+        old, new = (LedgerEntry("inbox", "a.jpg", number, LedgerStatus.DONE, photo="a") for number in ("9", "10"))
+        for entry in (new, old, *(replace(old, name=f"{name}.jpg", photo=name) for name in ("A", "b"))):
+            catalogue.record(entry)
+        assert catalogue.sources_of("a") == [old, new]
+        assert catalogue.sources_of("nothing") == []
 
     def test_any_name_of_a_file(self, catalogue: Catalogue) -> None:
         names = ["x" * 2000, "A.jpg", "a.jpg", "a.jpg ", "bad\udcff.jpg", "é/👗.png"]

@@ -284,6 +284,10 @@ class FakeCatalogue:
         return sorted(entries, key=ledger_order)
 
     @locked
+    def sources_of(self, photo: str) -> list[LedgerEntry]:
+        return sorted((one for one in self._ledger.values() if one.photo == photo), key=ledger_order)
+
+    @locked
     def record(self, entry: LedgerEntry) -> None:
         entry_row(entry)
         self._ledger[entry.bucket, entry.name, entry.generation] = entry

@@ -103,6 +103,18 @@ def test_an_object_overwritten_while_it_is_taken_leaves_nothing_of_the_old(clien
     assert photos(real) == set() and noted(real) == [(LedgerStatus.DONE, None, SUPERSEDED)]
 
 
+def test_what_is_erased_takes_its_object_along(client: Client, real: Services, admin: dict[str, str]) -> None:
+    """That came with all its metadata; and neither an event that comes again nor a sweep brings the photo back."""
+    stored = put(real, PHOTO)
+    assert send(client, fields(stored)) == 204
+    (name,) = photos(real)
+    said = client("detail").delete(f"/splitted_images/by_original/{name}", headers=admin)
+    assert said.status_code == 200 and list(real.store.list()) == []
+    assert send(client, fields(stored)) == 204 and photos(real) == set()
+    again = put(real, PHOTO)
+    assert send(client, fields(again)) == 204 and photos(real) == {name}
+
+
 def test_a_deleted_object_has_no_result(client: Client, real: Services) -> None:
     event = fields(put(real, PHOTO))
     real.store.delete(NAME)

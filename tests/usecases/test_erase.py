@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lookalike.domain.errors import NotFound, Unavailable
+from lookalike.domain.model import LedgerEntry, LedgerStatus, StoredObject
 from lookalike.usecases.erase import Erase
 from lookalike.usecases.items import Items
 from lookalike.usecases.sweep import sweep
@@ -25,6 +26,11 @@ class House(World):
         items = Items(self.catalogue, self.store)
         self.erase = Erase(items, self.catalogue, self.catalogue, lambda: datetime.now(UTC), 60)
 
+    def came_from(self, path: str) -> StoredObject:
+        source = self.store.put(path, b"as it came", "image/jpeg")
+        self.catalogue.record(LedgerEntry("bucket", path, str(source.generation), LedgerStatus.DONE, photo="photo-0"))
+        return source
+
 
 def test_a_bucket_that_is_away_leaves_objects_for_the_sweep() -> None:
     house = House()
@@ -40,6 +46,70 @@ def test_a_bucket_that_is_away_leaves_objects_for_the_sweep() -> None:
         house.erase.photo("photo-0")
     house.store.delete = delete  # type: ignore[method-assign]
     assert sweep(house.store, house.catalogue, older_than=-1) == 10
+
+
+def test_a_history_that_is_away_remains(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(self: FakeCatalogue, user: str) -> int:
+        raise Unavailable("The database cannot be reached")
+
+    house = House()
+    monkeypatch.setattr(FakeCatalogue, "owned", lambda self, user: house.row_ids)
+    monkeypatch.setattr(FakeCatalogue, "forget_jobs", away)
+    receipt = house.erase.owner("anna")
+    assert (receipt.garments, receipt.jobs, receipt.remaining) == (5, 0, 1)
+    monkeypatch.setattr(FakeCatalogue, "owned", lambda self, user: [])
+    with pytest.raises(Unavailable):
+        house.erase.owner("anna")
+    monkeypatch.undo()
+    assert house.erase.owner("anna").remaining == 0
+
+
+class TestSources:
+    """What lies under `incoming/`, as it came, with all that it tells of where and when."""
+
+    def test_it_goes_with_the_last_garment(self) -> None:
+        house = House()
+        source = house.came_from("incoming/a.jpg")
+        names = [one.name for one in house.catalogue.segments_of("photo-0")]
+        receipts = [house.erase.segment(name) for name in names]
+        assert [one.objects for one in receipts] == [2, 2, 2, 2, 3]
+        assert house.store.stat(source.path) is None
+
+    def test_what_was_written_again_or_lies_elsewhere_stays(self) -> None:
+        house = House()
+        elsewhere, again = house.came_from("folder/a.jpg"), house.came_from("incoming/b.jpg")
+        newer = house.store.put(again.path, b"another", "image/jpeg", again.generation)
+        assert house.erase.photo("photo-0").objects == 10
+        assert house.store.stat(elsewhere.path) == elsewhere and house.store.stat(newer.path) == newer
+
+    def test_while_it_cannot_go_the_garment_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        house = House()
+        source = house.came_from("incoming/a.jpg")
+
+        def away(self: FakeStore, path: str, if_generation: int | None = None) -> bool:
+            raise Unavailable("Not now")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeStore, "delete", away)
+            receipt = house.erase.photo("photo-0")
+        assert (receipt.garments, receipt.remaining) == (4, 1)
+        assert house.erase.photo("photo-0").photos == 1 and house.store.stat(source.path) is None
+
+    def test_of_two_who_erase_at_once_one_takes_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        house, real = House(), Items.delete
+        source = house.came_from("incoming/a.jpg")
+        *names, other, last = [one.name for one in house.catalogue.segments_of("photo-0")]
+        for name in names:
+            house.erase.segment(name)
+
+        def beside(self: Items, key: str | int) -> object:
+            monkeypatch.setattr(Items, "delete", real)
+            house.catalogue.delete_segment(other)
+            return real(self, key)
+
+        monkeypatch.setattr(Items, "delete", beside)
+        house.erase.segment(last)
+        assert house.store.stat(source.path) is None
 
 
 def test_a_database_that_goes_away_half_way_keeps_nobody_from_the_receipt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,10 @@ class Catalogue(Protocol):
 
     def ledger(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]: ...
 
+    def sources_of(self, photo: str) -> list[LedgerEntry]:
+        """The objects that the photo was made of. Names that are no valid text come as they can be shown."""
+        ...
+
     def record(self, entry: LedgerEntry) -> None:
         """Insert or replace the entry of that bucket, name and generation."""
         ...

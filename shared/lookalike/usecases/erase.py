@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from lookalike.domain.errors import DeadlineExceeded, NotFound, Unavailable
+from lookalike.domain.errors import Conflict, DeadlineExceeded, NotFound, Unavailable
 from lookalike.domain.filter import Filter
+from lookalike.domain.model import LedgerEntry
+from lookalike.domain.paths import INCOMING
 from lookalike.domain.ports import Catalogue, Clock
 from lookalike.domain.user_ports import History
 from lookalike.usecases.items import Items
@@ -19,7 +21,8 @@ NAMED = 1000
 
 @dataclass
 class Receipt:
-    """What was removed, or would be. `remaining`: garments for which there was no time, or no database; ask again.
+    """What was removed, or would be. `remaining`: garments, or one user's history, for which there was no time or no database;
+    ask again.
     `left`: objects that could not be deleted now, though no answer shows them any more; the sweep does.
 
     Product details are the shop's and stay. Vectors of what is gone are in the bucket until the index versions that hold them
@@ -71,9 +74,17 @@ class Erase:
             return self._told(row_ids)
         receipt = self._all(row_ids, self._receipt())
         if not receipt.remaining:
+            self._forget(user, receipt)
+        return receipt
+
+    def _forget(self, user: str, receipt: Receipt) -> None:
+        try:
             receipt.searches = self.history.forget_searches(user)
             receipt.jobs = self.catalogue.forget_jobs(user)
-        return receipt
+        except Unavailable:
+            if not (receipt.garments or receipt.searches):
+                raise
+            receipt.remaining = 1
 
     def _receipt(self) -> Receipt:
         return Receipt(str(uuid.uuid4()), self.clock())
@@ -103,13 +114,31 @@ class Erase:
         return receipt
 
     def _one(self, key: str | int, receipt: Receipt) -> None:
-        gone = self.items.delete(key)
+        segment = self.items.segment(key)
+        if len(self.catalogue.segments_of(segment.photo)) == 1:
+            # before the row, while it can be asked for again if the bucket is away
+            receipt.objects += self._drop_sources(segment.photo)
+        gone = self.items.delete(segment.name)
+        if gone.photo:
+            # two who erase at once take each other's garment for the last
+            receipt.objects += self._drop_sources(segment.photo)
         receipt.garments += 1
         receipt.photos += gone.photo is not None
         receipt.objects += gone.objects
         receipt.left += gone.left
         if len(receipt.segments) < NAMED:
             receipt.segments.append(gone.segment.name)
+
+    def _drop_sources(self, photo: str) -> int:
+        """The objects of our bucket that the photo was made of, unless they were written again; how many."""
+        sources = [one for one in self.catalogue.sources_of(photo) if one.name.startswith(INCOMING)]
+        return sum(self._drop(one) for one in sources if one.generation.isdecimal())
+
+    def _drop(self, source: LedgerEntry) -> bool:
+        try:
+            return self.items.store.delete(source.name, int(source.generation))
+        except Conflict:
+            return False
 
 
 def _pages(row_ids: list[int]) -> Iterator[list[int]]:

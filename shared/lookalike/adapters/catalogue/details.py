@@ -49,6 +49,11 @@ class DetailRows(Database):
             entries += [_to_entry(bucket, keys[row["object_key"]], row) for row in rows]
         return sorted(entries, key=ledger_order)
 
+    @reading
+    def sources_of(self, tx: Connection, photo: str) -> list[LedgerEntry]:
+        rows = tx.execute(select(ledger).where(named(ledger.c.photo, photo))).mappings()
+        return sorted((_to_entry(row["bucket"], row["name"], row) for row in rows), key=ledger_order)
+
     @writing
     def record(self, tx: Connection, entry: LedgerEntry) -> None:
         upsert(tx, ledger, [entry_row(entry)])

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that these tables belong to."""
 VERSION_TABLE = "lookalike_version"
 
@@ -146,6 +146,7 @@ ledger = Table(
     Column("photo", NAME),
     Column("reason", Text),
     Column("update_time", DateTime, nullable=False),
+    Index("ix_ledger_photo", "photo"),
 )
 
 attempts = Table(

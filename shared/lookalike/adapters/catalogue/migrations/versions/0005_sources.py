@@ -1,0 +1,19 @@
+"""Where a photo came from is found quickly. May be run again after a failure half-way."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+INDEX = "ix_ledger_photo"
+
+
+def upgrade() -> None:
+    found = sa.inspect(op.get_bind()).get_indexes("ledger")
+    if INDEX not in [one["name"] for one in found]:
+        op.create_index(INDEX, "ledger", ["photo"])
+
+
+def downgrade() -> None:
+    op.drop_index(INDEX, "ledger")
