@@ -22,7 +22,7 @@ def test_details_are_imported_and_wrong_lines_reported(real: Services) -> None:
     said = run("details", "import", "details.csv")
     assert said.exit_code == 1 and "2 product details stored, 3 lines left out" in said.output
     assert (
-        "line 3: rating" in said.output and "line 4: image_id" in said.output and "line 5: has another" in said.output
+        "line 3: rating" in said.output and "line 4: image_id" in said.output and "line 5: has 2 fields" in said.output
     )
     found = real.catalogue.details(["a", "b", "c", "d"])
     assert set(found) == {"a", "d"} and found["d"].brand == "Étoile, Paris"

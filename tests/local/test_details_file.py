@@ -69,6 +69,29 @@ def test_lines_behind_a_wrong_one_are_read(tmp_path: Path) -> None:
     assert found[1] == GoodLine(3, ProductDetails("b", brand="Marlow"))
 
 
+def test_a_line_is_told_by_where_its_row_begins(tmp_path: Path) -> None:
+    found = read(tmp_path / "some.csv", b'image_id,store_description\n\na,"x\ny"\nb,c,d\n"e\nf,""\ng,h\n')
+    assert found[0] == GoodLine(3, ProductDetails("a", store_description="x\ny"))
+    assert [one.line for one in found] == [3, 5, 6]
+    problem = found[2].problem if isinstance(found[2], BadLine) else ""
+    assert "down to line 8: is a quote missing?" in problem
+
+
+def test_what_is_no_utf8_is_wrong_in_its_line_alone(tmp_path: Path) -> None:
+    found = read(tmp_path / "some.csv", b'image_id,brand\na,\xc9toile\nb,"\xc3\x89toile"\n')
+    assert found == [BadLine(2, "no text in UTF-8"), GoodLine(3, ProductDetails("b", brand="Étoile"))]
+    found = read(tmp_path / "some.jsonl", b'{"image_id": "\xc9"}\n{"image_id": "\xc3\x89"}\n')
+    assert found == [BadLine(1, "no text in UTF-8"), GoodLine(2, ProductDetails("É"))]
+    with pytest.raises(BadRequest, match="UTF-8"):
+        read(tmp_path / "some.csv", "image_id,brand\na,b\n".encode("utf-16"))
+
+
+@pytest.mark.parametrize("first", [b"", b"brand\n", b"image_id,colour\n", b"image_id,brand,brand\n", b"\n"])
+def test_the_first_line_names_the_columns_each_once(tmp_path: Path, first: bytes) -> None:
+    with pytest.raises(BadRequest, match="first line"):
+        read(tmp_path / "some.csv", first + b"a,b,c\n")
+
+
 def test_progress_hears_of_every_character(tmp_path: Path) -> None:
     heard, path = list[int](), tmp_path / "some.csv"
     path.write_text("image_id\na\nb\n")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from lookalike.http.bodies import ProductBody
 LISTS = ("tags", "size")
 COLUMNS = {"image_id", *ProductBody.model_fields} - {"request_id"}
 JSON_LINES = (".jsonl", ".ndjson")
+OTHER, NO_TEXT = re.compile("[\ud800-\udfff]"), "no text in UTF-8"
 LONGEST = 1_000_000
 """Characters of a line."""
 
@@ -51,20 +53,21 @@ Read = Iterator[GoodLine | BadLine]
 def read_details(path: Path, progress: Callable[[int], object] = lambda characters: None) -> Read:
     """One a line, of a file that needs no memory; `progress` hears of how many more characters were read.
 
-    Raises `BadRequest` for another encoding than UTF-8, and for CSV without an `image_id` column.
+    Raises `BadRequest` for CSV whose first line does not name the columns.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        try:
-            lines = Lines(file, progress)
-            yield from _json_lines(lines) if path.suffix.lower() in JSON_LINES else _csv(lines)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise BadRequest(f"{path.name} is not a text file in UTF-8: {error}") from error
+    # what is no UTF-8 is the fault of its line alone, and shows there as half a character
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        lines = Lines(file, progress)
+        yield from _json_lines(lines) if path.suffix.lower() in JSON_LINES else _csv(lines)
 
 
 def _json_lines(lines: Lines) -> Read:
     for line in lines:
         number = lines.number
         if not line.strip():
+            continue
+        if OTHER.search(line):
+            yield BadLine(number, NO_TEXT)
             continue
         try:
             found = json.loads(line)
@@ -76,34 +79,48 @@ def _json_lines(lines: Lines) -> Read:
 
 def _csv(lines: Lines) -> Read:
     csv.field_size_limit(LONGEST)
-    rows = csv.DictReader(iter(lines), strict=True)
-    _check_columns(rows.fieldnames)
+    rows = csv.reader(iter(lines), strict=True)
+    columns = _columns(rows)
     while True:
+        first = lines.number + 1
         try:
             row = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
-            # what a broken quote swallowed is lost; the lines behind it are not
-            yield BadLine(lines.number, str(error))
-            continue
-        yield _details(row, lines.number)
+            # a quote that is missing swallows lines; which of them were meant as rows, nobody can tell
+            swallowed = f", down to line {lines.number}: is a quote missing?" if lines.number > first else ""
+            yield BadLine(first, f"{error}{swallowed}")
+        else:
+            if row:
+                yield _details(columns, row, first)
 
 
-def _check_columns(found: Any) -> None:
-    columns = set(found or ())
+def _columns(rows: Iterator[list[str]]) -> list[str]:
+    try:
+        columns = next(rows, [])
+    except csv.Error as error:
+        raise BadRequest(f"The first line must name the columns, as CSV: {error}") from error
+    if OTHER.search("".join(columns)):
+        raise BadRequest("The file is no text in UTF-8, to tell by its first line, which must name the columns")
     if "image_id" not in columns:
         raise BadRequest("The first line must name the columns, image_id among them")
-    if unknown := columns - COLUMNS:
+    if unknown := set(columns) - COLUMNS:
         raise BadRequest(
-            f"Unknown columns: {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(COLUMNS))}"
+            f"The first line has unknown columns: {', '.join(sorted(unknown))}; known are {', '.join(sorted(COLUMNS))}"
         )
+    if len(columns) > len(set(columns)):
+        raise BadRequest("The first line names a column twice")
+    return columns
 
 
-def _details(row: dict[str, Any], line: int) -> GoodLine | BadLine:
-    if None in row or None in row.values():
-        return BadLine(line, "has another number of fields than the first line")
-    return _checked({name: _value(name, text.strip()) for name, text in row.items() if text.strip()}, line, False)
+def _details(columns: list[str], row: list[str], line: int) -> GoodLine | BadLine:
+    if OTHER.search("".join(row)):
+        return BadLine(line, NO_TEXT)
+    if len(row) != len(columns):
+        return BadLine(line, f"has {len(row)} fields, the first line {len(columns)}")
+    texts = {name: text.strip() for name, text in zip(columns, row, strict=True)}
+    return _checked({name: _value(name, text) for name, text in texts.items() if text}, line, False)
 
 
 def _typed(row: dict[str, Any], line: int) -> GoodLine | BadLine:
