@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image, features
 
 from lookalike.bootstrap import Services
-from lookalike.http.routes import ROUTES
+from lookalike.http.routes import ROUTES, Route
 from tests.conftest import drawn, jpeg
 
 Client = Callable[[str], FlaskClient]
@@ -136,24 +136,26 @@ INJECTIONS = [
     "999999999999999999999999",
     "\u202e\u0000",
 ]
-FIELDS: dict[str, list[str]] = {
-    "/upload_image": ["image_name", "request_id", "image_base64"],
-    "/upload_single_image": ["original_image_id", "segment_id", "request_id"],
-    "/splitted_images": ["original_image_id", "label", "request_id"],
-    "/split_image": ["request_id", "image_base64"],
-    "/relay_image": ["request_id", "include"],
-    "/image_detail": ["splitted_image_id"],
-    "/erase": ["owner"],
-    "/api/auth/register": ["email", "password"],
-    "/api/auth/login": ["email", "password"],
-    "/api/auth/refresh": ["refresh_token"],
+PARTS = {"/image_detail/<id>": "look", "/splitted_images/<id>": "look_segment_0"}
+NEEDED: dict[str, dict[str, Any]] = {
+    "/upload_single_image": {"original_image_id": "other", "segment_id": 3},
+    "/splitted_images": {"original_image_id": "look"},
+    "/erase": {"dry_run": True},
+    "/api/auth/register": {"email": "anna@example.com", "password": "correct horse"},
+    "/api/auth/login": {"email": "anna@example.com", "password": "correct horse"},
 }
-NEEDED: dict[str, Any] = {
-    "original_image_id": "look",
-    "segment_id": 3,
-    "email": "anna@example.com",
-    "password": "correct horse",
-}
+IN_THE_BODY = [one for one in ROUTES if one.body and one.method != "GET"]
+
+
+def with_word(schema: dict[str, Any], word: str) -> Iterator[Any]:
+    """Values of that schema that are the word, or hold it."""
+    for one in (schema, *schema.get("anyOf", ())):
+        if one.get("type") == "string":
+            yield word
+        elif one.get("type") == "array" and one.get("items", {}).get("type") == "string":
+            yield [word]
+        elif one.get("type") == "object":
+            yield from ({"brand": word}, {"label": [word, "top"]}, {word: "top"})
 
 
 @pytest.fixture
@@ -164,18 +166,22 @@ def filled(client: Client, real: Services, admin: dict[str, str]) -> Services:
     return real
 
 
-@pytest.mark.parametrize("path", FIELDS)
-def test_words_in_fields_are_words(client: Client, filled: Services, admin: dict[str, str], path: str) -> None:
-    route = next(one for one in ROUTES if one.path == path and one.method == "POST")
+@pytest.mark.parametrize("route", IN_THE_BODY, ids=lambda route: f"{route.method} {route.path}")
+def test_words_in_fields_are_words(client: Client, filled: Services, admin: dict[str, str], route: Route) -> None:
+    """Whichever of a body's fields take text, by its schema."""
     photo = base64.b64encode(jpeg(drawn(8).resize((60, 80)))).decode()
-    before = filled.catalogue.segments_of("look")
-    for name in FIELDS[path]:
+    needed, path = NEEDED.get(route.path, {}), PARTS.get(route.path, route.path)
+    before, tried = {one.name for one in filled.catalogue.segments_of("look")}, 0
+    assert route.body
+    for name, schema in route.body.model_json_schema()["properties"].items():
         for word in INJECTIONS:
-            body = {"image_base64": photo, **NEEDED, name: word}
-            said = client(route.function).post(path, json=body, headers=admin)
-            assert said.status_code < 500, (name, word[:40], said.get_data(as_text=True)[:300])
-    there = {one.name for one in filled.catalogue.segments_of("look")}
-    assert {one.name for one in before} <= there
+            for value in with_word(schema, word):
+                body = {"image_base64": photo, **needed, name: value}
+                said = client(route.function).open(path, method=route.method, json=body, headers=admin)
+                assert said.status_code < 500, (name, word[:40], said.get_data(as_text=True)[:300])
+                tried += 1
+    assert tried >= len(INJECTIONS), "at least the request's own id"
+    assert before <= {one.name for one in filled.catalogue.segments_of("look")}
     assert all(set(one.path) <= set(SAFE) for one in filled.store.list())
 
 
@@ -185,7 +191,7 @@ SAFE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/{}$*"
 @pytest.mark.parametrize(
     "route", [one for one in ROUTES if "<id>" in one.path], ids=lambda one: f"{one.method} {one.path}"
 )
-def test_words_in_addresses_are_words(client: Client, filled: Services, admin: dict[str, str], route: Any) -> None:
+def test_words_in_addresses_are_words(client: Client, filled: Services, admin: dict[str, str], route: Route) -> None:
     from urllib.parse import quote
 
     for word in INJECTIONS:
