@@ -1,11 +1,14 @@
 """Which pages of other origins may call us, and what browsers ask before they do."""
 
 import re
+from typing import TypeVar
 
 import flask
+from werkzeug.wrappers import Request, Response
 
 from lookalike.settings import Settings
 
+R = TypeVar("R", bound=Response)
 LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 """Pages of this machine, which may call in local emulation where CORS_ORIGINS names no others."""
 HEADERS = "Authorization, Content-Type, X-Request-Id"
@@ -24,7 +27,7 @@ def preflight(settings: Settings, request: flask.Request, methods: list[str]) ->
     return response
 
 
-def shown_to(settings: Settings, request: flask.Request, response: flask.Response) -> flask.Response:
+def shown_to(settings: Settings, request: Request, response: R) -> R:
     """The same answer, for the page that asked to read if it may. Tokens come in a header: no cookie is ever looked at."""
     response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin", "")

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Request, Response
 import lookalike
 from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
+from lookalike.http.cors import shown_to
 from lookalike.http.door import refuse
 from lookalike.http.openapi import served
 from lookalike.http.routes import functions, match, methods_of
@@ -40,6 +41,9 @@ class Gateway:
             application = self._choose(request)
         except LookalikeError as error:
             application = refuse(error, job_id(None))
+        if isinstance(application, Response):
+            # a function shows its own answers
+            application = shown_to(services().settings, request, application)
         answered: Iterable[bytes] = application(environ, start_response)
         return answered
 
