@@ -1,15 +1,16 @@
 """Rebuilding the index, and sweeping what uploads left behind."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX
-from lookalike.domain.errors import Conflict
+from lookalike.domain.errors import Conflict, Untrusted
 from lookalike.domain.model import Changes, Manifest, StoredObject
 from lookalike.domain.rows import rows_of
 from lookalike.usecases.reindex import Reindex
@@ -260,6 +261,7 @@ def before_a_build(built: int, what: str, store: Interrupting) -> World:
     return world
 
 
+@example(25, 3, "bad version")
 @given(st.integers(0, 60), st.integers(0, 4), st.sampled_from(["written", "deleted", "bad pointer", "bad version"]))
 @settings(max_examples=150, deadline=None)
 def test_whenever_somebody_goes_back_it_outlives_the_scheduled_build(when: int, built: int, what: str) -> None:
@@ -270,7 +272,9 @@ def test_whenever_somebody_goes_back_it_outlives_the_scheduled_build(when: int, 
         if built < 2 or what == "bad pointer":
             world.reindex.build()
             world.reindex.build()
-        pinned.append(world.versions.roll_back())
+        # to the bad version, once there is another, nobody goes back
+        with suppress(Untrusted):
+            pinned.append(world.versions.roll_back())
 
     store.left, store.meanwhile = when, go_back
     done = world.reindex.build_if_due()
