@@ -24,8 +24,9 @@ endif
 	$(BIN)/lookalike search "$(QUERY)" --out .lookalike/matches.jpg
 	$(BIN)/lookalike serve
 
+# a file's tests stay together, with the servers that they share
 test: .venv/tested
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 slow: .venv/tested
 	$(BIN)/python -m pytest -m slow $(ARGS)
