@@ -150,6 +150,30 @@ def test_the_service_away_is_a_503(home: object, client: Client, monkeypatch: py
     assert said.status_code == 503 and said.headers["Retry-After"]
 
 
+AUTH = {f"POST /api/auth/{what}" for what in ("register", "login", "refresh")}
+SEARCHING = {"POST /relay_image", "POST /split_image", "POST /image/split", "POST /image_detail"}
+LOOKING = {"GET /splitted_images/<id>", "GET /splitted_images/by_original/<id>", "GET /thumbnails/<id>"}
+JOBS = {
+    "POST /cancel_request/<id>",
+    "POST /cancel_processing/<id>",
+    "GET /request_status/<id>",
+    "GET /request_status/recent",
+}
+OWN = {f"{method} /search_history{which}" for method in ("GET", "DELETE") for which in ("", "/<id>")}
+
+
+def test_whoever_is_no_administrator_may_do_this_and_no_more() -> None:
+    """A second writing of the table: what is not here is an administrator's, or the platform's."""
+    routes: dict[Role, set[str]] = {role: set() for role in Role}
+    for route in ROUTES:
+        routes[route.role].add(f"{route.method} {route.path}")
+    assert routes[Role.OPEN] == AUTH
+    assert routes[Role.ANYONE] == SEARCHING | LOOKING
+    assert routes[Role.OWNER] == JOBS | {"POST /cleanup_requests"}
+    assert routes[Role.USER] == OWN | {"POST /api/auth/logout", "GET /api/auth/user"}
+    assert routes[Role.PLATFORM] == {"POST /", "POST /reindex"}
+
+
 OWNED = {"/cancel_request/<id>", "/cancel_processing/<id>", "/request_status/<id>"}
 MAY: dict[Role, tuple[bool, bool, bool]] = {
     # without a token, a user, an administrator
