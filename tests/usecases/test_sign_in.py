@@ -6,7 +6,7 @@ import pytest
 
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated
 from lookalike.domain.model import Session, User
-from lookalike.usecases.sign_in import OF_ACCOUNT, OF_ADDRESS, REGISTRATIONS, WINDOW, SignIn
+from lookalike.usecases.sign_in import OF_ACCOUNT, OF_ADDRESS, REFRESHES, REGISTRATIONS, WINDOW, SignIn
 from tests.fakes.catalogue import FakeCatalogue
 
 ANNA, HOME, ELSEWHERE = "anna@example.com", "10.0.0.1", "10.0.0.2"
@@ -100,6 +100,15 @@ def test_after_a_quarter_of_an_hour_it_goes_on() -> None:
         pass
     world.passed = WINDOW + timedelta(seconds=1)
     assert world.task.login(ANNA, "right", HOME).user.email == ANNA
+
+
+def test_an_address_refreshes_so_often() -> None:
+    world = World()
+    for _ in range(REFRESHES):
+        world.task.refresh("token", HOME)
+    with pytest.raises(TooManyAttempts):
+        world.task.refresh("token", HOME)
+    assert world.task.refresh("token", ELSEWHERE)
 
 
 def test_an_address_registers_so_many() -> None:
