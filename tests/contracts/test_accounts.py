@@ -1,8 +1,11 @@
 """The contract of the port `Accounts`, on accounts of this machine and on those of a stand-in for Supabase, with its tokens verified."""
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -237,6 +240,45 @@ def test_a_role_is_looked_for_among_all_users(server: AuthServer, monkeypatch: p
         accounts.register(f"{number}@example.com", PASSWORD)
     assert accounts.grant("4@example.com", "admin").is_admin
     assert server.accounts["4@example.com"].app_metadata["provider"] == "email", "what is there besides stays"
+
+
+class TestTime:
+    """Refresh tokens of this machine, and how long they are good."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """The last is now."""
+        moments = [time.time()]
+        monkeypatch.setattr("lookalike.adapters.local_accounts.time.time", lambda: moments[-1])
+        return moments
+
+    @pytest.fixture
+    def accounts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalAccounts:
+        monkeypatch.setattr(local_accounts, "PasswordHasher", lambda: QUICK)
+        accounts = LocalAccounts(tmp_path / "accounts.db", LocalAuth("s" * 40))
+        accounts.register(ANNA, PASSWORD)
+        return accounts
+
+    def test_however_often_a_used_one_comes_again_its_grace_is_the_first_uses(
+        self, accounts: LocalAccounts, clock: list[float]
+    ) -> None:
+        session = accounts.sign_in(ANNA, PASSWORD)
+        for _ in range(2):
+            accounts.refresh(session.refresh_token)
+            clock.append(clock[-1] + 0.6 * local_accounts.AGAIN)
+        with pytest.raises(Unauthenticated, match="used before"):
+            accounts.refresh(session.refresh_token)
+
+    def test_after_a_month_it_is_no_longer_good_and_no_longer_kept(
+        self, accounts: LocalAccounts, clock: list[float], tmp_path: Path
+    ) -> None:
+        old = accounts.sign_in(ANNA, PASSWORD)
+        clock.append(clock[-1] + local_accounts.MONTH + 1)
+        with pytest.raises(Unauthenticated, match="not known"):
+            accounts.refresh(old.refresh_token)
+        accounts.sign_in(ANNA, PASSWORD)
+        with closing(sqlite3.connect(tmp_path / "accounts.db")) as db:
+            assert db.execute("SELECT count(*) FROM refresh_tokens").fetchone() == (1,)
 
 
 def test_what_is_kept_on_this_machine_opens_nothing(tmp_path: Path) -> None:

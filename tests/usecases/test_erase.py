@@ -64,6 +64,19 @@ def test_a_history_that_is_away_remains(monkeypatch: pytest.MonkeyPatch) -> None
     assert house.erase.owner("anna").remaining == 0
 
 
+def test_what_another_erases_meanwhile_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, real = House(), Items.delete
+    other = house.catalogue.segments_of("photo-0")[2].name
+
+    def beside(self: Items, key: str | int) -> object:
+        house.catalogue.delete_segment(other)
+        return real(self, key)
+
+    monkeypatch.setattr(Items, "delete", beside)
+    receipt = house.erase.photo("photo-0")
+    assert (receipt.garments, receipt.photos, receipt.remaining) == (4, 1, 0) and other not in receipt.segments
+
+
 class TestSources:
     """What lies under `incoming/`, as it came, with all that it tells of where and when."""
 
