@@ -72,8 +72,8 @@ def read_image(data: bytes, enough: int | None = None) -> Image.Image:
     """The photo, upright, in RGB, without metadata; of an animation the first frame, transparent parts on white.
 
     Of a JPEG whose sides are several times `enough` pixels it is a half, a quarter or an eighth of the size, decoded as such,
-    in a fraction of the time and the memory. Raises `InvalidImage` for what is no photo or a broken one, `UnsupportedFormat`, and `TooLarge` above `MAX_BYTES` or
-    `MAX_PIXELS`, before decoding.
+    in a fraction of the time and the memory. Raises `InvalidImage` for what is no photo or a broken one, `UnsupportedFormat`,
+    and `TooLarge` above `MAX_BYTES` or `MAX_PIXELS`, before decoding.
     """
     if len(data) > MAX_BYTES:
         raise TooLarge(f"The photo has {len(data):,} bytes; at most {MAX_BYTES:,} are accepted", bytes=MAX_BYTES)
