@@ -28,6 +28,7 @@ class Keys(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.private = {"one": ec.generate_private_key(ec.SECP256R1())}
         self.asked, self.away = 0, False
+        self.others: list[dict[str, str]] = []
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -39,7 +40,7 @@ class Keys(ThreadingHTTPServer):
             {**json.loads(ECAlgorithm.to_jwk(key.public_key())), "kid": kid, "alg": "ES256", "use": "sig"}
             for kid, key in self.private.items()
         ]
-        return json.dumps({"keys": keys}).encode()
+        return json.dumps({"keys": [*keys, *self.others]}).encode()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -128,6 +129,19 @@ def test_a_published_key_is_no_shared_secret(keys: Keys) -> None:
             SupabaseAuth(keys.url, secret).user(forged)
     with pytest.raises(Unauthenticated):
         SupabaseAuth(keys.url, SECRET).user(jwt.encode(claims(keys), "", "none", headers={"kid": "one"}))
+
+
+def test_without_a_secret_none_is_the_secret(keys: Keys) -> None:
+    with pytest.raises(Unauthenticated):
+        SupabaseAuth(keys.url).user(forge({"alg": "HS256", "typ": "JWT"}, claims(keys), b""))
+
+
+def test_a_secret_that_was_published_is_none(keys: Keys) -> None:
+    """By mistake: whoever reads it could sign with it."""
+    shared = base64.urlsafe_b64encode(SECRET.encode()).rstrip(b"=").decode()
+    keys.others = [{"kty": "oct", "kid": "shared", "alg": "HS256", "k": shared}]
+    with pytest.raises(Unauthenticated):
+        SupabaseAuth(keys.url).user(jwt.encode(claims(keys), SECRET, "HS256", headers={"kid": "shared"}))
 
 
 def test_projects_that_sign_with_a_secret(keys: Keys) -> None:
