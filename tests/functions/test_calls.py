@@ -5,6 +5,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from lookalike import images
+from lookalike.adapters.catalogue import SqlCatalogue
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.bootstrap import WEIGHTS, Services
 from lookalike.domain.errors import NotFound
-from lookalike.domain.model import ProductDetails, User
+from lookalike.domain.model import Caller, JobStatus, ProductDetails, User
 from tests.conftest import bearer, drawn, jpeg
+from tests.contracts.databases import execute
 
 Client = Callable[[str], FlaskClient]
 PHOTO = jpeg(drawn(3))
@@ -188,6 +191,38 @@ def test_details_are_written_by_an_administrator(client: Client, admin: dict[str
     assert call.put("/image_detail/shirt", json={"rating": "high"}, headers=admin).status_code == 422
 
 
+def test_what_is_not_said_of_a_garment_stays(client: Client, admin: dict[str, str]) -> None:
+    before = upload(client, admin, image_name="01").get_json()["data"]["segments"][0]
+    call = client("detail")
+    for change in ({"label": "scarf"}, {"score": 0.5}, {"bounding_box": [1.0, 2.0, 30.0, 40.0]}, {}):
+        after = call.put("/splitted_images/01_segment_0", json=change, headers=admin).get_json()["data"]
+        assert after == before | change
+        before = after
+    assert (
+        call.put("/splitted_images/01_segment_0", json={"label": None}, headers=admin).get_json()["data"]["label"]
+        is None
+    )
+
+
+@pytest.mark.parametrize("path", ["/relay_image", "/split_image"])
+def test_what_was_cancelled_is_told_as_no_error(
+    client: Client, real: Services, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """By another process, while it runs."""
+    finish = SqlCatalogue.finish_job
+
+    def cancelled_before(self: SqlCatalogue, job: str, status: JobStatus) -> JobStatus:
+        real.jobs.cancel(job, Caller())
+        return finish(self, job, status)
+
+    monkeypatch.setattr(SqlCatalogue, "finish_job", cancelled_before)
+    function = "relay" if path == "/relay_image" else "upload"
+    said = client(function).post(path, json={"image_base64": text(PHOTO), "request_id": "mine"})
+    body = said.get_json()
+    assert (said.status_code, body["success"], body["status"], body["request_id"]) == (200, False, "cancelled", "mine")
+    assert "results" not in body and "data" not in body
+
+
 def test_a_name_with_underscores_keeps_its_details(client: Client, admin: dict[str, str], real: Services) -> None:
     upload(client, admin, image_name="my_photo_1")
     real.items.put_details([ProductDetails("my_photo_1", brand="right"), ProductDetails("my", brand="wrong")])
@@ -304,6 +339,18 @@ def test_reindexing_publishes_and_sweeps(client: Client, admin: dict[str, str], 
     assert said.status_code == 202 and said.get_json()["data"]["rows"] == len(real.catalogue.segments_of("kept"))
     assert real.store.stat("left/segment_0.png") is None and real.store.stat("kept/segment_0.png")
     assert relay(client).get_json()["index"]["tail_rows"] == 0
+
+
+def test_reindexing_forgets_old_attempts_to_sign_in(client: Client, real: Services) -> None:
+    now = datetime.now(UTC)
+    real.attempts.count_attempt(["old", "new"], now - timedelta(hours=1))
+    execute(
+        real.settings.database,
+        "UPDATE attempts SET create_time = '2026-01-01 00:00:00' WHERE key = (SELECT min(key) FROM attempts)",
+    )
+    client("reindex").post("/reindex")
+    found = real.attempts.count_attempt(["old", "new"], datetime(2025, 1, 1, tzinfo=UTC))
+    assert sorted(found.values()) == [1, 2]
 
 
 def test_reindexing_from_elsewhere_needs_an_administrator(client: Client, admin: dict[str, str]) -> None:
