@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from lookalike.bootstrap import Services
+from lookalike.domain.model import Caller
+from tests.conftest import drawn, jpeg
 from tests.test_cli import run
 
 
@@ -47,6 +49,23 @@ def test_details_are_imported_and_wrong_lines_reported(real: Services) -> None:
     assert found["a"].brand == "Ost" and found["a"].size is None and found["f"].brand == "Étoile" and "e" not in found
     Path("details.csv").write_text("image_id,colour\na,red\n")
     assert "unknown columns: colour" in run("details", "import", "details.csv").output
+
+
+def test_of_two_lines_of_one_name_the_later_counts(real: Services) -> None:
+    for lines in ("a,Marlow,1\na,Ost,2\n", "a,Marlow,1\na,Ost,2\n" + f"b,{'x' * 300},\n"):
+        Path("details.csv").write_text("image_id,brand,rating\n" + lines)
+        run("details", "import", "details.csv")
+        assert real.catalogue.details(["a"])["a"].brand == "Ost"
+
+
+def test_new_details_need_no_new_vector(real: Services) -> None:
+    with real.jobs.running("upload", Caller(), "any") as work:
+        real.upload.photo(jpeg(drawn(3)), "look", None, True, work)
+    before = real.catalogue.changes("compact-3", 0)
+    Path("details.csv").write_text("image_id,brand\nlook,Marlow\nlook_segment_0,Ost\n")
+    assert run("details", "import", "details.csv").exit_code == 0
+    assert real.catalogue.changes("compact-3", before.upto).row_ids.size == 0
+    assert real.items.details("look_segment_0").brand == "Ost"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])

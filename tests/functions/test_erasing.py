@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Caller, JobStatus, ProductDetails, User
 from tests.conftest import bearer, drawn, jpeg
+from tests.test_cli import run
 
 Client = Callable[[str], FlaskClient]
 PHOTOS = {name: jpeg(drawn(seed)) for name, seed in {"one": 3, "two": 8, "three": 5}.items()}
@@ -128,8 +130,6 @@ def test_nothing_goes_that_was_not_named(
 
 
 def test_what_there_was_no_time_for_is_told(client: Client, house: Services, admin: dict[str, str]) -> None:
-    from dataclasses import replace
-
     house.built["erase"] = replace(house.erase, seconds=-1)
     data = erased(client, admin, "POST", "/erase", owner="anna")
     assert data["counts"]["garments"] == 0 and data["counts"]["remaining"] > 0 and data["counts"]["searches"] == 0
@@ -148,8 +148,6 @@ def test_the_vectors_too_leave_the_bucket_when_an_operator_says_so(house: Servic
     assert said.exit_code == 0 and receipt["photos"] == 1 and receipt["segments"][0].startswith("one_segment_")
     left = {one.path for one in house.store.list("index/")}
     assert left & before == {house.versions.pointer_path}
-    would = CliRunner().invoke(main, ["erase", "--filter", '{"brand": "Marlow"}', "--dry-run"])
-    assert json.loads(would.stdout)["remaining"] > 0 and house.items.of_photo("two")
     for wrong in (
         ["--yes"],
         ["--photo", "a", "--owner", "b", "--yes"],
@@ -160,6 +158,23 @@ def test_the_vectors_too_leave_the_bucket_when_an_operator_says_so(house: Servic
     assert CliRunner().invoke(main, ["erase", "--photo", "two"], input="n\n").exit_code == 1 and house.items.of_photo(
         "two"
     )
+
+
+@pytest.mark.parametrize(
+    "what",
+    [["--segment", "two_segment_0"], ["--photo", "two"], ["--owner", "anna"], ["--filter", '{"brand": "Marlow"}']],
+)
+def test_a_dry_run_only_tells(house: Services, what: list[str]) -> None:
+    before = house.catalogue.changes("compact-3", 0).row_ids.tolist()
+    would = run("erase", *what, "--dry-run", "--now")
+    receipt = json.loads(would.stdout)
+    assert would.exit_code == 0 and "two_segment_0" in receipt["segments"] and receipt["remaining"] > 0
+    assert receipt["garments"] == 0 and house.catalogue.changes("compact-3", 0).row_ids.tolist() == before
+
+
+def test_an_operator_is_told_that_some_remain(house: Services) -> None:
+    house.built["erase"] = replace(house.erase, seconds=-1)
+    assert run("erase", "--photo", "two", "--yes").exit_code == 1
 
 
 def test_what_shops_say_comes_with_the_answer(client: Client, house: Services) -> None:

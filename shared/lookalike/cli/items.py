@@ -70,7 +70,7 @@ def _store(services: "Services", lines: "list[GoodLine]") -> "list[BadLine]":
 @click.option("--photo", help="A photo with all its garments.")
 @click.option("--owner", help="All that this user stored, searched for and started, by the user's id.")
 @click.option("--filter", "wanted", help='What fulfils a filter, as JSON: {"brand": "Marlow"}.')
-@click.option("--dry-run", is_flag=True, help="Only tell what would go, of an owner or a filter.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
 @click.option(
     "--now", is_flag=True, help="Build the index anew and delete all older versions, which hold the vectors still."
 )
@@ -102,9 +102,9 @@ def _erased(
 ) -> "Receipt":
     task = services.erase
     if segment is not None:
-        return task.segment(segment)
+        return task.segment(segment, dry_run)
     if photo is not None:
-        return task.photo(photo)
+        return task.photo(photo, dry_run)
     if owner is not None:
         return task.owner(owner, dry_run)
     return task.where(_conditions(wanted or ""), dry_run)

@@ -51,16 +51,18 @@ class Erase:
     clock: Clock
     seconds: float
 
-    def segment(self, key: str | int) -> Receipt:
+    def segment(self, key: str | int, dry_run: bool = False) -> Receipt:
         """Raises `NotFound`."""
+        if dry_run:
+            return self._told([self.items.segment(key).row_id])
         receipt = self._receipt()
         self._one(key, receipt)
         return receipt
 
-    def photo(self, name: str) -> Receipt:
+    def photo(self, name: str, dry_run: bool = False) -> Receipt:
         """With all its garments. Raises `NotFound`."""
-        names = [one.name for one in self.items.of_photo(name)]
-        return self._all(names, self._receipt())
+        row_ids = [one.row_id for one in self.items.of_photo(name)]
+        return self._told(row_ids) if dry_run else self._all(row_ids, self._receipt())
 
     def where(self, wanted: Filter, dry_run: bool = False) -> Receipt:
         """What fulfils the filter, of whichever embedder."""
