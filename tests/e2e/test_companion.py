@@ -164,3 +164,8 @@ def test_what_no_function_answers_may_be_read_too(server: Server) -> None:
             "Access-Control-Allow-Origin"
             not in server.call("GET", path, headers={"Origin": "http://evil.example"}).headers
         )
+
+
+def test_an_address_with_a_line_break_is_none(server: Server) -> None:
+    said = server.call("GET", "/thumbnails/a%0Ab", headers=PAGE)
+    assert said.status == 404 and said.json["error"]["code"] == "not_found"
