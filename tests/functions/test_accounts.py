@@ -212,6 +212,15 @@ def caller(user: str) -> Any:
     return Caller(user)
 
 
+@pytest.mark.parametrize("path", ["/", "/reindex"])
+def test_a_page_in_the_browser_of_this_machine_is_not_its_platform(client: Client, path: str) -> None:
+    """Neither a stranger's, nor one whose name was made to lead here."""
+    function = client("reindex" if path == "/reindex" else "ingest")
+    for origin in ("https://evil.example", "null", "http://localhost:3000"):
+        assert function.post(path, headers={"Origin": origin}).status_code == 401
+    assert function.post(path).status_code in (202, 400)
+
+
 FORWARDED = "127.0.0.1, 198.51.100.7, 192.0.2.1"
 
 
