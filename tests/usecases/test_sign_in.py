@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated
+from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.usecases.sign_in import OF_ACCOUNT, OF_ADDRESS, REFRESHES, REGISTRATIONS, WINDOW, SignIn
 from tests.fakes.catalogue import FakeCatalogue
@@ -92,6 +92,19 @@ def test_however_many_know_their_passwords_at_one_address() -> None:
     world = World()
     for number in range(OF_ADDRESS + 20):
         world.task.login(f"{number}@example.com", "right", HOME)
+
+
+def test_while_nobody_looks_at_passwords_no_attempt_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(self: FakeAccounts, email: str, password: str) -> Session:
+        raise Unavailable("The sign-in service cannot be reached")
+
+    world = World()
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeAccounts, "sign_in", away)
+        for _ in range(OF_ADDRESS + OF_ACCOUNT):
+            with pytest.raises(Unavailable):
+                world.task.login(ANNA, "right", HOME)
+    assert world.task.login(ANNA, "right", HOME)
 
 
 def test_after_a_quarter_of_an_hour_it_goes_on() -> None:

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lookalike.domain.errors import InvalidField, TooManyAttempts
+from lookalike.domain.errors import InvalidField, TooManyAttempts, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.domain.ports import Clock
 from lookalike.domain.user_ports import Accounts, Attempts
@@ -39,7 +39,12 @@ class SignIn:
         """Raises `Unauthenticated`, and `TooManyAttempts` before the password is looked at."""
         account, place = f"account:{email.strip().lower()}", f"login:{_network(address)}"
         self._count({account: OF_ACCOUNT, place: OF_ADDRESS})
-        session = self.accounts.sign_in(email.strip(), password[: LONGEST + 1])
+        try:
+            session = self.accounts.sign_in(email.strip(), password[: LONGEST + 1])
+        except Unavailable:
+            # nobody looked at the password
+            self.attempts.forget_attempts([account, place], most=1)
+            raise
         # a right password ends the guessing of this one; that of others, from there, was no less for it
         self.attempts.forget_attempts([account])
         self.attempts.forget_attempts([place], most=1)
