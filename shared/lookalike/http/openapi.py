@@ -72,6 +72,8 @@ def _path(route: Route) -> str:
 
 def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
     summary, *more = (route.handler.__doc__ or "").strip().split("\n", 1)
+    if route.body and issubclass(route.body, Photographed):
+        more.append("Where the body is the photo itself, the other fields stand in the address.")
     found: Json = {
         "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z]+', '_', route.path.lower()).strip('_') or 'root'}",
         "summary": summary.rstrip("."),
@@ -164,11 +166,15 @@ def _section(path: str, method: str, one: Json) -> str:
         for kind, content in one.get("requestBody", {}).get("content", {}).items()
     ]
     answers = [
-        f"<tr><td>{status}</td><td>{html.escape(said['description'])}</td><td>{_answer(said)}</td></tr>"
+        f"<tr><td>{status}</td><td>{_text(said['description'])}</td><td>{_answer(said)}</td></tr>"
         for status, said in one["responses"].items()
     ]
     head = f"<summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> {html.escape(one['summary'])}</summary>"
-    return f"<details>{head}<p>{html.escape(one['description'])}</p><table>{''.join([*rows, *bodies, *answers])}</table></details>"
+    return f"<details>{head}<p>{_text(one['description'])}</p><table>{''.join([*rows, *bodies, *answers])}</table></details>"
+
+
+def _text(description: str) -> str:
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(description))
 
 
 def _answer(said: Json) -> str:
@@ -177,7 +183,8 @@ def _answer(said: Json) -> str:
 
 def _schema(name: str, schema: Json) -> str:
     text = html.escape(json.dumps(schema, indent=2, ensure_ascii=False))
-    return f'<details id="{html.escape(name)}"><summary><code>{html.escape(name)}</code></summary><pre>{text}</pre></details>'
+    # browsers open what is closed around the target of a link, not the target itself
+    return f'<details><summary><code>{html.escape(name)}</code></summary><pre id="{html.escape(name)}">{text}</pre></details>'
 
 
 def _shape(schema: Json) -> str:
