@@ -1,11 +1,14 @@
 """The document of the API: valid, whole, served everywhere, and true of every answer."""
 
+import re
 from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from lookalike.http.docs import page
 from lookalike.http.openapi import document
 from lookalike.http.routes import ROUTES, Role
 from lookalike.local.gateway import FUNCTIONS
@@ -43,6 +46,19 @@ def test_every_function_serves_its_own(client: Client, function: str) -> None:
     assert said.status_code == 200 and "<script" not in text and "http://" not in text and "https://" not in text
     assert "default-src 'none'" in said.headers["Content-Security-Policy"]
     assert all(f"<code>{path}</code>" in text for path in found["paths"])
+
+
+def test_the_page_shows_every_field_and_its_links_lead_somewhere() -> None:
+    text = page()
+    body = re.sub(r"(?s).*<body>(.*)</body>.*", r"<body>\1</body>", text)
+    shown = {one.get("id"): one for one in ElementTree.fromstring(body).iter("div")}
+    for link in re.findall(r'href="#(\w+)"', text):
+        assert link in shown
+    for name, schema in document()["components"]["schemas"].items():
+        cells = ["".join(cell.itertext()).removesuffix(" *") for cell in shown[name].iter("td")]
+        assert schema.get("properties", {}).keys() <= set(cells), name
+    limits = "".join(shown["RelayBody"].itertext())
+    assert "integer (≥ 1, ≤ 100)" in limits and "by label, score" in limits and "image_base64" in limits
 
 
 def test_photos_may_come_in_three_ways() -> None:

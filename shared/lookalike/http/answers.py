@@ -2,11 +2,19 @@
 
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.domain.model import ProductDetails
 
 T = TypeVar("T")
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+MISSING: Any = Field(None, json_schema_extra=_without_default)
+"""What is not known, or was not asked for, is not there, and has no other value instead."""
 Corners = list[float]
 """x1, y1, x2, y2 in pixels of the upright photo; x2 and y2 exclusive."""
 
@@ -16,7 +24,7 @@ class Answered(BaseModel):
 
     success: bool
     request_id: str
-    message: str = ""
+    message: str = MISSING
 
 
 class Fault(BaseModel):
@@ -64,7 +72,7 @@ class StoredShown(BaseModel):
 class Uploaded(Answered):
     """Without `data` where nothing was found and nothing is stored."""
 
-    data: StoredShown | None = None
+    data: StoredShown = MISSING
 
 
 class PieceShown(GarmentShown):
@@ -80,7 +88,7 @@ class Split(Answered):
     width: int
     height: int
     data: PiecesShown
-    segments: list[Any] = []
+    segments: list[Any] = MISSING
     """Empty, where nothing was found."""
 
 
@@ -98,9 +106,9 @@ class ImageSplit(Answered):
 class WhyShown(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    same_label: bool = False
-    colour_distance: float = 0
-    shared_details: list[str] = []
+    same_label: bool = MISSING
+    colour_distance: float = MISSING
+    shared_details: list[str] = MISSING
 
 
 class MatchShown(SegmentShown):
@@ -108,12 +116,12 @@ class MatchShown(SegmentShown):
 
     similarity: float
     why: WhyShown
-    match: float = 0
-    details: ProductDetails | None = None
-    processed_image_base64: str = ""
-    thumbnail_base64: str = ""
-    url: str = ""
-    thumbnail_url: str = ""
+    match: float = MISSING
+    details: ProductDetails = MISSING
+    processed_image_base64: str = MISSING
+    thumbnail_base64: str = MISSING
+    url: str = MISSING
+    thumbnail_url: str = MISSING
 
 
 class GroupShown(GarmentShown):
@@ -129,7 +137,7 @@ class IndexShown(BaseModel):
 
 class Relayed(Answered):
     results: list[MatchShown]
-    groups: list[GroupShown] = []
+    groups: list[GroupShown] = MISSING
     """One a garment of the photo, with `segment`."""
     width: int
     height: int
@@ -181,11 +189,11 @@ class ReceiptShown(BaseModel):
     at: str
     segments: list[str]
     counts: Counts
-    splitted_image_id: str = ""
+    splitted_image_id: str = MISSING
 
 
 class Done(Answered):
-    status: str = ""
+    status: str = MISSING
 
 
 class JobShown(Answered):

@@ -21,7 +21,7 @@ from lookalike.domain.model import Caller
 from lookalike.http.asking import Asked, bound, read_body, wanted_id
 from lookalike.http.bodies import Answer
 from lookalike.http.cors import preflight, shown_to
-from lookalike.http.openapi import served
+from lookalike.http.docs import served
 from lookalike.http.routes import Role, Route, match, methods_of, routes_of
 from lookalike.settings import Settings
 from lookalike.usecases.jobs import job_id

@@ -1,15 +1,10 @@
-"""The document of the API (OpenAPI 3.1), made of the one table of routes and the schemas of their bodies; and a page of it."""
+"""The document of the API (OpenAPI 3.1), made of the one table of routes and the schemas of their bodies."""
 
-import base64
-import hashlib
-import html
-import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import flask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -133,85 +128,3 @@ def statuses(route: Route) -> Sequence[int]:
     found |= {415, 422} if route.has_body else set()
     found |= {409, 429, 504} if route.is_job else set()
     return sorted(found | set(route.statuses))
-
-
-def served(path: str, function: str | None = None) -> flask.Response | None:
-    """The document or its page, where that is asked for: of one function, or of all."""
-    if path == "/openapi.json":
-        return flask.Response(json.dumps(document(function)), mimetype="application/json")
-    if path == "/docs":
-        digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-        policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
-        return flask.Response(page(function), mimetype="text/html", headers={"Content-Security-Policy": policy})
-    return None
-
-
-def page(function: str | None = None) -> str:
-    """Of the document, without a script, so that it can be read wherever it is served."""
-    told = document(function)
-    parts = [_section(path, method, one) for path, some in told["paths"].items() for method, one in some.items()]
-    schemas = [_schema(name, schema) for name, schema in sorted(told["components"]["schemas"].items())]
-    return PAGE.format(
-        style=STYLE, version=html.escape(lookalike.__version__), routes="".join(parts), schemas="".join(schemas)
-    )
-
-
-def _section(path: str, method: str, one: Json) -> str:
-    rows = [
-        f"<tr><td>{html.escape(parameter['name'])}</td><td>{parameter['in']}</td><td>{_shape(parameter['schema'])}</td></tr>"
-        for parameter in one.get("parameters", [])
-    ]
-    bodies = [
-        f"<tr><td>body</td><td>{kind}</td><td>{_shape(content['schema'])}</td></tr>"
-        for kind, content in one.get("requestBody", {}).get("content", {}).items()
-    ]
-    answers = [
-        f"<tr><td>{status}</td><td>{_text(said['description'])}</td><td>{_answer(said)}</td></tr>"
-        for status, said in one["responses"].items()
-    ]
-    head = f"<summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> {html.escape(one['summary'])}</summary>"
-    return f"<details>{head}<p>{_text(one['description'])}</p><table>{''.join([*rows, *bodies, *answers])}</table></details>"
-
-
-def _text(description: str) -> str:
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(description))
-
-
-def _answer(said: Json) -> str:
-    return " or ".join(_shape(content["schema"]) for content in said.get("content", {}).values())
-
-
-def _schema(name: str, schema: Json) -> str:
-    text = html.escape(json.dumps(schema, indent=2, ensure_ascii=False))
-    # browsers open what is closed around the target of a link, not the target itself
-    return f'<details><summary><code>{html.escape(name)}</code></summary><pre id="{html.escape(name)}">{text}</pre></details>'
-
-
-def _shape(schema: Json) -> str:
-    if "$ref" in schema:
-        name = html.escape(schema["$ref"].rpartition("/")[2])
-        return f'<a href="#{name}">{name}</a>'
-    if some := _alternatives(schema):
-        return " | ".join(dict.fromkeys(_shape(one) for one in some))
-    return html.escape(str(schema.get("type", schema.get("const", "any"))))
-
-
-def _alternatives(schema: Json) -> Iterable[Json]:
-    found: Iterable[Json] = schema.get("anyOf") or schema.get("allOf") or ()
-    return found
-
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-summary { cursor: pointer; padding: .35rem 0; } summary b { display: inline-block; min-width: 4.5rem; color: #a3431f; }
-details { border-bottom: 1px solid #8884; } table { border-collapse: collapse; margin: .5rem 0 1rem; }
-td { padding: .2rem 1rem .2rem 0; vertical-align: top; } pre { overflow: auto; font-size: 13px; }
-"""
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>lookalike API</title>
-<style>{style}</style></head><body>
-<h1>lookalike <small>{version}</small></h1>
-<p>The same for programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1). Errors are all of one shape, <a href="#Refused">Refused</a>.</p>
-{routes}<h2>Schemas</h2>{schemas}</body></html>
-"""
