@@ -210,6 +210,27 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
             read_image(many_scans(count))
 
 
+def hidden_scans(count: int) -> bytes:
+    """Where a restart should come in a scan's data stands a reserved marker, and behind it the scans: a decoder passes over
+    the marker alone, and who takes the bytes behind it for its length, over them all."""
+
+    def segment(marker: bytes, content: bytes) -> bytes:
+        return b"\xff" + marker + (len(content) + 2).to_bytes(2) + content
+
+    head = segment(b"\xdb", b"\0" + b"\1" * 64) + segment(b"\xc2", b"\x08\0\x40\0\x40\1\1\x11\0")
+    tables = b"".join(segment(b"\xc4", kind + b"\1" + bytes(16)) for kind in (b"\x00", b"\x10"))
+    scan = b"\xff\xda\0\x08\1\1\0\0\0\0"
+    hidden = b"\xff\x02\xff\xff\0" + (scan * count).ljust(65_532, b"\0")
+    return b"\xff\xd8" + head + tables + segment(b"\xdd", b"\0\1") + scan + b"\0" + hidden + b"\xff\xd9"
+
+
+def test_no_scan_hides_behind_a_marker() -> None:
+    assert read_image(hidden_scans(images.MAX_SCANS - 1)).size == (64, 64)
+    for count in (images.MAX_SCANS, 6000):
+        with pytest.raises(InvalidImage, match="scans"):
+            read_image(hidden_scans(count))
+
+
 def test_only_scans_count_as_scans() -> None:
     scans = b"\xff\xda" * 5000
     assert read_image(saved(scene(), "JPEG", comment=scans) + scans).size == (WIDTH, HEIGHT)

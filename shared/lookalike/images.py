@@ -36,8 +36,8 @@ OTHERS = {
     "HEIC": rb"(?s)....ftyp(he[iv][cmsx]|mif1|msf1)",
 }
 """How files of formats begin that are pictures, but not accepted. They are named, never opened."""
-MARKER = re.compile(rb"\xff([^\0\xff\xd0-\xd8\1])")
-"""Of a JPEG, those that a length follows, and its end."""
+MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
+"""Of a JPEG, those that a length follows, and its end. Reserved ones are none: the decoder goes on right behind them."""
 BROKEN = (
     OSError,
     SyntaxError,
