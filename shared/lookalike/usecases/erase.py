@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,8 +22,9 @@ NAMED = 1000
 
 @dataclass
 class Receipt:
-    """What was removed, or would be. `remaining`: garments, or one user's history, for which there was no time or no database;
-    ask again.
+    """What was removed, or would be.
+
+    `remaining`: garments, or one user's history, for which there was no time or no database; ask again.
     `left`: objects that could not be deleted now, though no answer shows them any more; the sweep does.
 
     Product details are the shop's and stay. Vectors of what is gone are in the bucket until the index versions that hold them
@@ -117,30 +119,34 @@ class Erase:
 
     def _one(self, key: str | int, receipt: Receipt) -> None:
         segment = self.items.segment(key)
-        if len(self.catalogue.segments_of(segment.photo)) == 1:
+        sources = self._sources(segment.photo)
+        if sources and len(self.catalogue.segments_of(segment.photo)) == 1:
             # before the row, while it can be asked for again if the bucket is away
-            receipt.objects += self._drop_sources(segment.photo)
+            receipt.objects += self._drop(sources)
+            sources = []
         gone = self.items.delete(segment.name)
-        if gone.photo:
-            # two who erase at once take each other's garment for the last
-            receipt.objects += self._drop_sources(segment.photo)
         receipt.garments += 1
         receipt.photos += gone.photo is not None
         receipt.objects += gone.objects
         receipt.left += gone.left
         if len(receipt.segments) < NAMED:
             receipt.segments.append(gone.segment.name)
+        if gone.photo:
+            # two who erase at once took each other's garment for the last
+            receipt.objects += self._drop(sources)
 
-    def _drop_sources(self, photo: str) -> int:
-        """The objects of our bucket that the photo was made of, unless they were written again; how many."""
-        sources = [one for one in self.catalogue.sources_of(photo) if one.name.startswith(INCOMING)]
-        return sum(self._drop(one) for one in sources if one.generation.isdecimal())
+    def _sources(self, photo: str) -> list[LedgerEntry]:
+        """The objects of our bucket that the photo was made of."""
+        found = self.catalogue.sources_of(photo)
+        return [one for one in found if one.name.startswith(INCOMING) and one.generation.isdecimal()]
 
-    def _drop(self, source: LedgerEntry) -> bool:
-        try:
-            return self.items.store.delete(source.name, int(source.generation))
-        except Conflict:
-            return False
+    def _drop(self, sources: list[LedgerEntry]) -> int:
+        """How many; what was written again stays."""
+        count = 0
+        for one in sources:
+            with suppress(Conflict):
+                count += self.items.store.delete(one.name, int(one.generation))
+        return count
 
 
 def _pages(row_ids: list[int]) -> Iterator[list[int]]:
