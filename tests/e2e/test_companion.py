@@ -154,18 +154,3 @@ def test_history(shop: Page) -> None:
     found = shop.call("POST", "/relay_image", {"image_base64": DATA, "num": 2}).json
     said = shop.call("GET", f"/search_history/{found['request_id']}").json
     assert said["success"] and said["message"] and len(said["data"]["results"]) == len(found["results"])
-
-
-def test_what_no_function_answers_may_be_read_too(server: Server) -> None:
-    for path, status in {"/nowhere": 404, "/openapi.json": 200, "/bucket/my_photo_1/segment_0.png": 403}.items():
-        said = server.call("GET", path, headers=PAGE)
-        assert (said.status, said.headers.get("Access-Control-Allow-Origin")) == (status, PAGE["Origin"])
-        assert (
-            "Access-Control-Allow-Origin"
-            not in server.call("GET", path, headers={"Origin": "http://evil.example"}).headers
-        )
-
-
-def test_an_address_with_a_line_break_is_none(server: Server) -> None:
-    said = server.call("GET", "/thumbnails/a%0Ab", headers=PAGE)
-    assert said.status == 404 and said.json["error"]["code"] == "not_found"

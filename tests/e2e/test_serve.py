@@ -26,6 +26,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert serving.stop() == 0
 
 
+ELSEWHERE = {"Origin": "http://localhost:3000"}
+
+
+def test_what_no_function_answers_may_be_read_too(server: Server) -> None:
+    for path, status in {"/nowhere": 404, "/openapi.json": 200, "/bucket/look/segment_0.png": 403}.items():
+        said = server.call("GET", path, headers=ELSEWHERE)
+        assert (said.status, said.headers.get("Access-Control-Allow-Origin")) == (status, ELSEWHERE["Origin"])
+        assert (
+            "Access-Control-Allow-Origin"
+            not in server.call("GET", path, headers={"Origin": "http://evil.example"}).headers
+        )
+
+
+def test_an_address_with_a_line_break_is_none(server: Server) -> None:
+    said = server.call("GET", "/thumbnails/a%0Ab", headers=ELSEWHERE)
+    assert said.status == 404 and said.json["error"]["code"] == "not_found"
+
+
 def big_photo() -> bytes:
     """Decoding and shrinking this takes a while."""
     return jpeg(drawn(3).resize((5400, 7200), Image.Resampling.NEAREST))
