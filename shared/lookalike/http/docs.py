@@ -82,7 +82,7 @@ def _shape(schema: Json) -> str:
 
 
 def _kind(schema: Json) -> str:
-    if values := schema.get("enum") or [schema[key] for key in ("const",) if key in schema]:
+    if values := schema.get("enum") or ([schema["const"]] if "const" in schema else []):
         return " | ".join(f"<code>{html.escape(json.dumps(value))}</code>" for value in values)
     if inner := schema.get("items") or next(iter(schema.get("prefixItems", ())), None):
         return f"list of {_one(inner)}"

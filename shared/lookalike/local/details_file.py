@@ -17,7 +17,7 @@ from lookalike.http.bodies import ProductBody
 LISTS = ("tags", "size")
 COLUMNS = {"image_id", *ProductBody.model_fields} - {"request_id"}
 JSON_LINES = (".jsonl", ".ndjson")
-OTHER, NO_TEXT = re.compile("[\ud800-\udfff]"), "no text in UTF-8"
+NOT_UTF8, NO_TEXT = re.compile("[\ud800-\udfff]"), "no text in UTF-8"
 LONGEST = 1_000_000
 """Characters of a line."""
 
@@ -66,7 +66,7 @@ def _json_lines(lines: Lines) -> Read:
         number = lines.number
         if not line.strip():
             continue
-        if OTHER.search(line):
+        if NOT_UTF8.search(line):
             yield BadLine(number, NO_TEXT)
             continue
         try:
@@ -101,7 +101,7 @@ def _columns(rows: Iterator[list[str]]) -> list[str]:
         columns = next(rows, [])
     except csv.Error as error:
         raise BadRequest(f"The first line must name the columns, as CSV: {error}") from error
-    if OTHER.search("".join(columns)):
+    if NOT_UTF8.search("".join(columns)):
         raise BadRequest("The file is no text in UTF-8, to tell by its first line, which must name the columns")
     if "image_id" not in columns:
         raise BadRequest("The first line must name the columns, image_id among them")
@@ -115,7 +115,7 @@ def _columns(rows: Iterator[list[str]]) -> list[str]:
 
 
 def _details(columns: list[str], row: list[str], line: int) -> GoodLine | BadLine:
-    if OTHER.search("".join(row)):
+    if NOT_UTF8.search("".join(row)):
         return BadLine(line, NO_TEXT)
     if len(row) != len(columns):
         return BadLine(line, f"has {len(row)} fields, the first line {len(columns)}")

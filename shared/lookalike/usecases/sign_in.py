@@ -78,8 +78,5 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if found.version == 4:
-        return str(found)
-    if found.ipv4_mapped:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    plain = found if found.version == 4 else found.ipv4_mapped
+    return str(plain or ipaddress.ip_network((found, 64), strict=False))

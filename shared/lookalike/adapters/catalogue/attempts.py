@@ -22,7 +22,7 @@ class AttemptRows(Database):
 
     @writing
     def forget_attempts(self, tx: Connection, keys: Sequence[str], most: int | None = None) -> None:
-        these = _key.in_([_digest(key) for key in sorted(keys)])
+        these = _key.in_([_digest(key) for key in keys])
         if most is None:
             tx.execute(delete(attempts).where(these))
         else:
