@@ -35,7 +35,7 @@ check: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_house.py
+	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)

@@ -20,9 +20,9 @@ from lookalike.usecases.models import Models
 from tests.conftest import drawn, jpeg
 from tests.contracts.databases import execute
 from tests.contracts.test_migrations import DETAILS, IMAGES, SQLITE
+from tests.emulators.file_server import SUMS, WEIGHTS, file_server
+from tests.emulators.storage_server import storage_server
 from tests.fakes.models import FakeDetector, FakeEmbedder
-from tests.standins.file_server import SUMS, WEIGHTS, file_server
-from tests.standins.storage_server import storage_server
 
 
 def run(*arguments: str | Path) -> Result:

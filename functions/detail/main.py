@@ -3,7 +3,7 @@
 import flask
 import functions_framework
 
-from lookalike.http.door import answer
+from lookalike.http.pipeline import answer
 
 
 @functions_framework.http

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from lookalike.adapters.catalogue import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalogue
 from lookalike.bootstrap import services
 
 ROLE = "lookalike_function"

@@ -14,7 +14,7 @@ from infra.training.data import SEED, Bytes, Photographs, Sample
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder, framed
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.colour import lab_of
+from lookalike.domain.color import lab_of
 
 Rows = NDArray[np.float32]
 Pictures = list[Image.Image]

@@ -21,25 +21,25 @@ from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import Adopt
 from lookalike.usecases.erase import Erase
+from lookalike.usecases.external_index import Mirror
 from lookalike.usecases.history import PastSearches
 from lookalike.usecases.import_index import ImportIndex
 from lookalike.usecases.ingest import Ingest
-from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
-from lookalike.usecases.mirror import Mirror
 from lookalike.usecases.models import Models
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.search import Search
+from lookalike.usecases.segments import Items
 from lookalike.usecases.sign_in import SignIn
 from lookalike.usecases.split import Split
 from lookalike.usecases.upload import Upload
 from lookalike.usecases.versions import IndexVersions
 
 if TYPE_CHECKING:
-    from lookalike.adapters.catalogue import SqlCatalogue
-    from lookalike.adapters.catalogue.database import Creator
+    from lookalike.adapters.catalog import SqlCatalogue
+    from lookalike.adapters.catalog.database import Creator
     from lookalike.adapters.local_auth import LocalAuth
 
 log = logging.getLogger("lookalike.bootstrap")
@@ -91,7 +91,7 @@ class Services:
 
     @once
     def _rows(self) -> "SqlCatalogue":
-        from lookalike.adapters.catalogue import open_catalogue
+        from lookalike.adapters.catalog import open_catalogue
 
         if self.settings.database.startswith("sqlite"):
             self.upgrade_database()
@@ -100,7 +100,7 @@ class Services:
         return open_catalogue(self.settings.database, POOL, self._creator)
 
     def upgrade_database(self) -> None:
-        from lookalike.adapters.catalogue import upgrade
+        from lookalike.adapters.catalog import upgrade
 
         upgrade(self.settings.database, creator=self._creator)
 
@@ -109,7 +109,7 @@ class Services:
         settings = self.settings
         if not settings.cloud_sql_instance:
             return None
-        from lookalike.adapters.catalogue.cloud_sql import CloudSql
+        from lookalike.adapters.catalog.cloud_sql import CloudSql
 
         password = settings.db_password.get_secret_value()
         return CloudSql(settings.cloud_sql_instance, settings.db_user, password, settings.db_name).connect

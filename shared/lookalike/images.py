@@ -13,8 +13,8 @@ from itertools import islice
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from lookalike.domain.compositing import on_white
 from lookalike.domain.errors import InvalidImage, TooLarge, UnsupportedFormat
-from lookalike.domain.pictures import on_white
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_PIXELS = 40_000_000

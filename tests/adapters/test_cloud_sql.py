@@ -8,8 +8,8 @@ import pymysql
 import pytest
 from sqlalchemy import make_url
 
-from lookalike.adapters.catalogue import open_catalogue, upgrade
-from lookalike.adapters.catalogue.cloud_sql import CloudSql
+from lookalike.adapters.catalog import open_catalogue, upgrade
+from lookalike.adapters.catalog.cloud_sql import CloudSql
 from lookalike.domain.errors import Unavailable
 from tests.contracts.databases import fresh_database
 

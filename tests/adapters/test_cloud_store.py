@@ -17,9 +17,9 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from lookalike.adapters.cloud_store import Clients, CloudStore
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unavailable
 from lookalike.domain.ports import ObjectStore
-from tests.standins.bucket import Conditions
-from tests.standins.signatures import credentials_with_key
-from tests.standins.storage_server import Fault, Kind, StorageServer, storage_server
+from tests.emulators.bucket import Conditions
+from tests.emulators.signatures import credentials_with_key
+from tests.emulators.storage_server import Fault, Kind, StorageServer, storage_server
 
 PNG = "image/png"
 LARGE = os.urandom(9 * 1024 * 1024)

@@ -8,7 +8,7 @@ import pytest
 
 from lookalike.adapters.weights import PUBLISHED, WeightFile, checked, expected, fetch, problem_of
 from lookalike.domain.errors import Misconfigured, Unavailable
-from tests.standins.file_server import FileServer, file_server
+from tests.emulators.file_server import FileServer, file_server
 
 DATA = bytes(range(256)) * 20_000
 SHA256 = hashlib.sha256(DATA).hexdigest()

@@ -14,8 +14,8 @@ from usearch.index import Index
 
 from lookalike.adapters.faiss_index import FaissFormat
 from lookalike.domain.model import Vectors
-from lookalike.domain.reranked import candidates
-from lookalike.domain.rows import rows_of
+from lookalike.domain.reranked_index import candidates
+from lookalike.domain.vector_source import rows_of
 
 Places = NDArray[np.int64]
 K, ENOUGH, TRIED = 10, 0.99, 200

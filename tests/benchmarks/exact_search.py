@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from lookalike.domain.exact import ExactIndex
+from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from tests.benchmarks.approximates import TRIED, compared
 

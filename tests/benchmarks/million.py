@@ -24,8 +24,8 @@ from lookalike.adapters.faiss_index import FaissFormat
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Manifest, Vectors
-from lookalike.domain.reranked import Reranked, candidates
-from lookalike.domain.rows import PAGE, Rows
+from lookalike.domain.reranked_index import Reranked, candidates
+from lookalike.domain.vector_source import PAGE, Rows
 from lookalike.settings import Settings
 from lookalike.usecases.versions import IndexVersions
 from tests.benchmarks.approximates import compared

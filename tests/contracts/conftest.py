@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.catalogue import SqlCatalogue, open_catalogue, upgrade
-from lookalike.adapters.catalogue.tables import metadata
+from lookalike.adapters.catalog import SqlCatalogue, open_catalogue, upgrade
+from lookalike.adapters.catalog.tables import metadata
 from lookalike.domain.ports import Catalogue
 from tests.contracts.databases import KINDS, fresh_database
 from tests.contracts.rows import World
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 
 
 @pytest.fixture(scope="session", params=["fake", *KINDS])

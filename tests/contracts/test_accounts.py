@@ -23,7 +23,7 @@ from lookalike.adapters.supabase_auth import SupabaseAuth
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unauthenticated, Unavailable
 from lookalike.domain.ports import Auth
 from lookalike.domain.user_ports import Accounts
-from tests.standins.auth_server import AuthServer, auth_server
+from tests.emulators.auth_server import AuthServer, auth_server
 
 ANNA, BERT, PASSWORD = "anna@example.com", "bert@example.com", "correct horse"
 

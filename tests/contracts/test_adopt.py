@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from lookalike import images
-from lookalike.adapters.catalogue import SqlCatalogue, open_catalogue, upgrade
+from lookalike.adapters.catalog import SqlCatalogue, open_catalogue, upgrade
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, Caller, StoredObject
 from lookalike.usecases.adopt import Adopt
-from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
-from lookalike.usecases.search import Found, Include, Question, Search
+from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
+from lookalike.usecases.segments import Items
 from lookalike.usecases.versions import IndexVersions
 from tests.contracts.databases import KINDS, execute, fresh_database
 from tests.contracts.test_migrations import DETAILS, IMAGES, MYSQL, SQLITE
@@ -73,10 +73,10 @@ class World:
         self.index = LiveIndex(self.versions, catalogue, ORIGINAL_EMBEDDER, FakeEmbedder.dim)
         self.items = Items(catalogue, store)
 
-    def ask(self, colour: str, include: Include = Include.NONE) -> Found:
+    def ask(self, colour: str, include: Include = Include.NONE) -> SearchResult:
         search = Search(self.models, self.index, self.store, self.catalogue)
         with Jobs(self.catalogue, 30).running("search", Caller(), job_id(None)) as work:
-            return search.photo(png(colour), Question(num=10, include=include), work)
+            return search.photo(png(colour), SearchRequest(num=10, include=include), work)
 
     def names(self, colour: str) -> list[str]:
         return [match.segment.photo for match in self.ask(colour).groups[0].matches]

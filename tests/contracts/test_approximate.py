@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from lookalike.adapters.faiss_index import SAMPLE, FaissFormat, lists
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.errors import LookalikeError, Untrusted
-from lookalike.domain.exact import ExactIndex
+from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.ports import ApproximateFormat, VectorIndex
-from lookalike.domain.reranked import FEW, Reranked, candidates
-from lookalike.domain.rows import rows_of
+from lookalike.domain.reranked_index import FEW, Reranked, candidates
+from lookalike.domain.vector_source import rows_of
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.store import FakeStore
 

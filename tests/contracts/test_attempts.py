@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lookalike.adapters.catalogue import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalogue
 from tests.contracts.rows import World, later
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 
 AGO = datetime.now(UTC) - timedelta(hours=1)
 

@@ -7,7 +7,7 @@ import pytest
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.model import PastHit, PastSearch
 from tests.contracts.rows import World, add
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 
 START = datetime(2026, 11, 24, 6, 0, 0, 5000, tzinfo=UTC)
 

@@ -22,10 +22,10 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
 from lookalike.domain.errors import LookalikeError, Untrusted
-from lookalike.domain.exact import ExactIndex
+from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.ports import IndexFormat
-from lookalike.domain.rows import rows_of
+from lookalike.domain.vector_source import rows_of
 
 rng = np.random.default_rng(3)
 FORMATS: list[IndexFormat] = [NeighboursFormat()]

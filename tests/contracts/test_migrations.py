@@ -12,9 +12,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
-import lookalike.adapters.catalogue
-from lookalike.adapters.catalogue import downgrade, open_catalogue, upgrade
-from lookalike.adapters.catalogue.tables import REVISION, VERSION_TABLE, metadata
+import lookalike.adapters.catalog
+from lookalike.adapters.catalog import downgrade, open_catalogue, upgrade
+from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE, metadata
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails
 from tests.contracts.databases import KINDS, execute, fresh_database
@@ -128,7 +128,7 @@ ALL_ORIGINAL = (
 
 
 def test_the_code_expects_the_newest_migration() -> None:
-    folder = Path(lookalike.adapters.catalogue.__file__).parent / "migrations"
+    folder = Path(lookalike.adapters.catalog.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_current_head() == REVISION
 
 

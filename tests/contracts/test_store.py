@@ -14,10 +14,10 @@ from lookalike.adapters.cloud_store import CloudStore
 from lookalike.adapters.directory_store import DirectoryStore
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unavailable
 from lookalike.domain.ports import ObjectStore
+from tests.emulators.bucket import Conditions
+from tests.emulators.signatures import credentials_with_key
+from tests.emulators.storage_server import storage_server
 from tests.fakes.store import FakeStore
-from tests.standins.bucket import Conditions
-from tests.standins.signatures import credentials_with_key
-from tests.standins.storage_server import storage_server
 
 KEY = b"a key of this machine"
 PNG = "image/png"

@@ -25,9 +25,9 @@ from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.errors import LookalikeError, Misconfigured, Unavailable
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import VectorIndex
-from lookalike.domain.reranked import Reranked
-from lookalike.domain.rows import rows_of
-from tests.standins.milvus import served
+from lookalike.domain.reranked_index import Reranked
+from lookalike.domain.vector_source import rows_of
+from tests.emulators.milvus import served
 
 T = TypeVar("T")
 Numbers = NDArray[np.int64]

@@ -26,11 +26,11 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Caller, Segment
 from lookalike.settings import read_settings
 from lookalike.usecases.ingest import Ingest, Source
-from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.reindex import Reindex
+from lookalike.usecases.segments import Items
 from lookalike.usecases.sweep import sweep
 from lookalike.usecases.upload import Upload
 from lookalike.usecases.versions import IndexVersions

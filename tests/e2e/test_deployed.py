@@ -19,7 +19,7 @@ from lookalike.http.events import FINALIZED
 from tests.conftest import FUNCTIONS, drawn, jpeg
 from tests.contracts.databases import fresh_database
 from tests.e2e.serving import Said, Server, free_port, text
-from tests.standins.storage_server import storage_server
+from tests.emulators.storage_server import storage_server
 
 pytestmark = pytest.mark.slow
 NAMES = sorted(path.parent.name for path in FUNCTIONS.glob("*/main.py"))

@@ -12,7 +12,7 @@ import pytest
 
 import lookalike
 from tests.contracts.databases import KINDS, fresh_database
-from tests.standins.storage_server import storage_server
+from tests.emulators.storage_server import storage_server
 
 ROOT = Path(lookalike.__file__).parents[2]
 pytestmark = pytest.mark.slow

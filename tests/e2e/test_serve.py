@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lookalike.adapters.catalogue import open_catalogue
+from lookalike.adapters.catalog import open_catalogue
 from tests.conftest import drawn, jpeg
 from tests.e2e.serving import Server
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.model import Changes, Vectors
-from lookalike.domain.rows import in_pages
+from lookalike.domain.vector_source import in_pages
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from werkzeug.test import TestResponse
 
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
-from lookalike.http.door import address_of
+from lookalike.http.pipeline import address_of
 from lookalike.http.routes import ROUTES, Role, Route
 from lookalike.settings import Settings
 from lookalike.usecases.sign_in import OF_ACCOUNT
 from tests.conftest import bearer
-from tests.standins.auth_server import AuthServer, auth_server
+from tests.emulators.auth_server import AuthServer, auth_server
 
 Client = Callable[[str], FlaskClient]
 ANNA = {"email": "anna@example.com", "password": "correct horse"}

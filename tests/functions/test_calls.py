@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from lookalike import images
-from lookalike.adapters.catalogue import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalogue
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.bootstrap import WEIGHTS, Services
 from lookalike.domain.errors import NotFound

@@ -7,14 +7,14 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import make_url
 
-from lookalike.adapters.catalogue import upgrade
+from lookalike.adapters.catalog import upgrade
 from lookalike.bootstrap import services
 from lookalike.domain.model import User
 from lookalike.local.gateway import load
 from tests.conftest import FUNCTIONS, bearer, drawn, jpeg
 from tests.contracts.databases import fresh_database
 from tests.e2e.serving import text
-from tests.standins.proxy import Proxy, proxy
+from tests.emulators.proxy import Proxy, proxy
 
 PHOTO = text(jpeg(drawn(3)))
 

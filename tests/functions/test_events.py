@@ -16,7 +16,7 @@ from lookalike.http.events import FINALIZED
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import SUPERSEDED
 from tests.conftest import drawn, jpeg
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 
 Client = Callable[[str], FlaskClient]
 PHOTO, OTHER = jpeg(drawn(3)), jpeg(drawn(8))

@@ -21,7 +21,7 @@ import lookalike
 from infra.docker.grant import ROLE
 from tests.contracts.databases import execute, fresh_database
 from tests.e2e.serving import free_port
-from tests.standins.file_server import SUMS, WEIGHTS, file_server
+from tests.emulators.file_server import SUMS, WEIGHTS, file_server
 
 ROOT = Path(lookalike.__file__).parents[2]
 DOCKER = ROOT / "infra" / "docker"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lookalike.adapters.catalogue import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalogue
 from lookalike.bootstrap import Services
 from lookalike.settings import Settings, names
 from tests.infra.deployed import (

@@ -11,11 +11,11 @@ from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Box, Manifest, NewSegment, Photo, StoredObject, Vectors
 from lookalike.domain.ports import IndexFormat
-from lookalike.domain.rows import rows_of
+from lookalike.domain.vector_source import rows_of
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 from tests.fakes.store import FakeStore
 
 EMBEDDER, DIM, KEY = "fake-1", 8, b"a key"

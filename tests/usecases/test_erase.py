@@ -7,9 +7,9 @@ import pytest
 from lookalike.domain.errors import NotFound, Unavailable
 from lookalike.domain.model import LedgerEntry, LedgerStatus, StoredObject
 from lookalike.usecases.erase import Erase
-from lookalike.usecases.items import Items
+from lookalike.usecases.segments import Items
 from lookalike.usecases.sweep import sweep
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import World, unit
 

@@ -7,7 +7,7 @@ import pytest
 from lookalike.domain.errors import Cancelled, Conflict, DeadlineExceeded, InvalidImage, NotFound
 from lookalike.domain.model import Caller, JobStatus
 from lookalike.usecases.jobs import Jobs, job_id
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 
 ANNA, BERT = Caller(user="anna"), Caller(user="bert")
 ADMIN = Caller(user="root", is_admin=True)

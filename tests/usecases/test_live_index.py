@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, LookalikeError, NotFound, Unavailable
-from lookalike.domain.exact import ExactIndex
+from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Changes, Manifest
 from lookalike.domain.ports import VectorIndex
-from lookalike.domain.rows import rows_of
-from lookalike.domain.sealed import seal
+from lookalike.domain.signed_json import seal
+from lookalike.domain.vector_source import rows_of
 from lookalike.usecases.live_index import Layer, LiveIndex, State, grown
 from lookalike.usecases.versions import IndexVersions
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, Counting, World, rng, unit

@@ -13,7 +13,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Changes, Manifest, Vectors
 from lookalike.domain.ports import VectorIndex
 from lookalike.usecases.versions import IndexVersions
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, Counting, World, unit
 
 

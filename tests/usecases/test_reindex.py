@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.errors import Conflict, Untrusted
 from lookalike.domain.model import Changes, Manifest, StoredObject
-from lookalike.domain.rows import rows_of
+from lookalike.domain.vector_source import rows_of
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.sweep import BATCH, sweep
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import EMBEDDER, FOLDER, POINTER, World, unit
 

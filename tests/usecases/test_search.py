@@ -13,15 +13,15 @@ from PIL import Image
 from lookalike.domain.errors import Busy, InvalidImage
 from lookalike.domain.filter import Condition, Filter
 from lookalike.domain.model import Calibration, Caller, ProductDetails, Segment
-from lookalike.usecases.items import Items
+from lookalike.usecases.explanation import Why
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
-from lookalike.usecases.search import Found, Include, Question, Search
-from lookalike.usecases.together import together
+from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
+from lookalike.usecases.segments import Items
+from lookalike.usecases.thread_pool import together
 from lookalike.usecases.upload import Upload
-from lookalike.usecases.why import Why
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 from tests.fakes.models import FakeDetector, FakeEmbedder, garment
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import World as IndexWorld
@@ -57,7 +57,7 @@ class World:
         with self.jobs.running("upload", Caller(), job_id(None)) as work:
             return self.upload.photo(data, name, None, True, work).segments[0]
 
-    def ask(self, data: bytes, question: Question) -> Found:
+    def ask(self, data: bytes, question: SearchRequest) -> SearchResult:
         with self.jobs.running("search", Caller(), job_id(None)) as work:
             return self.search.photo(data, question, work)
 
@@ -70,19 +70,19 @@ def world() -> World:
     return made
 
 
-def names(found: Found) -> list[list[str]]:
+def names(found: SearchResult) -> list[list[str]]:
     return [[match.segment.photo for match in group.matches] for group in found.groups]
 
 
 def test_the_most_similar_come_first(world: World) -> None:
-    found = world.ask(photo("#e02010"), Question(num=2, include=Include.NONE))
+    found = world.ask(photo("#e02010"), SearchRequest(num=2, include=Include.NONE))
     assert names(found)[0][0] == "red" and len(names(found)[0]) == 2
     assert (found.width, found.height) == (20, 30)
 
 
 def test_each_garment_has_matches_of_its_own(world: World) -> None:
     world.detector.found = [garment(0), garment(20, "skirt")]
-    found = world.ask(photo("blue", "red"), Question(num=1, segment=True, include=Include.NONE))
+    found = world.ask(photo("blue", "red"), SearchRequest(num=1, segment=True, include=Include.NONE))
     assert names(found) == [["blue"], ["red"]]
     assert world.detector.asked[-1] is False
     assert [group.garment.label for group in found.groups] == ["top", "skirt"]
@@ -90,13 +90,13 @@ def test_each_garment_has_matches_of_its_own(world: World) -> None:
 
 
 def test_without_garments_the_whole_photo_is_searched(world: World) -> None:
-    found = world.ask(photo("green"), Question(segment=True, include=Include.NONE))
+    found = world.ask(photo("green"), SearchRequest(segment=True, include=Include.NONE))
     assert len(found.groups) == 1 and found.groups[0].garment.label is None
 
 
 def test_the_best_of_all_garments_are_each_named_once(world: World) -> None:
     world.detector.found = [garment(0), garment(20)]
-    found = world.ask(photo("red", "#f00808"), Question(num=3, segment=True, include=Include.NONE))
+    found = world.ask(photo("red", "#f00808"), SearchRequest(num=3, segment=True, include=Include.NONE))
     best = [match.segment.photo for match in found.best(3)]
     assert best[0] == "red" and sorted(best) == ["blue", "green", "red"]
 
@@ -119,27 +119,27 @@ def test_what_is_deleted_meanwhile_makes_room_for_the_next(world: World) -> None
     index = LiveIndex(IndexWorld(world.store).versions, forgetful, FakeEmbedder.name, FakeEmbedder.dim)
     world.search = Search(world.search.models, index, world.store, forgetful)
     forgetful.doomed = "red_segment_0"
-    found = world.ask(photo("red"), Question(num=2, include=Include.NONE))
+    found = world.ask(photo("red"), SearchRequest(num=2, include=Include.NONE))
     assert sorted(names(found)[0]) == ["blue", "green"]
 
 
 def test_a_picture_that_is_gone_is_left_out_and_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.store.delete("red/segment_0.png")
-    found = world.ask(photo("red"), Question(num=3))
+    found = world.ask(photo("red"), SearchRequest(num=3))
     assert sorted(names(found)[0]) == ["blue", "green"]
     assert "red/segment_0.png has a row, but no picture" in caplog.text
 
 
 def test_a_broken_photo_is_no_empty_result(world: World) -> None:
     with pytest.raises(InvalidImage):
-        world.ask(b"no photo", Question())
+        world.ask(b"no photo", SearchRequest())
 
 
 def test_a_similarity_is_told_as_a_chance_where_that_was_measured(world: World) -> None:
-    (first, *_) = world.ask(photo("red"), Question()).groups[0].matches
+    (first, *_) = world.ask(photo("red"), SearchRequest()).groups[0].matches
     assert first.match is None
     world.search = replace(world.search, calibration=Calibration(3, -9))
-    matches = world.ask(photo("red"), Question(num=3, include=Include.NONE)).groups[0].matches
+    matches = world.ask(photo("red"), SearchRequest(num=3, include=Include.NONE)).groups[0].matches
     chances = [one.match or 0.0 for one in matches]
     assert chances[0] > 0.99 and chances == sorted(chances, reverse=True)
 
@@ -157,10 +157,10 @@ def test_a_filter_narrows_what_is_searched_and_not_what_was_found(world: World) 
     world.put("sold", "blue")
     world.items.put_details([ProductDetails("sold", sale_status="sale"), ProductDetails("blue", sale_status="sale")])
     wanted = {"sale_status": Condition(("sale",))}
-    found = world.ask(photo("red"), Question(num=5, include=Include.NONE, filter=wanted))
+    found = world.ask(photo("red"), SearchRequest(num=5, include=Include.NONE, filter=wanted))
     assert sorted(names(found)[0]) == ["blue", "sold"]
     world.items.delete("sold_segment_0")
-    found = world.ask(photo("red"), Question(num=5, include=Include.NONE, filter=wanted))
+    found = world.ask(photo("red"), SearchRequest(num=5, include=Include.NONE, filter=wanted))
     assert names(found) == [["blue"]]
 
 
@@ -168,19 +168,19 @@ def test_a_filter_holds_for_each_garment(world: World) -> None:
     world.items.put_details([ProductDetails("green", brand="Marlow")])
     world.detector.found = [garment(0), garment(20, "skirt")]
     wanted = {"brand": Condition(("Marlow",))}
-    found = world.ask(photo("blue", "red"), Question(num=3, segment=True, include=Include.NONE, filter=wanted))
+    found = world.ask(photo("blue", "red"), SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted))
     assert names(found) == [["green"], ["green"]]
 
 
 def test_a_filter_that_nothing_fulfils_finds_nothing(world: World) -> None:
-    found = world.ask(photo("red"), Question(filter={"label": Condition(("hat",))}))
+    found = world.ask(photo("red"), SearchRequest(filter={"label": Condition(("hat",))}))
     assert names(found) == [[]] and found.index.rows == 3
 
 
 def test_the_photo_that_is_asked_with_may_be_left_out(world: World) -> None:
     for name in ("again", "and-again"):
         world.put(name, "red")
-    question = Question(num=2, include=Include.NONE, exclude_original=True)
+    question = SearchRequest(num=2, include=Include.NONE, exclude_original=True)
     assert names(world.ask(photo("red"), question)) == [["green", "blue"]]
     assert names(world.ask(photo("#fe0000"), question))[0][0] == "red"
 
@@ -188,9 +188,9 @@ def test_the_photo_that_is_asked_with_may_be_left_out(world: World) -> None:
 def test_a_picture_that_is_stored_more_than_once_is_shown_once(world: World) -> None:
     for number in range(30):
         world.put(f"red-{number}", "red")
-    found = world.ask(photo("#f01000"), Question(num=3, include=Include.NONE, collapse=True))
+    found = world.ask(photo("#f01000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
     assert names(found)[0][0] == "red" and sorted(names(found)[0]) == ["blue", "green", "red"]
-    near = world.ask(photo("#f01000"), Question(num=3, include=Include.NONE, collapse=True, min_similarity=0.9))
+    near = world.ask(photo("#f01000"), SearchRequest(num=3, include=Include.NONE, collapse=True, min_similarity=0.9))
     assert names(near) == [["red"]]
 
 
@@ -198,7 +198,7 @@ def test_very_many_copies_are_not_looked_through_for_ever(world: World, monkeypa
     monkeypatch.setattr("lookalike.usecases.search.LOOKED_AT", 16)
     for number in range(40):
         world.put(f"red-{number}", "red")
-    found = world.ask(photo("#f01000"), Question(num=3, include=Include.NONE, collapse=True))
+    found = world.ask(photo("#f01000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
     assert names(found) == [["red"]]
 
 
@@ -207,15 +207,15 @@ def test_copies_are_shown_once_wherever_they_stand_in_the_order(world: World) ->
     world.search = replace(world.search, calibration=Calibration(3, -9, copies=0.999))
     for number in range(30):
         world.put(f"red-{number}", f"rgb({250 - number // 3}, 0, {number % 3})")
-    found = world.ask(photo("#d02000"), Question(num=3, include=Include.NONE, collapse=True))
+    found = world.ask(photo("#d02000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
     assert names(found)[0][0].startswith("red") and sorted(names(found)[0])[:2] == ["blue", "green"]
     world.search = replace(world.search, calibration=None)
-    apart = world.ask(photo("#d02000"), Question(num=3, include=Include.NONE, collapse=True))
+    apart = world.ask(photo("#d02000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
     assert all(name.startswith("red") for name in names(apart)[0])
 
 
 def test_garments_as_near_to_the_query_are_no_copies_of_each_other(world: World) -> None:
-    found = world.ask(photo("white"), Question(num=3, include=Include.NONE, collapse=True))
+    found = world.ask(photo("white"), SearchRequest(num=3, include=Include.NONE, collapse=True))
     red, blue = (next(one for one in found.groups[0].matches if one.segment.photo == name) for name in ("red", "blue"))
     assert red.similarity == pytest.approx(blue.similarity, abs=1e-9) and len(found.groups[0].matches) == 3
 
@@ -224,7 +224,7 @@ def test_where_the_groups_come_together_copies_are_shown_once_too(world: World) 
     world.search = replace(world.search, calibration=Calibration(3, -9, copies=0.999))
     world.put("again", "#fa0500")
     world.detector.found = [garment(0), garment(20)]
-    question = Question(num=5, segment=True, include=Include.NONE, collapse=True)
+    question = SearchRequest(num=5, segment=True, include=Include.NONE, collapse=True)
     found = world.ask(photo("red", "#fa0700"), question)
     assert [some[0] for some in names(found)] == ["red", "again"]
     assert sorted(match.segment.photo for match in found.best(5)) == ["blue", "green", "red"]
@@ -234,12 +234,12 @@ def test_where_the_groups_come_together_copies_are_shown_once_too(world: World) 
 def test_a_garment_of_the_same_kind_and_colour_says_so(world: World) -> None:
     world.detector.found = [garment(0)]
     world.upload_photo("top", photo("#fe0000"))
-    found = world.ask(photo("red"), Question(segment=True, include=Include.NONE))
+    found = world.ask(photo("red"), SearchRequest(segment=True, include=Include.NONE))
     whys = {match.segment.photo: match.why for match in found.groups[0].matches}
     assert whys["top"].same_label is True
     assert whys["top"].colour_distance == pytest.approx(0.3, abs=0.2)
     assert whys["red"] == Why(), "it was stored as a whole photo"
-    whole = world.ask(photo("red"), Question(include=Include.NONE))
+    whole = world.ask(photo("red"), SearchRequest(include=Include.NONE))
     assert all(match.why == Why() for match in whole.groups[0].matches)
 
 
@@ -248,7 +248,7 @@ def test_details_are_shared_where_the_very_photo_is_stored(world: World) -> None
     world.items.put_details(
         [ProductDetails(name, brand=brand, season=season) for name, (brand, season) in shop.items()]
     )
-    question = Question(include=Include.NONE, exclude_original=True)
+    question = SearchRequest(include=Include.NONE, exclude_original=True)
     shared = {one.segment.photo: one.why.shared_details for one in world.ask(photo("red"), question).best(5)}
     assert shared == {"green": ["brand"], "blue": []}
     other = world.ask(photo("#fe0000"), question).best(5)
@@ -285,7 +285,7 @@ def test_details_are_asked_for_once_and_only_where_they_matter(
     counting.__dict__.update(world.catalogue.__dict__)
     world.search = replace(world.search, catalogue=counting)
     world.detector.found = [garment(0), garment(0, "skirt")]
-    world.ask(photo(colour), Question(num=3, segment=True, include=Include.NONE, filter=wanted))
+    world.ask(photo(colour), SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted))
     assert counting.asked == times
 
 
@@ -293,7 +293,7 @@ def test_a_full_queue_is_told(world: World) -> None:
     full = Models(world.detector, FakeEmbedder(), places=0)
     world.search = Search(full, world.search.index, world.store, world.catalogue)
     with pytest.raises(Busy):
-        world.ask(photo("red"), Question())
+        world.ask(photo("red"), SearchRequest())
 
 
 def test_together_keeps_the_order_and_raises_when_all_have_ended() -> None:

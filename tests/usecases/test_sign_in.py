@@ -7,7 +7,7 @@ import pytest
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.usecases.sign_in import OF_ACCOUNT, OF_ADDRESS, REFRESHES, REGISTRATIONS, WINDOW, SignIn
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 
 ANNA, HOME, ELSEWHERE = "anna@example.com", "10.0.0.1", "10.0.0.2"
 

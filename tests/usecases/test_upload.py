@@ -22,11 +22,11 @@ from lookalike.domain.errors import (
 )
 from lookalike.domain.model import Caller, Job, LedgerStatus, StoredObject
 from lookalike.usecases.ingest import Ingest, Source, photo_name
-from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, Work, job_id
-from lookalike.usecases.models import Models, Turnstile
+from lookalike.usecases.models import AdmissionQueue, Models
+from lookalike.usecases.segments import Items
 from lookalike.usecases.upload import NAME, Upload, Uploaded
-from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.catalog import FakeCatalogue
 from tests.fakes.models import FakeDetector, FakeEmbedder, garment
 from tests.fakes.store import FakeStore
 
@@ -282,13 +282,13 @@ def test_the_turnstile_lets_one_through_at_a_time_and_no_crowd_wait() -> None:
     from lookalike.domain.cancel import CancelToken
     from lookalike.domain.errors import Busy
 
-    turnstile, inside = Turnstile(3), threading.Semaphore(1)
+    turnstile, inside = AdmissionQueue(3), threading.Semaphore(1)
     release = threading.Event()
     refused: list[str] = []
 
     def come() -> None:
         try:
-            with turnstile.turn(CancelToken()):
+            with turnstile.admit(CancelToken()):
                 assert inside.acquire(blocking=False), "two at once"
                 release.wait(5)
                 inside.release()
@@ -308,10 +308,10 @@ def test_the_turnstile_lets_one_through_at_a_time_and_no_crowd_wait() -> None:
 def test_whoever_waits_at_the_turnstile_can_be_cancelled() -> None:
     from lookalike.domain.cancel import CancelToken
 
-    turnstile, token = Turnstile(2), CancelToken()
-    with turnstile.turn(CancelToken()):
+    turnstile, token = AdmissionQueue(2), CancelToken()
+    with turnstile.admit(CancelToken()):
         threading.Timer(0.1, token.cancel).start()
-        with pytest.raises(Cancelled), turnstile.turn(token):
+        with pytest.raises(Cancelled), turnstile.admit(token):
             raise AssertionError("must not get in")
-    with turnstile.turn(CancelToken()):
+    with turnstile.admit(CancelToken()):
         pass

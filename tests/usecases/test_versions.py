@@ -10,7 +10,7 @@ import pytest
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
 from lookalike.domain.errors import Conflict, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Manifest, StoredObject
-from lookalike.domain.rows import Rows, rows_of
+from lookalike.domain.vector_source import Rows, rows_of
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, START, World, paths, publish, unit

@@ -7,9 +7,9 @@ import pytest
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound, Untrusted
-from lookalike.domain.exact import ExactIndex
+from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.ports import Approximation, VectorIndex
-from lookalike.domain.rows import Rows, rows_of
+from lookalike.domain.vector_source import Rows, rows_of
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, START, Counting, World, paths, unit

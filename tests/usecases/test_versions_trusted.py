@@ -7,7 +7,7 @@ import pytest
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.errors import LookalikeError, Misconfigured, Untrusted
-from lookalike.domain.sealed import seal, unseal
+from lookalike.domain.signed_json import seal, unseal
 from lookalike.usecases.versions import IndexVersions
 from tests.usecases.index_world import FOLDER, KEY, POINTER, World, publish
 

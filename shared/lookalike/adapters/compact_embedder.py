@@ -9,7 +9,7 @@ from PIL import Image
 
 from lookalike.adapters.onnx import open_session, run
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.colour import lab_of
+from lookalike.domain.color import lab_of
 from lookalike.domain.model import Vectors
 
 Floats = NDArray[np.float32]

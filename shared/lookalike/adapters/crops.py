@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lookalike.adapters.batching import Alive, Batcher
 from lookalike.adapters.pytorch import Engine, normalised
 from lookalike.domain.cancel import CancelToken
+from lookalike.domain.compositing import on_white
 from lookalike.domain.model import Vectors
-from lookalike.domain.pictures import on_white
 
 SHORTER, SIDE = 256, 224
 """The shorter side after shrinking, and the square cut out of the middle: the usual preset of networks for ImageNet."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from lookalike.domain.errors import Untrusted
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import Approximation
-from lookalike.domain.reranked import candidates
-from lookalike.domain.rows import Rows
+from lookalike.domain.reranked_index import candidates
+from lookalike.domain.vector_source import Rows
 
 log = logging.getLogger("lookalike.index")
 PART = "vector_ivf.faiss"

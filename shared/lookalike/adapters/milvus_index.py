@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.errors import LookalikeError, Misconfigured, Unavailable
 from lookalike.domain.model import SearchHit, Vectors
-from lookalike.domain.rows import are_unit
+from lookalike.domain.vector_source import are_unit
 
 log = logging.getLogger("lookalike.index")
 Numbers = NDArray[np.int64]

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.errors import Untrusted
-from lookalike.domain.exact import ExactIndex
+from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
-from lookalike.domain.rows import PAGE, Rows, are_unit
+from lookalike.domain.vector_source import PAGE, Rows, are_unit
 
 INDEX, ID_MAP = "vector_nn_index.pkl", "vector_id_map.json"
 HOLE = b"the matrix" * (1 << 13)

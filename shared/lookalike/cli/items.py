@@ -113,7 +113,7 @@ def _erased(
 def _conditions(wanted: str) -> "Filter":
     from pydantic import ValidationError
 
-    from lookalike.http.bodies import Filtered
+    from lookalike.http.request_schemas import Filtered
 
     try:
         found = Filtered.model_validate({"filter": wanted}).conditions()

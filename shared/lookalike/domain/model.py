@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.colour import Lab
+from lookalike.domain.color import Lab
 
 KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "shoes", "bag", "hat", "scarf")
 """The ten garment kinds that the built-in detector tells apart."""

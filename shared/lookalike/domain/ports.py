@@ -30,7 +30,7 @@ from lookalike.domain.model import (
     User,
     Vectors,
 )
-from lookalike.domain.rows import Rows
+from lookalike.domain.vector_source import Rows
 
 
 class Detector(Protocol):

@@ -4,8 +4,8 @@ from typing import Any
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Session, User
-from lookalike.http.asking import Asked
-from lookalike.http.bodies import Answer, CredentialsBody, RefreshBody
+from lookalike.http.request import Asked
+from lookalike.http.request_schemas import Answer, CredentialsBody, RefreshBody
 
 
 def register(services: Services, asked: Asked) -> Answer:

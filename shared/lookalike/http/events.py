@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, ValidationError
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import BadRequest, NotFound
 from lookalike.domain.paths import INCOMING
-from lookalike.http.asking import Asked
-from lookalike.http.bodies import Answer
+from lookalike.http.request import Asked
+from lookalike.http.request_schemas import Answer
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
 

@@ -10,8 +10,8 @@ import flask
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Box, Detection, ProductDetails, Segment
-from lookalike.http.asking import Asked
-from lookalike.http.bodies import (
+from lookalike.http.request import Asked
+from lookalike.http.request_schemas import (
     Answer,
     CleanBody,
     DescribeBody,
@@ -24,11 +24,11 @@ from lookalike.http.bodies import (
     UploadBody,
     UploadSegmentBody,
 )
+from lookalike.usecases.explanation import Why
 from lookalike.usecases.jobs import job_id
-from lookalike.usecases.search import Group, Match, Question
+from lookalike.usecases.search import Group, Match, SearchRequest
 from lookalike.usecases.sweep import sweep
-from lookalike.usecases.upload import About
-from lookalike.usecases.why import Why
+from lookalike.usecases.upload import SegmentAttributes
 
 DAY = 86_400
 
@@ -106,11 +106,11 @@ def remembered(body: RelayBody) -> dict[str, Any]:
     return body.model_dump(mode="json", include={"num", "segment", "min_similarity", "filter"}, exclude_defaults=True)
 
 
-def question_of(body: RelayBody) -> Question:
+def question_of(body: RelayBody) -> SearchRequest:
     chosen = body.model_dump(
         include={"num", "segment", "include", "min_similarity", "exclude_original", "collapse", "include_details"}
     )
-    return Question(**chosen, filter=body.conditions())
+    return SearchRequest(**chosen, filter=body.conditions())
 
 
 def image_detail(services: Services, asked: Asked) -> Answer:
@@ -153,7 +153,7 @@ def add_segment(services: Services, asked: Asked) -> Answer:
     data, name = asked.image(body), body.original_image_id
     services.items.of_photo(name)
     box = Box(*body.bounding_box) if body.bounding_box else None
-    about = About(box, body.label, body.score)
+    about = SegmentAttributes(box, body.label, body.score)
     with services.jobs.running("upload", asked.caller, asked.request_id) as work:
         stored = services.upload.segment(data, name, body.segment_id, asked.caller.user, work, about)
     return {"success": True, "message": f"Stored {stored.name}", "data": segment_answer(stored)}

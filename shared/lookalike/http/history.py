@@ -4,9 +4,9 @@ from typing import Any
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import PastSearch
-from lookalike.http.asking import Asked
-from lookalike.http.bodies import Answer, HistoryBody
 from lookalike.http.handlers import segment_answer
+from lookalike.http.request import Asked
+from lookalike.http.request_schemas import Answer, HistoryBody
 
 
 def list_searches(services: Services, asked: Asked) -> Answer:

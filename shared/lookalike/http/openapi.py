@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import lookalike
-from lookalike.http.answers import Refused
-from lookalike.http.bodies import Photographed
+from lookalike.http.request_schemas import Photographed
+from lookalike.http.response_schemas import Refused
 from lookalike.http.routes import ROUTES, Role, Route, own_routes
 
 REF = "#/components/schemas/{model}"

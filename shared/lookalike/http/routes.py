@@ -13,13 +13,13 @@ from werkzeug.routing import Map, Rule
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
-from lookalike.http import accounts, erasing, history
-from lookalike.http import answers as says
-from lookalike.http import bodies as asks
+from lookalike.http import accounts, erasure, history
 from lookalike.http import handlers as to
-from lookalike.http.asking import Asked
-from lookalike.http.bodies import Answer, Body
+from lookalike.http import request_schemas as asks
+from lookalike.http import response_schemas as says
 from lookalike.http.events import storage_event
+from lookalike.http.request import Asked
+from lookalike.http.request_schemas import Answer, Body
 
 Segment = says.WithData[says.SegmentShown]
 Segments = says.WithData[list[says.SegmentShown]]
@@ -87,9 +87,9 @@ ROUTES = (
     _items("GET", "/splitted_images/<id>", Role.ANYONE, to.get_segment, Segment),
     _items("GET", "/splitted_images/by_original/<id>", Role.ANYONE, to.segments_of_photo, Segments),
     _items("PUT", "/splitted_images/<id>", Role.ADMIN, to.describe_segment, Segment, asks.DescribeBody),
-    _items("DELETE", "/splitted_images/<id>", Role.ADMIN, erasing.delete_segment, Receipt),
-    _items("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasing.delete_photo, Receipt),
-    _items("POST", "/erase", Role.ADMIN, erasing.erase, Receipt, asks.EraseBody),
+    _items("DELETE", "/splitted_images/<id>", Role.ADMIN, erasure.delete_segment, Receipt),
+    _items("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasure.delete_photo, Receipt),
+    _items("POST", "/erase", Role.ADMIN, erasure.erase, Receipt, asks.EraseBody),
     _jobs("POST", "/cancel_request/<id>", Role.OWNER, to.cancel, says.Done, statuses=(409,)),
     _jobs("POST", "/cancel_processing/<id>", Role.OWNER, to.cancel, says.Done, statuses=(409,)),
     _jobs("GET", "/request_status/recent", Role.OWNER, to.recent, says.RecentJobs),

@@ -18,11 +18,11 @@ from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import Caller, Detection, LedgerEntry, LedgerStatus, Segment
 from lookalike.local.picture import Match, Row, result_picture
 from lookalike.local.sources import Item, read_file
-from lookalike.usecases import pictures
+from lookalike.usecases import segment_images
 from lookalike.usecases.ingest import PASSING, Source
 from lookalike.usecases.jobs import job_id
 from lookalike.usecases.models import whole
-from lookalike.usecases.search import Found, Group, Include, Question
+from lookalike.usecases.search import Group, Include, SearchRequest, SearchResult
 
 Bar = Callable[[Sequence[Any], str], Any]
 AT_ONCE = 500
@@ -96,13 +96,13 @@ def _add(services: Services, item: Item, entry: LedgerEntry, summary: Summary) -
     summary.garments += len(services.catalogue.segments_of(entry.photo or ""))
 
 
-def search_file(services: Services, path: Path, num: int, segment: bool) -> Found:
-    question = Question(num, segment, Include.NONE)
+def search_file(services: Services, path: Path, num: int, segment: bool) -> SearchResult:
+    question = SearchRequest(num, segment, Include.NONE)
     with services.jobs.running("search", Caller(), job_id(None)) as work:
         return services.search.photo(read_file(path), question, work)
 
 
-def write_picture(services: Services, path: Path, found: Found, out: Path) -> None:
+def write_picture(services: Services, path: Path, found: SearchResult, out: Path) -> None:
     query = images.read_image(read_file(path))
     rows = [_row(services, group) for group in found.groups]
     result_picture(query, rows).save(out, quality=90)
@@ -116,7 +116,7 @@ def _row(services: Services, group: Group) -> Row:
 
 
 def _thumbnail(services: Services, segment: Segment) -> Image.Image:
-    return images.read_image(pictures.thumbnail(services.store, services.catalogue, segment))
+    return images.read_image(segment_images.thumbnail(services.store, services.catalogue, segment))
 
 
 def detect_file(services: Services, path: Path) -> dict[str, Any]:

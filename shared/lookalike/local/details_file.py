@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lookalike.domain.errors import BadRequest, InvalidField
 from lookalike.domain.model import ProductDetails
-from lookalike.http.bodies import ProductBody
+from lookalike.http.request_schemas import ProductBody
 
 LISTS = ("tags", "size")
 COLUMNS = {"image_id", *ProductBody.model_fields} - {"request_id"}

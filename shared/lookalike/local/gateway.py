@@ -14,7 +14,7 @@ from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.cors import shown_to
 from lookalike.http.docs import served
-from lookalike.http.door import refuse
+from lookalike.http.pipeline import refuse
 from lookalike.http.routes import functions, match, methods_of
 from lookalike.usecases.jobs import job_id
 

@@ -13,7 +13,7 @@ from lookalike.domain.model import LedgerEntry
 from lookalike.domain.paths import INCOMING
 from lookalike.domain.ports import Catalogue, Clock
 from lookalike.domain.user_ports import History
-from lookalike.usecases.items import Items
+from lookalike.usecases.segments import Items
 
 PAGE = 200
 NAMED = 1000

@@ -9,7 +9,7 @@ from lookalike.domain.errors import LookalikeError, NotFound
 from lookalike.domain.model import PastHit, PastSearch, Segment
 from lookalike.domain.ports import Catalogue, Clock
 from lookalike.domain.user_ports import History
-from lookalike.usecases.search import Found
+from lookalike.usecases.search import SearchResult
 
 log = logging.getLogger("lookalike.history")
 MOST = 500
@@ -22,7 +22,7 @@ class PastSearches:
     catalogue: Catalogue
     clock: Clock
 
-    def remember(self, owner: str, search_id: str, question: Mapping[str, object], found: Found) -> None:
+    def remember(self, owner: str, search_id: str, question: Mapping[str, object], found: SearchResult) -> None:
         """Never the photo. What fails is logged: the search itself has an answer."""
         garments = [
             {"label": group.garment.label, "bounding_box": group.garment.box.as_list()} for group in found.groups

@@ -20,8 +20,8 @@ from lookalike.domain.errors import (
 from lookalike.domain.model import Caller, LedgerEntry, LedgerStatus
 from lookalike.domain.paths import INCOMING, INDEX
 from lookalike.domain.ports import Catalogue
-from lookalike.usecases.items import Items
 from lookalike.usecases.jobs import Jobs, job_id
+from lookalike.usecases.segments import Items
 from lookalike.usecases.upload import Upload
 
 log = logging.getLogger("lookalike.ingest")

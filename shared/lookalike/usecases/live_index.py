@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import LookalikeError, NotFound, Untrusted
-from lookalike.domain.exact import ExactIndex
+from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Changes, Manifest, SearchHit, Vectors
 from lookalike.domain.ports import Catalogue, VectorIndex
-from lookalike.domain.reranked import Reranked
-from lookalike.usecases.mirror import Mirror
+from lookalike.domain.reranked_index import Reranked
+from lookalike.usecases.external_index import Mirror
 from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")

@@ -26,7 +26,7 @@ class Models:
 
     def __init__(self, detector: Detector, embedder: Embedder, places: int, at_once: int = 1) -> None:
         self._detector, self._embedder, self.at_once = detector, embedder, at_once
-        self._turnstile = Turnstile(places, at_once)
+        self._turnstile = AdmissionQueue(places, at_once)
         self._warming, self._is_warm = threading.Lock(), False
 
     @property
@@ -39,12 +39,12 @@ class Models:
 
     def detect(self, photo: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
         """With `thorough`, also what is less sure: for what is stored."""
-        with self._turnstile.turn(cancel):
+        with self._turnstile.admit(cancel):
             return self._detector.detect(photo, cancel, thorough)
 
     def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
         """Shape (n, dim), unit rows."""
-        with self._turnstile.turn(cancel):
+        with self._turnstile.admit(cancel):
             return self._embedder.embed(images, cancel)
 
     def warm(self) -> None:
@@ -66,15 +66,15 @@ def whole(photo: Image.Image) -> Detection:
     return Detection(Box(0, 0, photo.width, photo.height), None, None)
 
 
-class Turnstile:
+class AdmissionQueue:
     """Lets `at_once` through at a time, and refuses at once whoever would find no place to wait."""
 
-    def __init__(self, places: int, at_once: int = 1) -> None:
-        self._places = threading.Semaphore(places)
+    def __init__(self, max_waiting: int, at_once: int = 1) -> None:
+        self._places = threading.Semaphore(max_waiting)
         self._turn = threading.Semaphore(at_once)
 
     @contextmanager
-    def turn(self, cancel: CancelToken) -> Iterator[None]:
+    def admit(self, cancel: CancelToken) -> Iterator[None]:
         """Raises `Busy`, or the token's error while waiting."""
         if not self._places.acquire(blocking=False):
             raise Busy("Too many requests are waiting for the models; come again in a moment")

@@ -14,12 +14,12 @@ from lookalike.domain.errors import Conflict, LookalikeError, NotFound
 from lookalike.domain.model import LedgerEntry, LedgerStatus, Segment
 from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import Beside, Catalogue, ObjectStore
-from lookalike.usecases import pictures
+from lookalike.usecases import segment_images
+from lookalike.usecases.external_index import Mirror
 from lookalike.usecases.live_index import LiveIndex
-from lookalike.usecases.mirror import Mirror
 from lookalike.usecases.models import Models
 from lookalike.usecases.reindex import Reindex
-from lookalike.usecases.together import together
+from lookalike.usecases.thread_pool import together
 
 log = logging.getLogger("lookalike.reembed")
 BATCH = 32
@@ -112,7 +112,7 @@ class Reembed:
     def _picture(self, segment: Segment, summary: Summary) -> Image.Image | None:
         """As it was cut out. None where it is broken, which is noted, or was deleted meanwhile."""
         try:
-            return images.read_cut_out(pictures.picture(self.store, self.catalogue, segment))
+            return images.read_cut_out(segment_images.picture(self.store, self.catalogue, segment))
         except LookalikeError as error:
             if error.retry_after is not None:
                 raise

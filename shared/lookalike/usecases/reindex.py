@@ -10,7 +10,7 @@ import numpy as np
 from lookalike.domain.errors import Conflict, NotFound, Untrusted
 from lookalike.domain.model import Manifest
 from lookalike.domain.ports import Catalogue, Clock, Snapshot
-from lookalike.domain.rows import Rows, joined
+from lookalike.domain.vector_source import Rows, joined
 from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")

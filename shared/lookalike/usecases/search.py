@@ -14,14 +14,14 @@ from lookalike.domain.errors import NotFound
 from lookalike.domain.filter import Filter
 from lookalike.domain.model import EQUAL, Box, Calibration, Detection, ProductDetails, SearchHit, Segment, Vectors
 from lookalike.domain.ports import Catalogue, ObjectStore
-from lookalike.usecases import pictures
-from lookalike.usecases.copies import Copies
+from lookalike.usecases import segment_images
+from lookalike.usecases.duplicates import Copies
+from lookalike.usecases.explanation import Query, Why, colour_of, demanded, details_of, names_of, product_of
 from lookalike.usecases.jobs import Work
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole
-from lookalike.usecases.together import together
+from lookalike.usecases.thread_pool import together
 from lookalike.usecases.upload import digest
-from lookalike.usecases.why import Query, Why, colour_of, demanded, details_of, names_of, product_of
 
 log = logging.getLogger("lookalike.search")
 ATTEMPTS = 3
@@ -65,7 +65,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search answers: one group for the whole photo, or one a garment; size of the upright photo.
 
     `copies`: rows that are left out where the groups come together, being of a picture that another match shows.
@@ -88,7 +88,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SearchRequest:
     """What is asked of a search: with `segment`, for each garment found, else for the whole photo.
 
     Only garments that fulfil the filter are searched, so that it never leaves fewer than there are. `exclude_original`
@@ -110,7 +110,7 @@ class Question:
 class Choice:
     """Which hits are wanted. `without`: rows that are not; `copies` tells those of one picture, of which one is."""
 
-    question: Question
+    question: SearchRequest
     without: frozenset[int]
     copies: Copies | None
 
@@ -135,7 +135,7 @@ class Search:
     calibration: Calibration | None = None
     """Of the models' embedder."""
 
-    def photo(self, data: bytes, question: Question, work: Work) -> Found:
+    def photo(self, data: bytes, question: SearchRequest, work: Work) -> SearchResult:
         """Raises what `images.read_image` raises."""
         work.entering("reading")
         picture, size = images.read_image(data, ENOUGH), images.upright_size(data)
@@ -153,7 +153,7 @@ class Search:
         shown = self._shown(explained, question.include, work.cancel)
         seen = [_in_photo(one, picture.size, size) for one in garments]
         groups = [Group(garment, found) for garment, found in zip(seen, shown, strict=True)]
-        return Found(groups, *size, info, repeated(matches, choice.copies))
+        return SearchResult(groups, *size, info, repeated(matches, choice.copies))
 
     def _garments(self, picture: Image.Image, segment: bool, work: Work) -> list[Detection]:
         if not segment:
@@ -161,7 +161,7 @@ class Search:
         work.entering("detecting")
         return self.models.detect(picture, work.cancel) or [whole(picture)]
 
-    def _choice(self, question: Question, own: frozenset[int]) -> Choice:
+    def _choice(self, question: SearchRequest, own: frozenset[int]) -> Choice:
         bound = self.calibration.copies if self.calibration else EQUAL
         copies = Copies(self.catalogue, self.models.embedder, bound) if question.collapse else None
         return Choice(question, own if question.exclude_original else frozenset(), copies)
@@ -199,7 +199,7 @@ class Search:
         ]
 
     def _explained(
-        self, asked: Sequence[Query], matches: Sequence[Sequence[Match]], own: frozenset[int], question: Question
+        self, asked: Sequence[Query], matches: Sequence[Sequence[Match]], own: frozenset[int], question: SearchRequest
     ) -> list[list[Match]]:
         """The matches with what each has in common with the garment that was asked with, and with what shops say of them."""
         found, wanted = [one.segment for some in matches for one in some], question.filter
@@ -235,11 +235,11 @@ class Search:
     def _fetched(self, segment: Segment, include: Include) -> dict[str, str]:
         match include:
             case Include.IMAGE:
-                return {"processed_image_base64": _text(pictures.picture(self.store, self.catalogue, segment))}
+                return {"processed_image_base64": _text(segment_images.picture(self.store, self.catalogue, segment))}
             case Include.THUMBNAIL:
-                return {"thumbnail_base64": _text(pictures.thumbnail(self.store, self.catalogue, segment))}
+                return {"thumbnail_base64": _text(segment_images.thumbnail(self.store, self.catalogue, segment))}
             case Include.URL:
-                return pictures.addresses(self.store, segment)
+                return segment_images.addresses(self.store, segment)
             case Include.NONE:
                 return {}
 

@@ -8,7 +8,7 @@ from lookalike import images
 from lookalike.domain.model import Detection
 from lookalike.usecases.jobs import Work
 from lookalike.usecases.models import Models, whole
-from lookalike.usecases.together import together
+from lookalike.usecases.thread_pool import together
 
 
 @dataclass(frozen=True, slots=True)

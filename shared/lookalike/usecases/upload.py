@@ -15,15 +15,15 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.colour import Lab
+from lookalike.domain.color import Lab
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING, INDEX
 from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.usecases.explanation import colour_of
 from lookalike.usecases.jobs import Work
 from lookalike.usecases.models import Models, whole
-from lookalike.usecases.together import together
-from lookalike.usecases.why import colour_of
+from lookalike.usecases.thread_pool import together
 
 log = logging.getLogger("lookalike.upload")
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -40,7 +40,7 @@ class Uploaded:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class SegmentAttributes:
     """What is known of a garment that was cut out elsewhere; without a box, it is the whole picture."""
 
     box: Box | None = None
@@ -85,7 +85,7 @@ class Upload:
         return Uploaded(name, stored)
 
     def segment(
-        self, data: bytes, name: str, number: int | None, owner: str | None, work: Work, about: About | None = None
+        self, data: bytes, name: str, number: int | None, owner: str | None, work: Work, about: SegmentAttributes | None = None
     ) -> Segment:
         """Store a garment that was cut out elsewhere as segment `number` of a photo, or as its next one."""
         with self._claim(check_name(name), work, shared=True):
@@ -97,7 +97,7 @@ class Upload:
             picture = images.read_image(data)
             photo = Photo(name, digest(data), *picture.size, None, owner)
             vectors = self._embed([picture], work)
-            found = _detection(picture, about or About())
+            found = _detection(picture, about or SegmentAttributes())
             new = plan(name, number, found, vectors[0], colour_of(found, picture))
             with self._objects(self._pictures([new], [picture]), work):
                 stored = self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
@@ -228,7 +228,7 @@ def plan(photo: str, number: int, found: Detection, vector: NDArray[np.float32],
     return NewSegment(name, f"{path}.png", thumbnail, found.box, found.label, found.score, vector, colour)
 
 
-def _detection(picture: Image.Image, about: About) -> Detection:
+def _detection(picture: Image.Image, about: SegmentAttributes) -> Detection:
     return Detection(about.box or whole(picture).box, about.label, about.score)
 
 

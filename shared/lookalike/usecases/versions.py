@@ -19,8 +19,8 @@ from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, Not
 from lookalike.domain.model import Manifest
 from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import ApproximateFormat, Approximation, Clock, IndexFormat, ObjectStore, VectorIndex
-from lookalike.domain.rows import Rows
-from lookalike.domain.sealed import seal, unseal
+from lookalike.domain.signed_json import seal, unseal
+from lookalike.domain.vector_source import Rows
 
 log = logging.getLogger("lookalike.index")
 POINTER, MANIFEST = "current.json", "manifest.json"

@@ -1,0 +1,60 @@
+"""Candidates of an index that is not exact, compared anew by their true vectors."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.exact_index import ExactIndex
+from lookalike.domain.model import SearchHit, Vectors
+from lookalike.domain.ports import VectorIndex
+
+LEAST = 48
+FEW = 4096
+"""Rows of a filter up to which all their vectors are compared: 32 MB at 2,048 numbers."""
+TrueVectors = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
+
+
+def candidates(k: int) -> int:
+    """How many are compared for k neighbours."""
+    return max(LEAST, 3 * k)
+
+
+class Reranked:
+    """A `VectorIndex` over another. `vectors` gives those of rows that still exist: what was deleted falls out."""
+
+    exact = True
+
+    def __init__(self, index: VectorIndex, vectors: TrueVectors) -> None:
+        self._index, self._vectors = index, vectors
+
+    @property
+    def rows(self) -> int:
+        return self._index.rows
+
+    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._index.holding(row_ids)
+
+    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+        """Exact where `among` names few of its rows; otherwise as good as the candidates are."""
+        if among is not None and len(among) <= FEW:
+            return nearest(self._vectors(self.holding(among).tolist()), vectors, k)
+        count = candidates(k)
+        while True:
+            found = self._index.search(vectors, count, among)
+            there = self._vectors(sorted({hit.row_id for hits in found for hit in hits}))
+            if not any(len(hits) == count and _left(hits, there) < k for hits in found):
+                return nearest(there, vectors, k)
+            # so many were deleted that it takes others
+            count *= 2
+
+
+def _left(hits: Sequence[SearchHit], there: Mapping[int, object]) -> int:
+    return sum(hit.row_id in there for hit in hits)
+
+
+def nearest(there: Mapping[int, NDArray[np.float32]], vectors: Vectors, k: int) -> list[list[SearchHit]]:
+    """Of these rows alone, by brute force."""
+    if not there:
+        return [[] for _ in vectors]
+    return ExactIndex(np.array(list(there), np.int64), np.stack(list(there.values()))).search(vectors, k)

@@ -1,0 +1,87 @@
+"""Why a stored garment is like the one that is asked with: what is known to be the same of both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from lookalike.domain.color import Lab, distance, mean_colour
+from lookalike.domain.filter import OF_PRODUCT, Condition, Filter
+from lookalike.domain.model import Detection, ProductDetails, Segment
+
+Said = Mapping[str, ProductDetails]
+"""What shops say, by the names of garments and of photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Each none where it is not known of both.
+
+    `colour_distance`: CIE76, between mean colours. `shared_details`: which of the product's details agree; of lists, one
+    item is enough. It is none where nothing is known of the product that is asked with (see `product_of`).
+    """
+
+    same_label: bool | None = None
+    colour_distance: float | None = None
+    shared_details: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is known of a garment that is asked with. Of `product` each detail agrees that fulfils its condition."""
+
+    label: str | None = None
+    colour: Lab | None = None
+    product: Filter = field(default_factory=dict)
+
+    def why(self, match: Segment, said: Said) -> Why:
+        same_label = self.label == match.label if self.label and match.label else None
+        apart = distance(self.colour, match.colour) if self.colour and match.colour else None
+        return Why(same_label, apart, shared(self.product, details_of(match, said)) if self.product else None)
+
+
+def colour_of(garment: Detection, cut_out: Image.Image) -> Lab | None:
+    """The garment's mean colour; of a whole photo none, since its background would count."""
+    return None if garment.is_whole else mean_colour(cut_out)
+
+
+def product_of(stored: Sequence[Segment], said: Said, wanted: Filter) -> Filter:
+    """What is known of the product that is asked with, `stored` being the garments stored of the very same photo.
+
+    A detail is known if the details of all of these say the same of it, since none of them is known to be the one that is
+    asked with; and else if the filter demands one value of it.
+    """
+    return demanded(wanted) | agreed([details_of(one, said) for one in stored])
+
+
+def demanded(wanted: Filter) -> dict[str, Condition]:
+    """The conditions that the product has one certain value."""
+    return {name: one for name, one in wanted.items() if name in OF_PRODUCT and one.is_choice and len(one.any_of) == 1}
+
+
+def agreed(details: Sequence[ProductDetails | None]) -> dict[str, Condition]:
+    """What all of them say alike, each as the condition that others say so too."""
+    if not details:
+        return {}
+    said = {name: [getattr(one, name, None) for one in details] for name in OF_PRODUCT}
+    alike = {name: values[0] for name, values in said.items() if all(value == values[0] for value in values)}
+    return {name: _saying(value) for name, value in alike.items() if value not in (None, "", [])}
+
+
+def _saying(value: str | float | list[str]) -> Condition:
+    return Condition(tuple(value) if isinstance(value, list) else (value,))
+
+
+def shared(product: Filter, details: ProductDetails | None) -> list[str]:
+    """The names of the details that agree, in the order of the product's."""
+    return [name for name in OF_PRODUCT if name in product and product[name].holds(getattr(details, name, None))]
+
+
+def details_of(garment: Segment, said: Said) -> ProductDetails | None:
+    """Its own, else its photo's."""
+    return said.get(garment.name) or said.get(garment.photo)
+
+
+def names_of(garments: Sequence[Segment]) -> list[str]:
+    """What their details may be filed under."""
+    return sorted({name for one in garments for name in (one.name, one.photo)})
