@@ -11,7 +11,7 @@ BIN = .venv/bin
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-full slow check bench bench-search bench-million bench-full clean
+.PHONY: run test test-full slow check docs bench bench-search bench-million bench-full clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -35,7 +35,12 @@ check: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_architecture.py
+	$(BIN)/codespell
+	$(BIN)/python -m pytest -q tests/test_architecture.py tests/docs/test_links.py
+
+# the documentation as a site, in site/index.html; nothing is loaded from the network. The variable silences an advertisement
+docs: .venv/tested
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 import lookalike
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
-from lookalike.http.openapi import document
+from lookalike.http.openapi import build_openapi
 from lookalike.http.routes import functions
 from lookalike.local.closet import draw_scene
 from lookalike.local.gateway import load
@@ -76,7 +76,7 @@ class Truthful(FlaskClient):
 
 def promised(method: str, path: str, status: int) -> dict[str, Any] | None:
     """The schema of that answer; none for what is no JSON, and of no route. Fails for a status that no document tells."""
-    told = document()
+    told = build_openapi()
     try:
         route, _ = functions().bind("").match(path, method, return_rule=True)
     except HTTPException:

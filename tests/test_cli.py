@@ -52,7 +52,7 @@ def test_a_folder_is_ingested_once_and_what_is_broken_is_passed_over(folder: Pat
     (folder / "broken.jpg").write_bytes(jpeg(drawn(9)))
     mended = json.loads(run("ingest", folder, "--json").output)
     assert mended["stored"] == 1 and set(mended["failed"]) == {"moving.gif"}
-    assert real.catalogue.photo("dress") and real.catalogue.photo("summer-dress")
+    assert real.catalog.photo("dress") and real.catalog.photo("summer-dress")
 
 
 def test_a_folder_ingested_after_a_crash_goes_on(folder: Path, real: Services) -> None:
@@ -105,7 +105,7 @@ def test_a_bucket_is_ingested_on_the_same_ledger_as_its_events(
         assert (again["stored"], again["known"]) == (0, 2)
         dropped = store.stat("incoming/a.jpg")
         assert dropped is not None
-        (entry,) = services().catalogue.ledger("shop", ["incoming/a.jpg"])
+        (entry,) = services().catalog.ledger_entries("shop", ["incoming/a.jpg"])
         assert (entry.generation, entry.photo) == (str(dropped.generation), "incoming-a")
         assert store.get("incoming-a/segment_0.png").startswith(b"\x89PNG")
 
@@ -181,7 +181,7 @@ def test_the_doctor_tells_what_is_well_and_what_is_not(real: Services, monkeypat
 
 def test_the_database_is_made_when_asked(home: Path) -> None:
     assert run("db", "upgrade").exit_code == 0
-    services().catalogue.start_job("job", "search", Caller())
+    services().catalog.start_job("job", "search", Caller())
 
 
 def test_a_wrong_setting_is_one_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,31 +256,31 @@ def test_the_full_models_without_their_weights_or_libraries_say_what_to_do(
 def test_garments_change_to_other_models(folder: Path, real: Services) -> None:
     run("ingest", folder)
     execute(real.settings.database, "UPDATE splitted_images SET embedder = 'old-1'")
-    count = real.catalogue.changes("old-1", 0).row_ids.size
+    count = real.catalog.changes("old-1", 0).row_ids.size
     said = run("reembed", "--models", "compact")
     assert said.exit_code == 0 and f"{count} garments embedded, 0 passed over" in said.output
-    assert real.catalogue.changes("old-1", 0).row_ids.size == count
+    assert real.catalog.changes("old-1", 0).row_ids.size == count
     assert real.index.warm().rows == real.versions.list()[-1].rows == count
     assert "0 garments embedded" in run("reembed", "--models", "compact").output
     assert (
         f"{count} garments have the vectors of compact-3 alone" in run("reembed", "--models=compact", "--settle").output
     )
-    assert real.catalogue.changes("old-1", 0).row_ids.size == 0
+    assert real.catalog.changes("old-1", 0).row_ids.size == 0
 
 
 def test_what_is_searched_with_is_not_given_up(folder: Path, real: Services) -> None:
     run("ingest", folder)
-    count = real.catalogue.changes("compact-3", 0).row_ids.size
+    count = real.catalog.changes("compact-3", 0).row_ids.size
     said = run("reembed", "--models=full", "--embedder=dinov2", "--settle")
     assert said.exit_code == 1 and "set MODELS=full EMBEDDER=dinov2 first" in said.output
-    assert real.catalogue.changes("compact-3", 0).row_ids.size == count > 0
+    assert real.catalog.changes("compact-3", 0).row_ids.size == count > 0
 
 
 def test_a_broken_picture_keeps_its_vector_and_nobody_else_from_settling(folder: Path, real: Services) -> None:
     run("ingest", folder)
     execute(real.settings.database, "UPDATE splitted_images SET embedder = 'old-1'")
-    broken, *others = real.catalogue.changes("old-1", 0).row_ids.tolist()
-    segment = real.catalogue.segment(broken)
+    broken, *others = real.catalog.changes("old-1", 0).row_ids.tolist()
+    segment = real.catalog.segment(broken)
     assert segment and others
     there = real.store.stat(segment.path)
     assert there
@@ -288,22 +288,22 @@ def test_a_broken_picture_keeps_its_vector_and_nobody_else_from_settling(folder:
     said = run("reembed", "--models=compact", "--settle")
     assert said.exit_code == 0 and f"passed over {segment.name}: " in said.output
     assert f"{len(others)} garments have the vectors of compact-3 alone, 1 passed over keep" in said.output
-    assert real.catalogue.changes("old-1", 0).row_ids.tolist() == [broken]
-    assert real.catalogue.changes("compact-3", 0).row_ids.tolist() == others
+    assert real.catalog.changes("old-1", 0).row_ids.tolist() == [broken]
+    assert real.catalog.changes("compact-3", 0).row_ids.tolist() == others
 
 
 def test_what_others_search_with_is_not_given_up(folder: Path, real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     run("ingest", folder)
     execute(real.settings.database, f"UPDATE splitted_images SET embedder = '{ORIGINAL_EMBEDDER}'")
-    before = real.catalogue.changes(ORIGINAL_EMBEDDER, 0)
+    before = real.catalog.changes(ORIGINAL_EMBEDDER, 0)
     monkeypatch.setenv("MODELS", "full")
     services.cache_clear()
     said = run("reembed", "--models=compact", "--settle")
     assert said.exit_code == 1 and "MODELS=full EMBEDDER=resnet50: set MODELS=compact first" in said.output
-    assert real.catalogue.changes("compact-3", before.upto).row_ids.size == 0
+    assert real.catalog.changes("compact-3", before.last_commit).row_ids.size == 0
     said = run("reembed", "--models=compact")
     assert said.exit_code == 0 and "Start with MODELS=compact to search" in said.output
-    after = real.catalogue.changes(ORIGINAL_EMBEDDER, 0)
+    after = real.catalog.changes(ORIGINAL_EMBEDDER, 0)
     assert after.row_ids.tolist() == before.row_ids.tolist() and before.row_ids.size > 0
 
 
@@ -311,7 +311,7 @@ def test_another_of_the_full_embedders_is_named(real: Services, monkeypatch: pyt
     monkeypatch.setenv("MODELS", "full")
     services.cache_clear()
     chosen = services().with_models("full", "dinov2")
-    chosen.built["models"] = Models(FakeDetector(), FakeEmbedder(), places=4)
+    chosen.built["models"] = Models(FakeDetector(), FakeEmbedder(), max_waiting=4)
     monkeypatch.setattr(services(), "with_models", lambda models, embedder: chosen)
     said = run("reembed", "--models=full", "--embedder=dinov2")
     assert said.exit_code == 0 and "Start with MODELS=full EMBEDDER=dinov2 to search" in said.output
@@ -325,7 +325,7 @@ def test_models_without_weights_change_nothing(folder: Path, real: Services) -> 
 
 def test_an_index_of_the_original_is_imported(folder: Path, real: Services) -> None:
     run("ingest", folder)
-    row_ids = real.catalogue.changes("compact-3", 0).row_ids.tolist()
+    row_ids = real.catalog.changes("compact-3", 0).row_ids.tolist()
     vectors = np.random.default_rng(1).normal(size=(len(row_ids), 2048)).astype(np.float32)
     theirs = Path("theirs")
     theirs.mkdir()
@@ -353,7 +353,7 @@ def test_garments_are_found_in_milvus(folder: Path, monkeypatch: pytest.MonkeyPa
     assert best["splitted_image_id"].startswith("dress_segment_")
     info = services().index.warm()
     assert info.version and info.rows >= 2 and info.tail_rows == 0, "uploads are written to it"
-    services().items.delete(best["splitted_image_id"])
+    services().segments.delete(best["splitted_image_id"])
     # the count follows the mark, which is looked at every second
     time.sleep(1.1)
     assert services().index.warm().rows == info.rows - 1
@@ -362,4 +362,4 @@ def test_garments_are_found_in_milvus(folder: Path, monkeypatch: pytest.MonkeyPa
     refused = run("index", "list")
     assert refused.exit_code == 1 and "Milvus" in refused.output
     assert "vectors.db" in run("doctor").output
-    services()._mirror.index.close()  # type: ignore[attr-defined]
+    services()._external_index.index.close()  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ def test_details_are_imported_and_wrong_lines_reported(real: Services) -> None:
     assert (
         "line 3: rating" in said.output and "line 4: image_id" in said.output and "line 5: has 2 fields" in said.output
     )
-    found = real.catalogue.details(["a", "b", "c", "d"])
+    found = real.catalog.details(["a", "b", "c", "d"])
     assert set(found) == {"a", "d"} and found["d"].brand == "Étoile, Paris"
     assert found["a"].tags == ["casual", "summer"] and found["a"].size == ["S", "M"]
     Path("details.jsonl").write_text(
@@ -45,7 +45,7 @@ def test_details_are_imported_and_wrong_lines_reported(real: Services) -> None:
         8: "brand",
     }.items():
         assert f"line {line}: {problem}" in said.output, (line, said.output)
-    found = real.catalogue.details(["a", "e", "f"])
+    found = real.catalog.details(["a", "e", "f"])
     assert found["a"].brand == "Ost" and found["a"].size is None and found["f"].brand == "Étoile" and "e" not in found
     Path("details.csv").write_text("image_id,colour\na,red\n")
     assert "unknown columns: colour" in run("details", "import", "details.csv").output
@@ -55,17 +55,17 @@ def test_of_two_lines_of_one_name_the_later_counts(real: Services) -> None:
     for lines in ("a,Marlow,1\na,Ost,2\n", "a,Marlow,1\na,Ost,2\n" + f"b,{'x' * 300},\n"):
         Path("details.csv").write_text("image_id,brand,rating\n" + lines)
         run("details", "import", "details.csv")
-        assert real.catalogue.details(["a"])["a"].brand == "Ost"
+        assert real.catalog.details(["a"])["a"].brand == "Ost"
 
 
 def test_new_details_need_no_new_vector(real: Services) -> None:
     with real.jobs.running("upload", Caller(), "any") as work:
         real.upload.photo(jpeg(drawn(3)), "look", None, True, work)
-    before = real.catalogue.changes("compact-3", 0)
+    before = real.catalog.changes("compact-3", 0)
     Path("details.csv").write_text("image_id,brand\nlook,Marlow\nlook_segment_0,Ost\n")
     assert run("details", "import", "details.csv").exit_code == 0
-    assert real.catalogue.changes("compact-3", before.upto).row_ids.size == 0
-    assert real.items.details("look_segment_0").brand == "Ost"
+    assert real.catalog.changes("compact-3", before.last_commit).row_ids.size == 0
+    assert real.segments.details("look_segment_0").brand == "Ost"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -90,7 +90,7 @@ def test_twenty_thousand_details_come_in_one_go(real: Services, kind: str) -> No
         assert (
             "20000 product details stored, 1 lines left out" in said.output and f"line {line}: image_id" in said.output
         )
-    found = real.catalogue.details(["look-0", "look-19999"])
+    found = real.catalog.details(["look-0", "look-19999"])
     assert found["look-19999"].brand == "Brand, 0" and found["look-19999"].rating == 4
 
 

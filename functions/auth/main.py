@@ -3,9 +3,9 @@
 import flask
 import functions_framework
 
-from lookalike.http.pipeline import answer
+from lookalike.http.pipeline import handle_request
 
 
 @functions_framework.http
 def auth(request: flask.Request) -> flask.Response:
-    return answer("auth", request)
+    return handle_request("auth", request)

@@ -3,9 +3,9 @@
 import flask
 import functions_framework
 
-from lookalike.http.pipeline import answer
+from lookalike.http.pipeline import handle_request
 
 
 @functions_framework.http
 def cancel(request: flask.Request) -> flask.Response:
-    return answer("cancel", request)
+    return handle_request("cancel", request)

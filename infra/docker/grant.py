@@ -2,14 +2,14 @@
 
 from sqlalchemy import text
 
-from lookalike.adapters.catalog import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalog
 from lookalike.bootstrap import services
 
 ROLE = "lookalike_function"
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 
 
-def grant(catalogue: SqlCatalogue) -> str:
+def grant(catalogue: SqlCatalog) -> str:
     """May be repeated. Returns the role's name."""
     engine = catalogue.engine
     # in a grant, an underscore stands for any character
@@ -22,8 +22,8 @@ def grant(catalogue: SqlCatalogue) -> str:
 
 
 def main() -> None:
-    catalogue = services().catalogue
-    assert isinstance(catalogue, SqlCatalogue)
+    catalogue = services().catalog
+    assert isinstance(catalogue, SqlCatalog)
     print(f"{grant(catalogue)} may {RIGHTS}")  # noqa: T201
 
 

@@ -23,7 +23,7 @@ from infra.training.evaluate_search import Rows, again, cut_outs, kept_cut_outs
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import Calibration, nearness
+from lookalike.domain.model import Calibration, log_distance_score
 
 TAKES, OTHERS, STEPS, BINS = 3, 10, 50, 10
 """Times that each photo is photographed again; others that it is compared with; of Newton's method; of the reliability."""
@@ -58,7 +58,7 @@ def pairs(takes: list[Rows], own: Rows, gallery: Rows) -> tuple[Numbers, Numbers
 
 def fit(same: Numbers, others: Numbers) -> Calibration:
     """By Newton's method, both kinds of pairs weighing the same."""
-    scores = np.array([nearness(score) for score in [*same.ravel(), *others.ravel()]])
+    scores = np.array([log_distance_score(score) for score in [*same.ravel(), *others.ravel()]])
     truth = np.concatenate([np.ones(same.size), np.zeros(others.size)])
     weights = np.concatenate([np.full(same.size, 0.5 / same.size), np.full(others.size, 0.5 / others.size)])
     inputs, curve = np.stack([scores, np.ones_like(scores)], 1), np.zeros(2)

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from lookalike import logs
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER, Calibration
-from lookalike.domain.ports import ApproximateFormat, Auth, Catalogue, Detector, Embedder, IndexFormat, ObjectStore
+from lookalike.domain.ports import ApproximateFormat, Auth, Catalog, Detector, Embedder, IndexFormat, ObjectStore
 from lookalike.domain.user_ports import Accounts, Attempts
 from lookalike.local import process
 from lookalike.local.secrets import Secrets, local_secrets
 from lookalike.settings import Settings, read_settings
-from lookalike.usecases.adopt import Adopt
+from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.erase import Erase
-from lookalike.usecases.external_index import Mirror
-from lookalike.usecases.history import PastSearches
+from lookalike.usecases.external_index import ExternalIndex
+from lookalike.usecases.history import SearchHistory
 from lookalike.usecases.import_index import ImportIndex
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.jobs import Jobs
@@ -31,14 +31,14 @@ from lookalike.usecases.models import Models
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.search import Search
-from lookalike.usecases.segments import Items
+from lookalike.usecases.segments import Segments
 from lookalike.usecases.sign_in import SignIn
 from lookalike.usecases.split import Split
 from lookalike.usecases.upload import Upload
 from lookalike.usecases.versions import IndexVersions
 
 if TYPE_CHECKING:
-    from lookalike.adapters.catalog import SqlCatalogue
+    from lookalike.adapters.catalog import SqlCatalog
     from lookalike.adapters.catalog.database import Creator
     from lookalike.adapters.local_auth import LocalAuth
 
@@ -51,7 +51,7 @@ MARGIN = 10
 """Seconds before the host's time-out at which work stops, so that the answer still gets out."""
 
 
-class once(Generic[T]):  # noqa: N801 - reads as a decorator
+class lazy(Generic[T]):  # noqa: N801 - reads as a decorator
     """A property built when first asked for, by one thread, while the others wait."""
 
     def __init__(self, build: Callable[[Any], T]) -> None:
@@ -59,10 +59,10 @@ class once(Generic[T]):  # noqa: N801 - reads as a decorator
         self.__doc__ = build.__doc__
 
     @overload
-    def __get__(self, services: None, owner: type) -> "once[T]": ...
+    def __get__(self, services: None, owner: type) -> "lazy[T]": ...
     @overload
     def __get__(self, services: "Services", owner: type) -> T: ...
-    def __get__(self, services: "Services | None", owner: type) -> "T | once[T]":
+    def __get__(self, services: "Services | None", owner: type) -> "T | lazy[T]":
         if services is None:
             return self
         with services.lock:
@@ -80,31 +80,31 @@ class Services:
         self.lock = threading.RLock()
         self.built: dict[str, Any] = {}
 
-    @once
-    def catalogue(self) -> Catalogue:
-        return self._rows
+    @lazy
+    def catalog(self) -> Catalog:
+        return self._sql_catalog
 
-    @once
-    def adopt(self) -> Adopt:
+    @lazy
+    def adopt(self) -> AdoptDatabase:
         """Of a database of the original system."""
-        return Adopt(self._rows, self.store, ORIGINAL_EMBEDDER)
+        return AdoptDatabase(self._sql_catalog, self.store, ORIGINAL_EMBEDDER)
 
-    @once
-    def _rows(self) -> "SqlCatalogue":
-        from lookalike.adapters.catalog import open_catalogue
+    @lazy
+    def _sql_catalog(self) -> "SqlCatalog":
+        from lookalike.adapters.catalog import open_catalog
 
         if self.settings.database.startswith("sqlite"):
             self.upgrade_database()
             # a file has no limit of connections
-            return open_catalogue(self.settings.database, pool_size=self.settings.concurrency)
-        return open_catalogue(self.settings.database, POOL, self._creator)
+            return open_catalog(self.settings.database, pool_size=self.settings.concurrency)
+        return open_catalog(self.settings.database, POOL, self._creator)
 
     def upgrade_database(self) -> None:
         from lookalike.adapters.catalog import upgrade
 
         upgrade(self.settings.database, creator=self._creator)
 
-    @once
+    @lazy
     def _creator(self) -> "Creator | None":
         settings = self.settings
         if not settings.cloud_sql_instance:
@@ -114,7 +114,7 @@ class Services:
         password = settings.db_password.get_secret_value()
         return CloudSql(settings.cloud_sql_instance, settings.db_user, password, settings.db_name).connect
 
-    @once
+    @lazy
     def store(self) -> ObjectStore:
         return self.open_store(self.settings.store)
 
@@ -125,31 +125,31 @@ class Services:
             from lookalike.adapters.cloud_store import CloudStore
 
             bucket, _, prefix = place.removeprefix("//").partition("/")
-            return CloudStore(bucket, prefix, *self._storage_stand_in())
+            return CloudStore(bucket, prefix, *self._storage_emulator())
         from lookalike.adapters.directory_store import DirectoryStore
 
         url = f"http://localhost:{self.settings.port}/bucket"
         return DirectoryStore(Path(place), url, bytes.fromhex(self._secrets.urls))
 
-    def _storage_stand_in(self) -> tuple[Any, ...]:
+    def _storage_emulator(self) -> tuple[Any, ...]:
         if not self.settings.storage_emulator_host:
             return ()
         from google.auth.credentials import AnonymousCredentials
 
         return self.settings.storage_emulator_host, AnonymousCredentials()
 
-    @once
+    @lazy
     def models(self) -> Models:
         places = self.settings.models_queue or self.settings.concurrency
         if self.settings.models == "full":
             from lookalike.full import open_models
 
             # they bring those together themselves who wait at the same time
-            return Models(*open_models(self.settings, self.weights_bucket), places, at_once=places)
+            return Models(*open_models(self.settings, self.weights_bucket), places, max_concurrency=places)
         return Models(*self._compact_models(), places)
 
-    @once
-    def _vectors(self) -> tuple[str, int]:
+    @lazy
+    def _embedder_name_and_dim(self) -> tuple[str, int]:
         """The embedder's name and how many numbers it gives; building an index needs no more of it."""
         if self.settings.models == "full":
             from lookalike.full import vectors_of
@@ -172,7 +172,7 @@ class Services:
         log.info("Models loaded", extra={"seconds": round(time.monotonic() - began, 3), "embedder": embedder.name})
         return detector, embedder
 
-    @once
+    @lazy
     def auth(self) -> Auth:
         if self.settings.sign_in != "local:":
             from lookalike.adapters.supabase_auth import SupabaseAuth
@@ -186,7 +186,7 @@ class Services:
 
         return LocalAuth(self._secrets.tokens)
 
-    @once
+    @lazy
     def accounts(self) -> Accounts:
         if self.settings.sign_in != "local:":
             from lookalike.adapters.supabase_accounts import SupabaseAccounts
@@ -197,21 +197,21 @@ class Services:
 
         return LocalAccounts(self.settings.lookalike_home / "accounts.db", self._local_auth)
 
-    @once
+    @lazy
     def attempts(self) -> Attempts:
-        return self._rows
+        return self._sql_catalog
 
-    @once
+    @lazy
     def sign_in(self) -> SignIn:
         return SignIn(self.accounts, self.attempts, _now)
 
-    @once
+    @lazy
     def versions(self) -> IndexVersions:
-        if self._is_mirrored:
+        if self._uses_external_index:
             raise Misconfigured("INDEX_URL names Milvus, where an index has no versions")
-        return self._versions_of(*self._vectors)
+        return self._index_versions(*self._embedder_name_and_dim)
 
-    def _versions_of(self, embedder: str, dim: int) -> IndexVersions:
+    def _index_versions(self, embedder: str, dim: int) -> IndexVersions:
         above = self.settings.approximate_above
         exact, approximate = self._index_format, self._approximate_format
         return IndexVersions(self.store, exact, self._signing_key, embedder, dim, _now, approximate, above)
@@ -225,51 +225,51 @@ class Services:
 
         return FaissFormat()
 
-    @once
+    @lazy
     def _index_format(self) -> IndexFormat:
         from lookalike.adapters.neighbours_index import NeighboursFormat
 
         return NeighboursFormat()
 
-    @once
+    @lazy
     def index(self) -> LiveIndex:
-        source = self._mirror if self._is_mirrored else self.versions
-        return LiveIndex(source, self.catalogue, *self._vectors)
+        source = self._external_index if self._uses_external_index else self.versions
+        return LiveIndex(source, self.catalog, *self._embedder_name_and_dim)
 
     @property
-    def _is_mirrored(self) -> bool:
+    def _uses_external_index(self) -> bool:
         return self.settings.index_url.startswith("milvus:")
 
-    @once
-    def _mirror(self) -> Mirror:
+    @lazy
+    def _external_index(self) -> ExternalIndex:
         from lookalike.adapters.milvus_index import MilvusIndex
 
         place = self.settings.index_url.removeprefix("milvus:")
-        index = MilvusIndex(place, self.settings.milvus_token.get_secret_value(), *self._vectors)
-        return Mirror(index, self.catalogue, self.store, self._signing_key, *self._vectors, _now)
+        index = MilvusIndex(place, self.settings.milvus_token.get_secret_value(), *self._embedder_name_and_dim)
+        return ExternalIndex(index, self.catalog, self.store, self._signing_key, *self._embedder_name_and_dim, _now)
 
     @property
-    def _announce(self) -> Callable[[], object]:
-        return self._mirror.announce if self._is_mirrored else lambda: None
+    def _notify_external_index(self) -> Callable[[], object]:
+        return self._external_index.announce if self._uses_external_index else lambda: None
 
-    @once
+    @lazy
     def jobs(self) -> Jobs:
-        return Jobs(self.catalogue, self.settings.request_timeout - MARGIN)
+        return Jobs(self.catalog, self.settings.request_timeout - MARGIN)
 
-    @once
+    @lazy
     def upload(self) -> Upload:
         stale = timedelta(seconds=self.settings.request_timeout)
         keep = self.settings.keep_originals
         alone = process.identity(), process.is_gone
-        return Upload(self.models, self.store, self.catalogue, keep, stale, *alone, self._announce)
+        return Upload(self.models, self.store, self.catalog, keep, stale, *alone, self._notify_external_index)
 
-    @once
+    @lazy
     def split(self) -> Split:
         return Split(self.models)
 
-    @once
+    @lazy
     def search(self) -> Search:
-        return Search(self.models, self.index, self.store, self.catalogue, self._calibration)
+        return Search(self.models, self.index, self.store, self.catalog, self._calibration)
 
     @property
     def _calibration(self) -> Calibration | None:
@@ -277,49 +277,49 @@ class Services:
         known = json.loads((WEIGHTS / "calibration.json").read_text())
         return (
             Calibration(known["slope"], known["offset"], known["copies"])
-            if known["embedder"] == self._vectors[0]
+            if known["embedder"] == self._embedder_name_and_dim[0]
             else None
         )
 
-    @once
-    def history(self) -> PastSearches:
-        return PastSearches(self._rows, self.catalogue, _now)
+    @lazy
+    def history(self) -> SearchHistory:
+        return SearchHistory(self._sql_catalog, self.catalog, _now)
 
-    @once
-    def items(self) -> Items:
-        return Items(self.catalogue, self.store, self._announce)
+    @lazy
+    def segments(self) -> Segments:
+        return Segments(self.catalog, self.store, self._notify_external_index)
 
-    @once
+    @lazy
     def erase(self) -> Erase:
         seconds = self.settings.request_timeout - MARGIN
-        return Erase(self.items, self.catalogue, self._rows, _now, seconds)
+        return Erase(self.segments, self.catalog, self._sql_catalog, _now, seconds)
 
-    @once
+    @lazy
     def ingest(self) -> Ingest:
-        return Ingest(self.upload, self.items, self.catalogue, self.jobs)
+        return Ingest(self.upload, self.segments, self.catalog, self.jobs)
 
-    @once
-    def reindex(self) -> Reindex | Mirror:
-        if self._is_mirrored:
-            return self._mirror
-        return Reindex(self.catalogue, self.versions, self.settings.reindex_after)
+    @lazy
+    def reindex(self) -> Reindex | ExternalIndex:
+        if self._uses_external_index:
+            return self._external_index
+        return Reindex(self.catalog, self.versions, self.settings.reindex_after)
 
-    @once
+    @lazy
     def import_index(self) -> ImportIndex:
         """Of the original system's embedder, whichever is in use."""
-        versions = self._versions_of(ORIGINAL_EMBEDDER, ORIGINAL_DIM)
-        return ImportIndex(self._rows, self._rows, Reindex(self._rows, versions))
+        versions = self._index_versions(ORIGINAL_EMBEDDER, ORIGINAL_DIM)
+        return ImportIndex(self._sql_catalog, self._sql_catalog, Reindex(self._sql_catalog, versions))
 
     def with_models(self, models: str, embedder: str) -> "Services":
         """Others, on the same database and bucket."""
         return Services(self.settings.model_copy(update={"models": models, "embedder": embedder}))
 
-    @once
+    @lazy
     def reembed(self) -> Reembed:
         """To the embedder of these."""
-        return Reembed(self._rows, self._rows, self.store, self.models, self.reindex, self.index)
+        return Reembed(self._sql_catalog, self._sql_catalog, self.store, self.models, self.reindex, self.index)
 
-    @once
+    @lazy
     def _secrets(self) -> Secrets:
         return local_secrets(self.settings.lookalike_home)
 

@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from lookalike.domain.compositing import on_white
+from lookalike.domain.compositing import composite_on_white
 from lookalike.domain.errors import InvalidImage, TooLarge, UnsupportedFormat
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -133,7 +133,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    return _saved(on_white(image), "JPEG", quality=quality)
+    return _saved(composite_on_white(image), "JPEG", quality=quality)
 
 
 def thumbnail(image: Image.Image, side: int = 256) -> bytes:
@@ -204,7 +204,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         image = _eight_bits(image)
     if image.has_transparency_data and image.mode != "RGBA":
         image = image.convert("RGBA")
-    return _bare(on_white(image))
+    return _bare(composite_on_white(image))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ import pymysql
 import pytest
 from sqlalchemy import make_url
 
-from lookalike.adapters.catalog import open_catalogue, upgrade
+from lookalike.adapters.catalog import open_catalog, upgrade
 from lookalike.adapters.catalog.cloud_sql import CloudSql
 from lookalike.domain.errors import Unavailable
 from tests.contracts.databases import fresh_database
@@ -41,7 +41,7 @@ def test_the_catalogue_connects_through_one_lazy_connector(tmp_path: Path) -> No
         cloud = CloudSql(INSTANCE, "root", "", server.database, connector)
         address = f"mysql+pymysql://root:@/{server.database}"
         upgrade(address, creator=cloud.connect)
-        with closing(open_catalogue(address, creator=cloud.connect)) as catalogue:
+        with closing(open_catalog(address, creator=cloud.connect)) as catalogue:
             assert connector.made == [{"refresh_strategy": "LAZY"}]
             catalogue.ping()
     assert len(connector.made) == 1
@@ -52,7 +52,7 @@ def test_the_catalogue_connects_through_one_lazy_connector(tmp_path: Path) -> No
 def test_nothing_is_connected_before_it_is_asked_for() -> None:
     connector = Connector("127.0.0.1", 1)
     cloud = CloudSql(INSTANCE, "relay", "secret", "closet", connector)
-    open_catalogue("mysql+pymysql://relay:@/closet", creator=cloud.connect)
+    open_catalog("mysql+pymysql://relay:@/closet", creator=cloud.connect)
     assert connector.made == []
     with pytest.raises(pymysql.err.OperationalError):
         cloud.connect()
@@ -66,7 +66,7 @@ def test_an_instance_that_cannot_be_reached_is_unavailable() -> None:
 
     cloud = CloudSql(INSTANCE, "relay", "", "closet", Broken("", 0))
     with pytest.raises(Unavailable):
-        open_catalogue("mysql+pymysql://relay:@/closet", creator=cloud.connect).ping()
+        open_catalog("mysql+pymysql://relay:@/closet", creator=cloud.connect).ping()
 
 
 def test_googles_connector_takes_what_we_give_it() -> None:

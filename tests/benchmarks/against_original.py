@@ -147,7 +147,7 @@ def fill(ours: Services, vectors: Vectors, pictures: Sequence[bytes]) -> None:
         segments = [segment(name, number, vector) for number, vector in enumerate(some)]
         for number, one in enumerate(segments):
             ours.store.put(one.path, pictures[(start + number) % len(pictures)], "image/png")
-        ours.catalogue.add_photo(Photo(name, "0" * 64, 10, 10), segments, ours.models.embedder)
+        ours.catalog.add_photo(Photo(name, "0" * 64, 10, 10), segments, ours.models.embedder)
     ours.reindex.build()
 
 

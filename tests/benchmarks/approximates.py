@@ -15,7 +15,7 @@ from usearch.index import Index
 from lookalike.adapters.faiss_index import FaissFormat
 from lookalike.domain.model import Vectors
 from lookalike.domain.reranked_index import candidates
-from lookalike.domain.vector_source import rows_of
+from lookalike.domain.vector_source import vector_source_from_arrays
 
 Places = NDArray[np.int64]
 K, ENOUGH, TRIED = 10, 0.99, 200
@@ -35,7 +35,7 @@ class Built:
 
 def ours(vectors: Vectors) -> Built:
     began = time.perf_counter()
-    made = FaissFormat().build(rows_of(np.arange(len(vectors)) + 1, vectors))
+    made = FaissFormat().build(vector_source_from_arrays(np.arange(len(vectors)) + 1, vectors))
     index = FaissFormat().load(made.data)
 
     def search(queries: Vectors, count: int, _: int) -> Places:

@@ -24,8 +24,8 @@ from lookalike.adapters.faiss_index import FaissFormat
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Manifest, Vectors
-from lookalike.domain.reranked_index import Reranked, candidates
-from lookalike.domain.vector_source import PAGE, Rows
+from lookalike.domain.reranked_index import RerankedIndex, candidates
+from lookalike.domain.vector_source import PAGE, VectorSource
 from lookalike.settings import Settings
 from lookalike.usecases.versions import IndexVersions
 from tests.benchmarks.approximates import compared
@@ -58,7 +58,7 @@ def published(folder: Path, vectors: Vectors) -> Manifest:
     def read() -> Iterator[Vectors]:
         return (np.asarray(vectors[start : start + PAGE]) for start in range(0, len(vectors), PAGE))
 
-    rows = Rows(np.arange(1, len(vectors) + 1), DIM, read)
+    rows = VectorSource(np.arange(1, len(vectors) + 1), DIM, read)
     return versions(DirectoryStore(folder, "", b"")).publish(rows, 1, datetime.now(UTC))
 
 
@@ -84,12 +84,12 @@ def relay(folder: Path, name: str, data: Path) -> None:
     timed = percentiles(lambda query: index.search(query, candidates(K)), queries)
     # by position in the file, as a catalogue reads rows: mapped into memory they would count as ours
     file = (data / "vectors.npy").open("rb")
-    header = os.fstat(file.fileno()).st_size - 4 * DIM * index.rows
+    header = os.fstat(file.fileno()).st_size - 4 * DIM * index.row_count
 
     def vector(row_id: int) -> Vectors:
         return np.frombuffer(os.pread(file.fileno(), 4 * DIM, header + 4 * DIM * (row_id - 1)), np.float32)
 
-    compared = Reranked(index, lambda row_ids: {row_id: vector(row_id) for row_id in row_ids})
+    compared = RerankedIndex(index, lambda row_ids: {row_id: vector(row_id) for row_id in row_ids})
     found = [[hit.row_id - 1 for hit in compared.search(query[None], K)[0]] for query in queries]
     told = {"ready": ready, **timed, "found": found, "before": before, "held": memory()}
     print(json.dumps(told | {"peak": memory("VmHWM")}))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.catalog import SqlCatalogue, open_catalogue, upgrade
+from lookalike.adapters.catalog import SqlCatalog, open_catalog, upgrade
 from lookalike.adapters.catalog.tables import metadata
-from lookalike.domain.ports import Catalogue
+from lookalike.domain.ports import Catalog
 from tests.contracts.databases import KINDS, fresh_database
 from tests.contracts.rows import World
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 
 
 @pytest.fixture(scope="session", params=["fake", *KINDS])
@@ -29,14 +29,14 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def world(template: str | None, tmp_path: Path) -> Iterator[World]:
     if template is None:
-        fake = FakeCatalogue()
+        fake = FakeCatalog()
         yield World(fake, lambda: fake)
         return
     url = clean(template, tmp_path)
     with ExitStack() as stack:
 
-        def open_one() -> SqlCatalogue:
-            return stack.enter_context(closing(open_catalogue(url, pool_size=12)))
+        def open_one() -> SqlCatalog:
+            return stack.enter_context(closing(open_catalog(url, pool_size=12)))
 
         yield World(open_one(), open_one, url)
 
@@ -45,7 +45,7 @@ def clean(template: str, folder: Path) -> str:
     if template.startswith("sqlite"):
         shutil.copy(template.removeprefix("sqlite:///"), folder / "copy.db")
         return f"sqlite:///{folder / 'copy.db'}"
-    with closing(open_catalogue(template)) as catalogue, catalogue.transaction(writes=True) as tx:
+    with closing(open_catalog(template)) as catalogue, catalogue.transaction(writes=True) as tx:
         for table in metadata.sorted_tables:
             if table.name != "commits":
                 tx.execute(table.delete())
@@ -54,19 +54,19 @@ def clean(template: str, folder: Path) -> str:
 
 
 @pytest.fixture
-def catalogue(world: World) -> Catalogue:
+def catalogue(world: World) -> Catalog:
     return world.catalogue
 
 
 @pytest.fixture
-def sql(world: World) -> SqlCatalogue:
-    if not isinstance(world.catalogue, SqlCatalogue):
+def sql(world: World) -> SqlCatalog:
+    if not isinstance(world.catalogue, SqlCatalog):
         pytest.skip("only where there is a database")
     return world.catalogue
 
 
 @pytest.fixture
-def mysql(sql: SqlCatalogue) -> SqlCatalogue:
+def mysql(sql: SqlCatalog) -> SqlCatalog:
     if sql.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     return sql

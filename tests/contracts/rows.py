@@ -15,7 +15,7 @@ from lookalike.domain.model import (
     NewSegment,
     Photo,
 )
-from lookalike.domain.ports import Catalogue
+from lookalike.domain.ports import Catalog
 
 MODEL = "compact-1"
 ANNA, BERT = Caller(user="anna", address="10.0.0.1"), Caller(user="bert", address="10.0.0.1")
@@ -28,8 +28,8 @@ few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChec
 class World:
     """A catalogue, and how another process opens the same one."""
 
-    catalogue: Catalogue
-    open_another: Callable[[], Catalogue]
+    catalogue: Catalog
+    open_another: Callable[[], Catalog]
     url: str | None = None
 
 
@@ -46,11 +46,11 @@ def garment(name: str = "look", number: int = 0, vector: tuple[float, ...] = (0.
         label="dress",
         score=0.75,
         vector=np.array(vector, np.float32),
-        colour=(53.24, 80.09, -67.2),
+        color=(53.24, 80.09, -67.2),
     )
 
 
-def add(catalogue: Catalogue, name: str = "look", count: int = 1, embedder: str = MODEL) -> list[int]:
+def add(catalogue: Catalog, name: str = "look", count: int = 1, embedder: str = MODEL) -> list[int]:
     segments = [garment(name, number, (float(number), 1.0)) for number in range(count)]
     return [segment.row_id for segment in catalogue.add_photo(photo(name), segments, embedder)]
 

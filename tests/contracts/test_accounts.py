@@ -66,7 +66,7 @@ def test_who_registers_can_sign_in_and_is_a_user(world: World) -> None:
     session = world.open_another().sign_in(ANNA, PASSWORD)
     assert session.user == registered and (registered.email, registered.role) == (ANNA, "user")
     assert world.auth.user(session.access_token) == registered
-    assert session.seconds == 3600 and PASSWORD not in repr(session) and session.access_token not in repr(session)
+    assert session.expires_in == 3600 and PASSWORD not in repr(session) and session.access_token not in repr(session)
 
 
 def test_an_address_is_taken_once_in_any_case(world: World) -> None:

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from lookalike import images
-from lookalike.adapters.catalog import SqlCatalogue, open_catalogue, upgrade
+from lookalike.adapters.catalog import SqlCatalog, open_catalog, upgrade
 from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, Caller, StoredObject
-from lookalike.usecases.adopt import Adopt
+from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
-from lookalike.usecases.segments import Items
+from lookalike.usecases.segments import Segments
 from lookalike.usecases.versions import IndexVersions
 from tests.contracts.databases import KINDS, execute, fresh_database
 from tests.contracts.test_migrations import DETAILS, IMAGES, MYSQL, SQLITE
@@ -66,12 +66,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 class World:
-    def __init__(self, catalogue: SqlCatalogue, store: FakeStore) -> None:
+    def __init__(self, catalogue: SqlCatalog, store: FakeStore) -> None:
         self.catalogue, self.store = catalogue, store
-        self.models = Models(FakeDetector(), OriginalEmbedder(), places=4)
+        self.models = Models(FakeDetector(), OriginalEmbedder(), max_waiting=4)
         self.versions = IndexVersions(store, NeighboursFormat(), KEY, ORIGINAL_EMBEDDER, FakeEmbedder.dim, Ticking())
         self.index = LiveIndex(self.versions, catalogue, ORIGINAL_EMBEDDER, FakeEmbedder.dim)
-        self.items = Items(catalogue, store)
+        self.items = Segments(catalogue, store)
 
     def ask(self, colour: str, include: Include = Include.NONE) -> SearchResult:
         search = Search(self.models, self.index, self.store, self.catalogue)
@@ -81,13 +81,13 @@ class World:
     def names(self, colour: str) -> list[str]:
         return [match.segment.photo for match in self.ask(colour).groups[0].matches]
 
-    def adopt(self, store: FakeStore | None = None) -> Adopt:
-        return Adopt(self.catalogue, store or self.store, ORIGINAL_EMBEDDER)
+    def adopt(self, store: FakeStore | None = None) -> AdoptDatabase:
+        return AdoptDatabase(self.catalogue, store or self.store, ORIGINAL_EMBEDDER)
 
 
 @pytest.fixture
 def world(url: str) -> Iterator[World]:
-    with closing(open_catalogue(url)) as catalogue:
+    with closing(open_catalog(url)) as catalogue:
         yield World(catalogue, FakeStore())
 
 
@@ -121,10 +121,10 @@ def test_broken_vectors_are_left_out_and_told(url: str, world: World, caplog: py
 
 def test_all_are_taken_over(world: World) -> None:
     counts: list[int] = []
-    assert world.catalogue.count_old() == 3
+    assert world.catalogue.count_legacy_rows() == 3
     summary = world.adopt().run(counts.append)
     assert (summary.moved, summary.left, sum(counts)) == (3, {}, 3)
-    assert world.catalogue.count_old() == 0 and world.catalogue.picture(1) is None
+    assert world.catalogue.count_legacy_rows() == 0 and world.catalogue.legacy_image(1) is None
     assert world.store.get("01/segment_0.png") == png("red")
     assert images.read_image(world.store.get("01/segment_0.thumbnail.jpg")).size == (20, 30)
     assert world.names("red")[0] == "01" and len(world.names("red")) == 3
@@ -148,7 +148,7 @@ def test_their_vectors_are_the_same_before_and_after(url: str, world: World) -> 
 def test_vectors_of_another_embedder_outlive_it(world: World) -> None:
     other = {1: np.array([1, 0], np.float32), 2: np.array([0, 1], np.float32)}
     world.catalogue.add_vectors("full-1", other)
-    while world.catalogue.settle("full-1", 9):
+    while world.catalogue.drop_other_vectors("full-1", 9):
         pass
     assert world.adopt().run().moved == 3
     found = world.catalogue.vectors("full-1", range(9))
@@ -157,10 +157,10 @@ def test_vectors_of_another_embedder_outlive_it(world: World) -> None:
 
 
 def test_vectors_settled_while_a_row_was_read_stay(world: World) -> None:
-    row = world.catalogue.old_row(1)
+    row = world.catalogue.legacy_row(1)
     assert row is not None and row.vector is not None
     world.catalogue.add_vectors("full-1", {1: np.array([1, 0], np.float32)})
-    world.catalogue.settle("full-1", 9)
+    world.catalogue.drop_other_vectors("full-1", 9)
     world.catalogue.adopt([AdoptedRow(1, row.path, "01/t.jpg", row.photo, row.vector)], ORIGINAL_EMBEDDER)
     assert world.catalogue.vectors("full-1", [1])[1].tolist() == [1, 0]
 
@@ -203,7 +203,7 @@ def test_what_cannot_be_taken_over_stays_as_it_is(url: str, world: World) -> Non
     insert(url, 5, json.dumps([3, 4, 0]), b"no picture")
     summary = world.adopt().run()
     assert summary.moved == 3 and set(summary.left) == {4, 5}
-    assert world.catalogue.picture(5) == b"no picture" and world.catalogue.old_ids(0, 9) == [4, 5]
+    assert world.catalogue.legacy_image(5) == b"no picture" and world.catalogue.legacy_row_ids(0, 9) == [4, 5]
 
 
 @pytest.mark.parametrize("path", ["../x.png", "/etc/passwd", "a//b.png"])
@@ -223,6 +223,6 @@ def test_a_row_without_a_usable_vector_keeps_its_picture(url: str, world: World)
 def test_a_row_whose_vector_could_not_be_read_can_get_one_once_it_is_adopted(url: str, world: World) -> None:
     insert(url, 4, BROKEN["words"], png("white"))
     world.adopt().run()
-    assert [one.row_id for one in world.catalogue.segments_without(ORIGINAL_EMBEDDER, 0, 9)] == [4]
+    assert [one.row_id for one in world.catalogue.segments_missing_vectors(ORIGINAL_EMBEDDER, 0, 9)] == [4]
     assert world.catalogue.add_vectors(ORIGINAL_EMBEDDER, {4: np.array([0, 1, 0], np.float32)}) == 1
     assert sorted(world.names("red")) == ["01", "02", "03", "04"]

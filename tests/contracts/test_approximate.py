@@ -15,8 +15,8 @@ from lookalike.domain.errors import LookalikeError, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.ports import ApproximateFormat, VectorIndex
-from lookalike.domain.reranked_index import FEW, Reranked, candidates
-from lookalike.domain.vector_source import rows_of
+from lookalike.domain.reranked_index import FEW, RerankedIndex, candidates
+from lookalike.domain.vector_source import vector_source_from_arrays
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.store import FakeStore
 
@@ -38,13 +38,13 @@ def numbered(count: int) -> NDArray[np.int64]:
 
 
 def built(used: ApproximateFormat, row_ids: NDArray[np.int64], vectors: Vectors) -> VectorIndex:
-    return used.load(used.build(rows_of(row_ids, vectors)).data)
+    return used.load(used.build(vector_source_from_arrays(row_ids, vectors)).data)
 
 
-def compared(index: VectorIndex, row_ids: NDArray[np.int64], vectors: Vectors) -> Reranked:
+def compared(index: VectorIndex, row_ids: NDArray[np.int64], vectors: Vectors) -> RerankedIndex:
     """With the true vectors from somewhere else, as the catalogue gives them."""
     known = dict(zip(row_ids.tolist(), vectors, strict=True))
-    return Reranked(index, lambda asked: {one: known[one] for one in asked if one in known})
+    return RerankedIndex(index, lambda asked: {one: known[one] for one in asked if one in known})
 
 
 @formats
@@ -52,9 +52,9 @@ def compared(index: VectorIndex, row_ids: NDArray[np.int64], vectors: Vectors) -
 def test_what_is_built_is_held_and_found(used: ApproximateFormat, count: int) -> None:
     row_ids, vectors = numbered(count), near_each_other(count)
     index = built(used, row_ids, vectors)
-    assert index.rows == count and not index.exact
-    assert index.holding(np.arange(0, 4 * count + 2)).tolist() == sorted(row_ids.tolist())
-    assert index.holding(np.empty(0, np.int64)).size == 0
+    assert index.row_count == count and not index.is_exact
+    assert index.contained_ids(np.arange(0, 4 * count + 2)).tolist() == sorted(row_ids.tolist())
+    assert index.contained_ids(np.empty(0, np.int64)).size == 0
     found = compared(index, row_ids, vectors).search(vectors[:20], 1)
     assert [hits[0].row_id for hits in found] == row_ids[:20].tolist()
     assert [len(hits) for hits in index.search(vectors[:3], count + 5)] == [count] * min(3, count)
@@ -96,7 +96,7 @@ def found_by_themselves(index: VectorIndex, row_ids: NDArray[np.int64], vectors:
 @formats
 def test_what_others_ask_for_is_found(used: ApproximateFormat) -> None:
     row_ids, vectors, queries = numbered(6000), near_each_other(6000), near_each_other(200)
-    told = used.build(rows_of(row_ids, vectors))
+    told = used.build(vector_source_from_arrays(row_ids, vectors))
     assert found_by_others(used.load(told.data), row_ids, vectors, queries) >= 0.98
     assert told.recall >= 0.99 and told.queries == 512 and told.settings["lists"] == lists(6000)
 
@@ -105,14 +105,16 @@ def test_what_others_ask_for_is_found(used: ApproximateFormat) -> None:
 @pytest.mark.parametrize("used", [FaissFormat(), BAD, FaissFormat((16,), 0)], ids=["good", "bad", "middling"])
 def test_the_recall_that_is_told_is_that_of_brute_force(used: FaissFormat, copies: int) -> None:
     row_ids, vectors = numbered(4000), with_copies(apart(4000), copies)
-    told = used.build(rows_of(row_ids, vectors))
+    told = used.build(vector_source_from_arrays(row_ids, vectors))
     assert told.recall == pytest.approx(found_by_themselves(used.load(told.data), row_ids, vectors), abs=0.03)
 
 
 def published(used: ApproximateFormat, vectors: Vectors) -> object:
     """What the manifest says of the recall."""
     parts = FakeStore(), NeighboursFormat(), b"a key", "any-1", vectors.shape[1], lambda: datetime.now(UTC)
-    told = IndexVersions(*parts, used, 100).publish(rows_of(numbered(len(vectors)), vectors), 1, datetime.now(UTC))
+    told = IndexVersions(*parts, used, 100).publish(
+        vector_source_from_arrays(numbered(len(vectors)), vectors), 1, datetime.now(UTC)
+    )
     return (told.approximate or {})["recall"]
 
 
@@ -166,7 +168,7 @@ def test_a_filter_takes_a_bit_for_each_row_number(used: ApproximateFormat) -> No
 @pytest.mark.slow
 @formats
 def test_the_sample_is_held_once(used: ApproximateFormat) -> None:
-    rows = rows_of(numbered(12_000), near_each_other(12_000, 1024))
+    rows = vector_source_from_arrays(numbered(12_000), near_each_other(12_000, 1024))
     tracemalloc.start()
     used.build(rows)
     most = tracemalloc.get_traced_memory()[1]
@@ -177,11 +179,11 @@ def test_the_sample_is_held_once(used: ApproximateFormat) -> None:
 @formats
 def test_it_is_extended_by_the_rows_that_are_new(used: ApproximateFormat) -> None:
     row_ids, vectors = numbered(4000), near_each_other(4000)
-    before = used.build(rows_of(row_ids[:3000], vectors[:3000]))
-    after = used.build(rows_of(row_ids, vectors), before.data)
+    before = used.build(vector_source_from_arrays(row_ids[:3000], vectors[:3000]))
+    after = used.build(vector_source_from_arrays(row_ids, vectors), before.data)
     index = used.load(after.data)
-    assert index.rows == 4000 and after.recall >= 0.99
-    assert index.holding(row_ids).size == 4000
+    assert index.row_count == 4000 and after.recall >= 0.99
+    assert index.contained_ids(row_ids).size == 4000
     found = compared(index, row_ids, vectors).search(vectors[2990:3010], 1)
     assert [hits[0].row_id for hits in found] == row_ids[2990:3010].tolist()
 
@@ -189,35 +191,35 @@ def test_it_is_extended_by_the_rows_that_are_new(used: ApproximateFormat) -> Non
 @formats
 def test_one_that_has_outgrown_its_lists_is_built_anew(used: ApproximateFormat) -> None:
     row_ids, vectors = numbered(5000), near_each_other(5000)
-    before = used.build(rows_of(row_ids[:300], vectors[:300]))
-    after = used.build(rows_of(row_ids, vectors), before.data)
+    before = used.build(vector_source_from_arrays(row_ids[:300], vectors[:300]))
+    after = used.build(vector_source_from_arrays(row_ids, vectors), before.data)
     assert after.settings["lists"] == lists(5000) > 2 * before.settings["lists"]
-    assert used.load(after.data).rows == 5000
+    assert used.load(after.data).row_count == 5000
 
 
 @pytest.mark.slow
 @formats
 def test_where_every_number_tells_as_much_all_are_kept(used: ApproximateFormat) -> None:
-    told = used.build(rows_of(numbered(3000), apart(3000, 700)))
+    told = used.build(vector_source_from_arrays(numbered(3000), apart(3000, 700)))
     assert told.recall >= 0.99 and told.settings["numbers"] == 700
 
 
 @formats
 def test_bad_rows_and_bad_bytes_are_refused(used: ApproximateFormat) -> None:
     vectors = near_each_other(50)
-    data = used.build(rows_of(numbered(50), vectors)).data
+    data = used.build(vector_source_from_arrays(numbered(50), vectors)).data
     for wrong in (b"", b"hello", bytes(data[:100]), bytes(data[:-1])):
         with pytest.raises(Untrusted):
             used.load(memoryview(wrong))
     vectors[7] = 0
     with pytest.raises(LookalikeError, match="length 1"):
-        used.build(rows_of(numbered(50), vectors))
+        used.build(vector_source_from_arrays(numbered(50), vectors))
 
 
 @formats
 def test_the_same_rows_give_the_same_index(used: ApproximateFormat) -> None:
     row_ids, vectors = numbered(3000), near_each_other(3000)
-    first, second = (used.build(rows_of(row_ids, vectors)) for _ in range(2))
+    first, second = (used.build(vector_source_from_arrays(row_ids, vectors)) for _ in range(2))
     assert (first.recall, first.settings) == (second.recall, second.settings)
     assert used.load(first.data).search(vectors[:5], 9) == used.load(second.data).search(vectors[:5], 9)
 
@@ -228,7 +230,9 @@ def test_rows_that_were_deleted_make_room_for_others() -> None:
     true = [hit.row_id for hit in ExactIndex(row_ids, vectors).search(vectors[:1], 500)[0]]
     for row_id in true[: 2 * candidates(5)]:
         del known[row_id]
-    index = Reranked(built(FaissFormat(), row_ids, vectors), lambda asked: {o: known[o] for o in asked if o in known})
+    index = RerankedIndex(
+        built(FaissFormat(), row_ids, vectors), lambda asked: {o: known[o] for o in asked if o in known}
+    )
     found = [hit.row_id for hit in index.search(vectors[:1], 5)[0]]
     assert len(found) == 5 and set(found) <= set(true[2 * candidates(5) :])
     known.clear()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.catalog import SqlCatalogue, open_catalogue
+from lookalike.adapters.catalog import SqlCatalog, open_catalog
 from lookalike.adapters.catalog.segments import insert_rows
 from lookalike.adapters.catalog.tables import metadata
 from lookalike.domain.errors import (
@@ -30,13 +30,13 @@ from lookalike.domain.model import (
     LedgerStatus,
     ProductDetails,
 )
-from lookalike.domain.ports import Catalogue
+from lookalike.domain.ports import Catalog
 from tests.contracts.rows import ANNA, ANYONE, BERT, MODEL, SOMEONE, World, add, garment, later, photo
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 
 
 class TestJobs:
-    def test_from_start_to_end(self, catalogue: Catalogue) -> None:
+    def test_from_start_to_end(self, catalogue: Catalog) -> None:
         before = datetime.now(UTC)
         job = catalogue.start_job("j1", "upload", ANNA)
         assert job == catalogue.job("j1")
@@ -51,7 +51,7 @@ class TestJobs:
         assert ended.finished is not None
         assert job.created <= ended.finished == ended.updated
 
-    def test_what_has_ended_stays_ended(self, catalogue: Catalogue) -> None:
+    def test_what_has_ended_stays_ended(self, catalogue: Catalog) -> None:
         catalogue.start_job("j1", "upload", ANNA)
         catalogue.finish_job("j1", JobStatus.FAILED)
         ended = catalogue.job("j1")
@@ -60,7 +60,7 @@ class TestJobs:
         catalogue.set_stage("j1", "embedding")
         assert catalogue.job("j1") == ended
 
-    def test_no_such_job(self, catalogue: Catalogue) -> None:
+    def test_no_such_job(self, catalogue: Catalog) -> None:
         assert catalogue.job("j1") is None
         assert not catalogue.request_cancel("j1")
         assert catalogue.cancel_requested(["j1"]) == catalogue.cancel_requested([]) == set()
@@ -68,7 +68,7 @@ class TestJobs:
         with pytest.raises(NotFound):
             catalogue.finish_job("j1", JobStatus.COMPLETED)
 
-    def test_an_id_in_use_is_a_conflict_one_that_has_ended_is_not(self, catalogue: Catalogue) -> None:
+    def test_an_id_in_use_is_a_conflict_one_that_has_ended_is_not(self, catalogue: Catalog) -> None:
         catalogue.start_job("j1", "upload", ANNA)
         with pytest.raises(Conflict):
             catalogue.start_job("j1", "search", BERT)
@@ -88,7 +88,7 @@ class TestJobs:
         assert world.catalogue.finish_job("j1", JobStatus.COMPLETED) is JobStatus.CANCELLED
         assert world.catalogue.finish_job("j2", JobStatus.COMPLETED) is JobStatus.COMPLETED
 
-    def test_a_photo_completes_its_job(self, catalogue: Catalogue) -> None:
+    def test_a_photo_completes_its_job(self, catalogue: Catalog) -> None:
         catalogue.start_job("j1", "upload", ANNA)
         catalogue.add_photo(photo(), [garment()], MODEL, "j1")
         job = catalogue.job("j1")
@@ -97,7 +97,7 @@ class TestJobs:
         assert job.finished is not None
         assert not catalogue.request_cancel("j1")
 
-    def test_a_cancelled_job_leaves_nothing(self, catalogue: Catalogue) -> None:
+    def test_a_cancelled_job_leaves_nothing(self, catalogue: Catalog) -> None:
         catalogue.start_job("j1", "upload", ANNA)
         catalogue.request_cancel("j1")
         with pytest.raises(Cancelled):
@@ -106,43 +106,43 @@ class TestJobs:
             catalogue.add_segment(photo(), garment(), MODEL, "j1")
         assert catalogue.photo("look") is None
         assert catalogue.segment("look_segment_0") is None
-        assert catalogue.changes(MODEL, 0).upto == 0
+        assert catalogue.changes(MODEL, 0).last_commit == 0
         job = catalogue.job("j1")
         assert job is not None
         assert job.status is JobStatus.PROCESSING
 
     @pytest.mark.parametrize("was_there", [True, False])
-    def test_a_job_that_has_ended_stores_nothing(self, catalogue: Catalogue, was_there: bool) -> None:
+    def test_a_job_that_has_ended_stores_nothing(self, catalogue: Catalog, was_there: bool) -> None:
         if was_there:
             catalogue.start_job("j1", "upload", ANNA)
-            catalogue.clean_jobs(None, later())
+            catalogue.delete_finished_jobs(None, later())
         with pytest.raises(Conflict):
             catalogue.add_photo(photo(), [garment()], MODEL, "j1")
         assert catalogue.photo("look") is None
 
-    def test_who_sees_which(self, catalogue: Catalogue) -> None:
+    def test_who_sees_which(self, catalogue: Catalog) -> None:
         callers = {"a1": ANNA, "b": BERT, "x": ANYONE, "y": SOMEONE, "a2": ANNA}
         for job_id, caller in callers.items():
             catalogue.start_job(job_id, "upload", caller)
             time.sleep(0.001)
-        seen = {caller: [job.id for job in catalogue.jobs_of(caller)] for caller in callers.values()}
+        seen = {caller: [job.id for job in catalogue.list_jobs(caller)] for caller in callers.values()}
         assert seen == {ANNA: ["a2", "a1"], BERT: ["b"], ANYONE: ["x"], SOMEONE: ["y"]}
-        assert [job.id for job in catalogue.jobs_of(ANNA, limit=1)] == ["a2"]
-        assert catalogue.jobs_of(Caller(user="Anna")) == []
+        assert [job.id for job in catalogue.list_jobs(ANNA, limit=1)] == ["a2"]
+        assert catalogue.list_jobs(Caller(user="Anna")) == []
 
-    def test_cleaning_forgets_what_has_ended_and_fails_what_hangs(self, catalogue: Catalogue) -> None:
+    def test_cleaning_forgets_what_has_ended_and_fails_what_hangs(self, catalogue: Catalog) -> None:
         for job_id, caller in {"ended": ANNA, "hangs": ANNA, "other": BERT}.items():
             catalogue.start_job(job_id, "upload", caller)
         catalogue.finish_job("ended", JobStatus.COMPLETED)
-        assert catalogue.clean_jobs(ANNA, datetime.now(UTC) - timedelta(hours=1)) == 0
-        assert catalogue.clean_jobs(ANNA, later()) == 2
+        assert catalogue.delete_finished_jobs(ANNA, datetime.now(UTC) - timedelta(hours=1)) == 0
+        assert catalogue.delete_finished_jobs(ANNA, later()) == 2
         assert catalogue.job("ended") is None
         hangs, other = catalogue.job("hangs"), catalogue.job("other")
         assert hangs is not None
         assert other is not None
         assert (hangs.status, other.status) == (JobStatus.FAILED, JobStatus.PROCESSING)
         assert hangs.finished is not None
-        assert catalogue.clean_jobs(None, later()) == 2
+        assert catalogue.delete_finished_jobs(None, later()) == 2
 
     def test_cancelling_and_storing_at_once_agree(self, world: World) -> None:
         for attempt in range(10):
@@ -156,7 +156,7 @@ class TestJobs:
 
 
 class TestDetails:
-    def test_all_fields(self, catalogue: Catalogue) -> None:
+    def test_all_fields(self, catalogue: Catalog) -> None:
         dress = ProductDetails(
             image_id="01",
             store_name="Fashion Store",
@@ -178,7 +178,7 @@ class TestDetails:
         assert catalogue.put_details([ProductDetails("01", brand="Other", tags=[])]) == 1
         assert catalogue.details(["01"]) == {"01": ProductDetails("01", brand="Other", tags=[])}
 
-    def test_thousands_with_repetitions(self, catalogue: Catalogue) -> None:
+    def test_thousands_with_repetitions(self, catalogue: Catalog) -> None:
         many = (ProductDetails(f"{number % 4000:05}", brand=f"brand {number}") for number in range(5000))
         assert catalogue.put_details(many) == 5000
         found = catalogue.details([f"{number:05}" for number in range(6000)])
@@ -197,15 +197,13 @@ class TestDetails:
             ProductDetails("01", season="x" * 51),
         ],
     )
-    def test_what_cannot_be_kept_is_refused_with_all_the_rest(
-        self, catalogue: Catalogue, broken: ProductDetails
-    ) -> None:
+    def test_what_cannot_be_kept_is_refused_with_all_the_rest(self, catalogue: Catalog, broken: ProductDetails) -> None:
         with pytest.raises(InvalidField) as refusal:
             catalogue.put_details([ProductDetails("00"), broken])
         assert "field" in refusal.value.details
         assert catalogue.details(["00", "01"]) == {}
 
-    def test_replacing_keeps_when_it_was_made(self, sql: SqlCatalogue) -> None:
+    def test_replacing_keeps_when_it_was_made(self, sql: SqlCatalog) -> None:
         table = metadata.tables["image_details"]
         sql.put_details([ProductDetails("01")])
         with sql.transaction(writes=True) as tx:
@@ -218,42 +216,42 @@ class TestDetails:
 
 
 class TestLedger:
-    def test_entries_by_generation(self, catalogue: Catalogue) -> None:
+    def test_entries_by_generation(self, catalogue: Catalog) -> None:
         first = LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.FAILED, reason="not an image")
         second = LedgerEntry("inbox", "a.jpg", "10", LedgerStatus.DONE, photo="a")
         elsewhere = LedgerEntry("other", "a.jpg", "9", LedgerStatus.DONE)
         for entry in (second, first, elsewhere):
-            catalogue.record(entry)
-        assert catalogue.ledger("inbox", ["a.jpg", "b.jpg"]) == [first, second]
-        assert catalogue.ledger("other", ["a.jpg"]) == [elsewhere]
-        assert catalogue.ledger("inbox", []) == []
+            catalogue.record_ledger_entry(entry)
+        assert catalogue.ledger_entries("inbox", ["a.jpg", "b.jpg"]) == [first, second]
+        assert catalogue.ledger_entries("other", ["a.jpg"]) == [elsewhere]
+        assert catalogue.ledger_entries("inbox", []) == []
 
-    def test_an_entry_is_replaced(self, catalogue: Catalogue) -> None:
-        catalogue.record(LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.FAILED, reason="broken"))
+    def test_an_entry_is_replaced(self, catalogue: Catalog) -> None:
+        catalogue.record_ledger_entry(LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.FAILED, reason="broken"))
         done = LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.DONE, photo="a")
-        catalogue.record(done)
-        assert catalogue.ledger("inbox", ["a.jpg"]) == [done]
+        catalogue.record_ledger_entry(done)
+        assert catalogue.ledger_entries("inbox", ["a.jpg"]) == [done]
 
-    def test_entries_of_a_photo(self, catalogue: Catalogue) -> None:
+    def test_entries_of_a_photo(self, catalogue: Catalog) -> None:
         """Of that very name, in that very case."""
         old, new = (LedgerEntry("inbox", "a.jpg", number, LedgerStatus.DONE, photo="a") for number in ("9", "10"))
         for entry in (new, old, *(replace(old, name=f"{name}.jpg", photo=name) for name in ("A", "b"))):
-            catalogue.record(entry)
-        assert catalogue.sources_of("a") == [old, new]
-        assert catalogue.sources_of("nothing") == []
+            catalogue.record_ledger_entry(entry)
+        assert catalogue.ledger_entries_of_photo("a") == [old, new]
+        assert catalogue.ledger_entries_of_photo("nothing") == []
 
-    def test_any_name_of_a_file(self, catalogue: Catalogue) -> None:
+    def test_any_name_of_a_file(self, catalogue: Catalog) -> None:
         names = ["x" * 2000, "A.jpg", "a.jpg", "a.jpg ", "bad\udcff.jpg", "é/👗.png"]
         for name in names:
-            catalogue.record(LedgerEntry("/in box/", name, "1", LedgerStatus.DONE))
-        assert [entry.name for entry in catalogue.ledger("/in box/", names)] == sorted(names)
+            catalogue.record_ledger_entry(LedgerEntry("/in box/", name, "1", LedgerStatus.DONE))
+        assert [entry.name for entry in catalogue.ledger_entries("/in box/", names)] == sorted(names)
 
 
 class TestTheDatabase:
-    def test_ping(self, catalogue: Catalogue) -> None:
+    def test_ping(self, catalogue: Catalog) -> None:
         catalogue.ping()
 
-    def test_two_processes_write_at_once(self, sql: SqlCatalogue, world: World) -> None:
+    def test_two_processes_write_at_once(self, sql: SqlCatalog, world: World) -> None:
         script = (
             "import sys\n"
             "from lookalike.adapters.catalog import open_catalogue\n"
@@ -266,9 +264,9 @@ class TestTheDatabase:
         processes = [subprocess.Popen([*command, name]) for name in ("first", "second")]
         assert [process.wait(timeout=60) for process in processes] == [0, 0]
         changes = sql.changes(MODEL, 0)
-        assert (len(changes.row_ids), changes.upto) == (30, 30)
+        assert (len(changes.row_ids), changes.last_commit) == (30, 30)
 
-    def test_a_reader_does_not_wait_for_a_writer(self, sql: SqlCatalogue) -> None:
+    def test_a_reader_does_not_wait_for_a_writer(self, sql: SqlCatalog) -> None:
         add(sql)
         with sql.transaction(writes=True) as tx:
             insert_rows(tx, "other", [garment("other")], MODEL)
@@ -276,7 +274,7 @@ class TestTheDatabase:
             assert sql.segment("other_segment_0") is None
 
     def test_nothing_connects_before_the_first_call(self, tmp_path: Path) -> None:
-        catalogue = open_catalogue(f"sqlite:///{tmp_path / 'new.db'}")
+        catalogue = open_catalog(f"sqlite:///{tmp_path / 'new.db'}")
         assert list(tmp_path.iterdir()) == []
         with closing(catalogue), pytest.raises(Unavailable, match="lookalike db upgrade"):
             catalogue.ping()
@@ -285,7 +283,7 @@ class TestTheDatabase:
 
     @pytest.mark.parametrize("url", ["sqlite:////no/such/folder/a.db", "mysql+pymysql://me:secret@127.0.0.1:9/shop"])
     def test_an_absent_database_is_unavailable_and_tells_nothing(self, url: str) -> None:
-        with closing(open_catalogue(url)) as catalogue, pytest.raises(Unavailable) as error:
+        with closing(open_catalog(url)) as catalogue, pytest.raises(Unavailable) as error:
             catalogue.changes(MODEL, 0)
         for secret in ("secret", "SELECT", "127.0.0.1", "folder"):
             assert secret not in error.value.message
@@ -293,11 +291,11 @@ class TestTheDatabase:
     @pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///:memory:", "postgresql://a:secret@b/c", "mysql://a/b"])
     def test_other_addresses_are_refused(self, url: str) -> None:
         with pytest.raises(Misconfigured) as error:
-            open_catalogue(url)
+            open_catalog(url)
         assert "secret" not in error.value.message
 
     def test_the_fake_can_be_away(self) -> None:
-        fake = FakeCatalogue()
+        fake = FakeCatalog()
         fake.away = True
         with pytest.raises(LookalikeError):
             fake.ping()

@@ -25,7 +25,7 @@ from lookalike.domain.errors import LookalikeError, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.ports import IndexFormat
-from lookalike.domain.vector_source import rows_of
+from lookalike.domain.vector_source import vector_source_from_arrays
 
 rng = np.random.default_rng(3)
 FORMATS: list[IndexFormat] = [NeighboursFormat()]
@@ -42,7 +42,7 @@ def ids(count: int) -> Any:
 
 
 def built(index_format: IndexFormat, row_ids: Any, vectors: Vectors) -> dict[str, bytes]:
-    return {name: b"".join(pieces) for name, pieces in index_format.build(rows_of(row_ids, vectors))}
+    return {name: b"".join(pieces) for name, pieces in index_format.build(vector_source_from_arrays(row_ids, vectors))}
 
 
 @formats
@@ -50,7 +50,7 @@ def built(index_format: IndexFormat, row_ids: Any, vectors: Vectors) -> dict[str
 def test_what_is_built_is_found_again(index_format: IndexFormat, count: int) -> None:
     row_ids, vectors = ids(count), unit(count)
     index = index_format.load(built(index_format, row_ids, vectors))
-    assert index.holding(row_ids).tolist() == row_ids.tolist()
+    assert index.contained_ids(row_ids).tolist() == row_ids.tolist()
     for row_id, vector in zip(row_ids[:20], vectors[:20], strict=True):
         (best, *_), *_ = index.search(vector[None], 3)
         assert best.row_id == row_id and best.similarity == pytest.approx(1, abs=1e-6)

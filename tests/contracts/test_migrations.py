@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 import lookalike.adapters.catalog
-from lookalike.adapters.catalog import downgrade, open_catalogue, upgrade
+from lookalike.adapters.catalog import downgrade, open_catalog, upgrade
 from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE, metadata
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails
@@ -161,7 +161,7 @@ def test_down_leaves_the_originals_two_tables(url: str) -> None:
     downgrade(url)
     assert set(shape(url)) == {"splitted_images", "image_details"}
     upgrade(url)
-    with closing(open_catalogue(url)) as catalogue:
+    with closing(open_catalog(url)) as catalogue:
         catalogue.ping()
 
 
@@ -182,14 +182,14 @@ def test_the_originals_rows_are_kept_up_and_down(original: str) -> None:
 
 def test_the_originals_rows_are_served(original: str) -> None:
     upgrade(original)
-    with closing(open_catalogue(original)) as catalogue:
+    with closing(open_catalog(original)) as catalogue:
         catalogue.ping()
-        first, second = catalogue.segments_of("01")
+        first, second = catalogue.segments_of_photo("01")
         assert (first.row_id, first.box, first.label, first.created.year) == (3, Box(1, 2, 3, 4), None, 2024)
         assert (second.box, second.thumbnail, second.score) == (None, None, None)
         details = ProductDetails("01", brand="Brand", rating=4.5, tags=["casual"], size=["S", "M"])
         assert catalogue.details(["01"]) == {"01": details}
-        assert catalogue.changes("compact-1", 0).upto == 1
+        assert catalogue.changes("compact-1", 0).last_commit == 1
         assert catalogue.delete_segment("01_segment_1") == second
         added = catalogue.add_segment(Photo("01", "ab" * 32, 3, 4), new_segment("01_segment_1"), "compact-1")
         assert added.row_id > second.row_id
@@ -199,7 +199,7 @@ def test_the_originals_rows_are_served(original: str) -> None:
 
 def test_numbers_are_not_used_again_after_down_and_up(url: str) -> None:
     upgrade(url)
-    with closing(open_catalogue(url)) as catalogue:
+    with closing(open_catalog(url)) as catalogue:
         gone = catalogue.add_segment(Photo("a", "ab" * 32, 3, 4), new_segment("a_segment_0"), "compact-1")
         catalogue.delete_segment("a_segment_0")
         catalogue.close()
@@ -220,9 +220,9 @@ def test_one_that_failed_half_way_goes_on(original: str) -> None:
     execute(original, *undone)
     upgrade(original)
     assert shape(original).keys() == whole.keys()
-    with closing(open_catalogue(original)) as catalogue:
+    with closing(open_catalog(original)) as catalogue:
         assert catalogue.segment(3) is not None
-        assert catalogue.changes("compact-1", 0).upto == 1
+        assert catalogue.changes("compact-1", 0).last_commit == 1
 
 
 def test_rows_of_the_first_version_are_kept_up_and_down(url: str) -> None:
@@ -231,11 +231,11 @@ def test_rows_of_the_first_version_are_kept_up_and_down(url: str) -> None:
     execute(url, *FIRST_ROWS)
     before = rows(url, "SELECT * FROM splitted_images"), rows(url, "SELECT * FROM originals")
     upgrade(url)
-    with closing(open_catalogue(url)) as catalogue:
+    with closing(open_catalog(url)) as catalogue:
         catalogue.ping()
-        (segment,) = catalogue.segments_of("look")
+        (segment,) = catalogue.segments_of_photo("look")
         assert (segment.row_id, segment.label, segment.box) == (5, "dress", Box(1, 2, 3, 4))
-        assert catalogue.rows_of("abcd") == {5}
+        assert catalogue.row_ids_of_photo_hash("abcd") == {5}
         assert catalogue.changes("compact-1", 2).row_ids.tolist() == [5]
     downgrade(url, "0001")
     assert shape(url) == first
@@ -264,7 +264,7 @@ def test_two_at_once(url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(upgrade, url) for _ in range(2)]:
             done.result()
-    with closing(open_catalogue(url)) as catalogue:
+    with closing(open_catalog(url)) as catalogue:
         catalogue.ping()
 
 
@@ -272,13 +272,13 @@ def test_two_at_once(url: str) -> None:
 def test_another_version_is_told(url: str, version: str) -> None:
     upgrade(url)
     execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
-    with closing(open_catalogue(url)) as catalogue, pytest.raises(Unavailable, match="lookalike db upgrade"):
+    with closing(open_catalog(url)) as catalogue, pytest.raises(Unavailable, match="lookalike db upgrade"):
         catalogue.ping()
 
 
 def test_a_database_of_the_original_is_told(original: str) -> None:
-    with closing(open_catalogue(original)) as catalogue:
+    with closing(open_catalog(original)) as catalogue:
         with pytest.raises(Unavailable, match="lookalike db upgrade"):
             catalogue.ping()
         with pytest.raises(Unavailable, match="lookalike db upgrade"):
-            catalogue.segments_of("01")
+            catalogue.segments_of_photo("01")

@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import event, insert, select
 
-from lookalike.adapters.catalog import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalog
 from lookalike.adapters.catalog.commits import take_number
 from lookalike.adapters.catalog.reembedding import has_vector
 from lookalike.adapters.catalog.tables import originals, other_embeddings, splitted_images
 from lookalike.adapters.catalog.values import vector_bytes
 from lookalike.domain.filter import Condition
 from tests.contracts.rows import MODEL, World, add, gone, written
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 
 NEW = "full-1"
 
@@ -27,47 +27,50 @@ def vectors(row_ids: list[int]) -> dict[int, NDArray[np.float32]]:
 
 
 @pytest.fixture
-def both(world: World) -> FakeCatalogue:
+def both(world: World) -> FakeCatalog:
     """Typed as the fake: every catalogue is both ports."""
     return world.catalogue  # type: ignore[return-value]
 
 
-def test_what_has_no_such_vector_yet_is_listed_in_order(both: FakeCatalogue) -> None:
+def test_what_has_no_such_vector_yet_is_listed_in_order(both: FakeCatalog) -> None:
     old, new = add(both, "old", 3), add(both, "new", 2, NEW)
-    assert both.count_without(NEW) == 3 and both.count_without(MODEL) == 2
-    assert [one.row_id for one in both.segments_without(NEW, 0, 2)] == old[:2]
-    assert [one.row_id for one in both.segments_without(NEW, old[1], 9)] == old[2:]
-    assert [one.row_id for one in both.segments_without(MODEL, 0, 9)] == new
+    assert both.count_missing_vectors(NEW) == 3 and both.count_missing_vectors(MODEL) == 2
+    assert [one.row_id for one in both.segments_missing_vectors(NEW, 0, 2)] == old[:2]
+    assert [one.row_id for one in both.segments_missing_vectors(NEW, old[1], 9)] == old[2:]
+    assert [one.row_id for one in both.segments_missing_vectors(MODEL, 0, 9)] == new
     assert both.add_vectors(NEW, vectors(old[:2])) == 2
-    assert both.count_without(NEW) == 1 and [one.row_id for one in both.segments_without(NEW, 0, 9)] == old[2:]
+    assert (
+        both.count_missing_vectors(NEW) == 1
+        and [one.row_id for one in both.segments_missing_vectors(NEW, 0, 9)] == old[2:]
+    )
 
 
-def test_each_embedder_sees_its_own_vectors_alone(both: FakeCatalogue) -> None:
+def test_each_embedder_sees_its_own_vectors_alone(both: FakeCatalog) -> None:
     old = add(both, "old", 3)
-    before, mine = both.changes(NEW, 0).upto, both.changes(MODEL, 0)
+    before, mine = both.changes(NEW, 0).last_commit, both.changes(MODEL, 0)
     both.add_vectors(NEW, vectors(old[1:]))
     new = add(both, "new", 1, NEW)
     for since in (0, before):
         assert written(both.changes(NEW, since)) == [*old[1:], *new]
-    assert written(both.changes(MODEL, 0)) == old and written(both.changes(MODEL, mine.upto)) == []
+    assert written(both.changes(MODEL, 0)) == old and written(both.changes(MODEL, mine.last_commit)) == []
     assert {key: one.tolist() for key, one in both.vectors(NEW, old).items()} == {
         row_id: [row_id, 0.5] for row_id in old[1:]
     }
     assert both.vectors(MODEL, old)[old[1]].tolist() == [1, 1]
 
 
-def test_a_vector_is_not_added_twice_nor_to_what_is_gone(both: FakeCatalogue) -> None:
+def test_a_vector_is_not_added_twice_nor_to_what_is_gone(both: FakeCatalog) -> None:
     old, new = add(both, "old", 2), add(both, "new", 1, NEW)
     assert both.add_vectors(NEW, vectors([*old, *new, 10_000])) == 2
-    seen = both.changes(NEW, 0).upto
+    seen = both.changes(NEW, 0).last_commit
     assert both.add_vectors(NEW, vectors(old)) == 0
-    assert both.changes(NEW, 0).upto == seen
+    assert both.changes(NEW, 0).last_commit == seen
 
 
-def test_both_embedders_hear_of_a_deletion(both: FakeCatalogue) -> None:
+def test_both_embedders_hear_of_a_deletion(both: FakeCatalog) -> None:
     old = add(both, "old", 2)
     both.add_vectors(NEW, vectors(old))
-    seen = both.changes(NEW, 0).upto
+    seen = both.changes(NEW, 0).last_commit
     both.delete_segment("old_segment_0")
     for embedder in (MODEL, NEW):
         assert gone(both.changes(embedder, seen)) == old[:1]
@@ -75,60 +78,66 @@ def test_both_embedders_hear_of_a_deletion(both: FakeCatalogue) -> None:
     assert both.vectors(NEW, old).keys() == {old[1]}
 
 
-def test_filters_find_what_the_embedder_can(both: FakeCatalogue) -> None:
+def test_filters_find_what_the_embedder_can(both: FakeCatalog) -> None:
     old = add(both, "old", 2)
     wanted = {"label": Condition(any_of=("dress",))}
-    assert both.matching(NEW, wanted).tolist() == []
+    assert both.matching_row_ids(NEW, wanted).tolist() == []
     both.add_vectors(NEW, vectors(old[:1]))
-    assert both.matching(NEW, wanted).tolist() == old[:1] and both.matching(MODEL, wanted).tolist() == old
+    assert (
+        both.matching_row_ids(NEW, wanted).tolist() == old[:1] and both.matching_row_ids(MODEL, wanted).tolist() == old
+    )
 
 
-def test_settled_garments_have_the_new_vector_alone(both: FakeCatalogue) -> None:
+def test_settled_garments_have_the_new_vector_alone(both: FakeCatalog) -> None:
     old = add(both, "old", 3)
     both.add_vectors(NEW, vectors(old))
-    before, seen = both.changes(NEW, 0), both.changes(NEW, 0).upto
-    assert [both.settle(NEW, 2), both.settle(NEW, 2), both.settle(NEW, 2)] == [2, 1, 0]
+    before, seen = both.changes(NEW, 0), both.changes(NEW, 0).last_commit
+    assert [both.drop_other_vectors(NEW, 2), both.drop_other_vectors(NEW, 2), both.drop_other_vectors(NEW, 2)] == [
+        2,
+        1,
+        0,
+    ]
     after = both.changes(NEW, 0)
     assert written(after) == old and np.array_equal(after.vectors, before.vectors)
     assert written(both.changes(NEW, seen)) == [] and written(both.changes(MODEL, 0)) == []
-    assert both.count_without(MODEL) == 3
+    assert both.count_missing_vectors(MODEL) == 3
     both.delete_segment("old_segment_1")
     assert gone(both.changes(NEW, seen)) == [old[1]]
 
 
-def test_settled_nothing_of_others_is_left_beside(both: FakeCatalogue) -> None:
+def test_settled_nothing_of_others_is_left_beside(both: FakeCatalog) -> None:
     old, new = add(both, "old", 2), add(both, "new", 2, NEW)
     both.add_vectors(NEW, vectors(old))
     both.add_vectors(MODEL, vectors(new[:1]))
     settled = 0
-    while count := both.settle(NEW, 1):
+    while count := both.drop_other_vectors(NEW, 1):
         settled += count
-    assert settled == 3 and both.count_without(MODEL) == 4 and written(both.changes(NEW, 0)) == [*old, *new]
+    assert settled == 3 and both.count_missing_vectors(MODEL) == 4 and written(both.changes(NEW, 0)) == [*old, *new]
     assert both.vectors(MODEL, [*old, *new]) == {}
 
 
-def test_a_deletion_beside_settling_is_heard_of(mysql: SqlCatalogue, world: World) -> None:
+def test_a_deletion_beside_settling_is_heard_of(mysql: SqlCatalog, world: World) -> None:
     (row_id,) = add(mysql, "look", 1)
     mysql.add_vectors(NEW, vectors([row_id]))
-    seen = mysql.changes(NEW, 0).upto
-    settling: SqlCatalogue = world.open_another()  # type: ignore[assignment]
+    seen = mysql.changes(NEW, 0).last_commit
+    settling: SqlCatalog = world.open_another()  # type: ignore[assignment]
     deleting = threading.Thread(target=mysql.delete_segment, args=("look_segment_0",))
     with settling.transaction(writes=True) as tx:
         tx.execute(select(originals.c.name).where(originals.c.name == "look").with_for_update()).one()
         deleting.start()
         wait_for_a_lock(settling)
-        assert settling.settle(NEW, 9) == 1
+        assert settling.drop_other_vectors(NEW, 9) == 1
     deleting.join()
     assert gone(mysql.changes(NEW, seen)) == [row_id] and written(mysql.changes(NEW, 0)) == []
 
 
-def test_what_is_deleted_meanwhile_is_not_settled(mysql: SqlCatalogue, world: World) -> None:
+def test_what_is_deleted_meanwhile_is_not_settled(mysql: SqlCatalog, world: World) -> None:
     (row_id,) = add(mysql, "look", 1)
     mysql.add_vectors(NEW, vectors([row_id]))
-    seen = mysql.changes(NEW, 0).upto
-    another: SqlCatalogue = world.open_another()  # type: ignore[assignment]
+    seen = mysql.changes(NEW, 0).last_commit
+    another: SqlCatalog = world.open_another()  # type: ignore[assignment]
     deleting = threading.Thread(target=mysql.delete_segment, args=("look_segment_0",))
-    settling = threading.Thread(target=mysql.settle, args=(NEW, 9))
+    settling = threading.Thread(target=mysql.drop_other_vectors, args=(NEW, 9))
     with another.transaction(writes=True) as tx:
         take_number(tx)  # which the deletion needs last
         deleting.start()
@@ -142,10 +151,10 @@ def test_what_is_deleted_meanwhile_is_not_settled(mysql: SqlCatalogue, world: Wo
     assert mysql.vectors(NEW, [row_id]) == {}
 
 
-def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalogue, world: World) -> None:
+def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalog, world: World) -> None:
     row_ids = add(mysql, "look", 2)
     theirs = vectors(row_ids[1:])[row_ids[1]] + 1
-    another: SqlCatalogue = world.open_another()  # type: ignore[assignment]
+    another: SqlCatalog = world.open_another()  # type: ignore[assignment]
     added: list[int] = []
     adding = threading.Thread(target=lambda: added.append(mysql.add_vectors(NEW, vectors(row_ids))))
     with another.transaction(writes=True) as tx:
@@ -164,7 +173,7 @@ def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalogue,
     assert np.array_equal(mysql.vectors(NEW, row_ids)[row_ids[1]], theirs)
 
 
-def wait_for_a_lock(catalogue: SqlCatalogue, least: int = 1) -> None:
+def wait_for_a_lock(catalogue: SqlCatalog, least: int = 1) -> None:
     """Until so many transactions wait for others."""
     waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
     until = time.monotonic() + 30
@@ -176,7 +185,7 @@ def wait_for_a_lock(catalogue: SqlCatalogue, least: int = 1) -> None:
     pytest.fail("Nobody waits")
 
 
-def test_what_is_beside_is_looked_up_by_its_key(sql: SqlCatalogue) -> None:
+def test_what_is_beside_is_looked_up_by_its_key(sql: SqlCatalog) -> None:
     """And not listed in full for every page and every filtered search."""
     if sql.engine.dialect.name != "sqlite":
         pytest.skip("MariaDB chooses by what a search is for")
@@ -187,20 +196,20 @@ def test_what_is_beside_is_looked_up_by_its_key(sql: SqlCatalogue) -> None:
     assert any("other_embeddings" in step and "row_id=?" in step for step in plan), plan
 
 
-def test_a_page_lists_nothing_in_full(sql: SqlCatalogue) -> None:
+def test_a_page_lists_nothing_in_full(sql: SqlCatalog) -> None:
     row_ids = add(sql, "many", 300)
     sql.add_vectors(NEW, vectors(row_ids[:150]))
-    plan = plan_of(sql, lambda: sql.segments_without(NEW, 0, 32))
+    plan = plan_of(sql, lambda: sql.segments_missing_vectors(NEW, 0, 32))
     assert "other_embeddings" in plan and "MATERIALIZED" not in plan and "LIST SUBQUERY" not in plan, plan
 
 
-def test_what_is_to_settle_is_not_sorted(sql: SqlCatalogue) -> None:
+def test_what_is_to_settle_is_not_sorted(sql: SqlCatalog) -> None:
     sql.add_vectors(NEW, vectors(add(sql, "many", 3)))
-    plan = plan_of(sql, lambda: sql.settle(NEW, 2))
+    plan = plan_of(sql, lambda: sql.drop_other_vectors(NEW, 2))
     assert "ix_other_embeddings_commit" in plan and "B-TREE" not in plan and "filesort" not in plan, plan
 
 
-def plan_of(sql: SqlCatalogue, call: Callable[[], object]) -> str:
+def plan_of(sql: SqlCatalog, call: Callable[[], object]) -> str:
     """How the database answers what that call asks."""
     asked: list[tuple[str, Any]] = []
 

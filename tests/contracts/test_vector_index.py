@@ -25,8 +25,8 @@ from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.errors import LookalikeError, Misconfigured, Unavailable
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import VectorIndex
-from lookalike.domain.reranked_index import Reranked
-from lookalike.domain.vector_source import rows_of
+from lookalike.domain.reranked_index import RerankedIndex
+from lookalike.domain.vector_source import vector_source_from_arrays
 from tests.emulators.milvus import served
 
 T = TypeVar("T")
@@ -38,12 +38,12 @@ TOKEN = "root:a-secret"
 
 
 def exact(row_ids: Numbers, vectors: Vectors) -> VectorIndex:
-    parts = NeighboursFormat().build(rows_of(row_ids, vectors))
+    parts = NeighboursFormat().build(vector_source_from_arrays(row_ids, vectors))
     return NeighboursFormat().load({name: b"".join(pieces) for name, pieces in parts})
 
 
 def approximate(row_ids: Numbers, vectors: Vectors) -> VectorIndex:
-    return FaissFormat().load(FaissFormat().build(rows_of(row_ids, vectors)).data)
+    return FaissFormat().load(FaissFormat().build(vector_source_from_arrays(row_ids, vectors)).data)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,11 @@ def build(request: pytest.FixtureRequest) -> Build:
 def compared(index: VectorIndex, row_ids: Numbers, vectors: Vectors) -> VectorIndex:
     """As `LiveIndex` uses it."""
     known = dict(zip(row_ids.tolist(), vectors, strict=True))
-    return index if index.exact else Reranked(index, lambda asked: {one: known[one] for one in asked if one in known})
+    return (
+        index
+        if index.is_exact
+        else RerankedIndex(index, lambda asked: {one: known[one] for one in asked if one in known})
+    )
 
 
 def brute_force(row_ids: Numbers, vectors: Vectors, query: Vectors, k: int) -> list[SearchHit]:
@@ -115,7 +119,7 @@ def test_the_nearest_come_first_and_equally_near_ones_by_row_number(
     vectors, queries = unit(rows), unit(asked)
     built = build(row_ids, vectors)
     index = compared(built, row_ids, vectors)
-    assert built.rows == index.rows == len(rows)
+    assert built.row_count == index.row_count == len(rows)
     assert index.search(queries, k) == [brute_force(row_ids, vectors, query, k) for query in queries]
 
 
@@ -129,7 +133,7 @@ def test_among_some_rows_only_those_count(
     built = build(row_ids, vectors)
     there = np.isin(row_ids, among)
     wanted = brute_force(row_ids[there], vectors[there], query[0], k)
-    assert built.holding(among).tolist() == row_ids[there].tolist()
+    assert built.contained_ids(among).tolist() == row_ids[there].tolist()
     assert compared(built, row_ids, vectors).search(query, k, among) == [wanted]
     # by itself, too: what is compared by true vectors does not reach it with so few
     assert {hit.row_id for hit in built.search(query, 100, among)[0]} == set(row_ids[there].tolist())
@@ -163,14 +167,14 @@ def test_rows_of_milvus_are_written_over_and_deleted(milvus: Callable[[], Milvus
     index, vectors = milvus(), unit([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0]])
     with pytest.raises(LookalikeError, match="length 3, not 5"):
         index.upsert(np.array([1]), np.ones((1, 3), np.float32))
-    assert list(index.row_ids()) == [] and index.rows == 0
+    assert list(index.row_ids()) == [] and index.row_count == 0
     index.upsert(np.array([1, 2, 3]), vectors)
     index.upsert(np.array([3]), vectors[:1])
-    assert index.rows == 3 and {hit.row_id for hit in index.search(vectors[:1], 2)[0]} == {1, 3}
+    assert index.row_count == 3 and {hit.row_id for hit in index.search(vectors[:1], 2)[0]} == {1, 3}
     index.delete(np.array([1, 77]))
     assert [page.tolist() for page in index.row_ids()] == [[2, 3]]
     index.delete(np.array([], np.int64))
-    assert index.search(vectors[:1], 9)[0][0].row_id == 3 and index.rows == 2
+    assert index.search(vectors[:1], 9)[0][0].row_id == 3 and index.row_count == 2
 
 
 @few
@@ -188,7 +192,7 @@ def test_any_writes_leave_what_they_left_last(
             index.upsert(np.array([row_id]), left[row_id][None])
     row_ids, query = np.array(sorted(left), np.int64), unit([asked])
     vectors = np.stack([left[row_id] for row_id in row_ids.tolist()]) if left else unit([])
-    assert index.rows == len(left) and np.concatenate([row_ids[:0], *index.row_ids()]).tolist() == row_ids.tolist()
+    assert index.row_count == len(left) and np.concatenate([row_ids[:0], *index.row_ids()]).tolist() == row_ids.tolist()
     wanted = brute_force(row_ids, vectors, query[0], 20)
     assert compared(index, row_ids, vectors).search(query, 20) == [wanted]
 
@@ -205,7 +209,7 @@ def test_threads_write_while_others_search(milvus: Callable[[], MilvusIndex]) ->
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(0, 3000, 100)))
-    assert index.rows == 3000
+    assert index.row_count == 3000
     assert np.concatenate(list(index.row_ids())).tolist() == row_ids.tolist()
 
 
@@ -213,7 +217,7 @@ def test_a_row_given_twice_is_refused(milvus: Callable[[], MilvusIndex]) -> None
     index = milvus()
     with pytest.raises(LookalikeError, match="twice"):
         index.upsert(np.array([1, 1]), unit([[1, 0, 0, 0, 0], [0, 1, 0, 0, 0]]))
-    assert index.rows == 0
+    assert index.row_count == 0
 
 
 def test_what_was_dropped_is_made_anew(place: str) -> None:
@@ -221,7 +225,7 @@ def test_what_was_dropped_is_made_anew(place: str) -> None:
     index, other = (MilvusIndex(place, os.environ.get("TEST_MILVUS_TOKEN", ""), name, DIM) for _ in range(2))
     index.upsert(np.array([4]), vectors)
     index.drop()
-    assert index.rows == other.rows == 0
+    assert index.row_count == other.row_count == 0
     index.upsert(np.array([5]), vectors)
     other.drop()
     with pytest.raises(Unavailable):
@@ -234,8 +238,8 @@ def test_a_collection_is_told_from_any_other(place: str) -> None:
     name, token = f"test-{uuid.uuid4().hex}", os.environ.get("TEST_MILVUS_TOKEN", "")
     index, other = (MilvusIndex(place, token, name, DIM) for _ in range(2))
     first = index.identity()
-    assert first == other.identity() == index.identity() and index.rows == 0
-    assert [*index.row_ids()] == [] and index.holding(np.arange(3)).size == 0
+    assert first == other.identity() == index.identity() and index.row_count == 0
+    assert [*index.row_ids()] == [] and index.contained_ids(np.arange(3)).size == 0
     noise = np.random.default_rng(1).normal(size=(50, DIM))
     index.upsert(np.arange(1, 51), np.asarray(noise / np.linalg.norm(noise, axis=1, keepdims=True), np.float32))
     assert {hit.row_id for hit in index.search(unit([[1, 0, 0, 0, 0]]), 99)[0]} == set(range(1, 51))
@@ -258,7 +262,7 @@ def test_very_many_rows_go_in_parts(milvus: Callable[[], MilvusIndex]) -> None:
     index.upsert(np.array([5, 110_000]), vectors)
     among = np.arange(1, 120_000)
     assert [hit.row_id for hit in index.search(vectors[1:], 3, among)[0]] == [110_000, 5]
-    assert index.holding(among).tolist() == [5, 110_000]
+    assert index.contained_ids(among).tolist() == [5, 110_000]
 
 
 def test_what_a_file_holds_it_holds_when_opened_again(tmp_path: Path) -> None:
@@ -269,7 +273,7 @@ def test_what_a_file_holds_it_holds_when_opened_again(tmp_path: Path) -> None:
     with closing(MilvusIndex(place, "", "kept-1", DIM)) as index:
         assert [hit.row_id for hit in index.search(vectors, 3)[0]] == [4]
     with closing(MilvusIndex(place, "", "kept-1", DIM + 1)) as index, pytest.raises(Misconfigured, match="length 6"):
-        assert index.rows
+        assert index.row_count
 
 
 def test_a_file_that_another_process_has_is_unavailable(tmp_path: Path) -> None:
@@ -280,10 +284,10 @@ def test_a_file_that_another_process_has_is_unavailable(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout and other.stdout.read(1) == b"1"
         with pytest.raises(Unavailable):
-            assert MilvusIndex(str(place), "", "any-1", DIM).rows
+            assert MilvusIndex(str(place), "", "any-1", DIM).row_count
         other.communicate()
     with closing(MilvusIndex(str(place), "", "any-1", DIM)) as index:
-        assert index.rows == 0
+        assert index.row_count == 0
 
 
 def test_a_server_takes_the_token_alone_that_is_its(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -291,10 +295,10 @@ def test_a_server_takes_the_token_alone_that_is_its(tmp_path: Path, caplog: pyte
     with served(tmp_path / "data", TOKEN) as (address, _):
         with closing(MilvusIndex(address, TOKEN, "any-1", DIM)) as index:
             index.upsert(np.array([1]), unit([[1, 0, 0, 0, 0]]))
-            assert index.rows == 1
+            assert index.row_count == 1
         for wrong in ("", "root:another-secret"):
             with pytest.raises(Misconfigured, match="MILVUS_TOKEN") as refused:
-                assert MilvusIndex(address, wrong, "any-1", DIM).rows
+                assert MilvusIndex(address, wrong, "any-1", DIM).row_count
             assert "secret" not in caplog.text + "".join(traceback.format_exception(refused.value))
 
 

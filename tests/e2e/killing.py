@@ -30,7 +30,7 @@ from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.reindex import Reindex
-from lookalike.usecases.segments import Items
+from lookalike.usecases.segments import Segments
 from lookalike.usecases.sweep import sweep
 from lookalike.usecases.upload import Upload
 from lookalike.usecases.versions import IndexVersions
@@ -67,13 +67,13 @@ class World:
 
     def __init__(self, deadly: int = -1) -> None:
         services, calls = Services(read_settings()), itertools.count()
-        self.catalogue: Any = Mortal(services.catalogue, calls, deadly)
+        self.catalogue: Any = Mortal(services.catalog, calls, deadly)
         self.store: Any = Mortal(services.store, calls, deadly)
         detector: Any = Mortal(FakeDetector(garment(0), garment(30)), calls, deadly)
-        models = Models(detector, FakeEmbedder(), places=4)
+        models = Models(detector, FakeEmbedder(), max_waiting=4)
         self.upload = Upload(models, self.store, self.catalogue, True, timedelta(0))
         self.jobs = Jobs(self.catalogue, 50)
-        self.ingest = Ingest(self.upload, Items(self.catalogue, self.store), self.catalogue, self.jobs)
+        self.ingest = Ingest(self.upload, Segments(self.catalogue, self.store), self.catalogue, self.jobs)
         self.versions = IndexVersions(
             self.store, NeighboursFormat(), KEY, FakeEmbedder.name, FakeEmbedder.dim, lambda: datetime.now(UTC)
         )
@@ -197,7 +197,7 @@ def unnamed(world: World) -> list[str]:
 def prepare(verb: str) -> None:
     """An empty catalogue and bucket again; two photos for `reindex`."""
     world = World()
-    items = Items(world.catalogue, world.store)
+    items = Segments(world.catalogue, world.store)
     for segment in world.rows().values():
         items.delete(segment.name)
     for one in list(world.store.list()):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lookalike.adapters.catalog import open_catalogue
+from lookalike.adapters.catalog import open_catalog
 from tests.conftest import drawn, jpeg
 from tests.e2e.serving import Server
 
@@ -66,7 +66,7 @@ def test_a_running_request_is_cancelled_from_another_process(server: Server) -> 
     asked = big_photo()
     with ThreadPoolExecutor() as pool:
         running = pool.submit(server.relay, asked, request_id="long")
-        with closing(open_catalogue(f"sqlite:///{server.folder}/.lookalike/lookalike.db")) as catalogue:
+        with closing(open_catalog(f"sqlite:///{server.folder}/.lookalike/lookalike.db")) as catalogue:
             while not catalogue.request_cancel("long") and not running.done():
                 time.sleep(0.005)
         said = running.result()

@@ -18,7 +18,7 @@ from lookalike.adapters.catalog.segments import description
 from lookalike.adapters.catalog.tables import jobs, searches
 from lookalike.adapters.catalog.values import checked, details_row, photo_row, segment_row
 from lookalike.domain.errors import Cancelled, Conflict, NotFound, Unavailable
-from lookalike.domain.filter import Filter, fulfils
+from lookalike.domain.filter import Filter, matches_filter
 from lookalike.domain.model import (
     Box,
     Caller,
@@ -48,10 +48,10 @@ class Row:
 
 
 def locked(
-    method: Callable[Concatenate["FakeCatalogue", P], T],
-) -> Callable[Concatenate["FakeCatalogue", P], T]:
+    method: Callable[Concatenate["FakeCatalog", P], T],
+) -> Callable[Concatenate["FakeCatalog", P], T]:
     @functools.wraps(method)
-    def run(self: "FakeCatalogue", /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(self: "FakeCatalog", /, *args: P.args, **kwargs: P.kwargs) -> T:
         with self._lock:
             if self.away:
                 raise Unavailable("The database cannot be reached")
@@ -60,7 +60,7 @@ def locked(
     return run
 
 
-class FakeCatalogue:
+class FakeCatalog:
     """Set `away` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:
@@ -105,11 +105,11 @@ class FakeCatalogue:
         return {int(number): self._rows[number].segment for number in row_ids if number in self._rows}
 
     @locked
-    def segments_of(self, photo: str) -> list[Segment]:
+    def segments_of_photo(self, photo: str) -> list[Segment]:
         return [segment for segment in self._all() if segment.photo == photo]
 
     @locked
-    def describe_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
+    def update_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
         description(changes)
         old = self.segment(name)
         if old is not None:
@@ -125,7 +125,7 @@ class FakeCatalogue:
             self._commit += 1
             beside = {name for name, rows in self._beside.items() if rows.pop(segment.row_id, None)}
             self._deleted[segment.row_id] = ({self._rows.pop(segment.row_id).embedder, *beside}, self._commit)
-            if not self.segments_of(segment.photo):
+            if not self.segments_of_photo(segment.photo):
                 self._photos.pop(segment.photo, None)
         return segment
 
@@ -151,11 +151,11 @@ class FakeCatalogue:
         return {int(number): there[number].vector.copy() for number in row_ids if number in there}
 
     @locked
-    def count_without(self, embedder: str) -> int:
+    def count_missing_vectors(self, embedder: str) -> int:
         return len(self._rows) - len(self._of(embedder))
 
     @locked
-    def segments_without(self, embedder: str, after: int, limit: int) -> list[Segment]:
+    def segments_missing_vectors(self, embedder: str, after: int, limit: int) -> list[Segment]:
         missing = sorted(set(self._rows) - set(self._of(embedder)))
         return [self._rows[key].segment for key in missing if key > after][:limit]
 
@@ -168,7 +168,7 @@ class FakeCatalogue:
         return len(new)
 
     @locked
-    def settle(self, embedder: str, limit: int) -> int:
+    def drop_other_vectors(self, embedder: str, limit: int) -> int:
         some = dict(sorted(self._beside.get(embedder, {}).items())[:limit])
         for key, row in some.items():
             self._rows[key] = replace(row, segment=self._rows[key].segment)
@@ -188,26 +188,26 @@ class FakeCatalogue:
         return own | self._beside.get(embedder, {})
 
     @locked
-    def matching(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+    def matching_row_ids(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
         asked = self._rows if embedder is None else self._of(embedder)
         rows = {key: self._rows[key].segment for key in asked}
-        found = [key for key, one in rows.items() if fulfils(wanted, self._values(one))]
+        found = [key for key, one in rows.items() if matches_filter(wanted, self._values(one))]
         return np.array(sorted(found), np.int64)
 
     @locked
-    def owned(self, user: str) -> list[int]:
+    def row_ids_of_owner(self, user: str) -> list[int]:
         named = {name for name, photo in self._photos.items() if photo.owner == user}
         return sorted(one.row_id for one in self._all() if one.photo in named)
 
     @locked
-    def forget_jobs(self, user: str) -> int:
+    def delete_jobs_of_owner(self, user: str) -> int:
         gone = [one.id for one in self._jobs.values() if one.owner == user and one.status is not JobStatus.PROCESSING]
         for job_id in gone:
             del self._jobs[job_id]
         return len(gone)
 
     @locked
-    def rows_of(self, sha256: str) -> frozenset[int]:
+    def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
         named = {name for name, photo in self._photos.items() if photo.sha256 == sha256}
         return frozenset(one.row_id for one in self._all() if one.photo in named)
 
@@ -243,7 +243,7 @@ class FakeCatalogue:
         return self._jobs.get(job_id)
 
     @locked
-    def jobs_of(self, caller: Caller, limit: int = 100) -> list[Job]:
+    def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
         own = (job for job in self._jobs.values() if _owns(caller, job))
         return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
 
@@ -270,7 +270,7 @@ class FakeCatalogue:
         return {name for name in job_ids if name in self._jobs and self._jobs[name].cancel_requested}
 
     @locked
-    def clean_jobs(self, caller: Caller | None, before: datetime) -> int:
+    def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
         own = [job for job in self._jobs.values() if caller is None or _owns(caller, job)]
         stale = [job for job in own if job.updated < before]
         for job in stale:
@@ -279,16 +279,16 @@ class FakeCatalogue:
         return len(stale)
 
     @locked
-    def ledger(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
+    def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
         entries = [one for one in self._ledger.values() if one.bucket == bucket and one.name in names]
         return sorted(entries, key=ledger_order)
 
     @locked
-    def sources_of(self, photo: str) -> list[LedgerEntry]:
+    def ledger_entries_of_photo(self, photo: str) -> list[LedgerEntry]:
         return sorted((one for one in self._ledger.values() if one.photo == photo), key=ledger_order)
 
     @locked
-    def record(self, entry: LedgerEntry) -> None:
+    def record_ledger_entry(self, entry: LedgerEntry) -> None:
         entry_row(entry)
         self._ledger[entry.bucket, entry.name, entry.generation] = entry
 
@@ -302,8 +302,12 @@ class FakeCatalogue:
 
     @locked
     def searches_of(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
-        own = [one for one in self._searches.values() if one.owner == owner and (before is None or one.asked < before)]
-        newest = sorted(own, key=lambda one: (-one.asked.timestamp(), one.id))[:limit]
+        own = [
+            one
+            for one in self._searches.values()
+            if one.owner == owner and (before is None or one.searched_at < before)
+        ]
+        newest = sorted(own, key=lambda one: (-one.searched_at.timestamp(), one.id))[:limit]
         return [replace(one, hits=[]) for one in newest]
 
     @locked
@@ -339,7 +343,7 @@ class FakeCatalogue:
         return len(old)
 
     @locked
-    def picture(self, row_id: int) -> bytes | None:
+    def legacy_image(self, row_id: int) -> bytes | None:
         return None
 
     @locked
@@ -364,7 +368,7 @@ class FakeCatalogue:
     def _insert(self, new: NewSegment, photo: str, embedder: str) -> Segment:
         row_id, moment = next(self._ids), datetime.now(UTC).replace(microsecond=0)
         box = _rounded(new.box)
-        about = (new.label, new.score, moment, new.colour)
+        about = (new.label, new.score, moment, new.color)
         segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, *about)
         self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
         return segment

@@ -10,10 +10,10 @@ from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import SearchHit, Vectors
 
 
-class FakeOutside:
+class FakeExternalIndex:
     """Set `away` to make everything raise `Unavailable`; `held` is what it holds."""
 
-    exact = False
+    is_exact = False
 
     def __init__(self) -> None:
         self.held: dict[int, NDArray[np.float32]] = {}
@@ -24,19 +24,19 @@ class FakeOutside:
         return self.name
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         self._reach()
         return len(self.held)
 
-    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         self._reach()
         return np.array([one for one in row_ids.tolist() if one in self.held], np.int64)
 
-    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
         self._reach()
         if not self.held:
             return [[] for _ in vectors]
-        return ExactIndex(np.array(list(self.held)), np.stack(list(self.held.values()))).search(vectors, k, among)
+        return ExactIndex(np.array(list(self.held)), np.stack(list(self.held.values()))).search(vectors, k, allowed_ids)
 
     def upsert(self, row_ids: NDArray[np.int64], vectors: Vectors) -> None:
         self._reach()

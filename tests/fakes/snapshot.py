@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.model import Changes, Vectors
-from lookalike.domain.vector_source import in_pages
+from lookalike.domain.vector_source import paginate
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class FakeSnapshot:
     changes: Changes
 
     @property
-    def upto(self) -> int:
-        return self.changes.upto
+    def last_commit(self) -> int:
+        return self.changes.last_commit
 
     @property
     def row_ids(self) -> NDArray[np.int64]:
@@ -27,4 +27,4 @@ class FakeSnapshot:
         return self.changes.deleted
 
     def pages(self) -> Iterator[Vectors]:
-        return in_pages(self.changes.vectors)
+        return paginate(self.changes.vectors)

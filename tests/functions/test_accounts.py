@@ -190,7 +190,7 @@ MAY: dict[Role, tuple[bool, bool, bool]] = {
 def test_every_route_lets_in_whom_its_role_says(client: Client, real: Services, route: Route) -> None:
     """Another's job is nobody's but an administrator's, and everything else is past the door, whatever comes behind it."""
     path, function = route.path.replace("<id>", "mine"), client(route.function)
-    real.catalogue.start_job("mine", "search", caller("bert"))
+    real.catalog.start_job("mine", "search", caller("bert"))
     callers: tuple[dict[str, str], ...] = (
         {},
         bearer(real, User("clara", "c@example.org")),
@@ -250,10 +250,10 @@ def test_a_callers_address_is_what_our_own_proxies_say(
 
 def test_another_users_jobs_are_neither_listed_nor_swept(client: Client, real: Services) -> None:
     cancel = client("cancel")
-    real.catalogue.start_job("berts", "search", caller("bert"))
+    real.catalog.start_job("berts", "search", caller("bert"))
     clara = bearer(real, User("clara", "c@example.org"))
     assert cancel.get("/request_status/recent", headers=clara).get_json()["requests"] == []
     assert cancel.post("/cleanup_requests", json={"max_age_seconds": 0}, headers=clara).status_code == 200
-    assert real.catalogue.job("berts") is not None
+    assert real.catalog.job("berts") is not None
     bert = bearer(real, User("bert", "b@example.org"))
     assert cancel.post("/cancel_request/berts", headers=bert).get_json()["success"]

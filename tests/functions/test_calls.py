@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from lookalike import images
-from lookalike.adapters.catalog import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalog
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.bootstrap import WEIGHTS, Services
 from lookalike.domain.errors import NotFound
@@ -118,7 +118,9 @@ def test_a_match_says_how_likely_it_is_the_same_garment(client: Client, admin: d
 def test_a_match_says_what_it_has_in_common(client: Client, admin: dict[str, str], real: Services) -> None:
     for name, seed in (("one", 3), ("two", 8)):
         upload(client, admin, jpeg(drawn(seed)), image_name=name)
-    real.items.put_details([ProductDetails("one", brand="Marlow", tags=["a"]), ProductDetails("two", brand="Marlow")])
+    real.segments.put_details(
+        [ProductDetails("one", brand="Marlow", tags=["a"]), ProductDetails("two", brand="Marlow")]
+    )
     body = relay(client, segment=True, num=10, include="none").get_json()
     (group,) = body["groups"]
     whys = {one["original_image_id"]: one["why"] for one in group["results"]}
@@ -152,7 +154,7 @@ def test_the_calibration_is_the_built_in_embedders() -> None:
 def test_a_filter_narrows_the_search(client: Client, admin: dict[str, str], real: Services) -> None:
     for seed in (3, 8, 9):
         upload(client, admin, jpeg(drawn(seed)), image_name=f"photo-{seed}")
-    real.items.put_details([ProductDetails("photo-8", brand="Marlow", rating=4.5, tags=["summer", "linen"])])
+    real.segments.put_details([ProductDetails("photo-8", brand="Marlow", rating=4.5, tags=["summer", "linen"])])
 
     def photos(wanted: object) -> set[str]:
         results = relay(client, num=100, filter=wanted, include="none").get_json()["results"]
@@ -169,7 +171,7 @@ def test_a_filter_narrows_the_search(client: Client, admin: dict[str, str], real
 
 def test_details_by_name_and_by_number(client: Client, admin: dict[str, str], real: Services) -> None:
     number = upload(client, admin, image_name="01").get_json()["data"]["segments"][0]["id"]
-    real.items.put_details([ProductDetails("01", brand="Marlow", tags=["casual"], rating=4.5)])
+    real.segments.put_details([ProductDetails("01", brand="Marlow", tags=["casual"], rating=4.5)])
     for key in ("01_segment_0", number, str(number)):
         body = client("detail").post("/image_detail", json={"splitted_image_id": key}).get_json()
         assert body["success"] is True and body["message"]["brand"] == "Marlow"
@@ -209,13 +211,13 @@ def test_what_was_cancelled_is_told_as_no_error(
     client: Client, real: Services, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """By another process, while it runs."""
-    finish = SqlCatalogue.finish_job
+    finish = SqlCatalog.finish_job
 
-    def cancelled_before(self: SqlCatalogue, job: str, status: JobStatus) -> JobStatus:
+    def cancelled_before(self: SqlCatalog, job: str, status: JobStatus) -> JobStatus:
         real.jobs.cancel(job, Caller())
         return finish(self, job, status)
 
-    monkeypatch.setattr(SqlCatalogue, "finish_job", cancelled_before)
+    monkeypatch.setattr(SqlCatalog, "finish_job", cancelled_before)
     function = "relay" if path == "/relay_image" else "upload"
     said = client(function).post(path, json={"image_base64": text(PHOTO), "request_id": "mine"})
     body = said.get_json()
@@ -225,7 +227,7 @@ def test_what_was_cancelled_is_told_as_no_error(
 
 def test_a_name_with_underscores_keeps_its_details(client: Client, admin: dict[str, str], real: Services) -> None:
     upload(client, admin, image_name="my_photo_1")
-    real.items.put_details([ProductDetails("my_photo_1", brand="right"), ProductDetails("my", brand="wrong")])
+    real.segments.put_details([ProductDetails("my_photo_1", brand="right"), ProductDetails("my", brand="wrong")])
     found = client("detail").post("/image_detail", json={"splitted_image_id": "my_photo_1_segment_0"}).get_json()
     assert found["message"]["brand"] == "right"
 
@@ -240,7 +242,7 @@ def test_photos_come_as_files_and_as_bodies_too(client: Client, admin: dict[str,
     assert body.get_json()["data"]["original_image_id"] == "raw"
     url = {"image_base64": "data:image/jpeg;base64," + text(PHOTO), "image_name": "url"}
     assert call.post("/upload_image", json=url, headers=admin).get_json()["success"] is True
-    boxes = [[one.box for one in real.catalogue.segments_of(name)] for name in ("file", "raw", "url")]
+    boxes = [[one.box for one in real.catalog.segments_of_photo(name)] for name in ("file", "raw", "url")]
     assert boxes[0] == boxes[1] == boxes[2] != []
 
 
@@ -289,7 +291,7 @@ def test_nothing_found_is_stored_whole_or_not_at_all(client: Client, admin: dict
     blank = jpeg(Image.new("RGB", (300, 300), "white"))
     refused = upload(client, admin, blank, image_name="blank", force_process=False)
     assert refused.status_code == 200 and refused.get_json()["success"] is False
-    assert list(real.store.list()) == [] and real.catalogue.photo("blank") is None
+    assert list(real.store.list()) == [] and real.catalog.photo("blank") is None
     segment = upload(client, admin, blank, image_name="blank").get_json()["data"]["segments"][0]
     assert segment["bounding_box"] == [0, 0, 300, 300] and segment["label"] is None
 
@@ -336,7 +338,7 @@ def test_reindexing_publishes_and_sweeps(client: Client, admin: dict[str, str], 
     real.store.put("left/segment_0.png", b"of an upload that died", "image/png")
     os.utime(old, (0, 0))
     said = client("reindex").post("/reindex")
-    assert said.status_code == 202 and said.get_json()["data"]["rows"] == len(real.catalogue.segments_of("kept"))
+    assert said.status_code == 202 and said.get_json()["data"]["rows"] == len(real.catalog.segments_of_photo("kept"))
     assert real.store.stat("left/segment_0.png") is None and real.store.stat("kept/segment_0.png")
     assert relay(client).get_json()["index"]["tail_rows"] == 0
 

@@ -64,13 +64,13 @@ def test_it_tells_and_recovers(wire: Proxy, ask: Callable[..., tuple[int, str | 
         wire.mend()
         assert 200 in [ask(*search)[0] for _ in range(2)]
         assert ask(*search)[0] == 200 and ask(*upload)[0] == 200
-    assert services().catalogue.photo("meanwhile") is None
+    assert services().catalog.photo("meanwhile") is None
     assert not [one.path for one in services().store.list() if one.path.startswith("meanwhile")]
 
 
 def test_what_was_being_read_is_read_again(wire: Proxy) -> None:
     """A connection of the pool that died meanwhile costs nobody a request."""
-    catalogue = services().catalogue
+    catalogue = services().catalog
     catalogue.ping()
     wire.cut()
     wire.mend()

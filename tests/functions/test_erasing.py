@@ -29,7 +29,7 @@ def house(client: Client, real: Services) -> Services:
         owner = User("bert" if name == "three" else "anna", "x@example.org", "admin")
         body = {"image_base64": text(photo), "image_name": name}
         assert client("upload").post("/upload_image", json=body, headers=bearer(real, owner)).status_code == 200
-    real.items.put_details([ProductDetails("two", brand="Marlow")])
+    real.segments.put_details([ProductDetails("two", brand="Marlow")])
     real.reindex.build()
     anna = bearer(real, User("anna", "a@example.org"))
     client("relay").post(
@@ -57,12 +57,12 @@ def shows_nothing_of(client: Client, real: Services, admin: dict[str, str], name
         client("detail").get(path.format(name)).status_code
         for path in ("/splitted_images/{}_segment_0", "/splitted_images/by_original/{}", "/thumbnails/{}_segment_0")
     ]
-    assert real.reindex.build().rows == len(real.catalogue.changes("compact-3", 0).row_ids)
+    assert real.reindex.build().rows == len(real.catalog.changes("compact-3", 0).row_ids)
     return not stored and f'"{name}' not in found and f'"{name}' not in past and read == [404] * 3
 
 
 def test_a_photo_goes_with_all_its_garments(client: Client, house: Services, admin: dict[str, str]) -> None:
-    segments = [one.name for one in house.items.of_photo("one")]
+    segments = [one.name for one in house.segments.of_photo("one")]
     data = erased(client, admin, "DELETE", "/splitted_images/by_original/one")
     assert data["segments"] == segments and data["receipt_id"] and data["at"]
     counts = data["counts"]
@@ -75,7 +75,7 @@ def test_a_photo_goes_with_all_its_garments(client: Client, house: Services, adm
 def test_garments_go_one_by_one_and_the_photo_with_the_last(
     client: Client, house: Services, admin: dict[str, str]
 ) -> None:
-    segments = [one.name for one in house.items.of_photo("one")]
+    segments = [one.name for one in house.segments.of_photo("one")]
     receipts = [erased(client, admin, "DELETE", f"/splitted_images/{name}") for name in segments]
     assert [one["splitted_image_id"] for one in receipts] == segments
     assert [one["counts"]["photos"] for one in receipts] == [0] * (len(segments) - 1) + [1]
@@ -85,22 +85,24 @@ def test_garments_go_one_by_one_and_the_photo_with_the_last(
 def test_what_fulfils_a_filter_goes(client: Client, house: Services, admin: dict[str, str]) -> None:
     wanted = {"brand": "Marlow"}
     would = erased(client, admin, "POST", "/erase", filter=wanted, dry_run=True)
-    assert would["segments"] == [one.name for one in house.items.of_photo("two")] and would["counts"]["garments"] == 0
+    assert (
+        would["segments"] == [one.name for one in house.segments.of_photo("two")] and would["counts"]["garments"] == 0
+    )
     data = erased(client, admin, "POST", "/erase", filter=wanted)
     assert data["segments"] == would["segments"] and data["counts"]["photos"] == 1
     assert shows_nothing_of(client, house, admin, "two") and not shows_nothing_of(client, house, admin, "one")
     assert erased(client, admin, "POST", "/erase", filter=wanted)["counts"]["garments"] == 0
-    assert house.catalogue.details(["two"]), "what the shop says is the shop's"
+    assert house.catalog.details(["two"]), "what the shop says is the shop's"
 
 
 def test_what_a_user_left_goes(client: Client, house: Services, admin: dict[str, str]) -> None:
-    house.catalogue.start_job("running", "search", Caller("anna"))
+    house.catalog.start_job("running", "search", Caller("anna"))
     data = erased(client, admin, "POST", "/erase", owner="anna")
     assert data["counts"]["photos"] == 2 and data["counts"]["searches"] == 1 and data["counts"]["jobs"] >= 3
     assert shows_nothing_of(client, house, admin, "one") and shows_nothing_of(client, house, admin, "two")
     assert not shows_nothing_of(client, house, admin, "three")
-    assert [one.id for one in house.catalogue.jobs_of(Caller("anna"))] == ["running"]
-    house.catalogue.finish_job("running", JobStatus.COMPLETED)
+    assert [one.id for one in house.catalog.list_jobs(Caller("anna"))] == ["running"]
+    house.catalog.finish_job("running", JobStatus.COMPLETED)
 
 
 def test_filters_reach_garments_of_every_embedder(client: Client, house: Services, admin: dict[str, str]) -> None:
@@ -124,9 +126,9 @@ def test_filters_reach_garments_of_every_embedder(client: Client, house: Service
 def test_nothing_goes_that_was_not_named(
     client: Client, house: Services, admin: dict[str, str], body: dict[str, Any]
 ) -> None:
-    rows = house.catalogue.changes("compact-3", 0).row_ids.size
+    rows = house.catalog.changes("compact-3", 0).row_ids.size
     assert client("detail").post("/erase", json=body, headers=admin).status_code == 422
-    assert house.catalogue.changes("compact-3", 0).row_ids.size == rows
+    assert house.catalog.changes("compact-3", 0).row_ids.size == rows
 
 
 def test_what_there_was_no_time_for_is_told(client: Client, house: Services, admin: dict[str, str]) -> None:
@@ -155,9 +157,9 @@ def test_the_vectors_too_leave_the_bucket_when_an_operator_says_so(house: Servic
         ["--filter", "{}", "--yes"],
     ):
         assert CliRunner().invoke(main, ["erase", *wrong]).exit_code != 0
-    assert CliRunner().invoke(main, ["erase", "--photo", "two"], input="n\n").exit_code == 1 and house.items.of_photo(
-        "two"
-    )
+    assert CliRunner().invoke(
+        main, ["erase", "--photo", "two"], input="n\n"
+    ).exit_code == 1 and house.segments.of_photo("two")
 
 
 @pytest.mark.parametrize(
@@ -165,11 +167,11 @@ def test_the_vectors_too_leave_the_bucket_when_an_operator_says_so(house: Servic
     [["--segment", "two_segment_0"], ["--photo", "two"], ["--owner", "anna"], ["--filter", '{"brand": "Marlow"}']],
 )
 def test_a_dry_run_only_tells(house: Services, what: list[str]) -> None:
-    before = house.catalogue.changes("compact-3", 0).row_ids.tolist()
+    before = house.catalog.changes("compact-3", 0).row_ids.tolist()
     would = run("erase", *what, "--dry-run", "--now")
     receipt = json.loads(would.stdout)
     assert would.exit_code == 0 and "two_segment_0" in receipt["segments"] and receipt["remaining"] > 0
-    assert receipt["garments"] == 0 and house.catalogue.changes("compact-3", 0).row_ids.tolist() == before
+    assert receipt["garments"] == 0 and house.catalog.changes("compact-3", 0).row_ids.tolist() == before
 
 
 def test_an_operator_is_told_that_some_remain(house: Services) -> None:
@@ -181,19 +183,19 @@ def test_what_shops_say_comes_with_the_answer(client: Client, house: Services) -
     asked = {"image_base64": text(PHOTOS["two"]), "num": 50, "include": "none"}
     plain = client("relay").post("/relay_image", json=asked).get_json()["results"]
     assert not any("details" in one for one in plain)
-    before = house.catalogue.changes("compact-3", 0).upto
-    house.items.put_details([ProductDetails("two_segment_0", brand="Own")])
+    before = house.catalog.changes("compact-3", 0).last_commit
+    house.segments.put_details([ProductDetails("two_segment_0", brand="Own")])
     found = client("relay").post("/relay_image", json={**asked, "include_details": True}).get_json()["results"]
     brands = {one["splitted_image_id"]: (one.get("details") or {}).get("brand") for one in found}
     assert brands["two_segment_0"] == "Own" and brands["one_segment_0"] is None
     assert all(
         brand == "Marlow" for name, brand in brands.items() if name.startswith("two_") and name != "two_segment_0"
     )
-    assert house.catalogue.changes("compact-3", 0).upto == before, "nothing is embedded anew"
+    assert house.catalog.changes("compact-3", 0).last_commit == before, "nothing is embedded anew"
 
 
 def test_a_garment_is_added_to_a_photo_that_is_stored(client: Client, house: Services, admin: dict[str, str]) -> None:
-    upload, count = client("upload"), len(house.items.of_photo("one"))
+    upload, count = client("upload"), len(house.segments.of_photo("one"))
     cut = text(jpeg(drawn(8).crop((0, 0, 200, 200))))
     body = {
         "image_base64": cut,

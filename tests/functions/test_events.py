@@ -16,7 +16,7 @@ from lookalike.http.events import FINALIZED
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import SUPERSEDED
 from tests.conftest import drawn, jpeg
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 
 Client = Callable[[str], FlaskClient]
 PHOTO, OTHER = jpeg(drawn(3)), jpeg(drawn(8))
@@ -43,12 +43,12 @@ def send(client: Client, data: Any, **others: str) -> int:
 
 
 def photos(real: Services) -> set[str]:
-    found = real.catalogue.changes(real.models.embedder, 0).row_ids.tolist()
-    return {one.photo for one in real.catalogue.segments(found).values()}
+    found = real.catalog.changes(real.models.embedder, 0).row_ids.tolist()
+    return {one.photo for one in real.catalog.segments(found).values()}
 
 
 def noted(real: Services, name: str = NAME) -> list[tuple[LedgerStatus, str | None, str | None]]:
-    return [(one.status, one.photo, one.reason) for one in real.catalogue.ledger("shop", [name])]
+    return [(one.status, one.photo, one.reason) for one in real.catalog.ledger_entries("shop", [name])]
 
 
 def test_an_event_delivered_ten_times_has_one_result(client: Client, real: Services) -> None:
@@ -80,7 +80,7 @@ def test_an_overwritten_object_replaces_its_result(client: Client, real: Service
         assert send(client, fields(put(real, data))) == 204
     assert len(photos(real)) == 1
     (photo,) = photos(real)
-    assert real.catalogue.segments_of(photo) and real.store.get(f"{photo}/segment_0.png")
+    assert real.catalog.segments_of_photo(photo) and real.store.get(f"{photo}/segment_0.png")
     assert len([one for one in noted(real) if one[1]]) == 2
 
 
@@ -150,7 +150,7 @@ def test_an_event_of_the_day_before_yesterday_is_noted_as_failed(client: Client,
 
 def test_what_may_pass_comes_again(client: Client, real: Services) -> None:
     event = fields(put(real, PHOTO))
-    catalogue = real.built["catalogue"] = FakeCatalogue()
+    catalogue = real.built["catalogue"] = FakeCatalog()
     catalogue.away = True
     said = client("ingest").post("/", json=event, headers=headers())
     assert said.status_code == 503 and said.headers["Retry-After"]

@@ -72,7 +72,7 @@ def test_what_is_deleted_is_in_no_later_answer(
 ) -> None:
     relay.post("/relay_image", json={"image_base64": PHOTO, "request_id": "mine"}, headers=admin)
     assert relay.get("/search_history/mine", headers=admin).get_json()["data"]["results"]
-    for one in real.items.of_photo("look"):
+    for one in real.segments.of_photo("look"):
         client("detail").delete(f"/splitted_images/{one.name}", headers=admin)
     said = relay.get("/search_history/mine", headers=admin)
     assert said.get_json()["data"]["results"] == [] and "look" not in said.get_data(as_text=True)

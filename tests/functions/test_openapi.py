@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from lookalike.http.docs import page
-from lookalike.http.openapi import document
+from lookalike.http.openapi import build_openapi
 from lookalike.http.routes import ROUTES, Role
 from lookalike.local.gateway import FUNCTIONS
 
@@ -18,11 +18,11 @@ Client = Callable[[str], FlaskClient]
 
 @pytest.mark.parametrize("function", [None, *FUNCTIONS])
 def test_it_is_valid(function: str | None) -> None:
-    OpenAPIV31SpecValidator(document(function)).validate()
+    OpenAPIV31SpecValidator(build_openapi(function)).validate()
 
 
 def test_it_has_every_route_with_its_role_and_errors() -> None:
-    told = document()["paths"]
+    told = build_openapi()["paths"]
     for route in ROUTES:
         one = told[route.path.replace("<id>", "{id}")][route.method.lower()]
         assert one["summary"] and one["description"] and str(route.status) in one["responses"]
@@ -38,7 +38,7 @@ def test_it_has_every_route_with_its_role_and_errors() -> None:
 def test_every_function_serves_its_own(client: Client, function: str) -> None:
     call = client(function)
     found = call.get("/openapi.json").get_json()
-    assert found == document(function) and {
+    assert found == build_openapi(function) and {
         one["tags"][0] for some in found["paths"].values() for one in some.values()
     } == {function}
     said = call.get("/docs")
@@ -54,7 +54,7 @@ def test_the_page_shows_every_field_and_its_links_lead_somewhere() -> None:
     shown = {one.get("id"): one for one in ElementTree.fromstring(body).iter("div")}
     for link in re.findall(r'href="#(\w+)"', text):
         assert link in shown
-    for name, schema in document()["components"]["schemas"].items():
+    for name, schema in build_openapi()["components"]["schemas"].items():
         cells = ["".join(cell.itertext()).removesuffix(" *") for cell in shown[name].iter("td")]
         assert schema.get("properties", {}).keys() <= set(cells), name
     limits = "".join(shown["RelayBody"].itertext())
@@ -62,5 +62,5 @@ def test_the_page_shows_every_field_and_its_links_lead_somewhere() -> None:
 
 
 def test_photos_may_come_in_three_ways() -> None:
-    content = document()["paths"]["/relay_image"]["post"]["requestBody"]["content"]
+    content = build_openapi()["paths"]["/relay_image"]["post"]["requestBody"]["content"]
     assert {"application/json", "multipart/form-data", "image/jpeg"} <= content.keys()

@@ -55,7 +55,7 @@ def test_a_bad_photo_is_refused_and_nothing_is_stored(
     body = said.get_json()
     assert (said.status_code, body["error"]["code"], body["success"]) == (status, code, False)
     assert body["message"] and body["request_id"]
-    assert list(real.store.list()) == [] and real.catalogue.photo("bad") is None
+    assert list(real.store.list()) == [] and real.catalog.photo("bad") is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_an_unknown_address_is_not_found(client: Client) -> None:
 def test_a_live_request_id_cannot_be_used_twice(client: Client, real: Services) -> None:
     from lookalike.domain.model import Caller
 
-    real.catalogue.start_job("mine", "search", Caller())
+    real.catalog.start_job("mine", "search", Caller())
     said = client("relay").post("/relay_image", json={"image_base64": PHOTO, "request_id": "mine"})
     assert said.status_code == 409 and said.get_json()["request_id"] == "mine"
 

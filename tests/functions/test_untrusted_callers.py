@@ -116,7 +116,7 @@ def test_nothing_of_the_metadata_is_stored(client: Client, real: Services, admin
     assert said.status_code == 200
     stored = {one.path: real.store.get(one.path) for one in real.store.list()}
     assert len(stored) >= 3 and not any(SECRET[:12] in held for held in stored.values())
-    photo = real.catalogue.photo("look")
+    photo = real.catalog.photo("look")
     assert photo and (photo.width, photo.height) == drawn(3).size[::-1], "upright"
 
 
@@ -171,7 +171,7 @@ def test_words_in_fields_are_words(client: Client, filled: Services, admin: dict
     """Whichever of a body's fields take text, by its schema."""
     photo = base64.b64encode(jpeg(drawn(8).resize((60, 80)))).decode()
     needed, path = NEEDED.get(route.path, {}), PARTS.get(route.path, route.path)
-    before, tried = {one.name for one in filled.catalogue.segments_of("look")}, 0
+    before, tried = {one.name for one in filled.catalog.segments_of_photo("look")}, 0
     assert route.body
     for name, schema in route.body.model_json_schema()["properties"].items():
         for word in INJECTIONS:
@@ -181,7 +181,7 @@ def test_words_in_fields_are_words(client: Client, filled: Services, admin: dict
                 assert said.status_code < 500, (name, word[:40], said.get_data(as_text=True)[:300])
                 tried += 1
     assert tried >= len(INJECTIONS), "at least the request's own id"
-    assert before <= {one.name for one in filled.catalogue.segments_of("look")}
+    assert before <= {one.name for one in filled.catalog.segments_of_photo("look")}
     assert all(set(one.path) <= set(SAFE) for one in filled.store.list())
 
 
@@ -200,7 +200,7 @@ def test_words_in_addresses_are_words(client: Client, filled: Services, admin: d
         path = route.path.replace("<id>", quote(word, safe=""))
         said = client(route.function).open(path, method=route.method, json={}, headers=admin)
         assert said.status_code < 500, (word[:40], said.get_data(as_text=True)[:300])
-    assert filled.catalogue.segments_of("look")
+    assert filled.catalog.segments_of_photo("look")
 
 
 def test_no_secret_is_logged(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lookalike.adapters.catalog import SqlCatalogue
+from lookalike.adapters.catalog import SqlCatalog
 from lookalike.bootstrap import Services
 from lookalike.settings import Settings, names
 from tests.infra.deployed import (
@@ -98,8 +98,8 @@ def test_all_connections_at_once_are_fewer_than_the_database_takes(home: Path) -
 
 def pool(concurrency: int) -> int:
     settings = Settings(database_url="mysql+pymysql://user:password@localhost/name", concurrency=concurrency)
-    catalogue = Services(settings).catalogue
-    assert isinstance(catalogue, SqlCatalogue)
+    catalogue = Services(settings).catalog
+    assert isinstance(catalogue, SqlCatalog)
     made: Any = catalogue.engine.pool
     return int(made.size() + made._max_overflow)
 

@@ -11,11 +11,11 @@ from lookalike.adapters.neighbours_index import NeighboursFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Box, Manifest, NewSegment, Photo, StoredObject, Vectors
 from lookalike.domain.ports import IndexFormat
-from lookalike.domain.vector_source import rows_of
+from lookalike.domain.vector_source import vector_source_from_arrays
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 from tests.fakes.store import FakeStore
 
 EMBEDDER, DIM, KEY = "fake-1", 8, b"a key"
@@ -65,9 +65,9 @@ class World:
         self,
         store: FakeStore | None = None,
         index_format: IndexFormat | None = None,
-        catalogue: FakeCatalogue | None = None,
+        catalogue: FakeCatalog | None = None,
     ) -> None:
-        self.store, self.catalogue, self.clock = store or FakeStore(), catalogue or FakeCatalogue(), Ticking()
+        self.store, self.catalogue, self.clock = store or FakeStore(), catalogue or FakeCatalog(), Ticking()
         self.versions = self.versions_with(KEY, index_format)
         self.reindex = Reindex(self.catalogue, self.versions, clock=self.clock)
         self._names = itertools.count()
@@ -109,7 +109,7 @@ class World:
 
 def publish(world: World, commit: int = 1, rows: int = 3) -> Manifest:
     row_ids = np.arange(1, rows + 1)
-    return world.versions.publish(rows_of(row_ids, unit(rows)), commit, world.clock())
+    return world.versions.publish(vector_source_from_arrays(row_ids, unit(rows)), commit, world.clock())
 
 
 def paths(world: World) -> list[str]:

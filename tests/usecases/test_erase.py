@@ -7,9 +7,9 @@ import pytest
 from lookalike.domain.errors import NotFound, Unavailable
 from lookalike.domain.model import LedgerEntry, LedgerStatus, StoredObject
 from lookalike.usecases.erase import Erase
-from lookalike.usecases.segments import Items
+from lookalike.usecases.segments import Segments
 from lookalike.usecases.sweep import sweep
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import World, unit
 
@@ -23,12 +23,14 @@ class House(World):
         for segment in self.catalogue.segments(self.row_ids).values():
             for path in (segment.path, segment.thumbnail):
                 self.store.put(path or "", b"pixels", "image/png")
-        items = Items(self.catalogue, self.store)
+        items = Segments(self.catalogue, self.store)
         self.erase = Erase(items, self.catalogue, self.catalogue, lambda: datetime.now(UTC), 60)
 
     def came_from(self, path: str) -> StoredObject:
         source = self.store.put(path, b"as it came", "image/jpeg")
-        self.catalogue.record(LedgerEntry("bucket", path, str(source.generation), LedgerStatus.DONE, photo="photo-0"))
+        self.catalogue.record_ledger_entry(
+            LedgerEntry("bucket", path, str(source.generation), LedgerStatus.DONE, photo="photo-0")
+        )
         return source
 
 
@@ -49,15 +51,15 @@ def test_a_bucket_that_is_away_leaves_objects_for_the_sweep() -> None:
 
 
 def test_a_history_that_is_away_remains(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(self: FakeCatalogue, user: str) -> int:
+    def away(self: FakeCatalog, user: str) -> int:
         raise Unavailable("The database cannot be reached")
 
     house = House()
-    monkeypatch.setattr(FakeCatalogue, "owned", lambda self, user: house.row_ids)
-    monkeypatch.setattr(FakeCatalogue, "forget_jobs", away)
+    monkeypatch.setattr(FakeCatalog, "row_ids_of_owner", lambda self, user: house.row_ids)
+    monkeypatch.setattr(FakeCatalog, "forget_jobs", away)
     receipt = house.erase.owner("anna")
     assert (receipt.garments, receipt.jobs, receipt.remaining) == (5, 0, 1)
-    monkeypatch.setattr(FakeCatalogue, "owned", lambda self, user: [])
+    monkeypatch.setattr(FakeCatalog, "row_ids_of_owner", lambda self, user: [])
     with pytest.raises(Unavailable):
         house.erase.owner("anna")
     monkeypatch.undo()
@@ -65,14 +67,14 @@ def test_a_history_that_is_away_remains(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_another_erases_meanwhile_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    house, real = House(), Items.delete
-    other = house.catalogue.segments_of("photo-0")[2].name
+    house, real = House(), Segments.delete
+    other = house.catalogue.segments_of_photo("photo-0")[2].name
 
-    def beside(self: Items, key: str | int) -> object:
+    def beside(self: Segments, key: str | int) -> object:
         house.catalogue.delete_segment(other)
         return real(self, key)
 
-    monkeypatch.setattr(Items, "delete", beside)
+    monkeypatch.setattr(Segments, "delete", beside)
     receipt = house.erase.photo("photo-0")
     assert (receipt.garments, receipt.photos, receipt.remaining) == (4, 1, 0) and other not in receipt.segments
 
@@ -83,7 +85,7 @@ class TestSources:
     def test_it_goes_with_the_last_garment(self) -> None:
         house = House()
         source = house.came_from("incoming/a.jpg")
-        names = [one.name for one in house.catalogue.segments_of("photo-0")]
+        names = [one.name for one in house.catalogue.segments_of_photo("photo-0")]
         receipts = [house.erase.segment(name) for name in names]
         assert [one.objects for one in receipts] == [2, 2, 2, 2, 3]
         assert house.store.stat(source.path) is None
@@ -109,33 +111,33 @@ class TestSources:
         assert house.erase.photo("photo-0").photos == 1 and house.store.stat(source.path) is None
 
     def test_of_two_who_erase_at_once_one_takes_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        house, real = House(), Items.delete
+        house, real = House(), Segments.delete
         source = house.came_from("incoming/a.jpg")
-        *names, other, last = [one.name for one in house.catalogue.segments_of("photo-0")]
+        *names, other, last = [one.name for one in house.catalogue.segments_of_photo("photo-0")]
         for name in names:
             house.erase.segment(name)
 
-        def beside(self: Items, key: str | int) -> object:
-            monkeypatch.setattr(Items, "delete", real)
+        def beside(self: Segments, key: str | int) -> object:
+            monkeypatch.setattr(Segments, "delete", real)
             house.catalogue.delete_segment(other)
             return real(self, key)
 
-        monkeypatch.setattr(Items, "delete", beside)
+        monkeypatch.setattr(Segments, "delete", beside)
         house.erase.segment(last)
         assert house.store.stat(source.path) is None
 
 
 def test_a_database_that_goes_away_half_way_keeps_nobody_from_the_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
-    house, real = House(), FakeCatalogue.delete_segment
+    house, real = House(), FakeCatalog.delete_segment
     deleted = list[str]()
 
-    def sometimes(self: FakeCatalogue, name: str) -> object:
+    def sometimes(self: FakeCatalog, name: str) -> object:
         if len(deleted) == 2:
             raise Unavailable("The database cannot be reached")
         deleted.append(name)
         return real(self, name)
 
-    monkeypatch.setattr(FakeCatalogue, "delete_segment", sometimes)
+    monkeypatch.setattr(FakeCatalog, "delete_segment", sometimes)
     house.catalogue.away = True
     with pytest.raises(Unavailable):
         house.erase.photo("photo-0")

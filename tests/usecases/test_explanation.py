@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.domain.color import Lab, distance, mean_colour
+from lookalike.domain.color import Lab, color_distance, mean_color
 from lookalike.domain.filter import Condition
 from lookalike.domain.model import Box, Detection, ProductDetails, Segment
-from lookalike.usecases.explanation import Query, Why, colour_of, demanded, product_of
-from lookalike.usecases.models import whole
+from lookalike.usecases.explanation import Explanation, QueryGarment, demanded, garment_color, product_of
+from lookalike.usecases.models import whole_photo
 from tests.fakes.models import garment
 
 RED: Lab = (53.24, 80.09, 67.2)
@@ -46,22 +46,22 @@ def only(value: str | float) -> Condition:
     ],
 )
 def test_colours_are_where_they_belong(colour: str, lab: Lab) -> None:
-    assert mean_colour(Image.new("RGB", (3, 500), colour)) == pytest.approx(lab, abs=0.1)
+    assert mean_color(Image.new("RGB", (3, 500), colour)) == pytest.approx(lab, abs=0.1)
 
 
 def test_transparent_pixels_do_not_count_and_others_by_how_opaque_they_are() -> None:
     picture = Image.new("RGBA", (300, 20), (0, 0, 0, 0))
     picture.paste((255, 0, 0, 255), (0, 0, 150, 20))
-    assert mean_colour(picture) == pytest.approx(RED, abs=0.02)
+    assert mean_color(picture) == pytest.approx(RED, abs=0.02)
     picture.paste((255, 255, 255, 85), (150, 0, 300, 20))
-    assert mean_colour(picture) == pytest.approx(np.average([RED, (100, 0, 0)], axis=0, weights=[3, 1]), abs=0.5)
-    assert mean_colour(Image.new("RGBA", (4, 4), (9, 9, 9, 0))) is None
+    assert mean_color(picture) == pytest.approx(np.average([RED, (100, 0, 0)], axis=0, weights=[3, 1]), abs=0.5)
+    assert mean_color(Image.new("RGBA", (4, 4), (9, 9, 9, 0))) is None
 
 
 def test_a_whole_photo_has_no_colour() -> None:
     photo = Image.new("RGB", (20, 30), "red")
-    assert colour_of(whole(photo), photo) is None
-    assert colour_of(garment(), photo) == pytest.approx(RED, abs=0.02)
+    assert garment_color(whole_photo(photo), photo) is None
+    assert garment_color(garment(), photo) == pytest.approx(RED, abs=0.02)
 
 
 def test_the_cut_out_counts_and_not_what_is_around_it() -> None:
@@ -70,37 +70,37 @@ def test_the_cut_out_counts_and_not_what_is_around_it() -> None:
     mask = np.zeros((40, 40), np.uint8)
     mask[:, :18] = 255
     found = Detection(Box(0, 0, 40, 40), "top", 0.5, mask)
-    assert colour_of(found, found.cut_out(photo)) == pytest.approx(RED, abs=0.02)
+    assert garment_color(found, found.cut_out(photo)) == pytest.approx(RED, abs=0.02)
 
 
 def test_nothing_is_told_that_is_not_known_of_both() -> None:
-    assert Query().why(stored(), {}) == Why()
-    assert Query("dress", RED).why(stored(label=None), {}) == Why()
+    assert QueryGarment().explain(stored(), {}) == Explanation()
+    assert QueryGarment("dress", RED).explain(stored(label=None), {}) == Explanation()
 
 
 def test_labels_and_colours_are_compared() -> None:
-    why = Query("dress", RED).why(stored(label="dress", colour=(53.24, 80.09, 57.2)), {})
+    why = QueryGarment("dress", RED).explain(stored(label="dress", colour=(53.24, 80.09, 57.2)), {})
     assert why.same_label is True and why.colour_distance == pytest.approx(10)
-    assert Query("skirt").why(stored(), {}).same_label is False
-    assert distance((0, 0, 0), (100, 0, 0)) == 100
+    assert QueryGarment("skirt").explain(stored(), {}).same_label is False
+    assert color_distance((0, 0, 0), (100, 0, 0)) == 100
 
 
 def test_details_are_shared_that_both_say_alike() -> None:
     ours = details(brand="Marlow", season="summer", tags=["linen", "dots"], rating=4.5, sale_status="", waist_type=None)
     theirs = details(brand="marlow", season="summer", tags=["wool", "dots"], rating=4.5, sale_status="", size=["M"])
     product = product_of([stored("ours")], said(ours=ours), {})
-    assert Query(product=product).why(stored("theirs"), said(theirs=theirs)).shared_details == [
+    assert QueryGarment(product=product).explain(stored("theirs"), said(theirs=theirs)).shared_details == [
         *("rating", "tags", "season")
     ]
-    assert Query(product=product).why(stored("theirs"), {}).shared_details == []
+    assert QueryGarment(product=product).explain(stored("theirs"), {}).shared_details == []
 
 
 def test_a_garments_own_details_come_before_its_photos() -> None:
     known = {"look": details(brand="Ost"), "look_segment_0": details(brand="Marlow")}
     product = product_of([stored()], known, {})
     assert product == {"brand": only("Marlow")}
-    assert Query(product=product).why(stored(), known).shared_details == ["brand"]
-    assert Query(product=product).why(stored(number=1), known).shared_details == []
+    assert QueryGarment(product=product).explain(stored(), known).shared_details == ["brand"]
+    assert QueryGarment(product=product).explain(stored(number=1), known).shared_details == []
 
 
 def test_of_several_garments_that_is_known_which_all_say_alike() -> None:
@@ -125,7 +125,7 @@ def test_what_the_filter_demands_is_known_where_it_is_one_value() -> None:
     assert set(demanded(wanted)) == {"brand", "tags"}
     product = product_of([], {}, wanted)
     theirs = details(brand="Marlow", tags=["linen", "dots"], season="summer")
-    assert Query(product=product).why(stored(), said(look=theirs)).shared_details == ["brand", "tags"]
+    assert QueryGarment(product=product).explain(stored(), said(look=theirs)).shared_details == ["brand", "tags"]
 
 
 def test_what_is_said_of_the_photo_counts_more_than_what_is_demanded() -> None:

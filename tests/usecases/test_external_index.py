@@ -6,22 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalike.domain.errors import Unavailable
-from lookalike.domain.signed_json import seal, unseal
-from lookalike.usecases.external_index import Mirror
+from lookalike.domain.signed_json import sign_json, verify_json
+from lookalike.usecases.external_index import ExternalIndex
 from lookalike.usecases.live_index import LiveIndex
-from tests.fakes.external_index import FakeOutside
+from tests.fakes.external_index import FakeExternalIndex
 from tests.usecases.index_world import DIM, EMBEDDER, KEY, Live, World, unit
 
 
 class Mirrored:
     def __init__(self) -> None:
-        self.world, self.outside = World(), FakeOutside()
+        self.world, self.outside = World(), FakeExternalIndex()
         self.mirror = self.mirror_with(KEY)
         self.live = self.another()
 
-    def mirror_with(self, key: bytes) -> Mirror:
+    def mirror_with(self, key: bytes) -> ExternalIndex:
         world = self.world
-        return Mirror(self.outside, world.catalogue, world.store, key, EMBEDDER, DIM, world.clock)
+        return ExternalIndex(self.outside, world.catalogue, world.store, key, EMBEDDER, DIM, world.clock)
 
     def another(self) -> Live:
         return Live(self.world, LiveIndex(self.mirror, self.world.catalogue, EMBEDDER, DIM, 0))
@@ -111,8 +111,10 @@ def test_what_we_signed_for_something_else_is_no_mark(
     it = Mirrored()
     it.world.add(unit(3))
     it.mirror.catch_up()
-    mark = unseal(it.world.store.get(it.mirror.mark_path), KEY, "it") | change
-    it.world.tamper(it.mirror.mark_path, seal({name: value for name, value in mark.items() if value is not None}, KEY))
+    mark = verify_json(it.world.store.get(it.mirror.mark_path), KEY, "it") | change
+    it.world.tamper(
+        it.mirror.mark_path, sign_json({name: value for name, value in mark.items() if value is not None}, KEY)
+    )
     assert it.another().is_exact() and it.another().info().tail_rows == 3
     it.mirror.catch_up()
     assert "something else" in caplog.text and it.another().info().tail_rows == 0

@@ -7,19 +7,19 @@ import pytest
 from lookalike.domain.errors import Cancelled, Conflict, DeadlineExceeded, InvalidImage, NotFound
 from lookalike.domain.model import Caller, JobStatus
 from lookalike.usecases.jobs import Jobs, job_id
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 
 ANNA, BERT = Caller(user="anna"), Caller(user="bert")
 ADMIN = Caller(user="root", is_admin=True)
 HERE, THERE = Caller(address="10.0.0.1"), Caller(address="10.0.0.2")
 
 
-def made(seconds: float = 30) -> tuple[Jobs, FakeCatalogue]:
-    catalogue = FakeCatalogue()
+def made(seconds: float = 30) -> tuple[Jobs, FakeCatalog]:
+    catalogue = FakeCatalog()
     return Jobs(catalogue, seconds), catalogue
 
 
-def ended(catalogue: FakeCatalogue, name: str = "job") -> JobStatus:
+def ended(catalogue: FakeCatalog, name: str = "job") -> JobStatus:
     job = catalogue.job(name)
     assert job is not None
     return job.status
@@ -75,7 +75,7 @@ def test_the_token_calls_what_stops_a_model_also_when_time_runs_out() -> None:
     jobs, _ = made(seconds=0.2)
     stopped: list[float] = []
     with pytest.raises(DeadlineExceeded), jobs.running("search", ANNA, "job") as work:
-        with work.cancel.stopping(lambda: stopped.append(time.monotonic())):
+        with work.cancel.on_cancel(lambda: stopped.append(time.monotonic())):
             time.sleep(0.8)
     assert stopped
 

@@ -15,9 +15,9 @@ from lookalike.domain.errors import Cancelled, LookalikeError, NotFound, Unavail
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Changes, Manifest
 from lookalike.domain.ports import VectorIndex
-from lookalike.domain.signed_json import seal
-from lookalike.domain.vector_source import rows_of
-from lookalike.usecases.live_index import Layer, LiveIndex, State, grown
+from lookalike.domain.signed_json import sign_json
+from lookalike.domain.vector_source import vector_source_from_arrays
+from lookalike.usecases.live_index import IndexLayer, IndexState, LiveIndex, grown
 from lookalike.usecases.versions import IndexVersions
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, Counting, World, rng, unit
 
@@ -86,7 +86,7 @@ def test_all_rows_of_base_and_tail_can_go() -> None:
 def test_a_row_written_again_is_the_new_one_alone() -> None:
     old, new = unit(3), unit(3)
     nothing = np.empty(0, np.int64)
-    base = State(1, base=(Layer(ExactIndex(np.array([1, 2, 3]), old)),))
+    base = IndexState(1, base=(IndexLayer(ExactIndex(np.array([1, 2, 3]), old)),))
     once = base.after(Changes(2, np.array([2, 4]), new[:2], nothing))
     twice = once.after(Changes(3, np.array([2]), new[2:], np.array([2])))
     for state, vector in ((once, new[0]), (twice, new[2])):
@@ -188,7 +188,7 @@ def test_if_the_first_version_is_bad_all_rows_are_in_the_tail(why: str, caplog: 
             world.tamper(f"{FOLDER}/{version}/{INDEX}", b"damaged")
         case "another dimension":
             manifest = asdict(world.versions.manifest(version))
-            world.tamper(f"{FOLDER}/{version}/manifest.json", seal({**manifest, "dimension": 5}, KEY))
+            world.tamper(f"{FOLDER}/{version}/manifest.json", sign_json({**manifest, "dimension": 5}, KEY))
         case "missing":
             world.store.delete(f"{FOLDER}/{version}/manifest.json")
     live = world.live(versions=world.versions_with(b"new" if why == "another key" else KEY))
@@ -226,7 +226,7 @@ def test_who_starts_while_the_pointer_is_bad_takes_the_newest_version(
     world.add(unit(3))
     newest = world.reindex.build()
     content = {"version": newest.version, "commit": newest.commit, "pinned": False}
-    sealed = {"unsigned": json.dumps(content).encode(), "another key": seal(content, b"no")}
+    sealed = {"unsigned": json.dumps(content).encode(), "another key": sign_json(content, b"no")}
     world.tamper(POINTER, sealed[data] if isinstance(data, str) else data)
     live = world.live()
     world.add(unit(2))
@@ -257,7 +257,7 @@ def test_a_bad_version_is_read_once_though_an_older_one_stands_in(name: str, cap
 
 def test_a_version_of_another_catalogue_is_bad(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
-    world.versions.publish(rows_of(np.arange(1, 10), unit(9)), 99, world.clock())
+    world.versions.publish(vector_source_from_arrays(np.arange(1, 10), unit(9)), 99, world.clock())
     world.add(unit(4))
     live = world.live()
     assert live.is_exact() and live.info().version is None
@@ -337,7 +337,7 @@ def test_a_cancelled_search_stops() -> None:
 
 
 def test_the_tail_is_few_layers_and_rows_are_copied_seldom() -> None:
-    state, copied = State(), 0
+    state, copied = IndexState(), 0
     nothing = np.empty(0, np.int64)
     for number in range(1, 1025):
         before = {id(layer) for layer in state.tail}
@@ -345,7 +345,7 @@ def test_the_tail_is_few_layers_and_rows_are_copied_seldom() -> None:
         copied += sum(layer.rows for layer in state.tail if id(layer) not in before)
         assert len(state.tail) <= 11
     assert state.info.rows == 1024 and copied <= 1024 * 12
-    (layer,) = grown(state.tail, Layer(ExactIndex(np.arange(2000, 4000), unit(2000))))
+    (layer,) = grown(state.tail, IndexLayer(ExactIndex(np.arange(2000, 4000), unit(2000))))
     assert layer.rows == 3024
 
 

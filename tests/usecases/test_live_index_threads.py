@@ -13,7 +13,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Changes, Manifest, Vectors
 from lookalike.domain.ports import VectorIndex
 from lookalike.usecases.versions import IndexVersions
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, Counting, World, unit
 
 
@@ -63,7 +63,7 @@ def test_the_first_version_is_loaded_by_one_thread_while_the_others_wait() -> No
     assert store.asked.count(f"{FOLDER}/{published.version}/{INDEX}") == 1
 
 
-class SlowCatalogue(FakeCatalogue):
+class SlowCatalogue(FakeCatalog):
     """Answers `changes` late: with what was there when it was asked."""
 
     def changes(self, embedder: str, since: int) -> Changes:
@@ -104,8 +104,8 @@ def rebuilt(world: World, done: threading.Event) -> int:
     return times
 
 
-@pytest.mark.parametrize("catalogue", [FakeCatalogue, SlowCatalogue])
-def test_threads_that_write_find_their_own_at_once(catalogue: Callable[[], FakeCatalogue]) -> None:
+@pytest.mark.parametrize("catalogue", [FakeCatalog, SlowCatalogue])
+def test_threads_that_write_find_their_own_at_once(catalogue: Callable[[], FakeCatalog]) -> None:
     world, done = World(catalogue=catalogue()), threading.Event()
     writer = Writer(world)
     with ThreadPoolExecutor(9) as pool:

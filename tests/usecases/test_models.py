@@ -37,14 +37,14 @@ class Counting(FakeEmbedder):
 
 
 def test_models_that_bring_requests_together_get_several_at_once() -> None:
-    models = Models(Gathering(4), FakeEmbedder(), places=4, at_once=4)
+    models = Models(Gathering(4), FakeEmbedder(), max_waiting=4, max_concurrency=4)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: models.detect(PHOTO, CancelToken()), range(4))) == [[]] * 4
 
 
 def test_models_are_warmed_once_however_many_ask() -> None:
     detector, embedder = FakeDetector(), Counting()
-    models = Models(detector, embedder, places=8)
+    models = Models(detector, embedder, max_waiting=8)
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(models.warm) for _ in range(8)]:
             done.result(10)
@@ -52,7 +52,7 @@ def test_models_are_warmed_once_however_many_ask() -> None:
 
 
 def test_a_failed_warming_is_tried_again() -> None:
-    models = Models(FakeDetector(), FakeEmbedder(), places=0)
+    models = Models(FakeDetector(), FakeEmbedder(), max_waiting=0)
     for _ in range(2):
         with pytest.raises(Busy):
             models.warm()

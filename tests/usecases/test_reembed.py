@@ -48,7 +48,7 @@ class Change:
         versions = self.world.versions_with(embedder=NEW, dim=4)
         self.index = LiveIndex(versions, self.world.catalogue, NEW, 4, 0)
         self.reindex = Reindex(self.world.catalogue, versions, clock=self.world.clock)
-        models = Models(FakeDetector(), self.embedder, places=4)
+        models = Models(FakeDetector(), self.embedder, max_waiting=4)
         catalogue = self.world.catalogue
         self.task = Reembed(catalogue, catalogue, self.world.store, models, self.reindex, self.index)
 
@@ -109,7 +109,7 @@ def test_it_goes_on_where_it_was_interrupted() -> None:
         change.task.run()
     change.embedder.meanwhile = []
     assert change.task.run().embedded == BATCH
-    assert change.world.catalogue.count_without(NEW) == 0
+    assert change.world.catalogue.count_missing_vectors(NEW) == 0
 
 
 def test_what_is_broken_is_noted_once_and_tried_again_when_asked() -> None:

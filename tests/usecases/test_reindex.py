@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.errors import Conflict, Untrusted
 from lookalike.domain.model import Changes, Manifest, StoredObject
-from lookalike.domain.vector_source import rows_of
+from lookalike.domain.vector_source import vector_source_from_arrays
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.sweep import BATCH, sweep
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import EMBEDDER, FOLDER, POINTER, World, unit
 
@@ -27,7 +27,7 @@ def test_a_version_holds_all_living_rows_of_its_embedder() -> None:
     world.delete(rows[0])
     manifest = world.reindex.build()
     _, index = world.versions.read(manifest.version)
-    assert index.holding(np.array(rows)).tolist() == rows[1:]
+    assert index.contained_ids(np.array(rows)).tolist() == rows[1:]
     assert (manifest.rows, manifest.commit, manifest.highest_row_id) == (5, 3, rows[-1])
 
 
@@ -61,7 +61,7 @@ def test_a_version_is_due_when_enough_was_written_and_deleted() -> None:
     assert third and third.rows == 4 and reindex.build_if_due() is None
 
 
-class Remembering(FakeCatalogue):
+class Remembering(FakeCatalog):
     """Which commits' rows were asked for."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ def test_built_in_whatever_steps_it_is_what_lives(steps: list[tuple[int, int]]) 
         world.reindex.build_if_due()
     pointer = world.versions.current()
     if pointer is not None:
-        assert sorted(world.versions.read(pointer.version)[1].holding(np.arange(10_000)).tolist()) == living
+        assert sorted(world.versions.read(pointer.version)[1].contained_ids(np.arange(10_000)).tolist()) == living
     assert world.live().is_exact()
 
 
@@ -171,7 +171,7 @@ def test_what_is_written_in_the_meantime_stays() -> None:
     assert len(list(world.store.list())) == len(PATHS)
 
 
-class Batches(FakeCatalogue):
+class Batches(FakeCatalog):
     def __init__(self) -> None:
         super().__init__()
         self.sizes: list[int] = []
@@ -189,7 +189,7 @@ def test_rows_are_asked_for_in_batches() -> None:
     assert catalogue.sizes == [BATCH, 7] and list(store.list()) == []
 
 
-class Overtaken(FakeCatalogue):
+class Overtaken(FakeCatalog):
     """Another rebuild is done while its answer is under way."""
 
     def __init__(self, world: World) -> None:
@@ -294,7 +294,7 @@ def paths_of(world: World) -> list[str]:
 
 def test_an_older_catalogue_is_said_by_scheduled_builds_too() -> None:
     world = World()
-    version = world.versions.publish(rows_of([1], unit(1)), 99, world.clock()).version
+    version = world.versions.publish(vector_source_from_arrays([1], unit(1)), 99, world.clock()).version
     world.tamper(f"{FOLDER}/{version}/{INDEX}", b"bad")
     world.add(unit(2))
     with pytest.raises(Conflict, match="restored from a backup"):

@@ -13,15 +13,15 @@ from PIL import Image
 from lookalike.domain.errors import Busy, InvalidImage
 from lookalike.domain.filter import Condition, Filter
 from lookalike.domain.model import Calibration, Caller, ProductDetails, Segment
-from lookalike.usecases.explanation import Why
+from lookalike.usecases.explanation import Explanation
 from lookalike.usecases.jobs import Jobs, job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
-from lookalike.usecases.segments import Items
-from lookalike.usecases.thread_pool import together
+from lookalike.usecases.segments import Segments
+from lookalike.usecases.thread_pool import map_concurrently
 from lookalike.usecases.upload import Upload
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 from tests.fakes.models import FakeDetector, FakeEmbedder, garment
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import World as IndexWorld
@@ -42,12 +42,12 @@ class World:
 
     def __init__(self) -> None:
         self.detector = FakeDetector()
-        self.catalogue, self.store = FakeCatalogue(), FakeStore()
-        models = Models(self.detector, FakeEmbedder(), places=8)
+        self.catalogue, self.store = FakeCatalog(), FakeStore()
+        models = Models(self.detector, FakeEmbedder(), max_waiting=8)
         self.upload = Upload(models, self.store, self.catalogue, False, timedelta(seconds=60))
         index = LiveIndex(IndexWorld(self.store).versions, self.catalogue, FakeEmbedder.name, FakeEmbedder.dim)
         self.search = Search(models, index, self.store, self.catalogue)
-        self.jobs, self.items = Jobs(self.catalogue, 30), Items(self.catalogue, self.store)
+        self.jobs, self.items = Jobs(self.catalogue, 30), Segments(self.catalogue, self.store)
 
     def put(self, name: str, colour: str) -> Segment:
         self.detector.found = []
@@ -101,7 +101,7 @@ def test_the_best_of_all_garments_are_each_named_once(world: World) -> None:
     assert best[0] == "red" and sorted(best) == ["blue", "green", "red"]
 
 
-class Forgetful(FakeCatalogue):
+class Forgetful(FakeCatalog):
     """A garment is deleted just after the index was asked."""
 
     doomed: str | None = None
@@ -204,7 +204,7 @@ def test_very_many_copies_are_not_looked_through_for_ever(world: World, monkeypa
 
 def test_copies_are_shown_once_wherever_they_stand_in_the_order(world: World) -> None:
     """Vectors of one colour's shades are as near as is said here that copies are, in the index and in the answer."""
-    world.search = replace(world.search, calibration=Calibration(3, -9, copies=0.999))
+    world.search = replace(world.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
     for number in range(30):
         world.put(f"red-{number}", f"rgb({250 - number // 3}, 0, {number % 3})")
     found = world.ask(photo("#d02000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
@@ -221,7 +221,7 @@ def test_garments_as_near_to_the_query_are_no_copies_of_each_other(world: World)
 
 
 def test_where_the_groups_come_together_copies_are_shown_once_too(world: World) -> None:
-    world.search = replace(world.search, calibration=Calibration(3, -9, copies=0.999))
+    world.search = replace(world.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
     world.put("again", "#fa0500")
     world.detector.found = [garment(0), garment(20)]
     question = SearchRequest(num=5, segment=True, include=Include.NONE, collapse=True)
@@ -238,9 +238,9 @@ def test_a_garment_of_the_same_kind_and_colour_says_so(world: World) -> None:
     whys = {match.segment.photo: match.why for match in found.groups[0].matches}
     assert whys["top"].same_label is True
     assert whys["top"].colour_distance == pytest.approx(0.3, abs=0.2)
-    assert whys["red"] == Why(), "it was stored as a whole photo"
+    assert whys["red"] == Explanation(), "it was stored as a whole photo"
     whole = world.ask(photo("red"), SearchRequest(include=Include.NONE))
-    assert all(match.why == Why() for match in whole.groups[0].matches)
+    assert all(match.why == Explanation() for match in whole.groups[0].matches)
 
 
 def test_details_are_shared_where_the_very_photo_is_stored(world: World) -> None:
@@ -257,7 +257,7 @@ def test_details_are_shared_where_the_very_photo_is_stored(world: World) -> None
     assert [one.why.shared_details for one in world.ask(photo("#fe0000"), demanded).best(5)] == [["season"]]
 
 
-class Counting(FakeCatalogue):
+class Counting(FakeCatalog):
     """Counts who asks for details."""
 
     asked = 0
@@ -290,7 +290,7 @@ def test_details_are_asked_for_once_and_only_where_they_matter(
 
 
 def test_a_full_queue_is_told(world: World) -> None:
-    full = Models(world.detector, FakeEmbedder(), places=0)
+    full = Models(world.detector, FakeEmbedder(), max_waiting=0)
     world.search = Search(full, world.search.index, world.store, world.catalogue)
     with pytest.raises(Busy):
         world.ask(photo("red"), SearchRequest())
@@ -305,8 +305,8 @@ def test_together_keeps_the_order_and_raises_when_all_have_ended() -> None:
         ended.append(number)
         return number * 2
 
-    assert together(double, [3, 5, 1]) == [6, 10, 2]
+    assert map_concurrently(double, [3, 5, 1]) == [6, 10, 2]
     ended.clear()
     with pytest.raises(ValueError, match="two"):
-        together(double, [1, 2, 3, 4])
+        map_concurrently(double, [1, 2, 3, 4])
     assert sorted(ended) == [1, 3, 4]

@@ -7,7 +7,7 @@ import pytest
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.usecases.sign_in import OF_ACCOUNT, OF_ADDRESS, REFRESHES, REGISTRATIONS, WINDOW, SignIn
-from tests.fakes.catalog import FakeCatalogue
+from tests.fakes.catalog import FakeCatalog
 
 ANNA, HOME, ELSEWHERE = "anna@example.com", "10.0.0.1", "10.0.0.2"
 
@@ -39,7 +39,7 @@ class FakeAccounts:
 class World:
     def __init__(self) -> None:
         self.accounts, self.passed = FakeAccounts(), timedelta()
-        self.task = SignIn(self.accounts, FakeCatalogue(), lambda: datetime.now(UTC) + self.passed)
+        self.task = SignIn(self.accounts, FakeCatalog(), lambda: datetime.now(UTC) + self.passed)
 
     def fails(self, email: str = ANNA, address: str = HOME) -> bool:
         """Whether the password was looked at, and wrong."""

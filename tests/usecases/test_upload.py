@@ -22,11 +22,11 @@ from lookalike.domain.errors import (
 )
 from lookalike.domain.model import Caller, Job, LedgerStatus, StoredObject
 from lookalike.usecases.ingest import Ingest, Source, photo_name
-from lookalike.usecases.jobs import Jobs, Work, job_id
+from lookalike.usecases.jobs import Jobs, RunningJob, job_id
 from lookalike.usecases.models import AdmissionQueue, Models
-from lookalike.usecases.segments import Items
-from lookalike.usecases.upload import NAME, Upload, Uploaded
-from tests.fakes.catalog import FakeCatalogue
+from lookalike.usecases.segments import Segments
+from lookalike.usecases.upload import NAME, Upload, UploadResult
+from tests.fakes.catalog import FakeCatalog
 from tests.fakes.models import FakeDetector, FakeEmbedder, garment
 from tests.fakes.store import FakeStore
 
@@ -45,17 +45,17 @@ class World:
 
     def __init__(self, store: FakeStore | None = None, *, keep: bool = True, stale: float = 60) -> None:
         self.detector = FakeDetector(garment(0), garment(30, "skirt"))
-        self.store, self.catalogue = store or FakeStore(), FakeCatalogue()
-        models = Models(self.detector, FakeEmbedder(), places=32)
+        self.store, self.catalogue = store or FakeStore(), FakeCatalog()
+        models = Models(self.detector, FakeEmbedder(), max_waiting=32)
         self.upload = Upload(models, self.store, self.catalogue, keep, timedelta(seconds=stale))
         self.jobs = Jobs(self.catalogue, 30)
 
     @contextmanager
-    def job(self) -> Iterator[Work]:
+    def job(self) -> Iterator[RunningJob]:
         with self.jobs.running("upload", Caller("anna"), job_id(None)) as work:
             yield work
 
-    def put(self, name: str = "look", data: bytes = RED, force: bool = True) -> Uploaded:
+    def put(self, name: str = "look", data: bytes = RED, force: bool = True) -> UploadResult:
         with self.job() as work:
             return self.upload.photo(data, name, "anna", force, work)
 
@@ -104,7 +104,7 @@ def test_many_at_once_are_one_item() -> None:
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: world.put(), range(10)))
     assert all(one == answers[0] for one in answers)
-    assert len(world.catalogue.segments_of("look")) == 2 and len(world.paths()) == 5
+    assert len(world.catalogue.segments_of_photo("look")) == 2 and len(world.paths()) == 5
 
 
 def test_of_two_different_photos_at_once_one_wins() -> None:
@@ -119,7 +119,7 @@ def test_of_two_different_photos_at_once_one_wins() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(attempt, [RED, BLUE])) == ["conflict", "stored"]
-    assert all(world.store.get(one.path) for one in world.catalogue.segments_of("look"))
+    assert all(world.store.get(one.path) for one in world.catalogue.segments_of_photo("look"))
 
 
 def test_nothing_found_is_the_whole_photo_or_nothing() -> None:
@@ -157,7 +157,7 @@ def test_a_write_that_fails_takes_back_those_before(after: int) -> None:
     world = World(BrokenStore(after))
     with pytest.raises(LookalikeError):
         world.put()
-    assert world.paths() == [] and world.catalogue.segments_of("look") == []
+    assert world.paths() == [] and world.catalogue.segments_of_photo("look") == []
 
 
 class CancellingStore(FakeStore):
@@ -165,11 +165,11 @@ class CancellingStore(FakeStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.catalogue: FakeCatalogue | None = None
+        self.catalogue: FakeCatalog | None = None
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         if path.endswith("original.jpg") and self.catalogue:
-            live: list[Job] = self.catalogue.jobs_of(Caller("anna"))
+            live: list[Job] = self.catalogue.list_jobs(Caller("anna"))
             self.catalogue.request_cancel(live[0].id)
         return super().put(path, data, content_type, if_generation)
 
@@ -184,19 +184,19 @@ def test_cancelled_while_storing_it_leaves_nothing_behind() -> None:
 
 
 def test_after_an_answer_that_was_lost_objects_are_left_to_the_sweep() -> None:
-    class LosingCatalogue(FakeCatalogue):
+    class LosingCatalogue(FakeCatalog):
         def add_photo(self, *args: object, **kwargs: object) -> list:  # type: ignore[type-arg]
             super().add_photo(*args, **kwargs)  # type: ignore[arg-type]
             raise Unavailable("connection lost")
 
     world = World()
     world.catalogue = LosingCatalogue()
-    models = Models(world.detector, FakeEmbedder(), places=4)
+    models = Models(world.detector, FakeEmbedder(), max_waiting=4)
     world.upload = Upload(models, world.store, world.catalogue, True, timedelta(seconds=60))
     world.jobs = Jobs(world.catalogue, 30)
     with pytest.raises(Unavailable):
         world.put()
-    assert all(world.store.get(one.path) for one in world.catalogue.segments_of("look"))
+    assert all(world.store.get(one.path) for one in world.catalogue.segments_of_photo("look"))
     assert "look/claim" not in world.paths()
 
 
@@ -224,7 +224,7 @@ def test_no_photo_takes_the_place_of_what_the_bucket_keeps_besides(name: str) ->
     world.store.put(f"{name}/kept", b"an index, or a photo that waits", "text/plain")
     with pytest.raises(InvalidField):
         world.put(name)
-    ingest = Ingest(world.upload, Items(world.catalogue, world.store), world.catalogue, world.jobs)
+    ingest = Ingest(world.upload, Segments(world.catalogue, world.store), world.catalogue, world.jobs)
     assert ingest.take(Source("shop", f"{name}.png", "1"), RED).photo == f"{name}-photo"
     assert world.store.get(f"{name}/kept")
 
@@ -242,7 +242,7 @@ def test_what_a_row_names_is_never_cleared_away() -> None:
 def test_a_deleted_item_takes_its_objects_with_it() -> None:
     world = World()
     world.put()
-    items = Items(world.catalogue, world.store)
+    items = Segments(world.catalogue, world.store)
     items.delete("look_segment_0")
     assert world.paths() == ["look/original.jpg", "look/segment_1.png", "look/segment_1.thumbnail.jpg"]
     items.delete("look_segment_1")
@@ -253,7 +253,7 @@ def test_a_deleted_item_takes_its_objects_with_it() -> None:
 
 def test_an_object_is_taken_once_and_a_broken_one_is_noted() -> None:
     world = World()
-    ingest = Ingest(world.upload, Items(world.catalogue, world.store), world.catalogue, world.jobs)
+    ingest = Ingest(world.upload, Segments(world.catalogue, world.store), world.catalogue, world.jobs)
     good, bad = Source("shop", "a/red.png", "1"), Source("shop", "bad.png", "1")
     assert ingest.take(good, RED).photo == "a-red"
     entry = ingest.take(bad, b"no photo")
@@ -265,7 +265,7 @@ def test_an_object_is_taken_once_and_a_broken_one_is_noted() -> None:
 
 def test_what_may_pass_is_not_noted() -> None:
     world = World()
-    ingest = Ingest(world.upload, Items(world.catalogue, world.store), world.catalogue, world.jobs)
+    ingest = Ingest(world.upload, Segments(world.catalogue, world.store), world.catalogue, world.jobs)
     world.store.away = True
     with pytest.raises(Unavailable):
         ingest.take(Source("shop", "red.png", "1"), RED)

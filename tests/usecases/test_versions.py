@@ -10,7 +10,7 @@ import pytest
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
 from lookalike.domain.errors import Conflict, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Manifest, StoredObject
-from lookalike.domain.vector_source import Rows, rows_of
+from lookalike.domain.vector_source import VectorSource, vector_source_from_arrays
 from lookalike.usecases.versions import IndexVersions
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, START, World, paths, publish, unit
@@ -19,9 +19,9 @@ from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, STAR
 def test_a_version_is_read_as_it_was_published() -> None:
     world, vectors = World(), unit(5)
     row_ids = np.array([7, 3, 11, 2, 5])
-    published = world.versions.publish(rows_of(row_ids, vectors), 9, world.clock())
+    published = world.versions.publish(vector_source_from_arrays(row_ids, vectors), 9, world.clock())
     manifest, index = world.versions.read(published.version)
-    assert manifest == published and index.holding(row_ids).tolist() == row_ids.tolist()
+    assert manifest == published and index.contained_ids(row_ids).tolist() == row_ids.tolist()
     assert index.search(vectors[1:2], 1)[0][0].row_id == 3
     assert (manifest.rows, manifest.highest_row_id, manifest.commit) == (5, 11, 9)
     assert manifest.metric == "cosine" and manifest.build_seconds == 2.0
@@ -45,22 +45,24 @@ def test_the_pointer_names_what_was_published_last() -> None:
 def test_an_empty_catalogue_has_a_version() -> None:
     world = World()
     none = np.empty(0, np.int64)
-    published = world.versions.publish(rows_of(none, np.empty((0, DIM), np.float32)), 0, world.clock())
+    published = world.versions.publish(
+        vector_source_from_arrays(none, np.empty((0, DIM), np.float32)), 0, world.clock()
+    )
     manifest, index = world.versions.read(published.version)
     assert (manifest.rows, manifest.highest_row_id, manifest.dimension) == (0, 0, DIM)
     assert index.search(unit(2), 3) == [[], []]
 
 
-def bad_rows() -> dict[str, Rows]:
+def bad_rows() -> dict[str, VectorSource]:
     hole, zero, long = unit(3), unit(3), unit(3)
     hole[1, 2], zero[1], long[1] = np.nan, 0, long[1] * 2
     return {
-        "have length 5, not 8": rows_of([1], unit(1, 5)),
-        "1 rows are not of length 1: .41": rows_of([1, 41, 3], hole),
-        "are not of length 1: .41": rows_of([1, 41, 3], zero),
-        "not of length 1": rows_of([1, 41, 3], long),
-        "Of 4 rows 3": Rows(np.arange(4), DIM, lambda: [unit(3)]),
-        "More than 2 rows": Rows(np.arange(2), DIM, lambda: [unit(3)]),
+        "have length 5, not 8": vector_source_from_arrays([1], unit(1, 5)),
+        "1 rows are not of length 1: .41": vector_source_from_arrays([1, 41, 3], hole),
+        "are not of length 1: .41": vector_source_from_arrays([1, 41, 3], zero),
+        "not of length 1": vector_source_from_arrays([1, 41, 3], long),
+        "Of 4 rows 3": VectorSource(np.arange(4), DIM, lambda: [unit(3)]),
+        "More than 2 rows": VectorSource(np.arange(2), DIM, lambda: [unit(3)]),
     }
 
 
@@ -99,7 +101,7 @@ def test_where_the_manifest_cannot_be_written_nothing_stays() -> None:
 def test_what_a_version_was_built_of_passes_by_again() -> None:
     world, vectors = World(), unit(2500)
     row_ids = np.random.default_rng(1).permutation(2500) + 1
-    published = world.versions.publish(rows_of(row_ids, vectors), 9, world.clock())
+    published = world.versions.publish(vector_source_from_arrays(row_ids, vectors), 9, world.clock())
     manifest, rows = world.versions.rows(published.version)
     assert manifest == published and rows.row_ids.tolist() == row_ids.tolist()
     for _ in range(2):
@@ -109,10 +111,10 @@ def test_what_a_version_was_built_of_passes_by_again() -> None:
 def test_embedders_have_versions_of_their_own_side_by_side() -> None:
     world = World()
     ours, theirs = publish(world), world.versions_with(embedder="other-1", dim=5)
-    their = theirs.publish(rows_of([9], unit(1, 5)), 1, START)
+    their = theirs.publish(vector_source_from_arrays([9], unit(1, 5)), 1, START)
     for _ in range(4):
         publish(world)
-    assert [one.version for one in theirs.list()] == [their.version] and theirs.read(their.version)[1].holding(
+    assert [one.version for one in theirs.list()] == [their.version] and theirs.read(their.version)[1].contained_ids(
         np.arange(10)
     ) == [9]
     with pytest.raises(NotFound):
@@ -144,7 +146,7 @@ class Interrupted(NeighboursFormat):
     def __init__(self, meanwhile: Callable[[], object]) -> None:
         self.meanwhile = meanwhile
 
-    def build(self, rows: Rows) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def build(self, rows: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
         self.meanwhile()
         yield from super().build(rows)
 
@@ -153,7 +155,7 @@ def test_who_is_overtaken_while_building_publishes_nothing() -> None:
     world = World()
     late = world.versions_with(index_format=Interrupted(lambda: publish(world)))
     with pytest.raises(Conflict):
-        late.publish(rows_of([1], unit(1)), 2, START)
+        late.publish(vector_source_from_arrays([1], unit(1)), 2, START)
     pointer = world.versions.current()
     assert pointer and [one.version for one in world.versions.list()] == [pointer.version]
     assert len(paths(world)) == 4
@@ -168,7 +170,7 @@ def test_of_publishers_at_the_same_time_one_wins(first: bool) -> None:
 
     def race(_: int) -> Manifest | None:
         try:
-            return racing.publish(rows_of([1], unit(1)), 2, START)
+            return racing.publish(vector_source_from_arrays([1], unit(1)), 2, START)
         except Conflict:
             return None
 
@@ -223,7 +225,7 @@ def test_the_current_version_stays_though_its_clock_was_late() -> None:
     world = World()
     versions = [publish(world).version for _ in range(3)]
     slow = IndexVersions(world.store, NeighboursFormat(), KEY, EMBEDDER, DIM, lambda: START.replace(year=2020))
-    late = slow.publish(rows_of([1], unit(1)), 1, START)
+    late = slow.publish(vector_source_from_arrays([1], unit(1)), 1, START)
     slow.read(late.version)
     assert [one.version for one in world.versions.list()] == [late.version, *versions[1:]]
 

@@ -9,7 +9,7 @@ from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.ports import Approximation, VectorIndex
-from lookalike.domain.vector_source import Rows, rows_of
+from lookalike.domain.vector_source import VectorSource, vector_source_from_arrays
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.versions import IndexVersions
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, START, Counting, World, paths, unit
@@ -23,14 +23,14 @@ class Approximate:
     def __init__(self, recall: float = 1.0) -> None:
         self.recall, self.extended = recall, list[int]()
 
-    def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
+    def build(self, rows: VectorSource, before: memoryview | None = None) -> Approximation:
         self.extended.append(len(np.frombuffer(before, np.int64)) if before is not None else 0)
         return Approximation(rows.row_ids.tobytes(), self.recall, 9, {"probes": 3})  # type: ignore[arg-type]
 
     def load(self, data: memoryview) -> VectorIndex:
         row_ids = np.frombuffer(data, np.int64)
         index = ExactIndex(row_ids, unit(len(row_ids)))
-        index.exact = False
+        index.is_exact = False
         return index
 
 
@@ -41,11 +41,13 @@ def approximating(world: World, used: Approximate | None, above: int = 10) -> In
 def test_above_a_bound_a_version_has_an_approximate_index_too() -> None:
     world = World(Counting())
     versions = approximating(world, Approximate())
-    small, large = (versions.publish(rows_of(np.arange(1, n + 1), unit(n)), 1, START) for n in (10, 11))
+    small, large = (
+        versions.publish(vector_source_from_arrays(np.arange(1, n + 1), unit(n)), 1, START) for n in (10, 11)
+    )
     assert small.approximate is None and small.parts.keys() == {INDEX, ID_MAP}
     assert large.parts.keys() == {INDEX, ID_MAP, "fake.bin"} and large.libraries["fake"] == "1"
     assert large.approximate == {"format": "fake", "recall": 1.0, "queries": 9, "probes": 3}
-    assert versions.read(small.version)[1].exact and not versions.read(large.version)[1].exact
+    assert versions.read(small.version)[1].is_exact and not versions.read(large.version)[1].is_exact
     versions.check(large)
 
 
@@ -53,7 +55,7 @@ def test_who_searches_the_approximate_index_never_reads_the_pickle() -> None:
     store = Counting()
     world = World(store)
     versions = approximating(world, Approximate())
-    version = versions.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
+    version = versions.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version
     store.asked.clear()
     versions.read(version)
     assert {path.split("/")[-1] for path in store.asked} == {"manifest.json", "fake.bin"}
@@ -62,10 +64,10 @@ def test_who_searches_the_approximate_index_never_reads_the_pickle() -> None:
 def test_a_version_that_finds_too_little_is_not_published() -> None:
     world = World()
     versions = approximating(world, Approximate(0.985))
-    old = versions.publish(rows_of(np.arange(1, 4), unit(3)), 1, START)
+    old = versions.publish(vector_source_from_arrays(np.arange(1, 4), unit(3)), 1, START)
     before = paths(world)
     with pytest.raises(LookalikeError, match=r"0\.985"):
-        versions.publish(rows_of(np.arange(1, 12), unit(11)), 2, START)
+        versions.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 2, START)
     current = versions.current()
     assert paths(world) == before and current and current.version == old.version
 
@@ -73,7 +75,7 @@ def test_a_version_that_finds_too_little_is_not_published() -> None:
 def test_every_changed_byte_of_the_approximate_index_is_refused() -> None:
     world = World()
     versions = approximating(world, Approximate())
-    version = versions.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
+    version = versions.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version
     path = f"{FOLDER}/{version}/fake.bin"
     good = world.store.get(path)
     for wrong in (b"", good[:-8], good + b"12345678", good[:20] + b"!" + good[21:]):
@@ -88,10 +90,10 @@ def test_every_changed_byte_of_the_approximate_index_is_refused() -> None:
 def test_without_the_library_all_goes_on_exactly_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     plain, other = approximating(world, None), approximating(world, Approximate())
-    version = plain.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version
-    assert plain.read(version)[1].exact and "lookalike[scale]" in caplog.text
+    version = plain.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version
+    assert plain.read(version)[1].is_exact and "lookalike[scale]" in caplog.text
     with pytest.raises(Misconfigured, match="scale"):
-        plain.read(other.publish(rows_of(np.arange(1, 12), unit(11)), 1, START).version)
+        plain.read(other.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version)
 
 
 def test_an_approximate_index_is_extended_where_the_version_is() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lookalike.adapters.neighbours_index import ID_MAP, INDEX
 from lookalike.domain.errors import LookalikeError, Misconfigured, Untrusted
-from lookalike.domain.signed_json import seal, unseal
+from lookalike.domain.signed_json import sign_json, verify_json
 from lookalike.usecases.versions import IndexVersions
 from tests.usecases.index_world import FOLDER, KEY, POINTER, World, publish
 
@@ -64,14 +64,14 @@ def test_unsigned_or_other_contents_are_refused() -> None:
     world = World()
     version = publish(world).version
     path = f"{FOLDER}/{version}/manifest.json"
-    content = unseal(world.store.get(path), KEY, "it")
+    content = verify_json(world.store.get(path), KEY, "it")
     unsigned = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
     less = {key: value for key, value in content.items() if key != "rows"}
-    for data in (unsigned, seal({**content, "more": 1}, KEY), seal(less, KEY), seal(content, b"no")):
+    for data in (unsigned, sign_json({**content, "more": 1}, KEY), sign_json(less, KEY), sign_json(content, b"no")):
         world.tamper(path, data)
         with pytest.raises(Untrusted):
             world.versions.read(version)
-    world.tamper(POINTER, seal({"version": version}, KEY))
+    world.tamper(POINTER, sign_json({"version": version}, KEY))
     with pytest.raises(Untrusted, match="fields"):
         world.versions.current()
 
@@ -89,7 +89,7 @@ def test_a_version_of_something_else_is_refused(name: str, value: object) -> Non
     world = World()
     manifest = publish(world)
     other = {**dataclasses.asdict(manifest), name: value}
-    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", seal(other, KEY))
+    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", sign_json(other, KEY))
     for read in (world.versions.read, world.versions.rows):
         with pytest.raises(Untrusted, match=f"the {name} {value!r}, not"):
             read(manifest.version)
@@ -99,7 +99,7 @@ def test_a_row_count_that_is_not_the_manifests_is_refused() -> None:
     world = World()
     manifest = publish(world)
     wrong = dataclasses.asdict(dataclasses.replace(manifest, rows=4))
-    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", seal(wrong, KEY))
+    world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", sign_json(wrong, KEY))
     with pytest.raises(Untrusted, match="3 rows, not 4"):
         world.versions.read(manifest.version)
 
@@ -115,4 +115,4 @@ def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptu
 
 def test_what_is_sealed_is_unsealed() -> None:
     content = {"a": 1.5, "b": {"ü": None}, "c": []}
-    assert unseal(seal(content, KEY), KEY, "it") == content
+    assert verify_json(sign_json(content, KEY), KEY, "it") == content

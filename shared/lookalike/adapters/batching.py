@@ -65,7 +65,7 @@ class Batcher(Generic[T, R]):
         left = threading.Event()
         tickets: list[Ticket[T, R]] = [Ticket(thing, kind, cancel, left) for thing in things]
         self._queue(tickets)
-        with cancel.stopping(left.set):
+        with cancel.on_cancel(left.set):
             while not all(ticket.done for ticket in tickets):
                 left.wait(PATIENCE)
                 left.clear()
@@ -88,7 +88,7 @@ class Batcher(Generic[T, R]):
         while True:
             batch = self._next()
             with self._turn:
-                self._serve([ticket for ticket in batch if not ticket.cancel.stopped])
+                self._serve([ticket for ticket in batch if not ticket.cancel.is_cancelled])
 
     def _next(self) -> list[Ticket[T, R]]:
         with self._news:
@@ -121,7 +121,7 @@ class Batcher(Generic[T, R]):
             # raised where each of them waits; this thread has to go on for the others
             for ticket in batch:
                 ticket.end(None, error)
-            if all(ticket.cancel.stopped for ticket in batch):
+            if all(ticket.cancel.is_cancelled for ticket in batch):
                 log.exception("A batch failed that nobody waits for any more")
 
     def _halve(self, batch: list[Ticket[T, R]], error: BaseException) -> None:
@@ -135,5 +135,5 @@ class Batcher(Generic[T, R]):
 
 def check(batch: Sequence[Ticket[T, R]]) -> None:
     """Raises `Abandoned` if nobody waits for any of the batch."""
-    if all(ticket.cancel.stopped for ticket in batch):
+    if all(ticket.cancel.is_cancelled for ticket in batch):
         raise Abandoned

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lookalike.adapters.batching import Alive, Batcher
 from lookalike.adapters.pytorch import Engine, normalised
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.compositing import on_white
+from lookalike.domain.compositing import composite_on_white
 from lookalike.domain.model import Vectors
 
 SHORTER, SIDE = 256, 224
@@ -51,7 +51,7 @@ class CropEmbedder:
 
 def framed(image: Image.Image) -> Bytes:
     """RGB (side, side, 3): the shorter side shrunk, the middle cut out, white where a cut-out is transparent."""
-    picture = on_white(image)
+    picture = composite_on_white(image)
     factor = SHORTER / min(picture.size)
     size = max(SHORTER, int(picture.width * factor)), max(SHORTER, int(picture.height * factor))
     left, top = (round((side - SIDE) / 2) for side in size)

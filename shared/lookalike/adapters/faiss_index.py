@@ -18,7 +18,7 @@ from lookalike.domain.errors import Untrusted
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import Approximation
 from lookalike.domain.reranked_index import candidates
-from lookalike.domain.vector_source import Rows
+from lookalike.domain.vector_source import VectorSource
 
 log = logging.getLogger("lookalike.index")
 PART = "vector_ivf.faiss"
@@ -55,17 +55,17 @@ class FaissFormat:
     def libraries(self) -> Mapping[str, str]:
         return {"faiss-cpu": importlib.metadata.version("faiss-cpu")}
 
-    def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
+    def build(self, rows: VectorSource, before: memoryview | None = None) -> Approximation:
         return (self._extended(_opened(before), rows) if before is not None else None) or self._anew(rows)
 
-    def _extended(self, index: Any, rows: Rows) -> Approximation | None:
+    def _extended(self, index: Any, rows: VectorSource) -> Approximation | None:
         """None where it has outgrown its lists, or what is new is of another kind than what they were made for."""
         if lists(len(rows)) > 2 * _faiss().extract_index_ivf(index).nlist:
             return None
         found = _measured(index, rows)
         return found if found.recall >= ENOUGH else None
 
-    def _anew(self, rows: Rows) -> Approximation:
+    def _anew(self, rows: VectorSource) -> Approximation:
         sample = _picked(rows, _drawn(rows, SAMPLE * lists(len(rows)), "sample"))
         lengths = sorted({min(short, rows.dim) for short in self._shorter})
         if len(rows) * rows.dim <= self._most and rows.dim not in lengths:
@@ -87,7 +87,7 @@ class FaissFormat:
 class FaissIndex:
     """A `VectorIndex` that finds candidates; similarities are those of the shortened vectors."""
 
-    exact = False
+    is_exact = False
 
     def __init__(self, index: Any) -> None:
         faiss = _faiss()
@@ -95,25 +95,25 @@ class FaissIndex:
         self._row_ids = np.sort(np.concatenate([np.empty(0, np.int64), *_lists(self._ivf)]))
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         return len(self._row_ids)
 
-    def holding(self, row_ids: Numbers) -> Numbers:
+    def contained_ids(self, row_ids: Numbers) -> Numbers:
         places = np.searchsorted(self._row_ids, row_ids)
         there = places < len(self._row_ids)
         there[there] = self._row_ids[places[there]] == row_ids[there]
         return np.unique(row_ids[there])
 
-    def search(self, vectors: Vectors, k: int, among: Numbers | None = None) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, allowed_ids: Numbers | None = None) -> list[list[SearchHit]]:
         """In this thread alone: several threads for one query take longer, and requests come side by side anyway.
 
         Looks into every list where only some rows count: the nearest of those may lie anywhere.
         """
-        count = min(k, self.rows)
+        count = min(k, self.row_count)
         if count < 1:
             return [[] for _ in vectors]
         _faiss().omp_set_num_threads(1)
-        chosen = None if among is None else self._chosen(among)
+        chosen = None if allowed_ids is None else self._chosen(allowed_ids)
         found = _search(self._index, vectors, count, self._everywhere(chosen) if chosen else None)
         if chosen is None and (found[1] < 0).any():
             # the lists looked into have not as many
@@ -122,7 +122,7 @@ class FaissIndex:
 
     def _chosen(self, among: Numbers) -> Any:
         """A bit for each row number up to the highest, or a set where that takes less."""
-        held, size = self.holding(among), int(self._row_ids[-1]) // 8 + 1
+        held, size = self.contained_ids(among), int(self._row_ids[-1]) // 8 + 1
         if size > SET * len(held):
             return _faiss().IDSelectorBatch(held)
         bits = np.zeros(size, np.uint8)
@@ -180,13 +180,13 @@ def _hits(similarities: NDArray[np.float32], row_ids: Numbers) -> list[SearchHit
     ]
 
 
-def _drawn(rows: Rows, count: int, what: str) -> Numbers:
+def _drawn(rows: VectorSource, count: int, what: str) -> Numbers:
     """So many places, in order, the same for the same number of rows."""
     dice = np.random.default_rng([len(rows), len(what)])
     return np.sort(dice.permutation(len(rows))[:count])
 
 
-def _picked(rows: Rows, places: Numbers) -> Vectors:
+def _picked(rows: VectorSource, places: Numbers) -> Vectors:
     """The vectors at these places, in order, of all that pass by."""
     found, passed, filled = np.empty((len(places), rows.dim), np.float32), 0, 0
     for page in rows.pages():
@@ -221,7 +221,7 @@ def _directions(sample: Vectors, short: int) -> Any:
 class _Truth:
     """The true neighbours of the rows at some places, themselves left out, found by brute force while all rows pass by."""
 
-    def __init__(self, rows: Rows, places: Numbers) -> None:
+    def __init__(self, rows: VectorSource, places: Numbers) -> None:
         self._rows, self._row_ids, self._queries = rows, rows.row_ids[places], _picked(rows, places)
         # one more, to see whether there are others as near as the last of them
         self._nearest = np.full((len(places), NEAREST + 1), -1, np.int64)
@@ -270,7 +270,7 @@ class _Truth:
         return right
 
 
-def _fill(index: Any, rows: Rows, truth: _Truth) -> None:
+def _fill(index: Any, rows: VectorSource, truth: _Truth) -> None:
     """Add the rows that it does not have yet: the first are those that it was made of before."""
     held, passed = index.ntotal, 0
     for page in rows.pages():
@@ -282,7 +282,7 @@ def _fill(index: Any, rows: Rows, truth: _Truth) -> None:
         passed += len(page)
 
 
-def _measured(index: Any, rows: Rows) -> Approximation:
+def _measured(index: Any, rows: VectorSource) -> Approximation:
     """Filled with the rows that it does not have, and looking into as many lists as it takes."""
     faiss = _faiss()
     queries = _drawn(rows, QUERIES, "queries")

@@ -28,7 +28,7 @@ class LocalAuth:
             )
         except jwt.InvalidTokenError as error:
             raise Unauthenticated("The token is not valid, or no longer") from error
-        return User.of(claims)
+        return User.from_claims(claims)
 
     def issue(self, user: User, seconds: int) -> str:
         """A token of that user, valid for so long."""

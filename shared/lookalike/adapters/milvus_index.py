@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.errors import LookalikeError, Misconfigured, Unavailable
 from lookalike.domain.model import SearchHit, Vectors
-from lookalike.domain.vector_source import are_unit
+from lookalike.domain.vector_source import are_unit_vectors
 
 log = logging.getLogger("lookalike.index")
 Numbers = NDArray[np.int64]
@@ -52,7 +52,7 @@ class MilvusIndex:
     and `Misconfigured` for a collection of other vectors or a token that it refuses.
     """
 
-    exact = False
+    is_exact = False
 
     def __init__(self, place: str, token: str, embedder: str, dim: int, *, timeout: float = TIMEOUT) -> None:
         self._place, self._token, self._dim, self._timeout = place, token, dim, timeout
@@ -72,20 +72,20 @@ class MilvusIndex:
         return hashlib.sha256(np.asarray(found[0][VECTOR], "<f4").tobytes()).hexdigest()[:16]
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         found = self._ask("query", filter=f"{KEY} > {IDENTITY}", output_fields=["count(*)"], consistency_level=STRONG)
         return int(found[0]["count(*)"])
 
-    def holding(self, row_ids: Numbers) -> Numbers:
+    def contained_ids(self, row_ids: Numbers) -> Numbers:
         row_ids = row_ids[row_ids > IDENTITY]
         found = [row[KEY] for some in _batches(row_ids, BATCH) for row in self._rows(some)]
         return np.array(sorted(found), np.int64)
 
-    def search(self, vectors: Vectors, k: int, among: Numbers | None = None) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, allowed_ids: Numbers | None = None) -> list[list[SearchHit]]:
         """The filter is Milvus's to apply: very many rows go there in parts, whose hits are merged. At most 16,384 hits."""
-        if k < 1 or not len(vectors) or (among is not None and not len(among)):
+        if k < 1 or not len(vectors) or (allowed_ids is not None and not len(allowed_ids)):
             return [[] for _ in vectors]
-        parts = [""] if among is None else [_among(some) for some in _batches(among, AMONG)]
+        parts = [""] if allowed_ids is None else [_among(some) for some in _batches(allowed_ids, AMONG)]
         found = [self._search(vectors, min(k, MOST), part) for part in parts]
         return [_best([hits[query] for hits in found], k) for query in range(len(vectors))]
 
@@ -130,7 +130,7 @@ class MilvusIndex:
     def _check(self, row_ids: Numbers, vectors: Vectors) -> None:
         if len(row_ids) and vectors.shape[1] != self._dim:
             raise LookalikeError(f"Vectors have length {vectors.shape[1]}, not {self._dim}")
-        if (wrong := row_ids[~are_unit(vectors)]).size:
+        if (wrong := row_ids[~are_unit_vectors(vectors)]).size:
             raise LookalikeError(f"The vectors of {wrong.size} rows are not of length 1: {wrong[:5].tolist()} …")
         if len(np.unique(row_ids)) < len(row_ids):
             # a server would keep both

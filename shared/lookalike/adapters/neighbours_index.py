@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lookalike.domain.errors import Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
-from lookalike.domain.vector_source import PAGE, Rows, are_unit
+from lookalike.domain.vector_source import PAGE, VectorSource, are_unit_vectors
 
 INDEX, ID_MAP = "vector_nn_index.pkl", "vector_id_map.json"
 HOLE = b"the matrix" * (1 << 13)
@@ -38,7 +38,7 @@ class NeighboursFormat:
         found = {name: importlib.metadata.version(name) for name in ("scikit-learn", "numpy")}
         return found | {"python": platform.python_version()}
 
-    def build(self, rows: Rows) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def build(self, rows: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
         yield INDEX, _pickled(rows)
         yield ID_MAP, _id_map(rows.row_ids)
 
@@ -50,11 +50,11 @@ class NeighboursFormat:
         except Exception as error:
             raise Untrusted(f"The index cannot be read: {type(error).__name__}") from error
 
-    def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> Rows:
+    def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> VectorSource:
         """Those that a version was built of, streamed anew. `read` gives the verified bytes of a part."""
         row_ids = _read_ids(b"".join(read(ID_MAP)))
         _require(len(row_ids) == count, "the id map is of another length")
-        return Rows(row_ids, dim, lambda: _read_pages(read(INDEX), count, dim))
+        return VectorSource(row_ids, dim, lambda: _read_pages(read(INDEX), count, dim))
 
 
 class _Matrix:
@@ -68,7 +68,7 @@ class _Matrix:
         return *numpys[:2], (1, self._shape, np.dtype("<f4"), False, HOLE)
 
 
-def _pickled(rows: Rows) -> Iterator[bytes]:
+def _pickled(rows: VectorSource) -> Iterator[bytes]:
     """The pickle, whose matrix passes by: it is in memory nowhere."""
     matrix = _Matrix(len(rows), rows.dim)
     # protocol 5 would need one more global of numpy's
@@ -87,7 +87,7 @@ def _bytes_header(size: int) -> bytes:
     return pickle.BINBYTES + struct.pack("<I", size) if size < 1 << 32 else pickle.BINBYTES8 + struct.pack("<Q", size)
 
 
-def _neighbours(matrix: _Matrix, rows: Rows) -> Any:
+def _neighbours(matrix: _Matrix, rows: VectorSource) -> Any:
     """As if it had been fitted to the matrix."""
     from sklearn.neighbors import NearestNeighbors
 
@@ -128,7 +128,7 @@ def _loaded(parts: Mapping[str, bytes]) -> ExactIndex:
     _require(parts.keys() == {INDEX, ID_MAP}, "it has other parts")
     matrix, row_ids = _read_matrix(parts[INDEX]), _read_ids(parts[ID_MAP])
     _require(len(matrix) == len(row_ids), "the id map is of another length")
-    _require(bool(are_unit(matrix).all()), "not every row is a unit vector")
+    _require(bool(are_unit_vectors(matrix).all()), "not every row is a unit vector")
     # not NearestNeighbors.kneighbors: it normalises the whole matrix anew for every query
     return ExactIndex(row_ids, matrix)
 

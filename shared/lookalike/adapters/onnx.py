@@ -33,7 +33,7 @@ def run(session: InferenceSession, inputs: Mapping[str, Any], cancel: CancelToke
     def stop() -> None:
         options.terminate = True
 
-    with cancel.stopping(stop):
+    with cancel.on_cancel(stop):
         try:
             outputs: Tensors = session.run(None, dict(inputs), options)
         except Exception:

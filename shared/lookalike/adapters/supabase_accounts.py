@@ -124,4 +124,4 @@ def _session(found: Any) -> Session:
 
 
 def _user(found: Any) -> User:
-    return User.of({"sub": found.id, "email": found.email, "app_metadata": found.app_metadata})
+    return User.from_claims({"sub": found.id, "email": found.email, "app_metadata": found.app_metadata})

@@ -43,7 +43,7 @@ class SupabaseAuth:
             )
         except jwt.PyJWTError as error:
             raise Unauthenticated("The token is not valid, or no longer") from error
-        return User.of(claims)
+        return User.from_claims(claims)
 
     def _key(self, header: dict[str, Any]) -> tuple[Any, list[str]]:
         """The algorithm is ours to choose, not the token's: a published key never verifies HS256."""

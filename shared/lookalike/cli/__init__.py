@@ -255,7 +255,7 @@ def db_adopt() -> None:
     Run `db upgrade` before. May be interrupted and run again.
     """
     services = open_services()
-    with bar_of(services.adopt.rows.count_old(), "Adopting") as progress:
+    with bar_of(services.adopt.rows.count_legacy_rows(), "Adopting") as progress:
         summary = services.adopt.run(progress.update)
     for row_id, reason in summary.left.items():
         click.echo(f"  left row {row_id} as it is: {reason}")

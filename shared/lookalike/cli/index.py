@@ -102,7 +102,7 @@ def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool)
             f"--settle would leave nothing to search for {in_use}: set {wanted} first, here and wherever it runs"
         )
     task = chosen.reembed
-    with bar_of(task.beside.count_without(chosen.models.embedder), "Embedding") as progress:
+    with bar_of(task.beside.count_missing_vectors(chosen.models.embedder), "Embedding") as progress:
         summary = task.run(retry_failed, progress.update)
     tell(summary)
     if settle:

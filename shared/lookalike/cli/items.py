@@ -57,7 +57,7 @@ def _store(services: "Services", lines: "list[GoodLine]") -> "list[BadLine]":
     # of two of one name the later one counts
     each = {one.details.image_id: one.details for one in lines}
     try:
-        services.items.put_details(each.values())
+        services.segments.put_details(each.values())
     except InvalidField as error:
         if len(lines) == 1:
             return [BadLine(lines[0].line, error.message)]
@@ -113,10 +113,10 @@ def _erased(
 def _conditions(wanted: str) -> "Filter":
     from pydantic import ValidationError
 
-    from lookalike.http.request_schemas import Filtered
+    from lookalike.http.request_schemas import FilteredRequest
 
     try:
-        found = Filtered.model_validate({"filter": wanted}).conditions()
+        found = FilteredRequest.model_validate({"filter": wanted}).conditions()
     except ValidationError as error:
         raise LookalikeError(f"--filter: {error.errors(include_input=False)[0]['msg']}") from None
     if not found:

@@ -21,7 +21,7 @@ class CancelToken:
         self._stops: list[Callable[[], None]] = []
 
     @property
-    def stopped(self) -> bool:
+    def is_cancelled(self) -> bool:
         return self._error is not None or self._is_late()
 
     def check(self) -> None:
@@ -38,7 +38,7 @@ class CancelToken:
         self._stop(DeadlineExceeded("The request ran out of time; nothing was stored"))
 
     @contextmanager
-    def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
+    def on_cancel(self, stop: Callable[[], None]) -> Iterator[None]:
         """While inside, call `stop` (from the cancelling thread) as soon as the token is cancelled."""
         with self._lock:
             self._stops.append(stop)

@@ -14,7 +14,7 @@ SIDE = 128
 """Of larger pictures, so many rows and columns count."""
 
 
-def mean_colour(picture: Image.Image) -> Lab | None:
+def mean_color(picture: Image.Image) -> Lab | None:
     """Of an RGB picture, or of an RGBA one as far as it is opaque; to two decimals. None where nothing is."""
     # nearest takes pixels as they are; others would mix in what lies under the transparent ones
     size = (min(picture.width, SIDE), min(picture.height, SIDE))
@@ -27,7 +27,7 @@ def mean_colour(picture: Image.Image) -> Lab | None:
     return lightness, red, yellow
 
 
-def distance(one: Lab, other: Lab) -> float:
+def color_distance(one: Lab, other: Lab) -> float:
     """CIE76: 2 is just seen, 100 is black beside white."""
     return math.dist(one, other)
 

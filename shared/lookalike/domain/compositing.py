@@ -3,7 +3,7 @@
 from PIL import Image
 
 
-def on_white(image: Image.Image) -> Image.Image:
+def composite_on_white(image: Image.Image) -> Image.Image:
     """A new image in RGB, white where the other is transparent."""
     if image.mode != "RGBA":
         return image.convert("RGB")

@@ -8,7 +8,7 @@ class LookalikeError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
-    word: ClassVar[str] = "error"
+    status_text: ClassVar[str] = "error"
     """What stands under `status` in the answer, where clients of the original look."""
     retry_after: ClassVar[int | None] = None
     """Seconds after which it is worth coming again, if it is."""

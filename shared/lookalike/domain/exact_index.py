@@ -21,7 +21,7 @@ class ExactIndex:
     Equally similar rows come in the order of their ids.
     """
 
-    exact = True
+    is_exact = True
 
     def __init__(self, row_ids: NDArray[np.int64], vectors: Vectors) -> None:
         self.row_ids: NDArray[np.int64] = np.ascontiguousarray(row_ids, np.int64).view()
@@ -31,18 +31,18 @@ class ExactIndex:
         self._slack = np.float32(2.1 * self.vectors.shape[1] * 2.0**-24)
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         return len(self.row_ids)
 
-    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.row_ids[np.isin(self.row_ids, row_ids)]
 
-    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
         """For each of the (q, dim) unit rows its k nearest, most similar first; fewer where there are fewer.
 
         With `among` (n,), of the rows of these ids alone.
         """
-        rows = None if among is None else np.flatnonzero(np.isin(self.row_ids, among))
+        rows = None if allowed_ids is None else np.flatnonzero(np.isin(self.row_ids, allowed_ids))
         k = min(k, len(self.row_ids) if rows is None else len(rows))
         if k < 1:
             return [[] for _ in vectors]

@@ -5,10 +5,10 @@ from dataclasses import dataclass, fields
 
 from lookalike.domain.model import ProductDetails
 
-OWN = ("label", "score")
+GARMENT_FIELDS = ("label", "score")
 """What the garment itself has."""
-OF_PRODUCT = tuple(one.name for one in fields(ProductDetails) if one.name != "image_id")
-FILTERABLE = (*OWN, *OF_PRODUCT)
+PRODUCT_FIELDS = tuple(one.name for one in fields(ProductDetails) if one.name != "image_id")
+FILTERABLE_FIELDS = (*GARMENT_FIELDS, *PRODUCT_FIELDS)
 Value = str | float
 
 
@@ -20,29 +20,29 @@ class Condition:
     """
 
     any_of: tuple[Value, ...] = ()
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
-    def holds(self, value: object) -> bool:
+    def matches(self, value: object) -> bool:
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return any(self.holds(item) for item in value)
+            return any(self.matches(item) for item in value)
         if value is None:
             return False
-        return value in self.any_of if self.is_choice else self._is_between(value)
+        return value in self.any_of if self.is_equality else self._is_between(value)
 
     @property
-    def is_choice(self) -> bool:
-        return self.least is None and self.most is None
+    def is_equality(self) -> bool:
+        return self.minimum is None and self.maximum is None
 
     def _is_between(self, value: object) -> bool:
         if not isinstance(value, int | float):
             return False
-        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+        return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
 
 
 Filter = Mapping[str, Condition]
 """By the name of what is asked of; all must hold. The product's details are the garment's own, else its photo's."""
 
 
-def fulfils(wanted: Filter, values: Mapping[str, object]) -> bool:
-    return all(condition.holds(values.get(name)) for name, condition in wanted.items())
+def matches_filter(wanted: Filter, values: Mapping[str, object]) -> bool:
+    return all(condition.matches(values.get(name)) for name, condition in wanted.items())

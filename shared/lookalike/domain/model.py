@@ -55,7 +55,7 @@ class Detection:
     mask: NDArray[np.uint8] | None = None
 
     @property
-    def is_whole(self) -> bool:
+    def is_whole_photo(self) -> bool:
         """Whether it is the whole photo, in which no garment was found or looked for."""
         return self.score is None
 
@@ -71,7 +71,7 @@ class Detection:
         return white
 
 
-EQUAL = 1 - 1e-6
+IDENTICAL_SIMILARITY = 1 - 1e-6
 """The cosine of equal vectors, as far as rounding lets it be 1."""
 
 
@@ -86,14 +86,14 @@ class Calibration:
 
     slope: float
     offset: float
-    copies: float = EQUAL
+    duplicate_threshold: float = IDENTICAL_SIMILARITY
 
     def match(self, similarity: float) -> float:
         """The chance, 0 to 1, that a garment and one that a search shows for it are the same."""
-        return 1 / (1 + math.exp(-(self.slope * nearness(similarity) + self.offset)))
+        return 1 / (1 + math.exp(-(self.slope * log_distance_score(similarity) + self.offset)))
 
 
-def nearness(similarity: float) -> float:
+def log_distance_score(similarity: float) -> float:
     """Grows without steps from far to near, and tells small distances apart as well as large ones."""
     return -math.log(1.003 - min(similarity, 1.0))
 
@@ -117,7 +117,7 @@ class NewSegment:
     label: str | None
     score: float | None
     vector: NDArray[np.float32]
-    colour: Lab | None = None
+    color: Lab | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Segment:
     label: str | None
     score: float | None
     created: datetime
-    colour: Lab | None = None
+    color: Lab | None = None
 
 
 ORIGINAL_EMBEDDER, ORIGINAL_DIM = "resnet50-imagenet1k-v1", 2048
@@ -144,7 +144,7 @@ ORIGINAL_EMBEDDER, ORIGINAL_DIM = "resnet50-imagenet1k-v1", 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OldRow:
+class LegacyRow:
     """A row as the original system wrote it: its vector a list of numbers of any length, its picture in the row itself."""
 
     row_id: int
@@ -152,7 +152,7 @@ class OldRow:
     photo: str
     vector: NDArray[np.float32] | None
     """Shape (dim,), length 1; none where there is none that can be used."""
-    picture: bytes | None
+    image: bytes | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,7 +239,7 @@ class User:
     role: str = "user"
 
     @classmethod
-    def of(cls, claims: Mapping[str, object]) -> "User":
+    def from_claims(cls, claims: Mapping[str, object]) -> "User":
         """Whom verified claims name. Roles are read from app_metadata alone: user_metadata is the user's own to write."""
         data = claims.get("app_metadata")
         role = data.get("role") if isinstance(data, dict) else None
@@ -254,7 +254,7 @@ class User:
 class PastHit:
     """A garment that was found: for the which of those in the photo, its row, and the similarity then."""
 
-    garment: int
+    garment_index: int
     row_id: int
     similarity: float
 
@@ -265,8 +265,8 @@ class PastSearch:
 
     id: str
     owner: str
-    asked: datetime
-    question: Mapping[str, object]
+    searched_at: datetime
+    request: Mapping[str, object]
     hits: Sequence[PastHit] = ()
 
 
@@ -277,7 +277,7 @@ class Session:
     user: User
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
-    seconds: int
+    expires_in: int
 
 
 class LedgerStatus(StrEnum):
@@ -315,7 +315,7 @@ class Changes:
     `upto` is the last commit seen; `row_ids` (n,) and `vectors` (n, dim) are the rows written, `deleted` (m,) those gone.
     """
 
-    upto: int
+    last_commit: int
     row_ids: NDArray[np.int64]
     vectors: Vectors
     deleted: NDArray[np.int64]

@@ -20,8 +20,8 @@ from lookalike.domain.model import (
     Job,
     JobStatus,
     LedgerEntry,
+    LegacyRow,
     NewSegment,
-    OldRow,
     Photo,
     ProductDetails,
     SearchHit,
@@ -30,7 +30,7 @@ from lookalike.domain.model import (
     User,
     Vectors,
 )
-from lookalike.domain.vector_source import Rows
+from lookalike.domain.vector_source import VectorSource
 
 
 class Detector(Protocol):
@@ -97,7 +97,7 @@ class Snapshot(Protocol):
     """What happened to the rows of one embedder after some commit, as `Changes` has it, at one moment."""
 
     @property
-    def upto(self) -> int: ...
+    def last_commit(self) -> int: ...
 
     @property
     def row_ids(self) -> NDArray[np.int64]: ...
@@ -110,7 +110,7 @@ class Snapshot(Protocol):
         ...
 
 
-class Catalogue(Protocol):
+class Catalog(Protocol):
     """The rows. Each method is one transaction. Raises `Unavailable` while the database is away."""
 
     def add_photo(
@@ -136,11 +136,11 @@ class Catalogue(Protocol):
         """Those that still exist, by row number."""
         ...
 
-    def segments_of(self, photo: str) -> list[Segment]:
+    def segments_of_photo(self, photo: str) -> list[Segment]:
         """In the order of their row numbers."""
         ...
 
-    def describe_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
+    def update_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
         """Change `bounding_box` (a `Box`), `label` or `score`; the changed segment, or none of that name."""
         ...
 
@@ -167,15 +167,15 @@ class Catalogue(Protocol):
         """Those that still exist, by row number; unit vectors (dim,). Another embedder's rows are left out."""
         ...
 
-    def matching(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+    def matching_row_ids(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
         """The numbers (n,) of that embedder's rows, or of all, that fulfil the filter, in order."""
         ...
 
-    def owned(self, user: str) -> list[int]:
+    def row_ids_of_owner(self, user: str) -> list[int]:
         """The row numbers of photos that this user stored, in order."""
         ...
 
-    def rows_of(self, sha256: str) -> frozenset[int]:
+    def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
         """The row numbers of photos that were uploaded as these bytes."""
         ...
 
@@ -191,7 +191,7 @@ class Catalogue(Protocol):
 
     def job(self, job_id: str) -> Job | None: ...
 
-    def jobs_of(self, caller: Caller, limit: int = 100) -> list[Job]:
+    def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
         """The caller's own, newest first: those of the account, or for anonymous callers those of the same address."""
         ...
 
@@ -209,25 +209,25 @@ class Catalogue(Protocol):
         """Those of the jobs whose cancellation was asked for."""
         ...
 
-    def clean_jobs(self, caller: Caller | None, before: datetime) -> int:
+    def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
         """Forget jobs last touched before then (of everyone, without a caller). Live ones older than that are failed; how many."""
         ...
 
-    def forget_jobs(self, user: str) -> int:
+    def delete_jobs_of_owner(self, user: str) -> int:
         """Those of this user that have ended; how many."""
         ...
 
-    def ledger(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]: ...
+    def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]: ...
 
-    def sources_of(self, photo: str) -> list[LedgerEntry]:
+    def ledger_entries_of_photo(self, photo: str) -> list[LedgerEntry]:
         """The objects that the photo was made of. Names that are no valid text come as they can be shown."""
         ...
 
-    def record(self, entry: LedgerEntry) -> None:
+    def record_ledger_entry(self, entry: LedgerEntry) -> None:
         """Insert or replace the entry of that bucket, name and generation."""
         ...
 
-    def picture(self, row_id: int) -> bytes | None:
+    def legacy_image(self, row_id: int) -> bytes | None:
         """The picture that the original system kept in the row itself, until it is adopted."""
         ...
 
@@ -236,30 +236,30 @@ class Catalogue(Protocol):
         ...
 
 
-class OldRows(Protocol):
+class LegacyRows(Protocol):
     """Rows that the original system wrote, with vectors or pictures that are not yet where ours are."""
 
-    def count_old(self) -> int: ...
+    def count_legacy_rows(self) -> int: ...
 
-    def old_ids(self, after: int, limit: int) -> list[int]:
+    def legacy_row_ids(self, after: int, limit: int) -> list[int]:
         """The next row numbers after that one, in order."""
         ...
 
-    def old_row(self, row_id: int) -> OldRow | None: ...
+    def legacy_row(self, row_id: int) -> LegacyRow | None: ...
 
     def adopt(self, rows: Sequence[AdoptedRow], embedder: str) -> None:
         """Take them over in one transaction: what they held themselves is dropped, and indexes see them as rewritten."""
         ...
 
 
-class Beside(Protocol):
+class SecondaryVectors(Protocol):
     """Vectors of another embedder beside those that garments were stored with. `Catalogue` gives both to whoever asks."""
 
-    def count_without(self, embedder: str) -> int:
+    def count_missing_vectors(self, embedder: str) -> int:
         """The garments that it cannot find yet."""
         ...
 
-    def segments_without(self, embedder: str, after: int, limit: int) -> list[Segment]:
+    def segments_missing_vectors(self, embedder: str, after: int, limit: int) -> list[Segment]:
         """The next of those, by row number."""
         ...
 
@@ -267,7 +267,7 @@ class Beside(Protocol):
         """By row number, in one transaction; what was deleted meanwhile or has one is left out. How many were added."""
         ...
 
-    def settle(self, embedder: str, limit: int) -> int:
+    def drop_other_vectors(self, embedder: str, limit: int) -> int:
         """Drop the other vectors of some garments that have this embedder's beside; how many. 0: of none any more."""
         ...
 
@@ -276,18 +276,18 @@ class VectorIndex(Protocol):
     """Rows to search. Safe to use from several threads."""
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether a search gives the nearest rows themselves, and not candidates that are to be compared anew."""
         ...
 
     @property
-    def rows(self) -> int: ...
+    def row_count(self) -> int: ...
 
-    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the rows that it has."""
         ...
 
-    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
         """For each of the (q, dim) unit rows its k nearest by cosine, most similar first; fewer where there are fewer.
 
         With `among` (n,), of the rows of these ids alone.
@@ -324,7 +324,7 @@ class IndexFormat(Protocol):
         """Versions of what the parts depend on."""
         ...
 
-    def build(self, rows: Rows) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def build(self, rows: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
         """The parts of a version: name and pieces of each, which are read to the end before the next is asked for.
 
         Raises what `Rows.pages` raises.
@@ -335,7 +335,7 @@ class IndexFormat(Protocol):
         """Raises `Untrusted` for anything but what `build` writes. Call it with verified bytes only."""
         ...
 
-    def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> Rows:
+    def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> VectorSource:
         """Those that a version was built of, streamed from it; `read` gives the pieces of a part. Raises `Untrusted`."""
         ...
 
@@ -364,7 +364,7 @@ class ApproximateFormat(Protocol):
     @property
     def libraries(self) -> Mapping[str, str]: ...
 
-    def build(self, rows: Rows, before: memoryview | None = None) -> Approximation:
+    def build(self, rows: VectorSource, before: memoryview | None = None) -> Approximation:
         """With `before`, that of the first of these rows, it may be extended. Raises what `Rows.pages` raises."""
         ...
 

@@ -12,7 +12,7 @@ from lookalike.domain.ports import VectorIndex
 LEAST = 48
 FEW = 4096
 """Rows of a filter up to which all their vectors are compared: 32 MB at 2,048 numbers."""
-TrueVectors = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
+FetchVectors = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
 
 
 def candidates(k: int) -> int:
@@ -20,28 +20,28 @@ def candidates(k: int) -> int:
     return max(LEAST, 3 * k)
 
 
-class Reranked:
+class RerankedIndex:
     """A `VectorIndex` over another. `vectors` gives those of rows that still exist: what was deleted falls out."""
 
-    exact = True
+    is_exact = True
 
-    def __init__(self, index: VectorIndex, vectors: TrueVectors) -> None:
+    def __init__(self, index: VectorIndex, vectors: FetchVectors) -> None:
         self._index, self._vectors = index, vectors
 
     @property
-    def rows(self) -> int:
-        return self._index.rows
+    def row_count(self) -> int:
+        return self._index.row_count
 
-    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self._index.holding(row_ids)
+    def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._index.contained_ids(row_ids)
 
-    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
         """Exact where `among` names few of its rows; otherwise as good as the candidates are."""
-        if among is not None and len(among) <= FEW:
-            return nearest(self._vectors(self.holding(among).tolist()), vectors, k)
+        if allowed_ids is not None and len(allowed_ids) <= FEW:
+            return nearest(self._vectors(self.contained_ids(allowed_ids).tolist()), vectors, k)
         count = candidates(k)
         while True:
-            found = self._index.search(vectors, count, among)
+            found = self._index.search(vectors, count, allowed_ids)
             there = self._vectors(sorted({hit.row_id for hits in found for hit in hits}))
             if not any(len(hits) == count and _left(hits, there) < k for hits in found):
                 return nearest(there, vectors, k)

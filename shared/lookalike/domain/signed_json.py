@@ -9,18 +9,18 @@ from typing import Any
 from lookalike.domain.errors import Untrusted
 
 
-def seal(content: Mapping[str, object], key: bytes) -> bytes:
+def sign_json(content: Mapping[str, object], key: bytes) -> bytes:
     """Canonical JSON of the content with its `signature`: HMAC-SHA256, in hex, over the canonical JSON of the rest."""
     signature = hmac.new(key, _canonical(content), hashlib.sha256).hexdigest()
     return _canonical({**content, "signature": signature})
 
 
-def unseal(data: bytes, key: bytes, what: str) -> dict[str, Any]:
+def verify_json(data: bytes, key: bytes, what: str) -> dict[str, Any]:
     """The content that was sealed. Raises `Untrusted` if a single byte is not as `seal` writes it."""
     try:
         content = json.loads(data)
         content.pop("signature")
-        sealed = seal(content, key)
+        sealed = sign_json(content, key)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise Untrusted(f"{what} cannot be read") from error
     if not hmac.compare_digest(sealed, data):

@@ -14,7 +14,7 @@ PAGE = 1000
 """Rows that pass by at once."""
 
 
-class Rows:
+class VectorSource:
     """`row_ids` (n,), each once, and in the same order their vectors of length `dim`.
 
     `read` gives the vectors, some (m, dim) rows at a time, and does so anew whenever it is called.
@@ -41,28 +41,28 @@ class Rows:
     def _check(self, row_ids: NDArray[np.int64], page: Vectors) -> None:
         if len(row_ids) != len(page):
             raise LookalikeError(f"More than {len(self)} rows have vectors")
-        if (wrong := row_ids[~are_unit(page)]).size:
+        if (wrong := row_ids[~are_unit_vectors(page)]).size:
             raise LookalikeError(f"The vectors of {wrong.size} rows are not of length 1: {wrong[:5].tolist()} …")
 
 
-def rows_of(row_ids: NDArray[np.int64] | Sequence[int], vectors: Vectors) -> Rows:
+def vector_source_from_arrays(row_ids: NDArray[np.int64] | Sequence[int], vectors: Vectors) -> VectorSource:
     """Those in memory: (n,) numbers, (n, dim) vectors."""
-    return Rows(np.asarray(row_ids, np.int64), vectors.shape[1], lambda: in_pages(vectors))
+    return VectorSource(np.asarray(row_ids, np.int64), vectors.shape[1], lambda: paginate(vectors))
 
 
-def in_pages(vectors: Vectors) -> Iterator[Vectors]:
+def paginate(vectors: Vectors) -> Iterator[Vectors]:
     return (vectors[start : start + PAGE] for start in range(0, len(vectors), PAGE))
 
 
-def joined(first: Rows, second: Rows) -> Rows:
+def concatenate_sources(first: VectorSource, second: VectorSource) -> VectorSource:
     def read() -> Iterator[Vectors]:
         yield from first.pages()
         yield from second.pages()
 
-    return Rows(np.concatenate([first.row_ids, second.row_ids]), first.dim, read)
+    return VectorSource(np.concatenate([first.row_ids, second.row_ids]), first.dim, read)
 
 
-def are_unit(vectors: Vectors) -> NDArray[np.bool_]:
+def are_unit_vectors(vectors: Vectors) -> NDArray[np.bool_]:
     """Shape (n,). False where anything is not finite, too."""
     with np.errstate(all="ignore"):
         lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))

@@ -4,13 +4,13 @@ from typing import Any
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Session, User
-from lookalike.http.request import Asked
-from lookalike.http.request_schemas import Answer, CredentialsBody, RefreshBody
+from lookalike.http.request import ApiRequest
+from lookalike.http.request_schemas import CredentialsRequest, HandlerResult, RefreshRequest
 
 
-def register(services: Services, asked: Asked) -> Answer:
+def register(services: Services, asked: ApiRequest) -> HandlerResult:
     """Open an account: a user's, whatever else is said."""
-    body = asked.body(CredentialsBody)
+    body = asked.body(CredentialsRequest)
     user = services.sign_in.register(body.email, body.password, asked.caller.address)
     return {
         "success": True,
@@ -19,24 +19,24 @@ def register(services: Services, asked: Asked) -> Answer:
     }, 201
 
 
-def login(services: Services, asked: Asked) -> Answer:
+def login(services: Services, asked: ApiRequest) -> HandlerResult:
     """Sign in."""
-    body = asked.body(CredentialsBody)
+    body = asked.body(CredentialsRequest)
     return session_answer(services.sign_in.login(body.email, body.password, asked.caller.address))
 
 
-def refresh(services: Services, asked: Asked) -> Answer:
+def refresh(services: Services, asked: ApiRequest) -> HandlerResult:
     """Another pair of tokens for a refresh token, which is good once."""
-    return session_answer(services.sign_in.refresh(asked.body(RefreshBody).refresh_token, asked.caller.address))
+    return session_answer(services.sign_in.refresh(asked.body(RefreshRequest).refresh_token, asked.caller.address))
 
 
-def logout(services: Services, asked: Asked) -> Answer:
+def logout(services: Services, asked: ApiRequest) -> HandlerResult:
     """Take no refresh token of this user any more."""
     services.sign_in.logout(asked.token)
     return {"success": True, "message": "Signed out; the access token is good until it runs out"}
 
 
-def whoami(services: Services, asked: Asked) -> Answer:
+def whoami(services: Services, asked: ApiRequest) -> HandlerResult:
     """Whose token this is."""
     caller = asked.caller
     role = "admin" if caller.is_admin else "user"
@@ -52,4 +52,4 @@ def user_answer(user: User) -> dict[str, Any]:
 
 def session_answer(session: Session) -> dict[str, Any]:
     tokens = {"access_token": session.access_token, "refresh_token": session.refresh_token}
-    return {"success": True, "data": {**user_answer(session.user), **tokens, "expires_in": session.seconds}}
+    return {"success": True, "data": {**user_answer(session.user), **tokens, "expires_in": session.expires_in}}

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 import flask
 
 import lookalike
-from lookalike.http.openapi import Json, document
+from lookalike.http.openapi import Json, build_openapi
 
 
-def served(path: str, function: str | None = None) -> flask.Response | None:
+def serve_docs(path: str, function: str | None = None) -> flask.Response | None:
     """The document or its page, where that is asked for: of one function, or of all."""
     if path == "/openapi.json":
-        return flask.Response(json.dumps(document(function)), mimetype="application/json")
+        return flask.Response(json.dumps(build_openapi(function)), mimetype="application/json")
     if path == "/docs":
         digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
@@ -26,7 +26,7 @@ def served(path: str, function: str | None = None) -> flask.Response | None:
 
 def page(function: str | None = None) -> str:
     """Each route and each schema, closed until it is asked for."""
-    told = document(function)
+    told = build_openapi(function)
     parts = [_section(path, method, one) for path, some in told["paths"].items() for method, one in some.items()]
     schemas = [_schema(name, schema) for name, schema in sorted(told["components"]["schemas"].items())]
     return PAGE.format(

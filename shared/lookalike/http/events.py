@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, ValidationError
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import BadRequest, NotFound
 from lookalike.domain.paths import INCOMING
-from lookalike.http.request import Asked
-from lookalike.http.request_schemas import Answer
+from lookalike.http.request import ApiRequest
+from lookalike.http.request_schemas import HandlerResult
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
 
@@ -36,7 +36,7 @@ class StorageEvent:
     source: Source
 
 
-def storage_event(services: Services, asked: Asked) -> Answer:
+def storage_event(services: Services, asked: ApiRequest) -> HandlerResult:
     """204 when the object is done with: stored, noted as failed for good, or not ours to take."""
     event = read_event(flask.request, services.settings.prefix)
     # whatever lies elsewhere is our own output; a name that ends so is a folder that the console made

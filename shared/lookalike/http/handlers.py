@@ -10,32 +10,32 @@ import flask
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Box, Detection, ProductDetails, Segment
-from lookalike.http.request import Asked
+from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import (
-    Answer,
-    CleanBody,
-    DescribeBody,
-    DetailBody,
-    NewSegmentBody,
-    ProductBody,
-    ReindexBody,
-    RelayBody,
-    SplitBody,
-    UploadBody,
-    UploadSegmentBody,
+    CleanupRequest,
+    DetailsRequest,
+    HandlerResult,
+    NewSegmentRequest,
+    ProductDetailsRequest,
+    ReindexRequest,
+    RelayRequest,
+    SplitRequest,
+    UpdateSegmentRequest,
+    UploadRequest,
+    UploadSegmentRequest,
 )
-from lookalike.usecases.explanation import Why
+from lookalike.usecases.explanation import Explanation
 from lookalike.usecases.jobs import job_id
-from lookalike.usecases.search import Group, Match, SearchRequest
+from lookalike.usecases.search import Match, MatchGroup, SearchRequest
 from lookalike.usecases.sweep import sweep
 from lookalike.usecases.upload import SegmentAttributes
 
 DAY = 86_400
 
 
-def upload_image(services: Services, asked: Asked) -> Answer:
+def upload_image(services: Services, asked: ApiRequest) -> HandlerResult:
     """Store the garments of a photo."""
-    body = asked.body(UploadBody)
+    body = asked.body(UploadRequest)
     data, name = asked.image(body), body.image_name or job_id(None)
     with services.jobs.running("upload", asked.caller, asked.request_id) as work:
         stored = services.upload.photo(data, name, asked.caller.user, body.force_process, work)
@@ -49,18 +49,18 @@ def upload_image(services: Services, asked: Asked) -> Answer:
     }
 
 
-def upload_single_image(services: Services, asked: Asked) -> Answer:
+def upload_single_image(services: Services, asked: ApiRequest) -> HandlerResult:
     """Store a garment that was cut out elsewhere."""
-    body = asked.body(UploadSegmentBody)
+    body = asked.body(UploadSegmentRequest)
     data, number = asked.image(body), int(body.segment_id)
     with services.jobs.running("upload", asked.caller, asked.request_id) as work:
         stored = services.upload.segment(data, body.original_image_id, number, asked.caller.user, work)
     return {"success": True, "message": f"Stored {stored.name}", "data": segment_answer(stored)}
 
 
-def split_image(services: Services, asked: Asked) -> Answer:
+def split_image(services: Services, asked: ApiRequest) -> HandlerResult:
     """Cut out the garments of a photo; nothing is stored."""
-    body = asked.body(SplitBody)
+    body = asked.body(SplitRequest)
     data = asked.image(body)
     with services.jobs.running("split", asked.caller, asked.request_id) as work:
         pieces = services.split.photo(data, body.force_process, work)
@@ -69,13 +69,13 @@ def split_image(services: Services, asked: Asked) -> Answer:
         return {"success": False, "message": "No clothing was found", **size, "segments": [], "data": {"segments": []}}
     segments = [
         {"segment_id": f"segment_{number}", "segment_base64": text(picture), **garment_answer(garment)}
-        for number, (garment, picture) in enumerate(zip(pieces.garments, pieces.pictures, strict=True))
+        for number, (garment, picture) in enumerate(zip(pieces.garments, pieces.images, strict=True))
     ]
     message = f"Found {len(segments)} clothing segments"
     return {"success": True, "message": message, **size, "data": {"segments": segments}}
 
 
-def image_split(services: Services, asked: Asked) -> Answer:
+def image_split(services: Services, asked: ApiRequest) -> HandlerResult:
     """The same, for the client's other call, which reads the segments elsewhere."""
     answer = split_image(services, asked)
     assert isinstance(answer, dict)
@@ -83,9 +83,9 @@ def image_split(services: Services, asked: Asked) -> Answer:
     return {**answer, "segments": [{"image_base64": one.pop("segment_base64"), **one} for one in pieces]}
 
 
-def relay_image(services: Services, asked: Asked) -> Answer:
+def relay_image(services: Services, asked: ApiRequest) -> HandlerResult:
     """Find the stored garments that are most similar to those of a photo."""
-    body = asked.body(RelayBody)
+    body = asked.body(RelayRequest)
     data, question = asked.image(body), question_of(body)
     with services.jobs.running("search", asked.caller, asked.request_id) as work:
         found = services.search.photo(data, question, work)
@@ -102,56 +102,56 @@ def relay_image(services: Services, asked: Asked) -> Answer:
     }
 
 
-def remembered(body: RelayBody) -> dict[str, Any]:
+def remembered(body: RelayRequest) -> dict[str, Any]:
     return body.model_dump(mode="json", include={"num", "segment", "min_similarity", "filter"}, exclude_defaults=True)
 
 
-def question_of(body: RelayBody) -> SearchRequest:
+def question_of(body: RelayRequest) -> SearchRequest:
     chosen = body.model_dump(
         include={"num", "segment", "include", "min_similarity", "exclude_original", "collapse", "include_details"}
     )
     return SearchRequest(**chosen, filter=body.conditions())
 
 
-def image_detail(services: Services, asked: Asked) -> Answer:
+def image_detail(services: Services, asked: ApiRequest) -> HandlerResult:
     """Product details of a garment, its own or else its photo's."""
-    body = asked.body(DetailBody)
-    return {"success": True, "message": asdict(services.items.details(body.splitted_image_id))}
+    body = asked.body(DetailsRequest)
+    return {"success": True, "message": asdict(services.segments.details(body.splitted_image_id))}
 
 
-def put_detail(services: Services, asked: Asked) -> Answer:
+def put_detail(services: Services, asked: ApiRequest) -> HandlerResult:
     """Insert or replace the product details of a photo or a garment."""
-    body = asked.body(ProductBody)
+    body = asked.body(ProductDetailsRequest)
     details = ProductDetails(asked.parts["id"], **body.model_dump(exclude={"request_id"}))
-    services.items.put_details([details])
+    services.segments.put_details([details])
     return {"success": True, "message": f"Stored the product details of {details.image_id}", "data": asdict(details)}
 
 
-def get_segment(services: Services, asked: Asked) -> Answer:
+def get_segment(services: Services, asked: ApiRequest) -> HandlerResult:
     """A stored garment."""
-    return {"success": True, "data": segment_answer(services.items.segment(asked.parts["id"]))}
+    return {"success": True, "data": segment_answer(services.segments.segment(asked.parts["id"]))}
 
 
-def segments_of_photo(services: Services, asked: Asked) -> Answer:
+def segments_of_photo(services: Services, asked: ApiRequest) -> HandlerResult:
     """The stored garments of a photo."""
-    found = services.items.of_photo(asked.parts["id"])
+    found = services.segments.of_photo(asked.parts["id"])
     return {"success": True, "data": [segment_answer(one) for one in found]}
 
 
-def describe_segment(services: Services, asked: Asked) -> Answer:
+def describe_segment(services: Services, asked: ApiRequest) -> HandlerResult:
     """Change a garment's box, label or score."""
-    changes = asked.body(DescribeBody).model_dump(exclude_unset=True, exclude={"request_id"})
+    changes = asked.body(UpdateSegmentRequest).model_dump(exclude_unset=True, exclude={"request_id"})
     if changes.get("bounding_box"):
         changes["bounding_box"] = Box(*changes["bounding_box"])
-    changed = services.items.describe(asked.parts["id"], changes)
+    changed = services.segments.describe(asked.parts["id"], changes)
     return {"success": True, "message": f"Changed {changed.name}", "data": segment_answer(changed)}
 
 
-def add_segment(services: Services, asked: Asked) -> Answer:
+def add_segment(services: Services, asked: ApiRequest) -> HandlerResult:
     """Store one more garment of a photo that is stored."""
-    body = asked.body(NewSegmentBody)
+    body = asked.body(NewSegmentRequest)
     data, name = asked.image(body), body.original_image_id
-    services.items.of_photo(name)
+    services.segments.of_photo(name)
     box = Box(*body.bounding_box) if body.bounding_box else None
     about = SegmentAttributes(box, body.label, body.score)
     with services.jobs.running("upload", asked.caller, asked.request_id) as work:
@@ -159,21 +159,21 @@ def add_segment(services: Services, asked: Asked) -> Answer:
     return {"success": True, "message": f"Stored {stored.name}", "data": segment_answer(stored)}
 
 
-def thumbnail(services: Services, asked: Asked) -> Answer:
+def thumbnail(services: Services, asked: ApiRequest) -> HandlerResult:
     """A garment's picture, small."""
-    picture = services.items.thumbnail(asked.parts["id"])
+    picture = services.segments.thumbnail(asked.parts["id"])
     kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
     return flask.Response(picture, mimetype=kind, headers={"Cache-Control": "private, max-age=300"})
 
 
-def cancel(services: Services, asked: Asked) -> Answer:
+def cancel(services: Services, asked: ApiRequest) -> HandlerResult:
     """Stop a request that is running."""
     wanted = asked.parts["id"]
     services.jobs.cancel(wanted, asked.caller)
     return {"success": True, "status": "success", "message": f"Request {wanted} marked for cancellation"}
 
 
-def request_status(services: Services, asked: Asked) -> Answer:
+def request_status(services: Services, asked: ApiRequest) -> HandlerResult:
     """What became of a request."""
     job = services.jobs.status(asked.parts["id"], asked.caller)
     ended = job.finished.isoformat() if job.finished else None
@@ -181,7 +181,7 @@ def request_status(services: Services, asked: Asked) -> Answer:
     return {"success": True, "status": str(job.status), "kind": job.kind, "stage": job.stage, **times}
 
 
-def recent(services: Services, asked: Asked) -> Answer:
+def recent(services: Services, asked: ApiRequest) -> HandlerResult:
     """The caller's own requests, newest first."""
     now = datetime.now(UTC).timestamp()
     jobs = services.jobs.recent(asked.caller)
@@ -198,41 +198,41 @@ def recent(services: Services, asked: Asked) -> Answer:
     return {"success": True, "status": "success", "requests": requests}
 
 
-def clean(services: Services, asked: Asked) -> Answer:
+def clean(services: Services, asked: ApiRequest) -> HandlerResult:
     """Forget the caller's own requests."""
-    count = services.jobs.clean(asked.caller, asked.body(CleanBody).max_age_seconds)
+    count = services.jobs.clean(asked.caller, asked.body(CleanupRequest).max_age_seconds)
     return {"success": True, "status": "success", "message": f"Forgot {count} requests"}
 
 
-def reindex(services: Services, asked: Asked) -> Answer:
+def reindex(services: Services, asked: ApiRequest) -> HandlerResult:
     """Build if that is due, or if `force` says so; then tidy up."""
-    manifest = services.reindex.build() if asked.body(ReindexBody).force else services.reindex.build_if_due()
-    swept = sweep(services.store, services.catalogue, older_than=DAY)
-    services.catalogue.clean_jobs(None, datetime.now(UTC) - timedelta(seconds=7 * DAY))
+    manifest = services.reindex.build() if asked.body(ReindexRequest).force else services.reindex.build_if_due()
+    swept = sweep(services.store, services.catalog, older_than=DAY)
+    services.catalog.delete_finished_jobs(None, datetime.now(UTC) - timedelta(seconds=7 * DAY))
     services.attempts.clean_attempts(datetime.now(UTC) - timedelta(seconds=DAY))
     built = f"{manifest.version} holds every garment" if manifest else "No index version is due"
     message = f"{built}; {swept} objects without a row deleted"
     return {"success": True, "message": message, "data": asdict(manifest) if manifest else None}, 202
 
 
-def alive(services: Services, asked: Asked) -> Answer:
+def alive(services: Services, asked: ApiRequest) -> HandlerResult:
     """Whether the instance is alive."""
     return {"success": True, "status": "alive"}
 
 
-def ready(services: Services, asked: Asked) -> Answer:
+def ready(services: Services, asked: ApiRequest) -> HandlerResult:
     """Whether the database can be used."""
-    services.catalogue.ping()
+    services.catalog.ping()
     return {"success": True, "status": "ready"}
 
 
-def ready_to_look(services: Services, asked: Asked) -> Answer:
+def ready_to_look(services: Services, asked: ApiRequest) -> HandlerResult:
     """With models, for the functions that use them."""
     services.models.warm()
     return ready(services, asked)
 
 
-def ready_to_search(services: Services, asked: Asked) -> Answer:
+def ready_to_search(services: Services, asked: ApiRequest) -> HandlerResult:
     services.index.warm()
     return ready_to_look(services, asked)
 
@@ -260,13 +260,13 @@ def match_answer(match: Match) -> dict[str, Any]:
     return {**segment_answer(match.segment), **alike, **details, **match.picture}
 
 
-def why_answer(why: Why) -> dict[str, Any]:
+def why_answer(why: Explanation) -> dict[str, Any]:
     """What is known alone."""
     known = {name: value for name, value in asdict(why).items() if value is not None}
     return known if why.colour_distance is None else known | {"colour_distance": round(why.colour_distance, 1)}
 
 
-def group_answer(group: Group) -> dict[str, Any]:
+def group_answer(group: MatchGroup) -> dict[str, Any]:
     return {**garment_answer(group.garment), "results": matches_answer(group.matches)}
 
 

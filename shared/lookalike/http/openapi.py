@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import lookalike
-from lookalike.http.request_schemas import Photographed
-from lookalike.http.response_schemas import Refused
+from lookalike.http.request_schemas import PhotoRequest
+from lookalike.http.response_schemas import ErrorResponse
 from lookalike.http.routes import ROUTES, Role, Route, own_routes
 
 REF = "#/components/schemas/{model}"
@@ -40,10 +40,10 @@ Refs = Mapping[Any, Json]
 
 
 @cache
-def document(function: str | None = None) -> Json:
+def build_openapi(function: str | None = None) -> Json:
     """Of one function's routes, or of all."""
     routes = own_routes(function) if function else ROUTES
-    models = {route.answer for route in routes} | {route.body for route in routes if route.body} | {Refused}
+    models = {route.answer for route in routes} | {route.body for route in routes if route.body} | {ErrorResponse}
     named, schemas = models_json_schema(
         [(model, "validation") for model in sorted(models, key=lambda one: one.__name__)], ref_template=REF
     )
@@ -67,7 +67,7 @@ def _path(route: Route) -> str:
 
 def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
     summary, *more = (route.handler.__doc__ or "").strip().split("\n", 1)
-    if route.body and issubclass(route.body, Photographed):
+    if route.body and issubclass(route.body, PhotoRequest):
         more.append("Where the body is the photo itself, the other fields stand in the address.")
     found: Json = {
         "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z]+', '_', route.path.lower()).strip('_') or 'root'}",
@@ -101,7 +101,7 @@ def _parameters(route: Route, schemas: Json) -> list[Json]:
 def _request(body: type[BaseModel], ref: Json) -> Json:
     """Photos may come as base64 in JSON, as a file in a form, or as the body itself, with the other fields in the address."""
     content: Json = {"application/json": {"schema": ref}}
-    if issubclass(body, Photographed):
+    if issubclass(body, PhotoRequest):
         photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
         form = {"allOf": [ref, {"type": "object", "properties": {"image": photo}}]}
         content["multipart/form-data"] = {"schema": form}
@@ -112,10 +112,10 @@ def _request(body: type[BaseModel], ref: Json) -> Json:
 def _responses(route: Route, refs: Refs) -> Json:
     good = refs[route.answer]
     if route.is_job:
-        good = {"anyOf": [good, refs[Refused]]}
+        good = {"anyOf": [good, refs[ErrorResponse]]}
     content = {route.media: {"schema": good if route.media == "application/json" else {"type": "string"}}}
     answer: Json = {"description": "Done"} | ({"content": content} if route.status != 204 else {})
-    refused = {"application/json": {"schema": refs[Refused]}}
+    refused = {"application/json": {"schema": refs[ErrorResponse]}}
     errors = {str(one): {"description": MEANS[one], "content": refused} for one in statuses(route)}
     return {str(route.status): answer, **errors}
 

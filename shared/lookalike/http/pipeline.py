@@ -19,9 +19,9 @@ from lookalike.domain.errors import (
 )
 from lookalike.domain.model import Caller
 from lookalike.http.cors import preflight, shown_to
-from lookalike.http.docs import served
-from lookalike.http.request import Asked, bound, read_body, wanted_id
-from lookalike.http.request_schemas import Answer
+from lookalike.http.docs import serve_docs
+from lookalike.http.request import ApiRequest, bound, read_body, wanted_id
+from lookalike.http.request_schemas import HandlerResult
 from lookalike.http.routes import Role, Route, match, methods_of, routes_of
 from lookalike.settings import Settings
 from lookalike.usecases.jobs import job_id
@@ -29,7 +29,7 @@ from lookalike.usecases.jobs import job_id
 log = logging.getLogger("lookalike.http")
 
 
-def answer(function: str, request: flask.Request) -> flask.Response:
+def handle_request(function: str, request: flask.Request) -> flask.Response:
     """What that function says to the request, for the page that asked to read. Never raises."""
     response = _answered(function, request)
     with suppress(LookalikeError):  # settings that cannot be read are what it says then
@@ -43,39 +43,41 @@ def _answered(function: str, request: flask.Request) -> flask.Response:
         bound(request)
         return _other_than_a_route(function, request) or _handled(function, request)
     except LookalikeError as error:
-        return refuse(error, logs.request_id.get())
+        return error_response(error, logs.request_id.get())
     except HTTPException as error:
-        return refuse(BadRequest(error.description or "The request cannot be understood"), logs.request_id.get())
+        return error_response(
+            BadRequest(error.description or "The request cannot be understood"), logs.request_id.get()
+        )
     except Exception:
         # the caller learns nothing of our insides but the id to ask about
         log.exception("Unexpected fault")
         told = "Something went wrong here; it is noted under this request_id"
-        return refuse(LookalikeError(told), logs.request_id.get())
+        return error_response(LookalikeError(told), logs.request_id.get())
 
 
 def _other_than_a_route(function: str, request: flask.Request) -> flask.Response | None:
     """What browsers ask before they ask, and the document of the API."""
     if request.method == "OPTIONS":
         return preflight(services().settings, request, methods_of(routes_of(function), request.path))
-    return served(request.path, function) if request.method == "GET" else None
+    return serve_docs(request.path, function) if request.method == "GET" else None
 
 
 def _handled(function: str, request: flask.Request) -> flask.Response:
     """Raises what the door, the body and the handler say against it."""
     route, parts = match(routes_of(function), request.method, request.path)
     assert isinstance(route, Route)
-    caller = who(services(), request, route.role)
-    if not (route.role is Role.PLATFORM and runs_this_machine(services(), request, caller)):
-        admit(services(), caller, route.role)
+    caller = authenticate(services(), request, route.role)
+    if not (route.role is Role.PLATFORM and is_local_platform(services(), request, caller)):
+        authorize(services(), caller, route.role)
     fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
     chosen = job_id(wanted_id(request, fields))
     logs.begin(chosen, request.headers.get("X-Cloud-Trace-Context", ""), services().settings.google_cloud_project)
     token = bearer(request) if caller.user else ""
-    asked = Asked(caller, chosen, fields, photo, parts, typed, token)
-    return respond(route.handler(services(), asked), chosen)
+    asked = ApiRequest(caller, chosen, fields, photo, parts, typed, token)
+    return json_response(route.handler(services(), asked), chosen)
 
 
-def who(services: Services, request: flask.Request, role: Role) -> Caller:
+def authenticate(services: Services, request: flask.Request, role: Role) -> Caller:
     """Raises `Unauthenticated` for a token that does not hold, even where none is needed; but one that ran out refreshes."""
     address = address_of(services.settings, request)
     if role is Role.OPEN or not (token := bearer(request)):
@@ -119,13 +121,13 @@ def platform_account(services: Services, token: str) -> str | None:
     return email if email in named else None
 
 
-def runs_this_machine(services: Services, request: flask.Request, caller: Caller) -> bool:
+def is_local_platform(services: Services, request: flask.Request, caller: Caller) -> bool:
     """In local emulation, whoever is on the machine; not a page in their browser, which always says of what origin it is."""
     is_here = caller.address in ("127.0.0.1", "::1") and "Origin" not in request.headers
     return is_here and not services.settings.k_service
 
 
-def admit(services: Services, caller: Caller, role: Role) -> None:
+def authorize(services: Services, caller: Caller, role: Role) -> None:
     """Raises `Unauthenticated` or `Forbidden`."""
     needs_user = role in (Role.USER, Role.ADMIN, Role.PLATFORM)
     if role in (Role.ANYONE, Role.OWNER):
@@ -136,7 +138,7 @@ def admit(services: Services, caller: Caller, role: Role) -> None:
         raise Forbidden("Only an administrator may do this")
 
 
-def respond(said: Answer, request_id: str) -> flask.Response:
+def json_response(said: HandlerResult, request_id: str) -> flask.Response:
     if isinstance(said, flask.Response):
         said.headers["X-Request-Id"] = request_id
         return said
@@ -146,13 +148,13 @@ def respond(said: Answer, request_id: str) -> flask.Response:
     return _json({"request_id": request_id, **body}, status, request_id)
 
 
-def refuse(error: LookalikeError, request_id: str) -> flask.Response:
+def error_response(error: LookalikeError, request_id: str) -> flask.Response:
     """The error's status and code, with `message` and `status` where the original's client looks."""
     if error.status >= 500:
         log.warning("%s: %s", error.code, error.message, exc_info=error)
     body = {
         "success": False,
-        "status": error.word,
+        "status": error.status_text,
         "message": error.message,
         "error": {"code": error.code, "details": error.details},
         "request_id": request_id,

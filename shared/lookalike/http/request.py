@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from lookalike import images
 from lookalike.domain.errors import BadRequest, InvalidField, TooLarge, UnsupportedFormat
 from lookalike.domain.model import Caller
-from lookalike.http.request_schemas import Photographed
+from lookalike.http.request_schemas import PhotoRequest
 
 B = TypeVar("B", bound=BaseModel)
 MAX_BODY = 24 * 1024 * 1024
@@ -19,7 +19,7 @@ FILES = ("image", "file", "photo")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """`fields` came as JSON, as a form or in the address; `photo` as a file or as the body itself."""
 
     caller: Caller
@@ -48,7 +48,7 @@ class Asked:
             name = ".".join(str(part) for part in first["loc"][:1]) or "body"
             raise InvalidField(f"{name}: {first['msg']}", field=name) from None
 
-    def image(self, body: Photographed) -> bytes:
+    def image(self, body: PhotoRequest) -> bytes:
         """The photo's bytes. Raises `InvalidField` where there is none."""
         if self.photo is not None:
             return self.photo

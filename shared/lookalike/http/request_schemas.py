@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 import flask
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from lookalike.domain.filter import FILTERABLE, Condition
+from lookalike.domain.filter import FILTERABLE_FIELDS, Condition
 from lookalike.usecases.search import Include
 
-Answer = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
+HandlerResult = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
 """A JSON body, with a status if that is not 200; or something else than JSON."""
 Key = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -25,7 +25,7 @@ Corners = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_tupl
 """x1, y1, x2, y2; JSON knows lists alone."""
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """`request_id` is the caller's own choice for the job's id."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -33,22 +33,22 @@ class Body(BaseModel):
     request_id: str | None = None
 
 
-class Photographed(Body):
+class PhotoRequest(RequestBody):
     """The photo as base64 or a `data:` URL, unless it comes as a file or as the body itself."""
 
     image_base64: str | None = Field(None, repr=False)
 
 
-class UploadBody(Photographed):
+class UploadRequest(PhotoRequest):
     image_name: str | None = None
     force_process: bool = True
 
 
-class SplitBody(Photographed):
+class SplitRequest(PhotoRequest):
     force_process: bool = True
 
 
-class UploadSegmentBody(Photographed):
+class UploadSegmentRequest(PhotoRequest):
     """`segment_id`: a number, or a name that ends in one, as `/split_image` gives them."""
 
     original_image_id: Key
@@ -81,8 +81,8 @@ class Range(BaseModel):
 Wanted = str | Number | Annotated[list[str | Number], Field(min_length=1, max_length=100)] | Range
 
 
-class Filtered(Body):
-    filter: dict[Literal[FILTERABLE], Wanted] = Field(default_factory=dict)  # type: ignore[valid-type]
+class FilteredRequest(RequestBody):
+    filter: dict[Literal[FILTERABLE_FIELDS], Wanted] = Field(default_factory=dict)  # type: ignore[valid-type]
     """By name: a value, several of which one must be there, or a range of numbers."""
 
     @field_validator("filter", mode="before")
@@ -98,7 +98,7 @@ class Filtered(Body):
         return {name: condition_of(wanted) for name, wanted in self.filter.items()}
 
 
-class RelayBody(Photographed, Filtered):
+class RelayRequest(PhotoRequest, FilteredRequest):
     num: int = Field(5, ge=1, le=100)
     segment: bool = False
     include: Include = Include.IMAGE
@@ -114,7 +114,7 @@ class RelayBody(Photographed, Filtered):
         return Include(value) if isinstance(value, str) and value in list(Include) else value
 
 
-class EraseBody(Filtered):
+class EraseRequest(FilteredRequest):
     """What fulfils a filter, or what one user stored, searched and started; with `dry_run`, it is only told how much that is."""
 
     owner: Key | None = None
@@ -127,7 +127,7 @@ class EraseBody(Filtered):
         return self
 
 
-class NewSegmentBody(Photographed):
+class NewSegmentRequest(PhotoRequest):
     """A garment of a photo that is stored; without `segment_id`, the next one."""
 
     original_image_id: Key
@@ -137,19 +137,19 @@ class NewSegmentBody(Photographed):
     score: float | None = Field(None, ge=0, le=1)
 
 
-class DetailBody(Body):
+class DetailsRequest(RequestBody):
     """A segment's name, or the number that `/relay_image` gave as `id`."""
 
     splitted_image_id: int | Key
 
 
-class DescribeBody(Body):
+class UpdateSegmentRequest(RequestBody):
     bounding_box: Corners | None = None
     label: str | None = Field(None, max_length=255)
     score: float | None = Field(None, ge=0, le=1)
 
 
-class ProductBody(Body):
+class ProductDetailsRequest(RequestBody):
     """The columns of `image_details`."""
 
     store_name: str | None = Field(None, max_length=255)
@@ -166,31 +166,31 @@ class ProductBody(Body):
     season: str | None = Field(None, max_length=50)
 
 
-class CredentialsBody(Body):
+class CredentialsRequest(RequestBody):
     """Nothing else counts: who says of themselves that they are an administrator is none."""
 
     email: str = Field(max_length=1000)
     password: str = Field(max_length=10_000, repr=False)
 
 
-class RefreshBody(Body):
+class RefreshRequest(RequestBody):
     refresh_token: str = Field(min_length=1, max_length=10_000, repr=False)
 
 
-class HistoryBody(Body):
+class HistoryRequest(RequestBody):
     """The newest `limit` of those asked before a moment: the answer's `before` leads to the next page."""
 
     limit: int = Field(50, ge=1, le=500)
     before: AwareDatetime | None = None
 
 
-class ReindexBody(Body):
+class ReindexRequest(RequestBody):
     """With `force`, whether one is due or not."""
 
     force: bool = False
 
 
-class CleanBody(Body):
+class CleanupRequest(RequestBody):
     max_age_seconds: float = Field(3600, ge=0, le=10**9)
 
 

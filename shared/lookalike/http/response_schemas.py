@@ -19,7 +19,7 @@ Corners = list[float]
 """x1, y1, x2, y2 in pixels of the upright photo; x2 and y2 exclusive."""
 
 
-class Answered(BaseModel):
+class BaseResponse(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     success: bool
@@ -27,29 +27,29 @@ class Answered(BaseModel):
     message: str = MISSING
 
 
-class Fault(BaseModel):
+class ErrorDetail(BaseModel):
     code: str
     """Stable, for programs."""
     details: dict[str, Any]
 
 
-class Refused(Answered):
+class ErrorResponse(BaseResponse):
     """Also of a request that was cancelled, which is no error: 200, with the status `cancelled`."""
 
     success: Literal[False]
     status: str
-    error: Fault
+    error: ErrorDetail
 
 
-class WithData(Answered, Generic[T]):
+class DataResponse(BaseResponse, Generic[T]):
     data: T
 
 
-class Alive(Answered):
+class HealthResponse(BaseResponse):
     status: str
 
 
-class GarmentShown(BaseModel):
+class Garment(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     bounding_box: Corners | None
@@ -57,53 +57,53 @@ class GarmentShown(BaseModel):
     score: float | None
 
 
-class SegmentShown(GarmentShown):
+class Segment(Garment):
     id: int
     splitted_image_id: str
     splitted_image_path: str
     original_image_id: str
 
 
-class StoredShown(BaseModel):
+class UploadedPhoto(BaseModel):
     original_image_id: str
-    segments: list[SegmentShown]
+    segments: list[Segment]
 
 
-class Uploaded(Answered):
+class UploadResponse(BaseResponse):
     """Without `data` where nothing was found and nothing is stored."""
 
-    data: StoredShown = MISSING
+    data: UploadedPhoto = MISSING
 
 
-class PieceShown(GarmentShown):
+class CutOut(Garment):
     segment_id: str
     segment_base64: str
 
 
-class PiecesShown(BaseModel):
-    segments: list[PieceShown]
+class CutOuts(BaseModel):
+    segments: list[CutOut]
 
 
-class Split(Answered):
+class SplitResponse(BaseResponse):
     width: int
     height: int
-    data: PiecesShown
+    data: CutOuts
     segments: list[Any] = MISSING
     """Empty, where nothing was found."""
 
 
-class SplitPieceShown(GarmentShown):
+class ImageCutOut(Garment):
     segment_id: str
     image_base64: str
 
 
-class ImageSplit(Answered):
+class ImageSplitResponse(BaseResponse):
     width: int
     height: int
-    segments: list[SplitPieceShown]
+    segments: list[ImageCutOut]
 
 
-class WhyShown(BaseModel):
+class Explanation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     same_label: bool = MISSING
@@ -111,11 +111,11 @@ class WhyShown(BaseModel):
     shared_details: list[str] = MISSING
 
 
-class MatchShown(SegmentShown):
+class Match(Segment):
     """`match`, `details` and the picture's fields are there where they are known and asked for."""
 
     similarity: float
-    why: WhyShown
+    why: Explanation
     match: float = MISSING
     details: ProductDetails = MISSING
     processed_image_base64: str = MISSING
@@ -124,27 +124,27 @@ class MatchShown(SegmentShown):
     thumbnail_url: str = MISSING
 
 
-class GroupShown(GarmentShown):
-    results: list[MatchShown]
+class MatchGroup(Garment):
+    results: list[Match]
 
 
-class IndexShown(BaseModel):
+class IndexInfo(BaseModel):
     version: str | None
     built_at: str | None
     rows: int
     tail_rows: int
 
 
-class Relayed(Answered):
-    results: list[MatchShown]
-    groups: list[GroupShown] = MISSING
+class RelayResponse(BaseResponse):
+    results: list[Match]
+    groups: list[MatchGroup] = MISSING
     """One a garment of the photo, with `segment`."""
     width: int
     height: int
-    index: IndexShown
+    index: IndexInfo
 
 
-class SearchShown(BaseModel):
+class SearchSummary(BaseModel):
     """What was asked, as far as it was not the default."""
 
     search_id: str
@@ -156,25 +156,25 @@ class SearchShown(BaseModel):
     filter: dict[str, Any] = {}
 
 
-class HitShown(SegmentShown):
+class PastMatch(Segment):
     similarity: float
     garment: int
 
 
-class PastSearchShown(SearchShown):
-    results: list[HitShown]
+class PastSearch(SearchSummary):
+    results: list[PastMatch]
 
 
-class Searches(WithData[list[SearchShown]]):
+class SearchHistoryResponse(DataResponse[list[SearchSummary]]):
     before: str | None
     """Leads to the next page."""
 
 
-class DetailsShown(Answered):
+class DetailsResponse(BaseResponse):
     message: ProductDetails  # type: ignore[assignment]
 
 
-class Counts(BaseModel):
+class ReceiptCounts(BaseModel):
     garments: int
     photos: int
     objects: int
@@ -184,19 +184,19 @@ class Counts(BaseModel):
     remaining: int
 
 
-class ReceiptShown(BaseModel):
+class Receipt(BaseModel):
     receipt_id: str
     at: str
     segments: list[str]
-    counts: Counts
+    counts: ReceiptCounts
     splitted_image_id: str = MISSING
 
 
-class Done(Answered):
+class StatusResponse(BaseResponse):
     status: str = MISSING
 
 
-class JobShown(Answered):
+class JobResponse(BaseResponse):
     status: str
     kind: str
     stage: str
@@ -213,26 +213,26 @@ class RecentJob(BaseModel):
     age: float
 
 
-class RecentJobs(Answered):
+class RecentJobsResponse(BaseResponse):
     status: str
     requests: list[RecentJob]
 
 
-class UserShown(BaseModel):
+class User(BaseModel):
     user_id: str
     email: str
     role: str
 
 
-class SessionShown(UserShown):
+class Session(User):
     access_token: str
     refresh_token: str
     expires_in: int
 
 
-class WhoShown(UserShown):
+class CurrentUser(User):
     is_admin: bool
 
 
-class Reindexed(WithData[dict[str, Any] | None]):
+class ReindexResponse(DataResponse[dict[str, Any] | None]):
     """The new version's manifest, none where none was due."""

@@ -18,14 +18,14 @@ from lookalike.http import handlers as to
 from lookalike.http import request_schemas as asks
 from lookalike.http import response_schemas as says
 from lookalike.http.events import storage_event
-from lookalike.http.request import Asked
-from lookalike.http.request_schemas import Answer, Body
+from lookalike.http.request import ApiRequest
+from lookalike.http.request_schemas import HandlerResult, RequestBody
 
-Segment = says.WithData[says.SegmentShown]
-Segments = says.WithData[list[says.SegmentShown]]
-Receipt = says.WithData[says.ReceiptShown]
-NewUser = says.WithData[says.UserShown]
-Session = says.WithData[says.SessionShown]
+Segment = says.DataResponse[says.Segment]
+Segments = says.DataResponse[list[says.Segment]]
+Receipt = says.DataResponse[says.Receipt]
+NewUser = says.DataResponse[says.User]
+Session = says.DataResponse[says.Session]
 
 
 class Role(Enum):
@@ -52,9 +52,9 @@ class Route:
     method: str
     path: str
     role: Role
-    handler: Callable[[Services, Asked], Answer]
+    handler: Callable[[Services, ApiRequest], HandlerResult]
     answer: type[BaseModel]
-    body: type[Body] | None = None
+    body: type[RequestBody] | None = None
     status: int = 200
     statuses: tuple[int, ...] = ()
     is_job: bool = False
@@ -71,37 +71,56 @@ _items = partial(Route, "detail")
 _jobs = partial(Route, "cancel")
 _auth = partial(Route, "auth", "POST")
 ROUTES = (
-    _photos("/upload_image", Role.ADMIN, to.upload_image, says.Uploaded, asks.UploadBody),
-    _photos("/upload_single_image", Role.ADMIN, to.upload_single_image, Segment, asks.UploadSegmentBody),
-    _photos("/splitted_images", Role.ADMIN, to.add_segment, Segment, asks.NewSegmentBody, statuses=(404,)),
-    _photos("/split_image", Role.ANYONE, to.split_image, says.Split, asks.SplitBody),
-    _photos("/image/split", Role.ANYONE, to.image_split, says.ImageSplit, asks.SplitBody),
-    _search("POST", "/relay_image", Role.ANYONE, to.relay_image, says.Relayed, asks.RelayBody, is_job=True),
-    _search("GET", "/search_history", Role.USER, history.list_searches, says.Searches, asks.HistoryBody),
-    _search("DELETE", "/search_history", Role.USER, history.forget_searches, says.Done),
-    _search("GET", "/search_history/<id>", Role.USER, history.get_search, says.WithData[says.PastSearchShown]),
-    _search("DELETE", "/search_history/<id>", Role.USER, history.forget_search, says.Done),
-    _items("POST", "/image_detail", Role.ANYONE, to.image_detail, says.DetailsShown, asks.DetailBody, statuses=(404,)),
-    _items("PUT", "/image_detail/<id>", Role.ADMIN, to.put_detail, says.WithData[ProductDetails], asks.ProductBody),
-    _items("GET", "/thumbnails/<id>", Role.ANYONE, to.thumbnail, says.Answered, media="image/*"),
+    _photos("/upload_image", Role.ADMIN, to.upload_image, says.UploadResponse, asks.UploadRequest),
+    _photos("/upload_single_image", Role.ADMIN, to.upload_single_image, Segment, asks.UploadSegmentRequest),
+    _photos("/splitted_images", Role.ADMIN, to.add_segment, Segment, asks.NewSegmentRequest, statuses=(404,)),
+    _photos("/split_image", Role.ANYONE, to.split_image, says.SplitResponse, asks.SplitRequest),
+    _photos("/image/split", Role.ANYONE, to.image_split, says.ImageSplitResponse, asks.SplitRequest),
+    _search("POST", "/relay_image", Role.ANYONE, to.relay_image, says.RelayResponse, asks.RelayRequest, is_job=True),
+    _search(
+        "GET", "/search_history", Role.USER, history.list_searches, says.SearchHistoryResponse, asks.HistoryRequest
+    ),
+    _search("DELETE", "/search_history", Role.USER, history.forget_searches, says.StatusResponse),
+    _search("GET", "/search_history/<id>", Role.USER, history.get_search, says.DataResponse[says.PastSearch]),
+    _search("DELETE", "/search_history/<id>", Role.USER, history.forget_search, says.StatusResponse),
+    _items(
+        "POST",
+        "/image_detail",
+        Role.ANYONE,
+        to.image_detail,
+        says.DetailsResponse,
+        asks.DetailsRequest,
+        statuses=(404,),
+    ),
+    _items(
+        "PUT",
+        "/image_detail/<id>",
+        Role.ADMIN,
+        to.put_detail,
+        says.DataResponse[ProductDetails],
+        asks.ProductDetailsRequest,
+    ),
+    _items("GET", "/thumbnails/<id>", Role.ANYONE, to.thumbnail, says.BaseResponse, media="image/*"),
     _items("GET", "/splitted_images/<id>", Role.ANYONE, to.get_segment, Segment),
     _items("GET", "/splitted_images/by_original/<id>", Role.ANYONE, to.segments_of_photo, Segments),
-    _items("PUT", "/splitted_images/<id>", Role.ADMIN, to.describe_segment, Segment, asks.DescribeBody),
+    _items("PUT", "/splitted_images/<id>", Role.ADMIN, to.describe_segment, Segment, asks.UpdateSegmentRequest),
     _items("DELETE", "/splitted_images/<id>", Role.ADMIN, erasure.delete_segment, Receipt),
     _items("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasure.delete_photo, Receipt),
-    _items("POST", "/erase", Role.ADMIN, erasure.erase, Receipt, asks.EraseBody),
-    _jobs("POST", "/cancel_request/<id>", Role.OWNER, to.cancel, says.Done, statuses=(409,)),
-    _jobs("POST", "/cancel_processing/<id>", Role.OWNER, to.cancel, says.Done, statuses=(409,)),
-    _jobs("GET", "/request_status/recent", Role.OWNER, to.recent, says.RecentJobs),
-    _jobs("GET", "/request_status/<id>", Role.OWNER, to.request_status, says.JobShown),
-    _jobs("POST", "/cleanup_requests", Role.OWNER, to.clean, says.Done, asks.CleanBody),
-    _auth("/api/auth/register", Role.OPEN, accounts.register, NewUser, asks.CredentialsBody, 201, (409, 429)),
-    _auth("/api/auth/login", Role.OPEN, accounts.login, Session, asks.CredentialsBody, statuses=(429,)),
-    _auth("/api/auth/refresh", Role.OPEN, accounts.refresh, Session, asks.RefreshBody, statuses=(429,)),
-    _auth("/api/auth/logout", Role.USER, accounts.logout, says.Done),
-    Route("auth", "GET", "/api/auth/user", Role.USER, accounts.whoami, says.WithData[says.WhoShown]),
-    Route("ingest", "POST", "/", Role.PLATFORM, storage_event, says.Answered, status=204),
-    Route("reindex", "POST", "/reindex", Role.PLATFORM, to.reindex, says.Reindexed, asks.ReindexBody, 202, (409,)),
+    _items("POST", "/erase", Role.ADMIN, erasure.erase, Receipt, asks.EraseRequest),
+    _jobs("POST", "/cancel_request/<id>", Role.OWNER, to.cancel, says.StatusResponse, statuses=(409,)),
+    _jobs("POST", "/cancel_processing/<id>", Role.OWNER, to.cancel, says.StatusResponse, statuses=(409,)),
+    _jobs("GET", "/request_status/recent", Role.OWNER, to.recent, says.RecentJobsResponse),
+    _jobs("GET", "/request_status/<id>", Role.OWNER, to.request_status, says.JobResponse),
+    _jobs("POST", "/cleanup_requests", Role.OWNER, to.clean, says.StatusResponse, asks.CleanupRequest),
+    _auth("/api/auth/register", Role.OPEN, accounts.register, NewUser, asks.CredentialsRequest, 201, (409, 429)),
+    _auth("/api/auth/login", Role.OPEN, accounts.login, Session, asks.CredentialsRequest, statuses=(429,)),
+    _auth("/api/auth/refresh", Role.OPEN, accounts.refresh, Session, asks.RefreshRequest, statuses=(429,)),
+    _auth("/api/auth/logout", Role.USER, accounts.logout, says.StatusResponse),
+    Route("auth", "GET", "/api/auth/user", Role.USER, accounts.whoami, says.DataResponse[says.CurrentUser]),
+    Route("ingest", "POST", "/", Role.PLATFORM, storage_event, says.BaseResponse, status=204),
+    Route(
+        "reindex", "POST", "/reindex", Role.PLATFORM, to.reindex, says.ReindexResponse, asks.ReindexRequest, 202, (409,)
+    ),
 )
 READY = {"upload": to.ready_to_look, "relay": to.ready_to_search, "ingest": to.ready_to_look}
 
@@ -110,8 +129,8 @@ def own_routes(function: str) -> tuple[Route, ...]:
     """The function's, its health checks among them."""
     ready = READY.get(function, to.ready)
     health = (
-        Route(function, "GET", "/healthz", Role.OPEN, to.alive, says.Alive),
-        Route(function, "GET", "/readyz", Role.OPEN, ready, says.Alive),
+        Route(function, "GET", "/healthz", Role.OPEN, to.alive, says.HealthResponse),
+        Route(function, "GET", "/readyz", Role.OPEN, ready, says.HealthResponse),
     )
     return tuple(route for route in (*ROUTES, *health) if route.function == function)
 

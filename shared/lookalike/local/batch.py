@@ -21,8 +21,8 @@ from lookalike.local.sources import Item, read_file
 from lookalike.usecases import segment_images
 from lookalike.usecases.ingest import PASSING, Source
 from lookalike.usecases.jobs import job_id
-from lookalike.usecases.models import whole
-from lookalike.usecases.search import Group, Include, SearchRequest, SearchResult
+from lookalike.usecases.models import whole_photo
+from lookalike.usecases.search import Include, MatchGroup, SearchRequest, SearchResult
 
 Bar = Callable[[Sequence[Any], str], Any]
 AT_ONCE = 500
@@ -93,7 +93,7 @@ def _add(services: Services, item: Item, entry: LedgerEntry, summary: Summary) -
         summary.failed[item.source.name] = entry.reason or ""
         return
     summary.stored += 1
-    summary.garments += len(services.catalogue.segments_of(entry.photo or ""))
+    summary.garments += len(services.catalog.segments_of_photo(entry.photo or ""))
 
 
 def search_file(services: Services, path: Path, num: int, segment: bool) -> SearchResult:
@@ -108,7 +108,7 @@ def write_picture(services: Services, path: Path, found: SearchResult, out: Path
     result_picture(query, rows).save(out, quality=90)
 
 
-def _row(services: Services, group: Group) -> Row:
+def _row(services: Services, group: MatchGroup) -> Row:
     garment = group.garment
     box = garment.box if garment.label else None
     matches = [Match(_thumbnail(services, one.segment), one.segment.name, one.similarity) for one in group.matches]
@@ -116,7 +116,7 @@ def _row(services: Services, group: Group) -> Row:
 
 
 def _thumbnail(services: Services, segment: Segment) -> Image.Image:
-    return images.read_image(segment_images.thumbnail(services.store, services.catalogue, segment))
+    return images.read_image(segment_images.thumbnail(services.store, services.catalog, segment))
 
 
 def detect_file(services: Services, path: Path) -> dict[str, Any]:
@@ -130,6 +130,6 @@ def embed_file(services: Services, path: Path, garment: bool) -> NDArray[np.floa
     """Shape (dim,), length 1."""
     photo = images.read_image(read_file(path))
     found: list[Detection] = services.models.detect(photo, CancelToken()) if garment else []
-    one = max(found, key=lambda detection: detection.box.area, default=whole(photo))
+    one = max(found, key=lambda detection: detection.box.area, default=whole_photo(photo))
     row: NDArray[np.float32] = services.models.embed([one.cut_out(photo)], CancelToken())[0]
     return row

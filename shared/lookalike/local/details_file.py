@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from lookalike.domain.errors import BadRequest, InvalidField
 from lookalike.domain.model import ProductDetails
-from lookalike.http.request_schemas import ProductBody
+from lookalike.http.request_schemas import ProductDetailsRequest
 
 LISTS = ("tags", "size")
-COLUMNS = {"image_id", *ProductBody.model_fields} - {"request_id"}
+COLUMNS = {"image_id", *ProductDetailsRequest.model_fields} - {"request_id"}
 JSON_LINES = (".jsonl", ".ndjson")
 NOT_UTF8, NO_TEXT = re.compile("[\ud800-\udfff]"), "no text in UTF-8"
 LONGEST = 1_000_000
@@ -135,7 +135,7 @@ def _checked(fields: dict[str, Any], line: int, typed: bool) -> GoodLine | BadLi
     if not isinstance(image_id, str) or not 0 < len(image_id) < 256:
         return BadLine(line, "image_id: 1 to 255 characters are required")
     try:
-        body = ProductBody.model_validate(fields, strict=typed)
+        body = ProductDetailsRequest.model_validate(fields, strict=typed)
         return GoodLine(line, ProductDetails(image_id, **body.model_dump(exclude={"request_id"})))
     except (ValidationError, InvalidField) as error:
         return BadLine(line, _problem(error))

@@ -42,7 +42,7 @@ def _settings(services: Services) -> str:
 
 
 def _database(services: Services) -> str:
-    services.catalogue.ping()
+    services.catalog.ping()
     return f"{make_url(services.settings.database).render_as_string(hide_password=True)}, up to date"
 
 

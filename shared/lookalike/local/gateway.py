@@ -13,8 +13,8 @@ import lookalike
 from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.cors import shown_to
-from lookalike.http.docs import served
-from lookalike.http.pipeline import refuse
+from lookalike.http.docs import serve_docs
+from lookalike.http.pipeline import error_response
 from lookalike.http.routes import functions, match, methods_of
 from lookalike.usecases.jobs import job_id
 
@@ -40,7 +40,7 @@ class Gateway:
         try:
             application = self._choose(request)
         except LookalikeError as error:
-            application = refuse(error, job_id(None))
+            application = error_response(error, job_id(None))
         if isinstance(application, Response):
             # a function shows its own answers
             application = shown_to(services().settings, request, application)
@@ -54,7 +54,7 @@ class Gateway:
         if request.method in ("GET", "HEAD"):
             if request.path in PAGE:
                 return page(PAGE[request.path])
-            if told := served(request.path):
+            if told := serve_docs(request.path):
                 return told
             if request.path.startswith(BUCKET):
                 return object_of(request)

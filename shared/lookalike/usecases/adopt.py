@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from lookalike import images
 from lookalike.domain.errors import Conflict, InvalidImage, LookalikeError
-from lookalike.domain.model import AdoptedRow, OldRow
+from lookalike.domain.model import AdoptedRow, LegacyRow
 from lookalike.domain.paths import is_path
-from lookalike.domain.ports import ObjectStore, OldRows
+from lookalike.domain.ports import LegacyRows, ObjectStore
 from lookalike.usecases.ingest import photo_name
 
 log = logging.getLogger("lookalike.adopt")
@@ -26,10 +26,10 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Adopt:
+class AdoptDatabase:
     """Objects first, then their rows. May be killed at any time and run again: what is moved is no longer old."""
 
-    rows: OldRows
+    rows: LegacyRows
     store: ObjectStore
     embedder: str
 
@@ -44,20 +44,20 @@ class Adopt:
             progress(len(batch))
         return summary
 
-    def _batches(self) -> Iterator[list[OldRow]]:
-        after, batch, size = 0, list[OldRow](), 0
-        while row_ids := self.rows.old_ids(after, BATCH):
+    def _batches(self) -> Iterator[list[LegacyRow]]:
+        after, batch, size = 0, list[LegacyRow](), 0
+        while row_ids := self.rows.legacy_row_ids(after, BATCH):
             after = row_ids[-1]
-            for old in filter(None, map(self.rows.old_row, row_ids)):
+            for old in filter(None, map(self.rows.legacy_row, row_ids)):
                 batch.append(old)
-                size += len(old.picture or b"")
+                size += len(old.image or b"")
                 if len(batch) >= BATCH or size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0
         if batch:
             yield batch
 
-    def _moved(self, old: OldRow, summary: Summary, dims: set[int]) -> AdoptedRow | None:
+    def _moved(self, old: LegacyRow, summary: Summary, dims: set[int]) -> AdoptedRow | None:
         try:
             return self._adopted(old, dims)
         except LookalikeError as error:
@@ -66,19 +66,19 @@ class Adopt:
             summary.left[old.row_id] = error.message
             return None
 
-    def _adopted(self, old: OldRow, dims: set[int]) -> AdoptedRow:
+    def _adopted(self, old: LegacyRow, dims: set[int]) -> AdoptedRow:
         if old.vector is not None and dims and len(old.vector) not in dims:
             raise InvalidImage(f"Its vector has {len(old.vector)} numbers, those of others {min(dims)}")
-        data = self.store.get(old.path) if old.picture is None else old.picture
+        data = self.store.get(old.path) if old.image is None else old.image
         small = images.thumbnail(images.read_image(data))
-        path = old.path if old.picture is None else self._put(old, data)
+        path = old.path if old.image is None else self._put(old, data)
         thumbnail = f"{PurePosixPath(path).with_suffix('')}.thumbnail.jpg"
         self._create(thumbnail, small)
         if old.vector is not None:
             dims.add(len(old.vector))
         return AdoptedRow(old.row_id, path, thumbnail, old.photo, old.vector)
 
-    def _put(self, old: OldRow, data: bytes) -> str:
+    def _put(self, old: LegacyRow, data: bytes) -> str:
         """Under its own path, or one of our making where that is no name or is taken."""
         made = f"{photo_name(old.photo)}/row_{old.row_id}.png"
         for path in (old.path, made):

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.model import SearchHit
-from lookalike.domain.ports import Catalogue
+from lookalike.domain.ports import Catalog
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
+class DuplicateFilter:
     """Vectors whose cosine is `bound` at least are of one picture. Made for one search: asks for each vector once.
 
     Seen with the built-in embedder on 341 flat-lay photos, at JPEG quality 60 to 90 and at 80 % of their sides: 96 % of pairs
@@ -19,12 +19,12 @@ class Copies:
     garment. Above 0.985 it is 98 % and 49 pairs, above 0.995 92 % and five.
     """
 
-    catalogue: Catalogue
+    catalogue: Catalog
     embedder: str
-    bound: float
+    threshold: float
     known: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
-    def once(self, hits: Sequence[SearchHit], num: int) -> list[SearchHit]:
+    def deduplicate(self, hits: Sequence[SearchHit], num: int) -> list[SearchHit]:
         """The first of each picture, at most `num`, in their order. What is no longer stored is left out."""
         self._learn(hits)
         left = [hit for hit in hits if hit.row_id in self.known]
@@ -32,13 +32,13 @@ class Copies:
         kept: list[SearchHit] = []
         while left and len(kept) < num:
             kept.append(left[0])
-            others = np.flatnonzero(vectors[1:] @ vectors[0] < self.bound) + 1
+            others = np.flatnonzero(vectors[1:] @ vectors[0] < self.threshold) + 1
             left, vectors = [left[one] for one in others], vectors[others]
         return kept
 
-    def among(self, hits: Sequence[SearchHit]) -> frozenset[int]:
+    def duplicate_row_ids(self, hits: Sequence[SearchHit]) -> frozenset[int]:
         """The rows that are copies of one that stands before them."""
-        kept = {hit.row_id for hit in self.once(hits, len(hits))}
+        kept = {hit.row_id for hit in self.deduplicate(hits, len(hits))}
         return frozenset(hit.row_id for hit in hits) - kept
 
     def _learn(self, hits: Sequence[SearchHit]) -> None:

@@ -11,9 +11,9 @@ from lookalike.domain.errors import Conflict, DeadlineExceeded, NotFound, Unavai
 from lookalike.domain.filter import Filter
 from lookalike.domain.model import LedgerEntry
 from lookalike.domain.paths import INCOMING
-from lookalike.domain.ports import Catalogue, Clock
+from lookalike.domain.ports import Catalog, Clock
 from lookalike.domain.user_ports import History
-from lookalike.usecases.segments import Items
+from lookalike.usecases.segments import Segments
 
 PAGE = 200
 NAMED = 1000
@@ -47,8 +47,8 @@ class Receipt:
 class Erase:
     """`seconds` is the time after which it stops, with the rest `remaining`."""
 
-    items: Items
-    catalogue: Catalogue
+    items: Segments
+    catalogue: Catalog
     history: History
     clock: Clock
     seconds: float
@@ -68,12 +68,12 @@ class Erase:
 
     def where(self, wanted: Filter, dry_run: bool = False) -> Receipt:
         """What fulfils the filter, of whichever embedder."""
-        row_ids = self.catalogue.matching(None, wanted).tolist()
+        row_ids = self.catalogue.matching_row_ids(None, wanted).tolist()
         return self._told(row_ids) if dry_run else self._all(row_ids, self._receipt())
 
     def owner(self, user: str, dry_run: bool = False) -> Receipt:
         """What that user stored, searched for and started."""
-        row_ids = self.catalogue.owned(user)
+        row_ids = self.catalogue.row_ids_of_owner(user)
         if dry_run:
             return self._told(row_ids)
         receipt = self._all(row_ids, self._receipt())
@@ -84,7 +84,7 @@ class Erase:
     def _forget(self, user: str, receipt: Receipt) -> None:
         try:
             receipt.searches = self.history.forget_searches(user)
-            receipt.jobs = self.catalogue.forget_jobs(user)
+            receipt.jobs = self.catalogue.delete_jobs_of_owner(user)
         except Unavailable:
             if not (receipt.garments or receipt.searches):
                 raise
@@ -120,7 +120,7 @@ class Erase:
     def _one(self, key: str | int, receipt: Receipt) -> None:
         segment = self.items.segment(key)
         sources = self._sources(segment.photo)
-        if sources and len(self.catalogue.segments_of(segment.photo)) == 1:
+        if sources and len(self.catalogue.segments_of_photo(segment.photo)) == 1:
             # before the row, while it can be asked for again if the bucket is away
             receipt.objects += self._drop(sources)
             sources = []
@@ -137,7 +137,7 @@ class Erase:
 
     def _sources(self, photo: str) -> list[LedgerEntry]:
         """The objects of our bucket that the photo was made of."""
-        found = self.catalogue.sources_of(photo)
+        found = self.catalogue.ledger_entries_of_photo(photo)
         return [one for one in found if one.name.startswith(INCOMING) and one.generation.isdecimal()]
 
     def _drop(self, sources: list[LedgerEntry]) -> int:

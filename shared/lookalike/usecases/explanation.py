@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from lookalike.domain.color import Lab, distance, mean_colour
-from lookalike.domain.filter import OF_PRODUCT, Condition, Filter
+from lookalike.domain.color import Lab, color_distance, mean_color
+from lookalike.domain.filter import PRODUCT_FIELDS, Condition, Filter
 from lookalike.domain.model import Detection, ProductDetails, Segment
 
 Said = Mapping[str, ProductDetails]
@@ -14,7 +14,7 @@ Said = Mapping[str, ProductDetails]
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class Explanation:
     """Each none where it is not known of both.
 
     `colour_distance`: CIE76, between mean colours. `shared_details`: which of the product's details agree; of lists, one
@@ -27,22 +27,22 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class QueryGarment:
     """What is known of a garment that is asked with. Of `product` each detail agrees that fulfils its condition."""
 
     label: str | None = None
-    colour: Lab | None = None
+    color: Lab | None = None
     product: Filter = field(default_factory=dict)
 
-    def why(self, match: Segment, said: Said) -> Why:
+    def explain(self, match: Segment, said: Said) -> Explanation:
         same_label = self.label == match.label if self.label and match.label else None
-        apart = distance(self.colour, match.colour) if self.colour and match.colour else None
-        return Why(same_label, apart, shared(self.product, details_of(match, said)) if self.product else None)
+        apart = color_distance(self.color, match.color) if self.color and match.color else None
+        return Explanation(same_label, apart, shared(self.product, details_of(match, said)) if self.product else None)
 
 
-def colour_of(garment: Detection, cut_out: Image.Image) -> Lab | None:
+def garment_color(garment: Detection, cut_out: Image.Image) -> Lab | None:
     """The garment's mean colour; of a whole photo none, since its background would count."""
-    return None if garment.is_whole else mean_colour(cut_out)
+    return None if garment.is_whole_photo else mean_color(cut_out)
 
 
 def product_of(stored: Sequence[Segment], said: Said, wanted: Filter) -> Filter:
@@ -56,14 +56,16 @@ def product_of(stored: Sequence[Segment], said: Said, wanted: Filter) -> Filter:
 
 def demanded(wanted: Filter) -> dict[str, Condition]:
     """The conditions that the product has one certain value."""
-    return {name: one for name, one in wanted.items() if name in OF_PRODUCT and one.is_choice and len(one.any_of) == 1}
+    return {
+        name: one for name, one in wanted.items() if name in PRODUCT_FIELDS and one.is_equality and len(one.any_of) == 1
+    }
 
 
 def agreed(details: Sequence[ProductDetails | None]) -> dict[str, Condition]:
     """What all of them say alike, each as the condition that others say so too."""
     if not details:
         return {}
-    said = {name: [getattr(one, name, None) for one in details] for name in OF_PRODUCT}
+    said = {name: [getattr(one, name, None) for one in details] for name in PRODUCT_FIELDS}
     alike = {name: values[0] for name, values in said.items() if all(value == values[0] for value in values)}
     return {name: _saying(value) for name, value in alike.items() if value not in (None, "", [])}
 
@@ -74,7 +76,7 @@ def _saying(value: str | float | list[str]) -> Condition:
 
 def shared(product: Filter, details: ProductDetails | None) -> list[str]:
     """The names of the details that agree, in the order of the product's."""
-    return [name for name in OF_PRODUCT if name in product and product[name].holds(getattr(details, name, None))]
+    return [name for name in PRODUCT_FIELDS if name in product and product[name].matches(getattr(details, name, None))]
 
 
 def details_of(garment: Segment, said: Said) -> ProductDetails | None:

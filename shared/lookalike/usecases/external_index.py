@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from lookalike.domain.errors import Conflict, Untrusted
 from lookalike.domain.model import Manifest, SearchHit, Vectors
 from lookalike.domain.paths import INDEX
-from lookalike.domain.ports import Catalogue, Clock, MutableIndex, ObjectStore, Snapshot, VectorIndex
-from lookalike.domain.signed_json import seal, unseal
+from lookalike.domain.ports import Catalog, Clock, MutableIndex, ObjectStore, Snapshot, VectorIndex
+from lookalike.domain.signed_json import sign_json, verify_json
 from lookalike.usecases.versions import PointerState
 
 log = logging.getLogger("lookalike.index")
@@ -27,29 +27,29 @@ FIELDS = {"kind", "embedder", "collection", "commit", "at"}
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedIndex:
     """The index with the number of rows that it had when the mark was read: to ask for it takes a request each time.
 
     What is deleted from it is counted until the mark is looked at again, a second later.
     """
 
     index: VectorIndex
-    rows: int
-    exact: bool = False
+    row_count: int
+    is_exact: bool = False
 
-    def holding(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self.index.holding(row_ids)
+    def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.index.contained_ids(row_ids)
 
-    def search(self, vectors: Vectors, k: int, among: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
-        return self.index.search(vectors, k, among)
+    def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+        return self.index.search(vectors, k, allowed_ids)
 
 
 @dataclass(frozen=True, slots=True)
-class Mirror:
+class ExternalIndex:
     """Stands where `IndexVersions` and `Reindex` do. `key` signs the mark."""
 
     index: MutableIndex
-    catalogue: Catalogue
+    catalogue: Catalog
     store: ObjectStore
     key: bytes
     embedder: str
@@ -73,8 +73,8 @@ class Mirror:
 
     def read(self, version: str) -> tuple[Manifest, VectorIndex]:
         """`version` is not looked at: there is but one."""
-        mark, rows = self._mark_of(self.index.identity()), self.index.rows
-        return self._manifest(mark, rows), Counted(self.index, rows)
+        mark, rows = self._mark_of(self.index.identity()), self.index.row_count
+        return self._manifest(mark, rows), CountedIndex(self.index, rows)
 
     def list(self) -> Sequence[Manifest]:
         """There are no others."""
@@ -100,8 +100,8 @@ class Mirror:
         identity = self.index.identity()
         there, since = self._place(identity)
         with self.catalogue.snapshot(self.embedder, since) as news:
-            mark = self._take(news, identity, None if there and news.upto == since else there)
-        return self._manifest(mark, self.index.rows)
+            mark = self._take(news, identity, None if there and news.last_commit == since else there)
+        return self._manifest(mark, self.index.row_count)
 
     def build(self) -> Manifest:
         """Write every row anew, and delete what is no row."""
@@ -121,13 +121,13 @@ class Mirror:
             log.warning("The index outside lacked %d rows and had %d too many", len(lost), len(strange))
         self._restore(lost)
         self.index.delete(strange)
-        return self._manifest(self._mark_of(self.index.identity()), self.index.rows)
+        return self._manifest(self._mark_of(self.index.identity()), self.index.row_count)
 
     def _take(self, news: Snapshot, identity: str, generation: int | None) -> Mapping[str, object]:
         """Write them, and say so; a generation of none leaves the mark as it is."""
         self._write(news)
         self.index.delete(news.deleted)
-        mark = self._new_mark(identity, news.upto)
+        mark = self._new_mark(identity, news.last_commit)
         if generation is not None:
             self._move(mark, generation)
         return mark
@@ -158,7 +158,7 @@ class Mirror:
     def _mark_of(self, identity: str) -> Mapping[str, object]:
         """One that says that nothing was written, where it speaks of another collection. Raises `Untrusted`."""
         what = "The mark of the index outside"
-        mark = unseal(self.store.get(self.mark_path), self.key, what)
+        mark = verify_json(self.store.get(self.mark_path), self.key, what)
         if mark.keys() != FIELDS or (mark["kind"], mark["embedder"]) != ("milvus", self.embedder):
             raise Untrusted(f"{what} is that of something else")
         if mark["collection"] == identity:
@@ -173,7 +173,7 @@ class Mirror:
 
     def _move(self, mark: Mapping[str, object], generation: int) -> None:
         try:
-            self.store.put(self.mark_path, seal(mark, self.key), "application/json", generation)
+            self.store.put(self.mark_path, sign_json(mark, self.key), "application/json", generation)
         except Conflict:
             log.info("Another wrote the same changes to the index outside")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from lookalike.domain.errors import LookalikeError, NotFound
 from lookalike.domain.model import PastHit, PastSearch, Segment
-from lookalike.domain.ports import Catalogue, Clock
+from lookalike.domain.ports import Catalog, Clock
 from lookalike.domain.user_ports import History
 from lookalike.usecases.search import SearchResult
 
@@ -17,9 +17,9 @@ MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
-class PastSearches:
+class SearchHistory:
     history: History
-    catalogue: Catalogue
+    catalogue: Catalog
     clock: Clock
 
     def remember(self, owner: str, search_id: str, question: Mapping[str, object], found: SearchResult) -> None:

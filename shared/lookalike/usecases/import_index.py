@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.errors import Untrusted
 from lookalike.domain.model import Vectors
-from lookalike.domain.ports import Beside, Catalogue
+from lookalike.domain.ports import Catalog, SecondaryVectors
 from lookalike.usecases.reindex import Reindex
 
 BATCH = 500
@@ -30,8 +30,8 @@ class Summary:
 class ImportIndex:
     """Its vectors go into the catalogue, where that has none, and from there into a signed version."""
 
-    catalogue: Catalogue
-    beside: Beside
+    catalogue: Catalog
+    beside: SecondaryVectors
     reindex: Reindex
 
     def run(self, row_ids: NDArray[np.int64], vectors: Vectors, unchecked: bool = False) -> Summary:

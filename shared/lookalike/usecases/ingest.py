@@ -19,9 +19,9 @@ from lookalike.domain.errors import (
 )
 from lookalike.domain.model import Caller, LedgerEntry, LedgerStatus
 from lookalike.domain.paths import INCOMING, INDEX
-from lookalike.domain.ports import Catalogue
+from lookalike.domain.ports import Catalog
 from lookalike.usecases.jobs import Jobs, job_id
-from lookalike.usecases.segments import Items
+from lookalike.usecases.segments import Segments
 from lookalike.usecases.upload import Upload
 
 log = logging.getLogger("lookalike.ingest")
@@ -42,14 +42,14 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Ingest:
     upload: Upload
-    items: Items
-    catalogue: Catalogue
+    items: Segments
+    catalogue: Catalog
     jobs: Jobs
     force: bool = True
 
     def known(self, bucket: str, names: list[str]) -> dict[tuple[str, str], LedgerEntry]:
         """What became of those objects before, by name and generation."""
-        return {(one.name, one.generation): one for one in self.catalogue.ledger(bucket, names)}
+        return {(one.name, one.generation): one for one in self.catalogue.ledger_entries(bucket, names)}
 
     def take(self, source: Source, data: bytes, is_current: Callable[[], bool] = lambda: True) -> LedgerEntry:
         """Store a photo in place of the object's older versions, and note what became of it.
@@ -62,7 +62,7 @@ class Ingest:
             raise
         except LookalikeError as error:
             return self.refuse(source, error.message)
-        before = {entry.photo for entry in self.catalogue.ledger(source.bucket, [source.name])} - {None, photo}
+        before = {entry.photo for entry in self.catalogue.ledger_entries(source.bucket, [source.name])} - {None, photo}
         if not is_current():
             # a newer version was stored meanwhile, or will be: ours must not stand beside it
             self._remove(source, photo)
@@ -94,9 +94,9 @@ class Ingest:
 
     def _remove(self, source: Source, photo: str) -> None:
         """Unless the newest version that was noted is that very photo."""
-        if any(entry.photo == photo for entry in self.catalogue.ledger(source.bucket, [source.name])[-1:]):
+        if any(entry.photo == photo for entry in self.catalogue.ledger_entries(source.bucket, [source.name])[-1:]):
             return
-        for segment in self.catalogue.segments_of(photo):
+        for segment in self.catalogue.segments_of_photo(photo):
             with suppress(NotFound):
                 self.items.delete(segment.name)
         log.info("%s was replaced", photo)
@@ -105,7 +105,7 @@ class Ingest:
         self, source: Source, status: LedgerStatus, photo: str | None = None, reason: str | None = None
     ) -> LedgerEntry:
         entry = LedgerEntry(source.bucket, source.name, source.generation, status, photo, reason)
-        self.catalogue.record(entry)
+        self.catalogue.record_ledger_entry(entry)
         return entry
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, Conflict, InvalidField, LookalikeError, NotFound
 from lookalike.domain.model import Caller, Job, JobStatus
-from lookalike.domain.ports import Catalogue
+from lookalike.domain.ports import Catalog
 
 log = logging.getLogger("lookalike.jobs")
 POLL = 0.1
@@ -20,7 +20,7 @@ POLL = 0.1
 
 
 @dataclass
-class Work:
+class RunningJob:
     """A job that runs in this process. `entering` names what comes next, and stops here if it must not."""
 
     id: str
@@ -44,15 +44,15 @@ class Work:
 class Jobs:
     """Runs jobs, and tells those of this process when another one cancelled them. `seconds` bounds each."""
 
-    def __init__(self, catalogue: Catalogue, seconds: float) -> None:
+    def __init__(self, catalogue: Catalog, seconds: float) -> None:
         self._catalogue, self._seconds = catalogue, seconds
-        self._watch = Watch(catalogue)
+        self._watch = CancellationWatcher(catalogue)
 
     @contextmanager
-    def running(self, kind: str, caller: Caller, job_id: str) -> Iterator[Work]:
+    def running(self, kind: str, caller: Caller, job_id: str) -> Iterator[RunningJob]:
         """A job from start to end: completed, or cancelled or failed by what is raised inside."""
         self._catalogue.start_job(job_id, kind, caller)
-        work = Work(job_id, CancelToken(time.monotonic() + self._seconds))
+        work = RunningJob(job_id, CancelToken(time.monotonic() + self._seconds))
         try:
             with self._watch.over(work):
                 yield work
@@ -63,7 +63,7 @@ class Jobs:
         if self._end(work, kind, JobStatus.COMPLETED) is JobStatus.CANCELLED:
             raise Cancelled("The request was cancelled")
 
-    def _end(self, work: Work, kind: str, status: JobStatus) -> JobStatus:
+    def _end(self, work: RunningJob, kind: str, status: JobStatus) -> JobStatus:
         work.leave()
         try:
             status = self._catalogue.finish_job(work.id, status)
@@ -89,11 +89,11 @@ class Jobs:
         return job
 
     def recent(self, caller: Caller) -> list[Job]:
-        return self._catalogue.jobs_of(caller)
+        return self._catalogue.list_jobs(caller)
 
     def clean(self, caller: Caller, max_age: float) -> int:
         """Forget the caller's own jobs last touched more than `max_age` seconds ago; how many."""
-        return self._catalogue.clean_jobs(caller, datetime.now(UTC) - timedelta(seconds=max_age))
+        return self._catalogue.delete_finished_jobs(caller, datetime.now(UTC) - timedelta(seconds=max_age))
 
 
 def may_see(caller: Caller, job: Job) -> bool:
@@ -110,18 +110,18 @@ def job_id(wanted: str | None) -> str:
     return wanted
 
 
-class Watch:
+class CancellationWatcher:
     """One thread a process, while anything runs: asks the catalogue who was cancelled and the clock who is late."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalog) -> None:
         self._catalogue = catalogue
         self._lock = threading.Lock()
-        self._works: dict[str, Work] = {}
+        self._works: dict[str, RunningJob] = {}
         self._shown: dict[str, str] = {}
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def over(self, work: Work) -> Iterator[None]:
+    def over(self, work: RunningJob) -> Iterator[None]:
         with self._lock:
             self._works[work.id] = work
             if self._thread is None:
@@ -142,13 +142,13 @@ class Watch:
                 log.warning("The catalogue could not be asked for cancelled jobs", exc_info=True)
             time.sleep(POLL)
 
-    def _running(self) -> dict[str, Work]:
+    def _running(self) -> dict[str, RunningJob]:
         with self._lock:
             if not self._works:
                 self._thread = None
             return dict(self._works)
 
-    def _look(self, works: dict[str, Work]) -> None:
+    def _look(self, works: dict[str, RunningJob]) -> None:
         for work in works.values():
             if work.cancel.deadline is not None and time.monotonic() >= work.cancel.deadline:
                 work.cancel.expire()
@@ -156,7 +156,7 @@ class Watch:
             works[cancelled].cancel.cancel()
         self._show(works)
 
-    def _show(self, works: dict[str, Work]) -> None:
+    def _show(self, works: dict[str, RunningJob]) -> None:
         stages = {name: work.stage for name, work in works.items() if work.stage}
         for name, stage in stages.items():
             if self._shown.get(name) != stage:

@@ -17,9 +17,9 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import LookalikeError, NotFound, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Changes, Manifest, SearchHit, Vectors
-from lookalike.domain.ports import Catalogue, VectorIndex
-from lookalike.domain.reranked_index import Reranked
-from lookalike.usecases.external_index import Mirror
+from lookalike.domain.ports import Catalog, VectorIndex
+from lookalike.domain.reranked_index import RerankedIndex
+from lookalike.usecases.external_index import ExternalIndex
 from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
@@ -41,58 +41,58 @@ class IndexInfo:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layer(Generic[Index]):
+class IndexLayer(Generic[Index]):
     """Rows that are searched together. Those in `dead` were deleted or rewritten since."""
 
     index: Index
-    dead: frozenset[int] = frozenset()
+    tombstones: frozenset[int] = frozenset()
 
     @property
     def rows(self) -> int:
-        return self.index.rows - len(self.dead)
+        return self.index.row_count - len(self.tombstones)
 
-    def without(self, gone: NDArray[np.int64]) -> "Layer[Index]":
-        found = self.index.holding(gone)
-        return replace(self, dead=self.dead.union(found.tolist())) if found.size else self
+    def without(self, gone: NDArray[np.int64]) -> "IndexLayer[Index]":
+        found = self.index.contained_ids(gone)
+        return replace(self, tombstones=self.tombstones.union(found.tolist())) if found.size else self
 
     def search(self, vectors: Vectors, k: int, among: Among = None) -> list[list[SearchHit]]:
-        count = k + min(len(self.dead), k + SPARE)
+        count = k + min(len(self.tombstones), k + SPARE)
         while True:
             found = self.index.search(vectors, count, among)
-            living = [[hit for hit in hits if hit.row_id not in self.dead] for hits in found]
+            living = [[hit for hit in hits if hit.row_id not in self.tombstones] for hits in found]
             if not any(len(left) < k and len(hits) == count for left, hits in zip(living, found, strict=True)):
                 return [left[:k] for left in living]
             count *= 2
 
 
-Tail = tuple[Layer[ExactIndex], ...]
+Tail = tuple[IndexLayer[ExactIndex], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class State:
+class IndexState:
     """The index as of commit `upto`. Immutable: a search sees one, whole."""
 
-    upto: int = 0
+    last_commit: int = 0
     pointer: PointerState | None = None
     """Where the base was found."""
     manifest: Manifest | None = None
-    base: tuple[Layer[VectorIndex], ...] = ()
+    base: tuple[IndexLayer[VectorIndex], ...] = ()
     """One layer, or none without a version."""
     tail: Tail = ()
 
-    def after(self, changes: Changes) -> "State":
+    def after(self, changes: Changes) -> "IndexState":
         """With what was written and deleted since. A row that was written again is the new one alone."""
         gone = np.concatenate([changes.deleted, changes.row_ids])
         if not gone.size:
-            return replace(self, upto=changes.upto)
+            return replace(self, last_commit=changes.last_commit)
         base = tuple(layer.without(gone) for layer in self.base)
         tail = tuple(layer for old in self.tail if (layer := old.without(gone)).rows)
         if len(changes.row_ids):
-            tail = grown(tail, Layer(ExactIndex(changes.row_ids, changes.vectors)))
-        return replace(self, upto=changes.upto, base=base, tail=tail)
+            tail = grown(tail, IndexLayer(ExactIndex(changes.row_ids, changes.vectors)))
+        return replace(self, last_commit=changes.last_commit, base=base, tail=tail)
 
     def search(self, vectors: Vectors, k: int, among: Among = None) -> list[list[SearchHit]]:
-        layers: tuple[Layer[VectorIndex] | Layer[ExactIndex], ...] = self.base + self.tail
+        layers: tuple[IndexLayer[VectorIndex] | IndexLayer[ExactIndex], ...] = self.base + self.tail
         found = [layer.search(vectors, k, among) for layer in layers]
         return [_best([hits[query] for hits in found], k) for query in range(len(vectors))]
 
@@ -115,8 +115,8 @@ class LiveIndex:
 
     def __init__(
         self,
-        versions: IndexVersions | Mirror,
-        catalogue: Catalogue,
+        versions: IndexVersions | ExternalIndex,
+        catalogue: Catalog,
         embedder_name: str,
         dim: int,
         look_every: float = 1.0,
@@ -126,7 +126,7 @@ class LiveIndex:
         self._embedder, self._dim = embedder_name, dim
         self._look_every, self._clock, self._next_look = look_every, clock, clock()
         self._loading, self._lock = threading.Lock(), threading.Lock()
-        self._state: State | None = None
+        self._state: IndexState | None = None
         self._refreshes = 0
         self._refused: PointerState | None = None
         self._complaint = ""
@@ -147,7 +147,7 @@ class LiveIndex:
         """Load the current version, if that has not happened yet. Raises `Unavailable`."""
         return self._fresh().info
 
-    def _fresh(self) -> State:
+    def _fresh(self) -> IndexState:
         """A state with every commit that was visible when this was called."""
         arrived = self._refreshes
         self._follow_in_turn()
@@ -155,11 +155,11 @@ class LiveIndex:
             # a refresh that was under way when we arrived may have missed our commits, but the next began after it
             if self._state is not None and self._refreshes >= arrived + 2:
                 return self._state
-            return self._refresh(self._state or State())
+            return self._refresh(self._state or IndexState())
 
-    def _refresh(self, state: State) -> State:
+    def _refresh(self, state: IndexState) -> IndexState:
         """Needs the lock."""
-        refreshed = state.after(self._changes(state.upto))
+        refreshed = state.after(self._changes(state.last_commit))
         self._state = refreshed
         self._refreshes += 1
         return refreshed
@@ -189,11 +189,11 @@ class LiveIndex:
         if newer is None and self._state is not None:
             return
         with self._lock:
-            self._refresh(newer or State())
+            self._refresh(newer or IndexState())
         if newer is not None and newer.pointer:
             self._refused = None
 
-    def _good(self) -> State | None:
+    def _good(self) -> IndexState | None:
         """What the pointer newly names, unless it is bad, or away while there is something else to search."""
         try:
             newer = self._newer()
@@ -211,14 +211,14 @@ class LiveIndex:
             return newer
         return None
 
-    def _older(self) -> State | None:
+    def _older(self) -> IndexState | None:
         """The newest version that is whole, where the one that counts is not, or nobody can say which that is."""
         for manifest in reversed(self._versions.list()):
             with suppress(Untrusted, NotFound):
                 return self._load(manifest.version, None)
         return None
 
-    def _newer(self) -> State | None:
+    def _newer(self) -> IndexState | None:
         known = self._refused or (self._state.pointer if self._state else None)
         for _ in range(ATTEMPTS):
             pointer = self._versions.current(known)
@@ -235,34 +235,34 @@ class LiveIndex:
         self._refused = missing
         raise Untrusted(f"Index version {missing.version} is not whole")
 
-    def _load(self, version: str, pointer: PointerState | None) -> State:
+    def _load(self, version: str, pointer: PointerState | None) -> IndexState:
         manifest, index = self._versions.read(version)
         changes = self._changes(manifest.commit)
-        if changes.upto < manifest.commit:
+        if changes.last_commit < manifest.commit:
             raise Untrusted(f"Index version {version} is ahead of the catalogue: is it another's?")
-        return State(manifest.commit, pointer, manifest, (Layer(self._compared(index)),)).after(changes)
+        return IndexState(manifest.commit, pointer, manifest, (IndexLayer(self._compared(index)),)).after(changes)
 
     def _compared(self, index: VectorIndex) -> VectorIndex:
-        return index if index.exact else Reranked(index, partial(self._catalogue.vectors, self._embedder))
+        return index if index.is_exact else RerankedIndex(index, partial(self._catalogue.vectors, self._embedder))
 
 
-def grown(tail: Tail, new: Layer[ExactIndex]) -> Tail:
+def grown(tail: Tail, new: IndexLayer[ExactIndex]) -> Tail:
     """Merged as a binary counter carries: a row is copied once for each doubling, and there are few layers to search."""
     while tail and tail[-1].rows <= new.rows:
         tail, new = tail[:-1], _merged(tail[-1], new)
     return (*tail, new)
 
 
-def _merged(one: Layer[ExactIndex], other: Layer[ExactIndex]) -> Layer[ExactIndex]:
+def _merged(one: IndexLayer[ExactIndex], other: IndexLayer[ExactIndex]) -> IndexLayer[ExactIndex]:
     (ids, vectors), (more_ids, more_vectors) = _living(one), _living(other)
-    return Layer(ExactIndex(np.concatenate([ids, more_ids]), np.concatenate([vectors, more_vectors])))
+    return IndexLayer(ExactIndex(np.concatenate([ids, more_ids]), np.concatenate([vectors, more_vectors])))
 
 
-def _living(layer: Layer[ExactIndex]) -> tuple[NDArray[np.int64], Vectors]:
+def _living(layer: IndexLayer[ExactIndex]) -> tuple[NDArray[np.int64], Vectors]:
     index = layer.index
-    if not layer.dead:
+    if not layer.tombstones:
         return index.row_ids, index.vectors
-    alive = ~np.isin(index.row_ids, np.fromiter(layer.dead, np.int64))
+    alive = ~np.isin(index.row_ids, np.fromiter(layer.tombstones, np.int64))
     return index.row_ids[alive], index.vectors[alive]
 
 

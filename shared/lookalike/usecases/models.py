@@ -24,9 +24,9 @@ class Models:
     `at_once`: how many the models take at a time. Those that take several bring them together themselves.
     """
 
-    def __init__(self, detector: Detector, embedder: Embedder, places: int, at_once: int = 1) -> None:
-        self._detector, self._embedder, self.at_once = detector, embedder, at_once
-        self._turnstile = AdmissionQueue(places, at_once)
+    def __init__(self, detector: Detector, embedder: Embedder, max_waiting: int, max_concurrency: int = 1) -> None:
+        self._detector, self._embedder, self.at_once = detector, embedder, max_concurrency
+        self._turnstile = AdmissionQueue(max_waiting, max_concurrency)
         self._warming, self._is_warm = threading.Lock(), False
 
     @property
@@ -61,7 +61,7 @@ class Models:
         log.info("Models warm", extra={"seconds": round(time.monotonic() - began, 3)})
 
 
-def whole(photo: Image.Image) -> Detection:
+def whole_photo(photo: Image.Image) -> Detection:
     """The whole photo as if it were a garment."""
     return Detection(Box(0, 0, photo.width, photo.height), None, None)
 
@@ -69,9 +69,9 @@ def whole(photo: Image.Image) -> Detection:
 class AdmissionQueue:
     """Lets `at_once` through at a time, and refuses at once whoever would find no place to wait."""
 
-    def __init__(self, max_waiting: int, at_once: int = 1) -> None:
+    def __init__(self, max_waiting: int, max_concurrency: int = 1) -> None:
         self._places = threading.Semaphore(max_waiting)
-        self._turn = threading.Semaphore(at_once)
+        self._turn = threading.Semaphore(max_concurrency)
 
     @contextmanager
     def admit(self, cancel: CancelToken) -> Iterator[None]:

@@ -13,13 +13,13 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Conflict, LookalikeError, NotFound
 from lookalike.domain.model import LedgerEntry, LedgerStatus, Segment
 from lookalike.domain.paths import INDEX
-from lookalike.domain.ports import Beside, Catalogue, ObjectStore
+from lookalike.domain.ports import Catalog, ObjectStore, SecondaryVectors
 from lookalike.usecases import segment_images
-from lookalike.usecases.external_index import Mirror
+from lookalike.usecases.external_index import ExternalIndex
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.reindex import Reindex
-from lookalike.usecases.thread_pool import together
+from lookalike.usecases.thread_pool import map_concurrently
 
 log = logging.getLogger("lookalike.reembed")
 BATCH = 32
@@ -42,11 +42,11 @@ class Summary:
 class Reembed:
     """Everything but `catalogue` and `store` is the new embedder's. May be interrupted and run again, beside uploads."""
 
-    catalogue: Catalogue
-    beside: Beside
+    catalogue: Catalog
+    beside: SecondaryVectors
     store: ObjectStore
     models: Models
-    reindex: Reindex | Mirror
+    reindex: Reindex | ExternalIndex
     index: LiveIndex
 
     def run(self, retry_failed: bool = False, progress: Callable[[int], object] = lambda count: None) -> Summary:
@@ -67,10 +67,10 @@ class Reembed:
 
         Whoever still searches with another embedder finds nothing any more. Raises `Conflict` while more than those have none.
         """
-        if (left := self.beside.count_without(self.models.embedder)) > passed_over:
+        if (left := self.beside.count_missing_vectors(self.models.embedder)) > passed_over:
             raise Conflict(f"{left - passed_over} garments have no vector of {self.models.embedder} yet: run it again")
         settled = 0
-        while count := self.beside.settle(self.models.embedder, 100):
+        while count := self.beside.drop_other_vectors(self.models.embedder, 100):
             settled += count
         ours = f"{INDEX}{self.models.embedder}/"
         for path in [one.path for one in self.store.list(INDEX) if not one.path.startswith(ours)]:
@@ -84,14 +84,14 @@ class Reembed:
 
     def _batches(self) -> Iterator[list[Segment]]:
         after = 0
-        while batch := self.beside.segments_without(self.models.embedder, after, BATCH):
+        while batch := self.beside.segments_missing_vectors(self.models.embedder, after, BATCH):
             after = batch[-1].row_id
             yield batch
 
     def _worth_trying(self, batch: Sequence[Segment], retry_failed: bool, summary: Summary) -> list[Segment]:
         if retry_failed:
             return list(batch)
-        known = self.catalogue.ledger(self._source, [one.name for one in batch])
+        known = self.catalogue.ledger_entries(self._source, [one.name for one in batch])
         # a garment of that name may be another one by now
         reasons = {(entry.name, entry.generation): entry.reason or "" for entry in known}
         failed = {one.name: reasons[key] for one in batch if (key := (one.name, str(one.row_id))) in reasons}
@@ -99,7 +99,7 @@ class Reembed:
         return [one for one in batch if one.name not in failed]
 
     def _embed(self, batch: Sequence[Segment], summary: Summary) -> None:
-        read = zip(batch, together(lambda one: self._picture(one, summary), batch), strict=True)
+        read = zip(batch, map_concurrently(lambda one: self._picture(one, summary), batch), strict=True)
         there = [(one, picture) for one, picture in read if picture is not None]
         if not there:
             return
@@ -125,7 +125,9 @@ class Reembed:
     def _note(self, segment: Segment, reason: str) -> None:
         log.error("%s cannot be embedded: %s", segment.name, reason)
         failed = LedgerStatus.FAILED
-        self.catalogue.record(LedgerEntry(self._source, segment.name, str(segment.row_id), failed, None, reason))
+        self.catalogue.record_ledger_entry(
+            LedgerEntry(self._source, segment.name, str(segment.row_id), failed, None, reason)
+        )
 
     def _check(self) -> None:
         """Raises `LookalikeError` unless garments find themselves, or one that looks the very same, first."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from lookalike.domain.errors import Conflict, NotFound, Untrusted
 from lookalike.domain.model import Manifest
-from lookalike.domain.ports import Catalogue, Clock, Snapshot
-from lookalike.domain.vector_source import Rows, joined
+from lookalike.domain.ports import Catalog, Clock, Snapshot
+from lookalike.domain.vector_source import VectorSource, concatenate_sources
 from lookalike.usecases.versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
@@ -26,7 +26,7 @@ def _now() -> datetime:
 class Reindex:
     """`due_after`: written and deleted rows that searches join with the index before scheduled builds make another."""
 
-    catalogue: Catalogue
+    catalogue: Catalog
     versions: IndexVersions
     due_after: int = 1
     clock: Clock = _now
@@ -66,7 +66,9 @@ class Reindex:
     def _built(self, seen: int | None) -> Manifest:
         started = self.clock()
         with self._changes(0) as rows:
-            return self._publish(Rows(rows.row_ids, self.versions.dim, rows.pages), rows.upto, started, None, seen)
+            return self._publish(
+                VectorSource(rows.row_ids, self.versions.dim, rows.pages), rows.last_commit, started, None, seen
+            )
 
     def _extended(self, pointer: PointerState, seen: int) -> Manifest | None:
         started = self.clock()
@@ -76,16 +78,16 @@ class Reindex:
                 if 4 * manifest.rows * manifest.dimension < CHEAP:
                     self.versions.check(manifest)
                 return None
-            new = Rows(news.row_ids, self.versions.dim, news.pages)
+            new = VectorSource(news.row_ids, self.versions.dim, news.pages)
             if not len(news.deleted) and not np.isin(new.row_ids, old.row_ids).any():
-                return self._publish(joined(old, new), news.upto, started, manifest, seen)
+                return self._publish(concatenate_sources(old, new), news.last_commit, started, manifest, seen)
         return self._built(seen)
 
     def _changes(self, since: int) -> AbstractContextManager[Snapshot]:
         return self.catalogue.snapshot(self.versions.embedder, since)
 
     def _publish(
-        self, rows: Rows, commit: int, started: datetime, extends: Manifest | None, seen: int | None
+        self, rows: VectorSource, commit: int, started: datetime, extends: Manifest | None, seen: int | None
     ) -> Manifest:
         manifest = self.versions.publish(rows, commit, started, extends, seen)
         log.info("Index version %s holds %d rows", manifest.version, manifest.rows)

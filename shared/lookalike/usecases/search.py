@@ -12,15 +12,32 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
 from lookalike.domain.filter import Filter
-from lookalike.domain.model import EQUAL, Box, Calibration, Detection, ProductDetails, SearchHit, Segment, Vectors
-from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.domain.model import (
+    IDENTICAL_SIMILARITY,
+    Box,
+    Calibration,
+    Detection,
+    ProductDetails,
+    SearchHit,
+    Segment,
+    Vectors,
+)
+from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.usecases import segment_images
-from lookalike.usecases.duplicates import Copies
-from lookalike.usecases.explanation import Query, Why, colour_of, demanded, details_of, names_of, product_of
-from lookalike.usecases.jobs import Work
+from lookalike.usecases.duplicates import DuplicateFilter
+from lookalike.usecases.explanation import (
+    Explanation,
+    QueryGarment,
+    demanded,
+    details_of,
+    garment_color,
+    names_of,
+    product_of,
+)
+from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
-from lookalike.usecases.models import Models, whole
-from lookalike.usecases.thread_pool import together
+from lookalike.usecases.models import Models, whole_photo
+from lookalike.usecases.thread_pool import map_concurrently
 from lookalike.usecases.upload import digest
 
 log = logging.getLogger("lookalike.search")
@@ -51,13 +68,13 @@ class Match:
     segment: Segment
     similarity: float
     match: float | None = None
-    why: Why = field(default_factory=Why)
+    why: Explanation = field(default_factory=Explanation)
     details: ProductDetails | None = None
     picture: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class MatchGroup:
     """The matches of one garment of the query, best first."""
 
     garment: Detection
@@ -71,7 +88,7 @@ class SearchResult:
     `copies`: rows that are left out where the groups come together, being of a picture that another match shows.
     """
 
-    groups: list[Group]
+    groups: list[MatchGroup]
     width: int
     height: int
     index: IndexInfo
@@ -107,23 +124,23 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class HitSelector:
     """Which hits are wanted. `without`: rows that are not; `copies` tells those of one picture, of which one is."""
 
-    question: SearchRequest
+    request: SearchRequest
     without: frozenset[int]
-    copies: Copies | None
+    copies: DuplicateFilter | None
 
     def left_of(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
         """Those of the hits, best first, that are wanted."""
-        least, num = self.question.min_similarity, self.question.num
+        least, num = self.request.min_similarity, self.request.num
         good = [hit for hit in hits if hit.row_id not in self.without and hit.similarity >= least]
-        return self.copies.once(good, num) if self.copies else good[:num]
+        return self.copies.deduplicate(good, num) if self.copies else good[:num]
 
     def wants_more(self, hits: Sequence[SearchHit], left: Sequence[SearchHit], asked: int) -> bool:
         """Whether some that are further away could be wanted still."""
-        ended = len(hits) < asked or hits[-1].similarity < self.question.min_similarity
-        return len(left) < self.question.num and not ended
+        ended = len(hits) < asked or hits[-1].similarity < self.request.min_similarity
+        return len(left) < self.request.num and not ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,42 +148,44 @@ class Search:
     models: Models
     index: LiveIndex
     store: ObjectStore
-    catalogue: Catalogue
+    catalogue: Catalog
     calibration: Calibration | None = None
     """Of the models' embedder."""
 
-    def photo(self, data: bytes, question: SearchRequest, work: Work) -> SearchResult:
+    def photo(self, data: bytes, request: SearchRequest, work: RunningJob) -> SearchResult:
         """Raises what `images.read_image` raises."""
         work.entering("reading")
         picture, size = images.read_image(data, ENOUGH), images.upright_size(data)
-        garments = self._garments(picture, question.segment, work)
+        garments = self._garments(picture, request.segment, work)
         work.entering("embedding")
         cut_outs = [one.cut_out(picture) for one in garments]
         vectors = self.models.embed(cut_outs, work.cancel)
         work.entering("searching")
-        own = self.catalogue.rows_of(digest(data))
-        choice = self._choice(question, own)
+        own = self.catalogue.row_ids_of_photo_hash(digest(data))
+        choice = self._choice(request, own)
         matches, info = self._living(vectors, choice, work.cancel)
-        asked = [Query(one.label, colour_of(one, cut)) for one, cut in zip(garments, cut_outs, strict=True)]
-        explained = self._explained(asked, matches, own, question)
+        asked = [QueryGarment(one.label, garment_color(one, cut)) for one, cut in zip(garments, cut_outs, strict=True)]
+        explained = self._explained(asked, matches, own, request)
         work.entering("fetching")
-        shown = self._shown(explained, question.include, work.cancel)
+        shown = self._shown(explained, request.include, work.cancel)
         seen = [_in_photo(one, picture.size, size) for one in garments]
-        groups = [Group(garment, found) for garment, found in zip(seen, shown, strict=True)]
+        groups = [MatchGroup(garment, found) for garment, found in zip(seen, shown, strict=True)]
         return SearchResult(groups, *size, info, repeated(matches, choice.copies))
 
-    def _garments(self, picture: Image.Image, segment: bool, work: Work) -> list[Detection]:
+    def _garments(self, picture: Image.Image, segment: bool, work: RunningJob) -> list[Detection]:
         if not segment:
-            return [whole(picture)]
+            return [whole_photo(picture)]
         work.entering("detecting")
-        return self.models.detect(picture, work.cancel) or [whole(picture)]
+        return self.models.detect(picture, work.cancel) or [whole_photo(picture)]
 
-    def _choice(self, question: SearchRequest, own: frozenset[int]) -> Choice:
-        bound = self.calibration.copies if self.calibration else EQUAL
-        copies = Copies(self.catalogue, self.models.embedder, bound) if question.collapse else None
-        return Choice(question, own if question.exclude_original else frozenset(), copies)
+    def _choice(self, question: SearchRequest, own: frozenset[int]) -> HitSelector:
+        bound = self.calibration.duplicate_threshold if self.calibration else IDENTICAL_SIMILARITY
+        copies = DuplicateFilter(self.catalogue, self.models.embedder, bound) if question.collapse else None
+        return HitSelector(question, own if question.exclude_original else frozenset(), copies)
 
-    def _living(self, vectors: Vectors, choice: Choice, cancel: CancelToken) -> tuple[list[list[Match]], IndexInfo]:
+    def _living(
+        self, vectors: Vectors, choice: HitSelector, cancel: CancelToken
+    ) -> tuple[list[list[Match]], IndexInfo]:
         """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
         for _ in range(ATTEMPTS):
             near, info = self._nearest(vectors, choice, cancel)
@@ -176,12 +195,12 @@ class Search:
         return [self._joined(some, rows) for some in near], info
 
     def _nearest(
-        self, vectors: Vectors, choice: Choice, cancel: CancelToken
+        self, vectors: Vectors, choice: HitSelector, cancel: CancelToken
     ) -> tuple[list[list[SearchHit]], IndexInfo]:
         """More are asked for than are wanted, until enough are left."""
-        wanted = choice.question.filter
-        among = self.catalogue.matching(self.models.embedder, wanted) if wanted else None
-        count = choice.question.num + len(choice.without)
+        wanted = choice.request.filter
+        among = self.catalogue.matching_row_ids(self.models.embedder, wanted) if wanted else None
+        count = choice.request.num + len(choice.without)
         while True:
             hits, info = self.index.search(vectors, count, cancel, among)
             left = [choice.left_of(some) for some in hits]
@@ -199,7 +218,11 @@ class Search:
         ]
 
     def _explained(
-        self, asked: Sequence[Query], matches: Sequence[Sequence[Match]], own: frozenset[int], question: SearchRequest
+        self,
+        asked: Sequence[QueryGarment],
+        matches: Sequence[Sequence[Match]],
+        own: frozenset[int],
+        question: SearchRequest,
     ) -> list[list[Match]]:
         """The matches with what each has in common with the garment that was asked with, and with what shops say of them."""
         found, wanted = [one.segment for some in matches for one in some], question.filter
@@ -209,13 +232,13 @@ class Search:
         queries = [replace(one, product=product_of(stored, said, wanted)) for one in asked]
         shown = said if question.include_details else {}
         return [
-            [replace(one, why=query.why(one.segment, said), details=details_of(one.segment, shown)) for one in some]
+            [replace(one, why=query.explain(one.segment, said), details=details_of(one.segment, shown)) for one in some]
             for query, some in zip(queries, matches, strict=True)
         ]
 
     def _shown(self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken) -> list[list[Match]]:
         segments = {one.segment.row_id: one.segment for some in matches for one in some}
-        fetched = together(lambda one: self._picture(one, include, cancel), list(segments.values()))
+        fetched = map_concurrently(lambda one: self._picture(one, include, cancel), list(segments.values()))
         known = dict(zip(segments, fetched, strict=True))
         return [
             [replace(one, picture=picture) for one in some if (picture := known[one.segment.row_id]) is not None]
@@ -244,12 +267,12 @@ class Search:
                 return {}
 
 
-def repeated(matches: Sequence[Sequence[Match]], copies: Copies | None) -> frozenset[int]:
+def repeated(matches: Sequence[Sequence[Match]], copies: DuplicateFilter | None) -> frozenset[int]:
     """The rows whose picture a better match of another group shows: within a group none does."""
     if copies is None or len(matches) < 2:
         return frozenset()
     hits = {SearchHit(one.segment.row_id, one.similarity) for some in matches for one in some}
-    return copies.among(sorted(hits, key=lambda hit: -hit.similarity))
+    return copies.duplicate_row_ids(sorted(hits, key=lambda hit: -hit.similarity))
 
 
 def _in_photo(garment: Detection, looked: tuple[int, int], size: tuple[int, int]) -> Detection:

@@ -3,21 +3,21 @@
 from lookalike import images
 from lookalike.domain.errors import NotFound
 from lookalike.domain.model import Segment
-from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.domain.ports import Catalog, ObjectStore
 
 
-def picture(store: ObjectStore, catalogue: Catalogue, segment: Segment) -> bytes:
+def picture(store: ObjectStore, catalogue: Catalog, segment: Segment) -> bytes:
     """Raises `NotFound`."""
     try:
         return store.get(segment.path)
     except NotFound:
-        kept = catalogue.picture(segment.row_id)
+        kept = catalogue.legacy_image(segment.row_id)
         if kept is None:
             raise
         return kept
 
 
-def thumbnail(store: ObjectStore, catalogue: Catalogue, segment: Segment) -> bytes:
+def thumbnail(store: ObjectStore, catalogue: Catalog, segment: Segment) -> bytes:
     """A JPEG. Raises `NotFound`, and what `images.read_image` raises where there is none yet and the picture is broken."""
     if segment.thumbnail:
         return store.get(segment.thumbnail)

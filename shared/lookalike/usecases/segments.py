@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from lookalike.domain.errors import Conflict, NotFound, Unavailable
 from lookalike.domain.model import Photo, ProductDetails, Segment, StoredObject
-from lookalike.domain.ports import Catalogue, ObjectStore
+from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.usecases import segment_images
 
 log = logging.getLogger("lookalike.items")
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class DeletedSegment:
     """A garment that is gone, its photo if that went with it, and how many objects: some may be left for the sweep."""
 
     segment: Segment
@@ -23,10 +23,10 @@ class Erased:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class Segments:
     """`announce` is called when something was deleted."""
 
-    catalogue: Catalogue
+    catalogue: Catalog
     store: ObjectStore
     announce: Callable[[], object] = lambda: None
 
@@ -41,7 +41,7 @@ class Items:
 
     def of_photo(self, name: str) -> list[Segment]:
         """Raises `NotFound`."""
-        segments = self.catalogue.segments_of(name)
+        segments = self.catalogue.segments_of_photo(name)
         if not segments:
             raise NotFound(f"No photo {name!r}")
         return segments
@@ -71,7 +71,7 @@ class Items:
 
     def describe(self, key: str, changes: Mapping[str, object]) -> Segment:
         """Raises `NotFound`."""
-        changed = self.catalogue.describe_segment(self.segment(key).name, changes)
+        changed = self.catalogue.update_segment(self.segment(key).name, changes)
         if changed is None:
             raise NotFound(f"No garment {key!r}")
         return changed
@@ -80,7 +80,7 @@ class Items:
         """A JPEG. Raises `NotFound`."""
         return segment_images.thumbnail(self.store, self.catalogue, self.segment(key))
 
-    def delete(self, key: str | int) -> Erased:
+    def delete(self, key: str | int) -> DeletedSegment:
         """The row first, so that no row is ever without its objects; its photo's with the last of its garments.
 
         Raises `NotFound`. What is not deleted of the bucket then, because it is away or we are killed, the sweep deletes.
@@ -94,7 +94,7 @@ class Items:
         kept = photo.path if photo and not gone else None
         removed = [self._remove(one) for one in objects if one.path != kept]
         self.announce()
-        return Erased(segment, gone, sum(removed), removed.count(False))
+        return DeletedSegment(segment, gone, sum(removed), removed.count(False))
 
     def _objects(self, segment: Segment, photo: Photo | None) -> list[StoredObject]:
         paths = [segment.path, segment.thumbnail, photo.path if photo else None]

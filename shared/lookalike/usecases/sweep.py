@@ -8,7 +8,7 @@ from itertools import islice
 from lookalike.domain.errors import Conflict
 from lookalike.domain.model import StoredObject
 from lookalike.domain.paths import INCOMING, INDEX
-from lookalike.domain.ports import Catalogue, Clock, ObjectStore
+from lookalike.domain.ports import Catalog, Clock, ObjectStore
 
 log = logging.getLogger("lookalike.sweep")
 KEPT = (INDEX, INCOMING)
@@ -20,7 +20,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def sweep(store: ObjectStore, catalogue: Catalogue, older_than: float, clock: Clock = _now) -> int:
+def sweep(store: ObjectStore, catalogue: Catalog, older_than: float, clock: Clock = _now) -> int:
     """Delete what has been there for more than `older_than` seconds and no row names; how many objects.
 
     Keep `older_than` well above the longest upload: its objects are there before their rows.
@@ -35,7 +35,7 @@ def _batches(objects: Iterator[StoredObject]) -> Iterator[list[StoredObject]]:
         yield batch
 
 
-def _unnamed(catalogue: Catalogue, batch: list[StoredObject]) -> list[StoredObject]:
+def _unnamed(catalogue: Catalog, batch: list[StoredObject]) -> list[StoredObject]:
     known = catalogue.known_paths([one.path for one in batch])
     return [one for one in batch if one.path not in known]
 

@@ -10,7 +10,7 @@ B = TypeVar("B")
 AT_ONCE = 8
 
 
-def together(do: Callable[[A], B], things: Sequence[A]) -> list[B]:
+def map_concurrently(do: Callable[[A], B], things: Sequence[A]) -> list[B]:
     """`do` of each, in their order, side by side. All have ended when it returns or raises the first error.
 
     `do` must not call `together` itself: the threads are shared by all.

@@ -19,11 +19,11 @@ from lookalike.domain.color import Lab
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING, INDEX
-from lookalike.domain.ports import Catalogue, ObjectStore
-from lookalike.usecases.explanation import colour_of
-from lookalike.usecases.jobs import Work
-from lookalike.usecases.models import Models, whole
-from lookalike.usecases.thread_pool import together
+from lookalike.domain.ports import Catalog, ObjectStore
+from lookalike.usecases.explanation import garment_color
+from lookalike.usecases.jobs import RunningJob
+from lookalike.usecases.models import Models, whole_photo
+from lookalike.usecases.thread_pool import map_concurrently
 
 log = logging.getLogger("lookalike.upload")
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -32,7 +32,7 @@ WAIT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Uploaded:
+class UploadResult:
     """What is stored of a photo now, by this upload or by one of the same bytes before."""
 
     photo: str
@@ -57,14 +57,14 @@ class Upload:
 
     models: Models
     store: ObjectStore
-    catalogue: Catalogue
+    catalogue: Catalog
     keep_originals: bool
     stale: timedelta
     holder: str = ""
     is_gone: Callable[[str], bool] = lambda holder: False
     announce: Callable[[], object] = lambda: None
 
-    def photo(self, data: bytes, name: str, owner: str | None, force: bool, work: Work) -> Uploaded:
+    def photo(self, data: bytes, name: str, owner: str | None, force: bool, work: RunningJob) -> UploadResult:
         """Store a photo's garments; with `force`, the whole photo where none is found. No segments: nothing stored.
 
         Raises `Conflict` if another photo has that name, and what `images.read_image` raises.
@@ -76,16 +76,22 @@ class Upload:
             work.entering("reading")
             picture = images.read_image(data)
             work.entering("detecting")
-            found = self.models.detect(picture, work.cancel, thorough=True) or ([whole(picture)] if force else [])
+            found = self.models.detect(picture, work.cancel, thorough=True) or ([whole_photo(picture)] if force else [])
             if not found:
-                return Uploaded(name, [])
+                return UploadResult(name, [])
             photo = Photo(name, sha256, *picture.size, self._original(name), owner)
             stored = self._keep(photo, picture, found, work)
         self.announce()
-        return Uploaded(name, stored)
+        return UploadResult(name, stored)
 
     def segment(
-        self, data: bytes, name: str, number: int | None, owner: str | None, work: Work, about: SegmentAttributes | None = None
+        self,
+        data: bytes,
+        name: str,
+        number: int | None,
+        owner: str | None,
+        work: RunningJob,
+        attributes: SegmentAttributes | None = None,
     ) -> Segment:
         """Store a garment that was cut out elsewhere as segment `number` of a photo, or as its next one."""
         with self._claim(check_name(name), work, shared=True):
@@ -97,22 +103,22 @@ class Upload:
             picture = images.read_image(data)
             photo = Photo(name, digest(data), *picture.size, None, owner)
             vectors = self._embed([picture], work)
-            found = _detection(picture, about or SegmentAttributes())
-            new = plan(name, number, found, vectors[0], colour_of(found, picture))
+            found = _detection(picture, attributes or SegmentAttributes())
+            new = plan(name, number, found, vectors[0], garment_color(found, picture))
             with self._objects(self._pictures([new], [picture]), work):
                 stored = self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
         self.announce()
         return stored
 
     def _next(self, name: str) -> int:
-        numbers = [one.name.removeprefix(segment_name(name, "")) for one in self.catalogue.segments_of(name)]
+        numbers = [one.name.removeprefix(segment_name(name, "")) for one in self.catalogue.segments_of_photo(name)]
         return max((int(one) for one in numbers if one.isascii() and one.isdigit()), default=-1) + 1
 
-    def _keep(self, photo: Photo, picture: Image.Image, found: list[Detection], work: Work) -> list[Segment]:
+    def _keep(self, photo: Photo, picture: Image.Image, found: list[Detection], work: RunningJob) -> list[Segment]:
         cut_outs = [one.cut_out(picture) for one in found]
         vectors = self._embed(cut_outs, work)
         work.entering("storing")
-        colours = [colour_of(*pair) for pair in zip(found, cut_outs, strict=True)]
+        colours = [garment_color(*pair) for pair in zip(found, cut_outs, strict=True)]
         parts = zip(found, vectors, colours, strict=True)
         new = [plan(photo.name, number, *part) for number, part in enumerate(parts)]
         objects = self._pictures(new, cut_outs)
@@ -121,7 +127,7 @@ class Upload:
         with self._objects(objects, work):
             return self.catalogue.add_photo(photo, new, self.models.embedder, work.id)
 
-    def _embed(self, cut_outs: Sequence[Image.Image], work: Work) -> Vectors:
+    def _embed(self, cut_outs: Sequence[Image.Image], work: RunningJob) -> Vectors:
         work.entering("embedding")
         return self.models.embed(cut_outs, work.cancel)
 
@@ -130,16 +136,16 @@ class Upload:
 
     def _pictures(self, new: Sequence[NewSegment], cut_outs: Sequence[Image.Image]) -> dict[str, bytes]:
         pairs = list(zip(new, cut_outs, strict=True))
-        encoded = together(lambda pair: (images.png(pair[1]), images.thumbnail(pair[1])), pairs)
+        encoded = map_concurrently(lambda pair: (images.png(pair[1]), images.thumbnail(pair[1])), pairs)
         full = {one.path: png for one, (png, _) in zip(new, encoded, strict=True)}
         return full | {one.thumbnail: small for one, (_, small) in zip(new, encoded, strict=True)}
 
     @contextmanager
-    def _objects(self, objects: dict[str, bytes], work: Work) -> Iterator[None]:
+    def _objects(self, objects: dict[str, bytes], work: RunningJob) -> Iterator[None]:
         """The objects are there while inside, and stay unless what is inside fails."""
         made: list[StoredObject] = []
         try:
-            together(lambda path: made.append(self._put(path, objects[path], work.cancel)), list(objects))
+            map_concurrently(lambda path: made.append(self._put(path, objects[path], work.cancel)), list(objects))
             work.cancel.check()
             yield
         except Unavailable:
@@ -161,14 +167,14 @@ class Upload:
             # another's by now, or the store is away: what is nobody's is swept
             log.warning("%s was not taken back", made.path, exc_info=True)
 
-    def _stored(self, name: str, sha256: str) -> Uploaded:
+    def _stored(self, name: str, sha256: str) -> UploadResult:
         photo = self.catalogue.photo(name)
         if photo is None or photo.sha256 != sha256:
             raise Conflict(f"Another photo is stored as {name!r}", field="image_name")
-        return Uploaded(name, self.catalogue.segments_of(name))
+        return UploadResult(name, self.catalogue.segments_of_photo(name))
 
     @contextmanager
-    def _claim(self, name: str, work: Work, shared: bool = False) -> Iterator[bool]:
+    def _claim(self, name: str, work: RunningJob, shared: bool = False) -> Iterator[bool]:
         """True while the name is ours alone; false if a photo of that name is stored already.
 
         With `shared`, it is ours even so. What a process that died left under a free name is removed.
@@ -194,7 +200,7 @@ class Upload:
             self._take_back(claimed)
 
     def _is_taken(self, name: str) -> bool:
-        return self.catalogue.photo(name) is not None or bool(self.catalogue.segments_of(name))
+        return self.catalogue.photo(name) is not None or bool(self.catalogue.segments_of_photo(name))
 
     def _try_claim(self, claim: str, job: str) -> StoredObject | None:
         there = self.store.stat(claim)
@@ -229,7 +235,7 @@ def plan(photo: str, number: int, found: Detection, vector: NDArray[np.float32],
 
 
 def _detection(picture: Image.Image, about: SegmentAttributes) -> Detection:
-    return Detection(about.box or whole(picture).box, about.label, about.score)
+    return Detection(about.box or whole_photo(picture).box, about.label, about.score)
 
 
 def segment_name(photo: str, number: int | str) -> str:

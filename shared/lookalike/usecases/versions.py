@@ -19,8 +19,8 @@ from lookalike.domain.errors import Conflict, LookalikeError, Misconfigured, Not
 from lookalike.domain.model import Manifest
 from lookalike.domain.paths import INDEX
 from lookalike.domain.ports import ApproximateFormat, Approximation, Clock, IndexFormat, ObjectStore, VectorIndex
-from lookalike.domain.signed_json import seal, unseal
-from lookalike.domain.vector_source import Rows
+from lookalike.domain.signed_json import sign_json, verify_json
+from lookalike.domain.vector_source import VectorSource
 
 log = logging.getLogger("lookalike.index")
 POINTER, MANIFEST = "current.json", "manifest.json"
@@ -77,7 +77,7 @@ class IndexVersions:
 
     def publish(
         self,
-        rows: Rows,
+        rows: VectorSource,
         commit: int,
         started: datetime,
         extends: Manifest | None = None,
@@ -118,11 +118,11 @@ class IndexVersions:
         """A whole version, verified. Raises `Untrusted` if anything does not fit, `NotFound` if it is not there (any more)."""
         manifest = self._fitting(version)
         index = self._loaded(manifest)
-        if index.rows != manifest.rows:
-            raise Untrusted(f"Index version {version} has {index.rows} rows, not {manifest.rows}")
+        if index.row_count != manifest.rows:
+            raise Untrusted(f"Index version {version} has {index.row_count} rows, not {manifest.rows}")
         return manifest, index
 
-    def rows(self, version: str) -> tuple[Manifest, Rows]:
+    def rows(self, version: str) -> tuple[Manifest, VectorSource]:
         """What a version was built of, streamed from it. Raises as `read` does, some of it only while the rows pass by."""
         manifest = self._fitting(version)
         return manifest, self._format.rows(manifest.rows, self.dim, partial(self._pieces, manifest))
@@ -135,7 +135,7 @@ class IndexVersions:
     def manifest(self, version: str) -> Manifest:
         """Raises `Untrusted`, `NotFound`."""
         what = f"The manifest of index version {version}"
-        content = unseal(self._store.get(self._path(version, MANIFEST)), self._key, what)
+        content = verify_json(self._store.get(self._path(version, MANIFEST)), self._key, what)
         try:
             manifest = Manifest(**content)
         except TypeError as error:
@@ -239,7 +239,7 @@ class IndexVersions:
         _require(digest.hexdigest(), manifest.parts[name], path)
 
     def _opened(self, generation: int) -> PointerState:
-        content = unseal(self._store.get(self.pointer_path), self._key, "The pointer to the index version")
+        content = verify_json(self._store.get(self.pointer_path), self._key, "The pointer to the index version")
         try:
             return PointerState(**content, generation=generation)
         except TypeError as error:
@@ -265,7 +265,9 @@ class IndexVersions:
         moment = self._clock().astimezone(UTC)
         return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03}Z-{secrets.token_hex(3)}"
 
-    def _write(self, version: str, rows: Rows, commit: int, started: datetime, extends: Manifest | None) -> Manifest:
+    def _write(
+        self, version: str, rows: VectorSource, commit: int, started: datetime, extends: Manifest | None
+    ) -> Manifest:
         """The parts, and behind them the manifest; nothing, where any of it fails."""
         try:
             # first what may turn out not to be good enough
@@ -274,13 +276,15 @@ class IndexVersions:
             manifest = self._manifest(version, rows, commit, started, parts)
             if found:
                 manifest = self._with(manifest, *found)
-            self._store.put(self._path(version, MANIFEST), seal(asdict(manifest), self._key), JSON)
+            self._store.put(self._path(version, MANIFEST), sign_json(asdict(manifest), self._key), JSON)
         except Exception:
             self._discard(version)
             raise
         return manifest
 
-    def _manifest(self, version: str, rows: Rows, commit: int, started: datetime, parts: Mapping[str, str]) -> Manifest:
+    def _manifest(
+        self, version: str, rows: VectorSource, commit: int, started: datetime, parts: Mapping[str, str]
+    ) -> Manifest:
         moment = self._clock().astimezone(UTC)
         return Manifest(
             version=version,
@@ -298,7 +302,7 @@ class IndexVersions:
         )
 
     def _approximated(
-        self, version: str, rows: Rows, extends: Manifest | None
+        self, version: str, rows: VectorSource, extends: Manifest | None
     ) -> tuple[ApproximateFormat, Approximation, str] | None:
         """What it is built with, itself and the SHA-256 of its part, where there are so many rows."""
         if len(rows) <= self._above:
@@ -344,7 +348,7 @@ class IndexVersions:
 
     def _point(self, manifest: Manifest, generation: int, pinned: bool = False) -> None:
         """Have the pointer of that generation name this version. Raises `Conflict`."""
-        data = seal({"version": manifest.version, "commit": manifest.commit, "pinned": pinned}, self._key)
+        data = sign_json({"version": manifest.version, "commit": manifest.commit, "pinned": pinned}, self._key)
         try:
             self._store.put(self.pointer_path, data, JSON, generation)
         except Conflict:

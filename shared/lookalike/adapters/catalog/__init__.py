@@ -9,17 +9,25 @@ from lookalike.adapters.catalog.details import DetailRows
 from lookalike.adapters.catalog.history import HistoryRows
 from lookalike.adapters.catalog.jobs import JobRows
 from lookalike.adapters.catalog.matching import MatchingRows
-from lookalike.adapters.catalog.old_rows import OldRowTable
-from lookalike.adapters.catalog.reembedding import OtherVectors
+from lookalike.adapters.catalog.old_rows import LegacyRowTable
+from lookalike.adapters.catalog.reembedding import SecondaryVectorRows
 from lookalike.adapters.catalog.segments import SegmentRows
 from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE
 from lookalike.domain.errors import Unavailable
 
-__all__ = ["SqlCatalogue", "downgrade", "open_catalogue", "upgrade"]
+__all__ = ["SqlCatalog", "downgrade", "open_catalog", "upgrade"]
 
 
-class SqlCatalogue(
-    SegmentRows, ChangeRows, OtherVectors, DetailRows, MatchingRows, JobRows, OldRowTable, AttemptRows, HistoryRows
+class SqlCatalog(
+    SegmentRows,
+    ChangeRows,
+    SecondaryVectorRows,
+    DetailRows,
+    MatchingRows,
+    JobRows,
+    LegacyRowTable,
+    AttemptRows,
+    HistoryRows,
 ):
     """The ports `Catalogue`, `OldRows`, `Beside`, `Attempts` and `History`. Safe to use from several threads; connects when first used."""
 
@@ -30,9 +38,9 @@ class SqlCatalogue(
             raise Unavailable(OUTDATED)
 
 
-def open_catalogue(url: str, pool_size: int = 5, creator: Creator | None = None) -> SqlCatalogue:
+def open_catalog(url: str, pool_size: int = 5, creator: Creator | None = None) -> SqlCatalog:
     """Raises `Misconfigured` for an address of something else."""
-    return SqlCatalogue(url, pool_size, creator)
+    return SqlCatalog(url, pool_size, creator)
 
 
 def upgrade(url: str, revision: str = "head", creator: Creator | None = None) -> None:

@@ -22,7 +22,7 @@ class ChangeRows(Database):
     @reading
     def changes(self, tx: Connection, embedder: str, since: int) -> Changes:
         seen = SqlSnapshot(tx, embedder, since)
-        return Changes(seen.upto, seen.row_ids, _together([*seen.pages()]), seen.deleted)
+        return Changes(seen.last_commit, seen.row_ids, _together([*seen.pages()]), seen.deleted)
 
     @contextmanager
     def snapshot(self, embedder: str, since: int) -> Iterator["SqlSnapshot"]:
@@ -40,7 +40,7 @@ class SqlSnapshot:
 
     def __init__(self, tx: Connection, embedder: str, since: int) -> None:
         self._tx, self._embedder = tx, embedder
-        self.upto: int = tx.execute(select(commits.c.number)).scalar_one()
+        self.last_commit: int = tx.execute(select(commits.c.number)).scalar_one()
         self.row_ids = _usable_ids(tx, embedder, since)
         self.deleted = _deleted(tx, embedder, since) if since > 0 else np.empty(0, np.int64)
 

@@ -41,7 +41,7 @@ class DetailRows(Database):
         return len(rows)
 
     @reading
-    def ledger(self, tx: Connection, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
+    def ledger_entries(self, tx: Connection, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
         keys = {object_key(bucket, name): name for name in names}
         entries: list[LedgerEntry] = []
         for some in batches(list(keys)):
@@ -50,12 +50,12 @@ class DetailRows(Database):
         return sorted(entries, key=ledger_order)
 
     @reading
-    def sources_of(self, tx: Connection, photo: str) -> list[LedgerEntry]:
+    def ledger_entries_of_photo(self, tx: Connection, photo: str) -> list[LedgerEntry]:
         rows = tx.execute(select(ledger).where(named(ledger.c.photo, photo))).mappings()
         return sorted((_to_entry(row["bucket"], row["name"], row) for row in rows), key=ledger_order)
 
     @writing
-    def record(self, tx: Connection, entry: LedgerEntry) -> None:
+    def record_ledger_entry(self, tx: Connection, entry: LedgerEntry) -> None:
         upsert(tx, ledger, [entry_row(entry)])
 
 

@@ -18,7 +18,7 @@ class HistoryRows(Database):
     def remember(self, tx: Connection, search: PastSearch, most: int) -> None:
         _forget(tx, search.owner, search.id)
         key = {"owner": search.owner, "id": search.id}
-        row = checked(searches, **key, create_time=naive(search.asked)) | {"question": dict(search.question)}
+        row = checked(searches, **key, create_time=naive(search.searched_at)) | {"question": dict(search.request)}
         tx.execute(insert(searches).values(row))
         # locked: none of them is deleted, and looked for here, before our commit
         there = select(splitted_images.c.id).where(numbered([hit.row_id for hit in search.hits]))
@@ -76,7 +76,7 @@ def _this(owner: str, search_id: str) -> ColumnElement[bool]:
 
 
 def _columns(hit: PastHit) -> dict[str, object]:
-    return {"garment": hit.garment, "row_id": hit.row_id, "similarity": hit.similarity}
+    return {"garment": hit.garment_index, "row_id": hit.row_id, "similarity": hit.similarity}
 
 
 def _past(row: RowMapping, hits: Sequence[PastHit]) -> PastSearch:

@@ -41,7 +41,7 @@ class JobRows(Database):
         return _to_job(row) if row else None
 
     @reading
-    def jobs_of(self, tx: Connection, caller: Caller, limit: int = 100) -> list[Job]:
+    def list_jobs(self, tx: Connection, caller: Caller, limit: int = 100) -> list[Job]:
         newest = select(jobs).where(_own(caller)).order_by(jobs.c.create_time.desc(), jobs.c.id)
         return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
@@ -72,7 +72,7 @@ class JobRows(Database):
         return asked
 
     @writing
-    def clean_jobs(self, tx: Connection, caller: Caller | None, before: datetime) -> int:
+    def delete_finished_jobs(self, tx: Connection, caller: Caller | None, before: datetime) -> int:
         stale = and_(true() if caller is None else _own(caller), jobs.c.update_time < naive(before))
         # in this order: else those failed now would be forgotten at once
         forgotten = tx.execute(delete(jobs).where(stale, not_(_live))).rowcount
@@ -81,7 +81,7 @@ class JobRows(Database):
         return forgotten + tx.execute(failed).rowcount
 
     @writing
-    def forget_jobs(self, tx: Connection, user: str) -> int:
+    def delete_jobs_of_owner(self, tx: Connection, user: str) -> int:
         return tx.execute(delete(jobs).where(named(jobs.c.owner, user), not_(_live))).rowcount
 
 

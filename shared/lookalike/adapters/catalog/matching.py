@@ -24,7 +24,7 @@ from lookalike.adapters.catalog.database import Database, reading
 from lookalike.adapters.catalog.reembedding import has_vector
 from lookalike.adapters.catalog.tables import image_details, originals, splitted_images
 from lookalike.adapters.catalog.values import named, words
-from lookalike.domain.filter import OWN, Condition, Filter, fulfils
+from lookalike.domain.filter import GARMENT_FIELDS, Condition, Filter, matches_filter
 
 NEAR = 1e-3
 """How far a number may be from what was stored, where a column is of single precision."""
@@ -33,19 +33,19 @@ LISTS = ("tags", "size")
 
 class MatchingRows(Database):
     @reading
-    def matching(self, tx: Connection, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+    def matching_row_ids(self, tx: Connection, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
         found = {row_id for query in queries(embedder, wanted) for row_id in fulfilling(tx, query, wanted)}
         return np.array(sorted(found), np.int64)
 
     @reading
-    def owned(self, tx: Connection, user: str) -> list[int]:
+    def row_ids_of_owner(self, tx: Connection, user: str) -> list[int]:
         rows = splitted_images.c
         of_photo = rows.original_image_id == originals.c.name
         found = select(rows.id).join_from(originals, splitted_images, of_photo).where(named(originals.c.owner, user))
         return list(tx.execute(found.order_by(rows.id)).scalars())
 
     @reading
-    def rows_of(self, tx: Connection, sha256: str) -> frozenset[int]:
+    def row_ids_of_photo_hash(self, tx: Connection, sha256: str) -> frozenset[int]:
         of_photo = splitted_images.c.original_image_id == originals.c.name
         found = select(splitted_images.c.id).join_from(originals, splitted_images, of_photo)
         return frozenset(tx.execute(found.where(originals.c.sha256 == sha256)).scalars())
@@ -54,13 +54,13 @@ class MatchingRows(Database):
 def queries(embedder: str | None, wanted: Filter) -> Iterator[Select[Any]]:
     """One for what the garment says itself; two where the product counts: details of the garment, and else of its photo."""
     rows, details = splitted_images.c, image_details.c
-    asked = [(rows if name in OWN else details)[name] for name in wanted]
+    asked = [(rows if name in GARMENT_FIELDS else details)[name] for name in wanted]
     narrowed = and_(
         true() if embedder is None else has_vector(embedder), *(narrow(column, wanted[column.name]) for column in asked)
     )
     # under our names: both tables might have a column of one name
     chosen = select(rows.id.label("row_id"), *asked).where(narrowed)
-    if all(name in OWN for name in wanted):
+    if all(name in GARMENT_FIELDS for name in wanted):
         yield chosen
         return
     yield chosen.join_from(splitted_images, image_details, details.image_id == rows.splitted_image_id)
@@ -77,10 +77,10 @@ def narrow(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bo
         texts = [value for value in condition.any_of if isinstance(value, str) and is_storable(value)]
         return column.in_(texts) if texts else false()
     numbers = [value for value in condition.any_of if not isinstance(value, str)]
-    if condition.is_choice:
+    if condition.is_equality:
         return or_(false(), *(column.between(number - NEAR, number + NEAR) for number in numbers))
-    least = [] if condition.least is None else [column >= condition.least - NEAR]
-    most = [] if condition.most is None else [column <= condition.most + NEAR]
+    least = [] if condition.minimum is None else [column >= condition.minimum - NEAR]
+    most = [] if condition.maximum is None else [column <= condition.maximum + NEAR]
     return and_(*least, *most)
 
 
@@ -94,7 +94,7 @@ def is_storable(text: str) -> bool:
 
 def fulfilling(tx: Connection, query: Select[Any], wanted: Filter) -> Iterator[int]:
     for row in tx.execute(query).mappings():
-        if fulfils(wanted, read(row)):
+        if matches_filter(wanted, read(row)):
             yield row["row_id"]
 
 

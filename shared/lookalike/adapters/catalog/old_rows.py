@@ -13,31 +13,31 @@ from lookalike.adapters.catalog.commits import number_rows
 from lookalike.adapters.catalog.database import Database, reading, writing
 from lookalike.adapters.catalog.tables import originals, splitted_images
 from lookalike.adapters.catalog.values import checked, named, photo_row, vector_bytes
-from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, OldRow, Photo
+from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, LegacyRow, Photo
 
 log = logging.getLogger("lookalike.catalogue")
 _rows = splitted_images.c
 _old = or_(_rows.vector.is_not(None), _rows.splitted_image_data.is_not(None))
 
 
-class OldRowTable(Database):
+class LegacyRowTable(Database):
     @reading
-    def count_old(self, tx: Connection) -> int:
+    def count_legacy_rows(self, tx: Connection) -> int:
         return tx.execute(select(func.count()).select_from(splitted_images).where(_old)).scalar_one()
 
     @reading
-    def old_ids(self, tx: Connection, after: int, limit: int) -> list[int]:
+    def legacy_row_ids(self, tx: Connection, after: int, limit: int) -> list[int]:
         found = select(_rows.id).where(_old, _rows.id > after).order_by(_rows.id).limit(limit)
         return list(tx.execute(found).scalars())
 
     @reading
-    def old_row(self, tx: Connection, row_id: int) -> OldRow | None:
+    def legacy_row(self, tx: Connection, row_id: int) -> LegacyRow | None:
         columns = (_rows.splitted_image_path, _rows.original_image_id, _rows.vector, _rows.splitted_image_data)
         row = tx.execute(select(*columns).where(_rows.id == row_id, _old)).first()
-        return OldRow(row_id, row[0], row[1], unit_vector(row[2]), row[3]) if row else None
+        return LegacyRow(row_id, row[0], row[1], unit_vector(row[2]), row[3]) if row else None
 
     @reading
-    def picture(self, tx: Connection, row_id: int) -> bytes | None:
+    def legacy_image(self, tx: Connection, row_id: int) -> bytes | None:
         found: bytes | None = tx.execute(select(_rows.splitted_image_data).where(_rows.id == row_id)).scalar()
         return found
 

@@ -17,13 +17,13 @@ from lookalike.domain.model import Segment
 _rows, _others = splitted_images.c, other_embeddings.c
 
 
-class OtherVectors(Database):
+class SecondaryVectorRows(Database):
     @reading
-    def count_without(self, tx: Connection, embedder: str) -> int:
+    def count_missing_vectors(self, tx: Connection, embedder: str) -> int:
         return tx.execute(select(func.count()).select_from(splitted_images).where(_has_none(embedder))).scalar_one()
 
     @reading
-    def segments_without(self, tx: Connection, embedder: str, after: int, limit: int) -> list[Segment]:
+    def segments_missing_vectors(self, tx: Connection, embedder: str, after: int, limit: int) -> list[Segment]:
         return segments_where(tx, _has_none(embedder) & (_rows.id > after), limit)
 
     @writing
@@ -41,7 +41,7 @@ class OtherVectors(Database):
         return len(found)
 
     @writing
-    def settle(self, tx: Connection, embedder: str, limit: int) -> int:
+    def drop_other_vectors(self, tx: Connection, embedder: str, limit: int) -> int:
         found = (
             tx.execute(select(other_embeddings).where(named(_others.embedder, embedder)).limit(limit)).mappings().all()
         )

@@ -72,11 +72,11 @@ class SegmentRows(Database):
         return {row["id"]: to_segment(row) for row in found}
 
     @reading
-    def segments_of(self, tx: Connection, photo: str) -> list[Segment]:
+    def segments_of_photo(self, tx: Connection, photo: str) -> list[Segment]:
         return [to_segment(row) for row in _rows(tx, named(_photo, photo))]
 
     @writing
-    def describe_segment(self, tx: Connection, name: str, changes: Mapping[str, object]) -> Segment | None:
+    def update_segment(self, tx: Connection, name: str, changes: Mapping[str, object]) -> Segment | None:
         new = description(changes)
         tx.execute(update(splitted_images).where(named(_name, name)).values(new))
         found = _rows(tx, named(_name, name))

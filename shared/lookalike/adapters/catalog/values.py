@@ -107,7 +107,7 @@ def segment_row(segment: NewSegment, photo: str, embedder: str) -> dict[str, obj
         score=None if segment.score is None else float(segment.score),
         embedder=embedder,
         embedding=vector_bytes(segment.vector),
-        colour=json.dumps(segment.colour) if segment.colour else None,
+        colour=json.dumps(segment.color) if segment.color else None,
         create_time=moment,
         update_time=moment,
     )
@@ -124,7 +124,7 @@ def to_segment(row: RowMapping) -> Segment:
         label=row["label"],
         score=row["score"],
         created=aware(row["create_time"]) if row["create_time"] else EPOCH,
-        colour=to_colour(row["colour"]),
+        color=to_colour(row["colour"]),
     )
 
 
