@@ -1,4 +1,4 @@
-"""Untrusted bytes -> an upright RGB image, or a clear error; and images -> bytes without metadata."""
+"""Decode untrusted photos to upright RGB images, and encode images without metadata."""
 
 import base64
 import binascii
@@ -19,9 +19,10 @@ from lookalike.domain.errors import InvalidImage, TooLarge, UnsupportedFormat
 MAX_BYTES = 16 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 MAX_SCANS = 100
-"""Of a JPEG. Photos have up to a dozen; each goes over all pixels, so that a small file of many takes hours (LJT-01-003)."""
+"""Scans of a JPEG. Progressive photos have up to a dozen. Decoding passes over all pixels once per scan, so a small file
+with thousands of scans would take hours (finding LJT-01-003 of the libjpeg-turbo audit)."""
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")
-OTHERS = {
+REJECTED_FORMATS = {
     "GIF": rb"GIF8",
     "BMP": rb"BM",
     "TIFF": rb"II[*+]\0|MM\0[*+]",
@@ -35,10 +36,11 @@ OTHERS = {
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "HEIC": rb"(?s)....ftyp(he[iv][cmsx]|mif1|msf1)",
 }
-"""How files of formats begin that are pictures, but not accepted. They are named, never opened."""
-MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
-"""Of a JPEG, those that a length follows, and its end. Reserved ones are none: the decoder goes on right behind them."""
-BROKEN = (
+"""First bytes of image formats that are not accepted: the error names the format; the file is never opened."""
+JPEG_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
+"""JPEG markers followed by a length, and the end marker. Reserved markers have no length: the decoder continues right
+behind them, so a scan hidden behind one must be counted too."""
+DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -54,8 +56,8 @@ BROKEN = (
     zlib.error,
     Warning,
 )
-"""What Pillow raises on broken files, its warnings where they are made errors."""
-UPRIGHT = {
+"""What Pillow raises on corrupt files; warnings included, since a host may turn them into errors."""
+TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -64,58 +66,60 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By the value of EXIF's orientation tag (0x0112)."""
-SIDEWAYS = {UPRIGHT[tag] for tag in (5, 6, 7, 8)}
+"""The transpose that makes a photo upright, by the value of the EXIF orientation tag (0x0112)."""
+SWAPS_SIDES = {TRANSPOSE_BY_ORIENTATION[tag] for tag in (5, 6, 7, 8)}
 
 
-def read_image(data: bytes, enough: int | None = None) -> Image.Image:
-    """The photo, upright, in RGB, without metadata; of an animation the first frame, transparent parts on white.
+def read_image(data: bytes, min_side: int | None = None) -> Image.Image:
+    """Decode a photo: upright, RGB, without metadata, first frame only, transparent parts on white.
 
-    Of a JPEG whose sides are several times `enough` pixels it is a half, a quarter or an eighth of the size, decoded as such,
-    in a fraction of the time and the memory. Raises `InvalidImage` for what is no photo or a broken one, `UnsupportedFormat`,
-    and `TooLarge` above `MAX_BYTES` or `MAX_PIXELS`, before decoding.
+    With `min_side`, a JPEG much larger than that many pixels is decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's DCT
+    scaling), which takes a fraction of the time and memory.
+
+    Raises `TooLarge` above `MAX_BYTES` or `MAX_PIXELS` (before decoding), `UnsupportedFormat` for other image formats, and
+    `InvalidImage` for anything else that does not decode completely.
     """
     if len(data) > MAX_BYTES:
         raise TooLarge(f"The photo has {len(data):,} bytes; at most {MAX_BYTES:,} are accepted", bytes=MAX_BYTES)
-    with _opened(data) as image:
+    with _open(data) as image:
         try:
             _check_scans(image, data)
-            if enough is not None and image.format in ("JPEG", "MPO"):
-                image.draft(None, (enough, enough))
+            if min_side is not None and image.format in ("JPEG", "MPO"):
+                image.draft(None, (min_side, min_side))
             image.load()
-            turned = _upright(image)
-            return _rgb(turned)
-        except BROKEN as error:
-            raise InvalidImage("The photo is broken or incomplete") from error
+            return _to_rgb(_make_upright(image))
+        except DECODE_ERRORS as error:
+            raise InvalidImage("The photo is corrupt or truncated") from error
 
 
 def upright_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the photo as it is to be seen. Raises what `read_image` raises before it decodes."""
-    with _opened(data) as image:
+    """Return width and height of the upright photo from its header. Raises as `read_image`, except for corrupt pixels."""
+    with _open(data) as image:
         width, height = image.size
-        return (height, width) if _turn(image) in SIDEWAYS else (width, height)
+        return (height, width) if _exif_transpose(image) in SWAPS_SIDES else (width, height)
 
 
 def read_cut_out(data: bytes) -> Image.Image:
-    """A garment as `png` or the original system wrote it, however large the file: RGBA where it has transparency, else RGB.
+    """Decode a stored cut-out, as `png` or the original system wrote it: RGBA if it has an alpha channel, else RGB.
 
-    Raises `InvalidImage`, `UnsupportedFormat`, and `TooLarge` above `MAX_PIXELS`.
+    Files are not limited in bytes. Raises `InvalidImage`, `UnsupportedFormat`, and `TooLarge` above `MAX_PIXELS`.
     """
-    with _opened(data) as image:
+    with _open(data) as image:
         try:
             image.load()
-            return _bare(image.copy()) if image.mode == "RGBA" else _rgb(image)
-        except BROKEN as error:
-            raise InvalidImage("The picture is broken or incomplete") from error
+            return _without_metadata(image.copy()) if image.mode == "RGBA" else _to_rgb(image)
+        except DECODE_ERRORS as error:
+            raise InvalidImage("The image is corrupt or truncated") from error
 
 
 def decode_base64(text: str, field: str = "image_base64") -> bytes:
-    """The bytes of base64 in the standard alphabet or of a `data:` URL of it; white space and missing padding are let pass.
+    """Decode base64 in the standard alphabet, or a `data:` URL. Ignores white space and missing padding.
 
-    The alphabet for URLs is refused. Raises `InvalidImage`, and `TooLarge` before decoding.
+    Raises `TooLarge` before decoding, and `InvalidImage` for other characters (the URL-safe alphabet included).
     """
+    # base64 needs 4 characters for 3 bytes; 1.4 leaves room for line breaks
     if len(text) > MAX_BYTES * 1.4:
-        raise TooLarge(f"{field}: at most {MAX_BYTES:,} bytes are accepted", bytes=MAX_BYTES)
+        raise TooLarge(f"{field}: the image is too large; at most {MAX_BYTES:,} bytes are accepted", bytes=MAX_BYTES)
     text = text.lstrip()
     if text[:5].lower() == "data:":
         text = text.partition(",")[2]
@@ -127,32 +131,36 @@ def decode_base64(text: str, field: str = "image_base64") -> bytes:
 
 
 def png(image: Image.Image) -> bytes:
-    """RGB or RGBA, losslessly."""
-    # level 3: a third of the default's time for some per cent more bytes
-    return _saved(image.copy(), "PNG", compress_level=3)
+    """Encode an RGB or RGBA image as PNG."""
+    # compression level 3 takes a third of the default level's time, for a few percent more bytes
+    return _encode(image.copy(), "PNG", compress_level=3)
 
 
 def jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    return _saved(composite_on_white(image), "JPEG", quality=quality)
+    """Encode an image as JPEG, transparent parts on white."""
+    return _encode(composite_on_white(image), "JPEG", quality=quality)
 
 
 def thumbnail(image: Image.Image, side: int = 256) -> bytes:
-    """A JPEG on white whose longest side is at most that many pixels."""
+    """Encode a JPEG whose longer side has at most `side` pixels."""
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return jpeg(small, quality=85)
 
 
-def _opened(data: bytes) -> Image.Image:
-    """A file of a known format and a size that may be decoded; nothing but its header was read."""
-    # Pillow would warn of large pictures, some time after us
+def _open(data: bytes) -> Image.Image:
+    """Open an accepted format and check its dimensions. Reads only the header."""
+    # Pillow's own limit is higher than MAX_PIXELS and only warns, so it is switched off
     Image.MAX_IMAGE_PIXELS = None
     try:
-        image = Image.open(io.BytesIO(data), formats=_formats())
+        image = Image.open(
+            io.BytesIO(data),
+            formats=[name for name in FORMATS if name in ("JPEG", "PNG") or features.check(name.lower())],
+        )
     except UnidentifiedImageError as error:
-        raise _stranger(data) from error
-    except BROKEN as error:
-        raise InvalidImage("The photo is broken") from error
+        raise _unaccepted_format_error(data) from error
+    except DECODE_ERRORS as error:
+        raise InvalidImage("The photo is corrupt") from error
     if image.width * image.height > MAX_PIXELS:
         image.close()
         megapixels = f"{image.width * image.height / 1e6:.1f} megapixels"
@@ -160,67 +168,66 @@ def _opened(data: bytes) -> Image.Image:
     return image
 
 
-def _formats() -> list[str]:
-    return [name for name in FORMATS if name in ("JPEG", "PNG") or features.check(name.lower())]
-
-
-def _stranger(data: bytes) -> InvalidImage | UnsupportedFormat:
+def _unaccepted_format_error(data: bytes) -> InvalidImage | UnsupportedFormat:
     accepted = "JPEG, PNG, WebP and AVIF are accepted"
-    for name, start in OTHERS.items():
+    for name, start in REJECTED_FORMATS.items():
         if re.match(start, data):
-            return UnsupportedFormat(f"This is {name}; {accepted}", accepted=FORMATS)
-    return InvalidImage(f"The bytes are not a photo; {accepted}")
+            return UnsupportedFormat(f"The format {name} is not supported; {accepted}", accepted=FORMATS)
+    return InvalidImage(f"The data is not an image; {accepted}")
 
 
 def _check_scans(image: Image.Image, data: bytes) -> None:
-    if image.format in ("JPEG", "MPO") and sum(1 for _ in islice(_scans(data), MAX_SCANS + 1)) > MAX_SCANS:
-        raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans")
+    if image.format in ("JPEG", "MPO") and sum(1 for _ in islice(_scan_offsets(data), MAX_SCANS + 1)) > MAX_SCANS:
+        raise InvalidImage(f"The JPEG has more than {MAX_SCANS} scans; save it again as a baseline JPEG")
 
 
-def _scans(data: bytes) -> Iterator[int]:
-    """Where the scans of a JPEG begin. In their data every 0xff is followed by 0 or a restart, so markers stand out."""
-    place = 2
-    while (marker := MARKER.search(data, place)) and marker[1] != b"\xd9":
+def _scan_offsets(data: bytes) -> Iterator[int]:
+    """Yield the offset of each scan of a JPEG.
+
+    In scan data every 0xff byte is followed by 0 or a restart marker, so a search for other markers skips it.
+    """
+    offset = 2
+    while (marker := JPEG_MARKER.search(data, offset)) and marker[1] != b"\xd9":
         if marker[1] == b"\xda":
             yield marker.start()
-        place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+        offset = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _turn(image)
-    return image if turn is None else image.transpose(turn)
+def _make_upright(image: Image.Image) -> Image.Image:
+    transpose = _exif_transpose(image)
+    return image if transpose is None else image.transpose(transpose)
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
+def _exif_transpose(image: Image.Image) -> Image.Transpose | None:
     try:
-        return UPRIGHT.get(image.getexif().get(0x0112, 1))
-    except BROKEN:
-        # broken metadata is no reason to refuse a photo that can be seen
+        return TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(0x0112, 1))
+    except DECODE_ERRORS:
+        # a photo with corrupt metadata is still a photo
         return None
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image)
+        image = _scale_to_8_bits(image)
     if image.has_transparency_data and image.mode != "RGBA":
         image = image.convert("RGBA")
-    return _bare(composite_on_white(image))
+    return _without_metadata(composite_on_white(image))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits scaled, where Pillow's own conversion would clip; what is transparent of it is white."""
+def _scale_to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit gray to 8 bits (Pillow's own conversion clips); the transparent value becomes white."""
     values = np.array(image, np.float32)
     values[values == image.info.get("transparency", -1)] = 65535
     return Image.fromarray((np.clip(values, 0, 65535) / 257 + 0.5).astype(np.uint8))
 
 
-def _bare(image: Image.Image) -> Image.Image:
-    """Without metadata, which Pillow would write into files."""
+def _without_metadata(image: Image.Image) -> Image.Image:
+    """Drop `info`: Pillow would write the metadata in it into files."""
     image.info = {}
     return image
 
 
-def _saved(image: Image.Image, kind: str, **options: int) -> bytes:
+def _encode(image: Image.Image, kind: str, **options: int) -> bytes:
     file = io.BytesIO()
-    _bare(image).save(file, kind, **options)
+    _without_metadata(image).save(file, kind, **options)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Logs as JSON lines, as Cloud Logging reads them, each with the id of its request and its trace."""
+"""Structured logs: JSON lines in the format of Cloud Logging, each with request id and trace."""
 
 import json
 import logging
@@ -7,14 +7,18 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that the current thread handles."""
 trace: ContextVar[str] = ContextVar("trace", default="")
-"""`projects/<project>/traces/<id>`, which groups what one request logged."""
+"""`projects/<project>/traces/<id>`: Cloud Logging groups a request's lines by it."""
 
-_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_STANDARD_FIELDS = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON; keys passed as `extra` become fields."""
+
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without fields that are None."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "severity": record.levelname,
@@ -22,24 +26,28 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "request_id": request_id.get() or None,
             "logging.googleapis.com/trace": trace.get() or None,
-            **{key: value for key, value in vars(record).items() if key not in _STANDARD},
+            **{key: value for key, value in vars(record).items() if key not in _STANDARD_FIELDS},
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps({key: value for key, value in line.items() if value is not None}, default=str)
 
 
-def start(level: str) -> None:
-    """Log to stderr from `level` on. functions-framework drops INFO otherwise."""
+def configure_logging(level: str) -> None:
+    """Log to stderr from `level` up."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     logger = logging.getLogger("lookalike")
+    # functions-framework configures the root logger to drop INFO, so this logger does not propagate to it
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(level)
 
 
-def begin(request: str, cloud_trace: str, project: str) -> None:
-    """What is logged from here on belongs to that request; `cloud_trace` is its header X-Cloud-Trace-Context."""
+def set_request_context(request: str, cloud_trace: str, project: str) -> None:
+    """Attach a request id and a trace to all further log lines of this thread.
+
+    `cloud_trace` is the header `X-Cloud-Trace-Context`: `TRACE_ID/SPAN_ID;o=OPTIONS`.
+    """
     request_id.set(request)
     trace_id = cloud_trace.partition("/")[0]
     trace.set(f"projects/{project}/traces/{trace_id}" if trace_id.isalnum() and project else "")

@@ -1,4 +1,7 @@
-"""Everything that can be set, read once from the environment and `.env`. The README's table lists the same names."""
+"""Settings, read once from the environment and `.env`.
+
+`docs/configuration.md` explains each of them; a test compares the names.
+"""
 
 import difflib
 import os
@@ -13,15 +16,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lookalike.domain.errors import Misconfigured
 
 STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
-
 INDEX_URL = r"^(store:|milvus:(https?://[\w.-]+(:\d{1,5})?(/\w*)?|[^:]+\.db))$"
 ORIGINS = r"^(|https?://[\w.\[\]:-]+(, ?https?://[\w.\[\]:-]+)*)$"
 MODELS_DIR = r"^(|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?|[^:]+)$"
-SUMS = r"^(|[\w.-]+=[0-9a-f]{64}(,[\w.-]+=[0-9a-f]{64})*)$"
+CHECKSUMS = r"^(|[\w.-]+=[0-9a-f]{64}(,[\w.-]+=[0-9a-f]{64})*)$"
 
 
 class Settings(BaseSettings):
-    """Frozen and checked. Made by `read_settings`."""
+    """All settings, validated and immutable. Create them with `read_settings`."""
 
     model_config = SettingsConfigDict(
         env_file=".env", frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True
@@ -29,138 +31,153 @@ class Settings(BaseSettings):
 
     lookalike_home: Path = Field(Path(".lookalike"), description="Folder of the local database, bucket and secrets")
     database_url: str = Field("", description="`sqlite:///file` or `mysql+pymysql://user:password@host/name`")
-    db_host: str = Field("", description="The original's way to name a MySQL server")
-    db_port: int = Field(3306, ge=1, le=65535, description="Its port")
-    db_name: str = Field("", description="Its database")
-    db_user: str = Field("", description="Its user")
-    db_password: SecretStr = Field(SecretStr(""), description="Its password")
+    db_host: str = Field("", description="Host of a MySQL server, as the original system names it")
+    db_port: int = Field(3306, ge=1, le=65535, description="Port of DB_HOST")
+    db_name: str = Field("", description="Database on DB_HOST")
+    db_user: str = Field("", description="User on DB_HOST")
+    db_password: SecretStr = Field(SecretStr(""), description="Password of DB_USER")
     cloud_sql_instance: str = Field(
         "", pattern=r"^(|[\w.:-]+:[\w-]+:[\w-]+)$", description="`project:region:instance`, with DB_NAME and DB_USER"
     )
     store_url: str = Field("", pattern=STORE_URL, description="`file:folder`, or `gs://bucket/prefix`")
-    storage_emulator_host: str = Field("", description="Address of a stand-in for Cloud Storage, without credentials")
+    storage_emulator_host: str = Field("", description="Address of a Cloud Storage emulator, used without credentials")
     models: Literal["compact", "full"] = Field(
-        "compact", description="The built-in models, or the original's (extra `[full]`)"
+        "compact", description="`compact`: the built-in models; `full`: the original system's (extra `[full]`)"
     )
-    embedder: Literal["resnet50", "dinov2"] = Field("resnet50", description="Which of the full embedders")
+    embedder: Literal["resnet50", "dinov2"] = Field("resnet50", description="Embedder of the full models")
     models_dir: str = Field(
-        "", pattern=MODELS_DIR, description="Where `full` has its weights: a folder, or `gs://bucket/prefix`"
+        "", pattern=MODELS_DIR, description="Where the full models' weights are: a folder, or `gs://bucket/prefix`"
     )
     models_sha256: str = Field(
-        "", pattern=SUMS, description="`name=SHA-256` of other weights than the published ones, with commas"
+        "", pattern=CHECKSUMS, description="Comma-separated `name=SHA-256` of weights that replace the published ones"
     )
     models_queue: int = Field(
-        0, ge=0, le=1000, description="Requests that wait for the models at once; 0: as many as CONCURRENCY"
+        0, ge=0, le=1000, description="Requests that may wait for the models; 0: as many as CONCURRENCY"
     )
-    prompt: str = Field("", max_length=1000, description="What `full` looks for: phrases that end with dots")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="In which `full` computes")
+    prompt: str = Field("", max_length=1000, description="What the full detector looks for: phrases that end with dots")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Number format that the full models compute in"
+    )
     index_url: str = Field(
         "store:",
         pattern=INDEX_URL,
         description="`store:`, index versions in the bucket; `milvus:http://host:19530`, or `milvus:file.db` (extra `[scale]`)",
     )
-    milvus_token: SecretStr = Field(SecretStr(""), description="Of a Milvus or Zilliz that asks for one")
-    index_signing_key: SecretStr = Field(SecretStr(""), description="Signs index versions; at least 32 characters")
+    milvus_token: SecretStr = Field(SecretStr(""), description="Token of a Milvus or Zilliz server that requires one")
+    index_signing_key: SecretStr = Field(
+        SecretStr(""), description="Key that signs index versions; at least 32 characters"
+    )
     auth_url: str = Field(
         "",
         pattern=r"^(|local:|https?://[\w.:-]+/?)$",
         description="`local:` (the default), or the address of a Supabase project",
     )
-    supabase_url: str = Field("", pattern=r"^(|https?://[\w.:-]+/?)$", description="The original's name for AUTH_URL")
-    supabase_key: SecretStr = Field(SecretStr(""), description="Its public key: users sign in here with it")
-    supabase_service_key: SecretStr = Field(
-        SecretStr(""), description="Its secret key: `lookalike users grant` alone needs it"
+    supabase_url: str = Field(
+        "", pattern=r"^(|https?://[\w.:-]+/?)$", description="The original system's name for AUTH_URL"
     )
-    supabase_jwt_secret: SecretStr = Field(SecretStr(""), description="Only of projects that still sign with HS256")
-    platform_accounts: str = Field("", description="Who Cloud Run lets call a private function, with commas")
+    supabase_key: SecretStr = Field(
+        SecretStr(""), description="Public key of the Supabase project, used for registration and sign-in"
+    )
+    supabase_service_key: SecretStr = Field(
+        SecretStr(""), description="Secret key of the Supabase project; only `lookalike users grant` needs it"
+    )
+    supabase_jwt_secret: SecretStr = Field(
+        SecretStr(""), description="JWT secret, only for projects that still sign tokens with HS256"
+    )
+    platform_accounts: str = Field(
+        "", description="Comma-separated service accounts that may send events and reindex, on private services"
+    )
     search_needs_sign_in: bool = Field(False, description="Whether searching needs a token")
     cors_origins: str = Field(
-        "", pattern=ORIGINS, description="Pages that may call from elsewhere: `https://shop.example`, with commas"
+        "", pattern=ORIGINS, description="Comma-separated origins whose pages may call the API: `https://shop.example`"
     )
     trusted_proxies: int = Field(
         0,
         ge=0,
         le=10,
-        description="Proxies of yours before this, whose X-Forwarded-For is believed (a load balancer of Google's: 1)",
+        description="Number of your own proxies in front, whose X-Forwarded-For is trusted (Google's load balancer: 1)",
     )
     keep_originals: bool = Field(True, description="Whether uploaded photos are kept beside their garments")
-    concurrency: int = Field(16, ge=1, le=1000, description="Requests at once in one process")
-    request_timeout: int = Field(60, ge=11, le=3600, description="Seconds; work stops 10 s before")
-    reindex_every: int = Field(300, ge=0, description="Seconds between two looks whether to reindex; 0: never")
+    concurrency: int = Field(16, ge=1, le=1000, description="Concurrent requests in one process")
+    request_timeout: int = Field(
+        60, ge=11, le=3600, description="Seconds that a request may take; work stops 10 s earlier"
+    )
+    reindex_every: int = Field(300, ge=0, description="Seconds between checks whether a reindex is due; 0: never")
     reindex_after: int = Field(
-        1000, ge=1, description="Garments written or deleted since the index was built that make a scheduled build due"
+        1000, ge=1, description="Garments written or deleted since the last build that make a scheduled build due"
     )
     approximate_above: int = Field(
-        100_000, ge=1, description="Garments from which on searches use an approximate index (extra `[scale]`)"
+        100_000, ge=1, description="Garments above which searches use an approximate index (extra `[scale]`)"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged")
-    port: int = Field(5001, ge=1, le=65535, description="Where `lookalike serve` listens")
-    google_cloud_project: str = Field("", description="The project whose traces the logs name")
-    k_service: str = Field("", description="Set by Cloud Run: local defaults are refused then")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged")
+    port: int = Field(5001, ge=1, le=65535, description="Port that `lookalike serve` listens on")
+    google_cloud_project: str = Field("", description="Google Cloud project of the traces named in logs")
+    k_service: str = Field("", description="Set by Cloud Run; local defaults are rejected there")
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.database_url and self.db_host and self.database_url != self._original_database():
+    def _check_combinations(self) -> Self:
+        if self.database_url and self.db_host and self.database_url != self._database_url_from_parts():
             raise ValueError("DATABASE_URL and DB_HOST name different databases: set one of them")
         if self.cloud_sql_instance and (self.database_url or self.db_host or not (self.db_name and self.db_user)):
             raise ValueError("CLOUD_SQL_INSTANCE needs DB_NAME and DB_USER, and neither DATABASE_URL nor DB_HOST")
         if self.auth_url and self.supabase_url and self.auth_url.rstrip("/") != self.supabase_url.rstrip("/"):
             raise ValueError("AUTH_URL and SUPABASE_URL name different services: set one of them")
         if (key := self.index_signing_key.get_secret_value()) and len(key) < 32:
-            raise ValueError("INDEX_SIGNING_KEY is too short: at least 32 characters")
-        if self.k_service and (local := self._local_defaults()):
-            raise ValueError(f"On Cloud Run, set {', '.join(local)}: local defaults lose data there")
+            raise ValueError("INDEX_SIGNING_KEY is too short; use at least 32 characters")
+        if self.k_service and (local := self._find_local_defaults()):
+            raise ValueError(f"On Cloud Run, set {', '.join(local)}: local defaults would lose data there")
         return self
 
     @property
     def database(self) -> str:
-        """The database's address."""
+        """Database URL in SQLAlchemy's form."""
         if (self.db_host or self.cloud_sql_instance) and not self.database_url:
-            return self._original_database()
+            return self._database_url_from_parts()
         return self.database_url or f"sqlite:///{self.lookalike_home / 'lookalike.db'}"
 
     @property
     def sign_in(self) -> str:
-        """`local:`, or the address of a Supabase project."""
+        """`local:`, or the URL of a Supabase project."""
         return self.auth_url or self.supabase_url or "local:"
 
     @property
-    def origins(self) -> frozenset[str]:
-        return frozenset(one.strip() for one in self.cors_origins.split(",")) - {""}
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins of CORS_ORIGINS."""
+        return frozenset(origin.strip() for origin in self.cors_origins.split(",")) - {""}
 
     @property
     def store(self) -> str:
-        """The bucket's address: `file:…` or `gs://…`."""
+        """Address of the bucket: `file:…` or `gs://…`."""
         return self.store_url or f"file:{self.lookalike_home / 'bucket'}"
 
     @property
     def weights(self) -> str:
-        """Where the full models' weights are: a folder, or `gs://…`."""
+        """Location of the full models' weights: a folder, or `gs://…`."""
         return self.models_dir or str(self.lookalike_home / "models")
 
     @property
     def other_weights(self) -> dict[str, str]:
-        """SHA-256 by name of weights that are not the published ones."""
-        return dict(one.split("=") for one in self.models_sha256.split(",") if one)
+        """SHA-256 by file name of weights that replace the published ones."""
+        return dict(pair.split("=") for pair in self.models_sha256.split(",") if pair)
 
     @property
     def bucket(self) -> str:
-        """The bucket's name, as events tell it: Cloud Storage's, or the directory's."""
+        """Name of the bucket as storage events give it: Cloud Storage's, or the local directory's."""
         if self.store.startswith("gs://"):
             return self.store.removeprefix("gs://").partition("/")[0]
         return Path(self.store.removeprefix("file:")).name
 
     @property
     def prefix(self) -> str:
-        """What the names of our objects begin with in that bucket: empty, or ending in a slash."""
+        """Prefix of all object names in that bucket: empty, or ending in a slash."""
         inside = self.store.removeprefix("gs://").partition("/")[2].strip("/") if self.store.startswith("gs://") else ""
         return f"{inside}/" if inside else ""
 
-    def _original_database(self) -> str:
+    def _database_url_from_parts(self) -> str:
         user, password = quote(self.db_user, safe=""), quote(self.db_password.get_secret_value(), safe="")
         return f"mysql+pymysql://{user}:{password}@{self.db_host}:{self.db_port}/{self.db_name}"
 
-    def _local_defaults(self) -> list[str]:
+    def _find_local_defaults(self) -> list[str]:
         local = {
             "DATABASE_URL (SQLite)": self.database.startswith("sqlite"),
             "STORE_URL (a directory)": self.store.startswith("file:"),
@@ -173,31 +190,39 @@ class Settings(BaseSettings):
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Raises `Misconfigured`, naming every setting that is wrong or unknown, and never its value."""
-    refuse_misspelt(environment)
+    """Read and validate all settings.
+
+    Raises `Misconfigured` with the name of every invalid or unknown setting, never with its value.
+    """
+    reject_misspelled_settings(environment)
     try:
         return Settings()
     except ValidationError as error:
-        raise Misconfigured("; ".join(_sentences(error))) from None
+        raise Misconfigured("; ".join(_error_messages(error))) from None
 
 
-def names() -> list[str]:
+def setting_names() -> list[str]:
+    """Return the names of all settings, in upper case."""
     return [name.upper() for name in Settings.model_fields]
 
 
-def refuse_misspelt(environment: Mapping[str, str]) -> None:
-    """An environment is full of others' names, so only those are refused that are almost one of ours."""
+def reject_misspelled_settings(environment: Mapping[str, str]) -> None:
+    """Raise `Misconfigured` for an environment variable that is almost the name of a setting.
+
+    An environment holds many foreign variables, so unknown names cannot be rejected in general.
+    """
     for name in environment:
-        near = difflib.get_close_matches(name.upper(), names(), 1, 0.88)
-        if near and name.upper() not in names() and len(name) > 5:
+        # 0.88 accepts one wrong or missing letter in ten; short names would match by chance
+        near = difflib.get_close_matches(name.upper(), setting_names(), 1, 0.88)
+        if near and name.upper() not in setting_names() and len(name) > 5:
             raise Misconfigured(f"Unknown setting {name}: did you mean {near[0]}?")
 
 
-def _sentences(error: ValidationError) -> Iterable[str]:
-    for one in error.errors(include_input=False, include_url=False):
-        name = "".join(str(part) for part in one["loc"]).upper()
-        if one["type"] == "extra_forbidden":
+def _error_messages(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors(include_input=False, include_url=False):
+        name = "".join(str(part) for part in problem["loc"]).upper()
+        if problem["type"] == "extra_forbidden":
             yield f"Unknown setting {name} in .env"
         else:
-            message = one["msg"].removeprefix("Value error, ")
+            message = problem["msg"].removeprefix("Value error, ")
             yield f"{name}: {message}" if name else message

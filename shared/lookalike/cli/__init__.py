@@ -10,13 +10,13 @@ import click
 
 import lookalike
 from lookalike.cli.common import FILE, FOLDER, bar, bar_of, open_services, plainly
+from lookalike.cli.details import details, erase
 from lookalike.cli.index import index, reembed
-from lookalike.cli.items import details, erase
 from lookalike.domain.errors import LookalikeError
 
 if TYPE_CHECKING:
     from lookalike.bootstrap import Services
-    from lookalike.local.sources import Item
+    from lookalike.cli.photo_sources import Item
 
 FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
 DAY = 86_400
@@ -41,7 +41,7 @@ main.add_command(erase)
 @plainly
 def serve(host: str) -> None:
     """Every function behind one port, with a page at /."""
-    from lookalike.local.serve import serve as run
+    from lookalike.local.server import serve as run
 
     settings = open_services(quiet=False).settings
     address = f"http://localhost:{settings.port}"
@@ -61,7 +61,7 @@ def serve(host: str) -> None:
 @plainly
 def ingest(source: str, retry_failed: bool, as_json: bool) -> None:
     """Store the garments of every photo in FOLDER, or in gs://bucket/prefix. May be interrupted and run again."""
-    from lookalike.local.batch import ingest_all
+    from lookalike.cli.batch import ingest_all
 
     services = open_services()
     summary = ingest_all(services, items_of(services, source), retry_failed, bar)
@@ -77,7 +77,7 @@ def ingest(source: str, retry_failed: bool, as_json: bool) -> None:
 
 
 def items_of(services: "Services", source: str) -> "list[Item]":
-    from lookalike.local.sources import in_bucket, in_folder
+    from lookalike.cli.photo_sources import in_bucket, in_folder
 
     if source.startswith("gs://"):
         bucket, _, prefix = source.removeprefix("gs://").partition("/")
@@ -94,7 +94,7 @@ def items_of(services: "Services", source: str) -> "list[Item]":
 @plainly
 def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None:
     """The stored garments most similar to those of PHOTO, as a table and a picture."""
-    from lookalike.local.batch import search_file, write_picture
+    from lookalike.cli.batch import search_file, write_picture
 
     services = open_services()
     found = search_file(services, photo, num, segment=not whole)
@@ -118,7 +118,7 @@ def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None
 @plainly
 def detect(photos: tuple[Path, ...], as_json: bool) -> None:
     """The garments in each PHOTO: boxes (x1, y1, x2, y2 in pixels), labels, scores."""
-    from lookalike.local.batch import detect_file
+    from lookalike.cli.batch import detect_file
 
     services, failed = open_services(), 0
     for photo in photos:
@@ -147,7 +147,7 @@ def embed(photos: tuple[Path, ...], out: Path, garment: bool) -> None:
     """Unit vectors of the PHOTOS: `names` and `vectors` (float32), one row each, in order."""
     import numpy as np
 
-    from lookalike.local.batch import embed_file
+    from lookalike.cli.batch import embed_file
 
     services = open_services()
     with bar(photos, "Embedding") as some:
@@ -167,7 +167,7 @@ def models() -> None:
 @plainly
 def models_fetch(mirror: str) -> None:
     """Download the weights into MODELS_DIR, a folder or a bucket. May be interrupted and run again."""
-    from lookalike.local.weights import fetch_all
+    from lookalike.cli.weights import fetch_all
 
     for file, state in fetch_all(open_services(), mirror, bar_of):
         click.echo(f"{file.name}: {state}")
@@ -177,7 +177,7 @@ def models_fetch(mirror: str) -> None:
 @plainly
 def models_list() -> None:
     """Which weights are there, and whether they are what they should be."""
-    from lookalike.local.weights import look
+    from lookalike.cli.weights import look
 
     states = list(look(open_services()))
     for file, problem in states:
@@ -267,7 +267,7 @@ def db_adopt() -> None:
 @plainly
 def doctor(as_json: bool) -> None:
     """What is configured, reachable and loaded."""
-    from lookalike.local.doctor import examine
+    from lookalike.cli.diagnostics import examine
 
     findings = list(examine(open_services()))
     if as_json:

@@ -62,7 +62,7 @@ def index_rollback(version: str | None) -> None:
 def index_import(folder: Path, unchecked: bool) -> None:
     """Take over the original system's index in FOLDER, which is not signed: its vectors, for garments that have none.
 
-    It is read without running anything of it, compared with the vectors that the catalogue has, and published as a signed version.
+    It is read without running anything of it, compared with the vectors that the catalog has, and published as a signed version.
     """
     from lookalike.adapters.original_index import read_original
 

@@ -9,23 +9,16 @@ from typing import Any
 import functions_framework
 from werkzeug.wrappers import Request, Response
 
-import lookalike
 from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.cors import shown_to
 from lookalike.http.docs import serve_docs
 from lookalike.http.pipeline import error_response
 from lookalike.http.routes import functions, match, methods_of
+from lookalike.local.static_files import serve_static
 from lookalike.usecases.jobs import job_id
 
 FUNCTIONS = ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex")
-PACKAGE = Path(lookalike.__file__).parent
-PAGE = {"/": "index.html", "/web/app.js": "app.js", "/web/style.css": "style.css"}
-CAREFUL = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 BUCKET = "/bucket/"
 
 
@@ -52,10 +45,8 @@ class Gateway:
             # functions-framework knows no such path, and would answer with a page of its own
             raise NotFound("No such address")
         if request.method in ("GET", "HEAD"):
-            if request.path in PAGE:
-                return page(PAGE[request.path])
-            if told := serve_docs(request.path):
-                return told
+            if response := serve_static(request.path) or serve_docs(request.path):
+                return response
             if request.path.startswith(BUCKET):
                 return object_of(request)
         if request.path in ("/healthz", "/readyz"):
@@ -73,11 +64,6 @@ def load(name: str, folder: Path) -> Any:
         raise Misconfigured(f"There is no {source}: run `lookalike serve` from a clone of the project")
     make: Callable[..., Any] = functions_framework.create_app
     return make(name, str(source), "http")
-
-
-def page(name: str) -> Response:
-    kind = mimetypes.guess_type(name)[0]
-    return Response((PACKAGE / "web" / name).read_bytes(), content_type=f"{kind}; charset=utf-8", headers=CAREFUL)
 
 
 def object_of(request: Request) -> Response:

@@ -1,0 +1,160 @@
+"""Load the full models (MODELS=full): fetch the weights, verify them, build the networks.
+
+Imported only for MODELS=full, since it needs the extra `[full]`.
+"""
+
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from lookalike.adapters import weights
+from lookalike.adapters.weights import COMMAND, DETECTOR, DINOV2, RESNET50, VOCABULARY, WeightFile
+from lookalike.domain.errors import Misconfigured, NotFound
+from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
+from lookalike.domain.ports import Detector, Embedder, ObjectStore
+from lookalike.settings import Settings
+
+log = logging.getLogger("lookalike.bootstrap.full_models")
+MISSING_EXTRA = "MODELS=full needs the extra `full`: pip install 'lookalike[full]'"
+GPU_BATCH_WAIT = 0.005
+"""Seconds that a batch on a GPU waits for more requests of the same size. A CPU gains nothing from batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEmbedder:
+    """An embedder that EMBEDDER may name.
+
+    `name` is stamped on its vectors, `dim` is their length, `module` is the adapter module with `open_network`.
+    """
+
+    name: str
+    dim: int
+    file: WeightFile
+    module: str
+
+
+EMBEDDERS = {
+    "resnet50": KnownEmbedder(ORIGINAL_EMBEDDER, ORIGINAL_DIM, RESNET50, "resnet50"),
+    "dinov2": KnownEmbedder("dinov2-vits14-lvd142m", 384, DINOV2, "dinov2"),
+}
+
+
+@dataclass(slots=True)
+class StartupTimer:
+    """Measures how long each step of loading took, in seconds."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure the enclosed block under `name`."""
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 3)
+
+
+def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detector, Embedder]:
+    """Load the detector and the embedder, without a first inference.
+
+    Reads the weights from the folder MODELS_DIR, or downloads them from `bucket`.
+    Raises `Misconfigured` if weights or libraries are missing or fail their checksum.
+    """
+    steps, files = StartupTimer(), required_files(settings)
+    # Importing torch takes seconds, so the weights are fetched and verified on a thread meanwhile. On Cloud Run files
+    # are memory: the folder is deleted when loading ends, and mapped weights stay mapped.
+    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="lookalike-models-") as downloads:
+        folder = pool.submit(lambda: locate_weights(settings, files, bucket, Path(downloads), steps))
+        with steps.step("imports"):
+            import_libraries()
+        models = build_models(settings, folder.result(), steps)
+    log.info("Models loaded", extra={"embedder": models[1].name, "steps": steps.seconds})
+    return models
+
+
+def required_files(settings: Settings) -> list[WeightFile]:
+    """List the weight files that these settings need, with the checksums of MODELS_SHA256 where it names other ones."""
+    files = (DETECTOR, VOCABULARY, EMBEDDERS[settings.embedder].file)
+    return weights.expected(files, settings.other_weights)
+
+
+def locate_weights(
+    settings: Settings,
+    files: Sequence[WeightFile],
+    bucket: ObjectStore | None,
+    download_folder: Path,
+    steps: StartupTimer,
+) -> Path:
+    """Return the folder with the verified weights. Weights from a bucket are downloaded into `download_folder` first."""
+    folder = download_folder if bucket else Path(settings.weights)
+    if bucket:
+        with steps.step("pulling weights"):
+            pull_weights(bucket, files, folder, settings.weights)
+    with steps.step("checking weights"):
+        weights.checked(files, folder)
+    return folder
+
+
+def pull_weights(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path, place: str) -> None:
+    """Download all files in parallel. The store also splits each file into ranges that it reads in parallel."""
+    with ThreadPoolExecutor() as pool:
+        try:
+            for _ in pool.map(lambda file: _download(bucket, file.name, folder / file.name), files):
+                pass
+        except NotFound as error:
+            raise Misconfigured(
+                f"Weights are missing in {place} ({error.message}); run `{COMMAND}` to fetch them"
+            ) from error
+
+
+def import_libraries() -> None:
+    """Import torch and tokenizers. Raises `Misconfigured` if the extra `[full]` is not installed."""
+    try:
+        for name in ("torch", "torchvision.models", "tokenizers"):
+            import_module(name)
+    except ImportError as error:
+        raise Misconfigured(f"{MISSING_EXTRA} ({error})") from error
+
+
+def build_models(settings: Settings, folder: Path, steps: StartupTimer) -> tuple[Detector, Embedder]:
+    """Build both networks from the verified weights in `folder`."""
+    from lookalike.adapters.crops import CropEmbedder
+    from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
+    from lookalike.adapters.grounding_dino.phrases import PROMPT
+    from lookalike.adapters.pytorch import Engine
+
+    with steps.step("device"):
+        engine, turn = Engine.start(settings.precision), threading.Lock()
+    batch_wait = GPU_BATCH_WAIT if engine.on_gpu else 0.0
+    with steps.step("detector"):
+        detector = GroundingDinoDetector(
+            folder / DETECTOR.name, folder / VOCABULARY.name, engine, turn, settings.prompt or PROMPT, batch_wait
+        )
+    with steps.step("embedder"):
+        known = EMBEDDERS[settings.embedder]
+        opened = import_module(f"lookalike.adapters.{known.module}").open_network(folder / known.file.name, engine)
+        embedder = CropEmbedder(opened, *embedder_name_and_dim(settings), engine, turn, batch_wait)
+    log.info("Models run on the device", extra={"device": str(engine)})
+    return detector, embedder
+
+
+def embedder_name_and_dim(settings: Settings) -> tuple[str, int]:
+    """Return the embedder's name and vector length without loading it.
+
+    Weights that MODELS_SHA256 replaces get a name of their own: their vectors must never be compared with those of
+    the published weights.
+    """
+    known = EMBEDDERS[settings.embedder]
+    other = settings.other_weights.get(known.file.name, known.file.sha256)
+    return (known.name if other == known.file.sha256 else f"{known.module}-{other[:12]}"), known.dim
+
+
+def _download(bucket: ObjectStore, path: str, to: Path) -> None:
+    with to.open("wb") as file:
+        file.writelines(bucket.read(path))

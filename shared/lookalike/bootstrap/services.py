@@ -1,0 +1,253 @@
+"""All use cases of one process, built from the settings on first use."""
+
+import functools
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from lookalike import logs
+from lookalike.bootstrap import accounts, index, models, storage
+from lookalike.bootstrap.index import utc_now
+from lookalike.bootstrap.lazy import lazy
+from lookalike.bootstrap.secrets import Secrets, local_secrets
+from lookalike.domain.errors import Misconfigured
+from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
+from lookalike.domain.ports import Auth, Catalog, ObjectStore
+from lookalike.domain.user_ports import Accounts, Attempts
+from lookalike.settings import Settings, read_settings
+from lookalike.usecases.adopt import AdoptDatabase
+from lookalike.usecases.erase import Erase
+from lookalike.usecases.external_index import ExternalIndex
+from lookalike.usecases.history import SearchHistory
+from lookalike.usecases.import_index import ImportIndex
+from lookalike.usecases.ingest import Ingest
+from lookalike.usecases.jobs import Jobs
+from lookalike.usecases.live_index import LiveIndex
+from lookalike.usecases.models import Models
+from lookalike.usecases.reembed import Reembed
+from lookalike.usecases.reindex import Reindex
+from lookalike.usecases.search import Search
+from lookalike.usecases.segments import Segments
+from lookalike.usecases.sign_in import SignIn
+from lookalike.usecases.split import Split
+from lookalike.usecases.upload import Upload
+from lookalike.usecases.versions import IndexVersions
+
+if TYPE_CHECKING:
+    from lookalike.adapters.catalog import SqlCatalog
+
+TIMEOUT_MARGIN = 10
+"""Seconds before the host's request timeout at which work stops, so that the error response still gets out."""
+
+
+class Services:
+    """Everything that a function needs. A part is opened, loaded or started when it is first read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lock = threading.RLock()
+        self.built: dict[str, Any] = {}
+
+    # Storage
+
+    @lazy
+    def catalog(self) -> Catalog:
+        """The rows: photos, segments, product details, jobs and the ingestion ledger."""
+        return self._sql_catalog
+
+    @lazy
+    def _sql_catalog(self) -> "SqlCatalog":
+        return storage.open_catalog(self.settings)
+
+    def upgrade_database(self) -> None:
+        """Create the tables or migrate them to the newest revision."""
+        storage.upgrade_database(self.settings)
+
+    @lazy
+    def store(self) -> ObjectStore:
+        """The bucket that STORE_URL names."""
+        return self.open_store(self.settings.store)
+
+    def open_store(self, address: str) -> ObjectStore:
+        """Open the bucket at `gs://bucket/prefix` or `file:folder`."""
+        return storage.open_store(self.settings, self._secrets, address)
+
+    @property
+    def weights_bucket(self) -> ObjectStore | None:
+        """The bucket that MODELS_DIR names, or `None` where it names a folder."""
+        return self.open_store(self.settings.weights) if self.settings.weights.startswith("gs:") else None
+
+    # Models
+
+    @lazy
+    def models(self) -> Models:
+        """The detector and the embedder, loaded."""
+        return models.open_models(self.settings, self.weights_bucket)
+
+    @property
+    def _embedder_name_and_dim(self) -> tuple[str, int]:
+        return models.embedder_name_and_dim(self.settings)
+
+    # Index
+
+    @lazy
+    def index(self) -> LiveIndex:
+        """What searches read: the published snapshot merged with rows added or deleted since."""
+        source = self._external_index if self._uses_external_index else self.versions
+        return LiveIndex(source, self.catalog, *self._embedder_name_and_dim)
+
+    @lazy
+    def versions(self) -> IndexVersions:
+        """The index versions in the bucket. Raises `Misconfigured` if INDEX_URL names an external index."""
+        if self._uses_external_index:
+            raise Misconfigured("INDEX_URL names Milvus, which has no index versions; set INDEX_URL=store: to use them")
+        return self._index_versions(*self._embedder_name_and_dim)
+
+    def _index_versions(self, embedder: str, dim: int) -> IndexVersions:
+        return index.open_index_versions(self.settings, self.store, self._signing_key, embedder, dim)
+
+    @lazy
+    def _external_index(self) -> ExternalIndex:
+        return index.open_external_index(
+            self.settings, self.catalog, self.store, self._signing_key, *self._embedder_name_and_dim
+        )
+
+    @property
+    def _uses_external_index(self) -> bool:
+        return index.uses_external_index(self.settings)
+
+    @property
+    def _notify_external_index(self) -> Callable[[], object]:
+        """What a write calls after its commit, so that an external index hears of it; nothing for index versions."""
+        return self._external_index.announce if self._uses_external_index else lambda: None
+
+    @lazy
+    def reindex(self) -> Reindex | ExternalIndex:
+        """Builds and publishes index versions, or reconciles the external index."""
+        if self._uses_external_index:
+            return self._external_index
+        return Reindex(self.catalog, self.versions, self.settings.reindex_after)
+
+    @lazy
+    def import_index(self) -> ImportIndex:
+        """Imports the original system's index, whichever embedder is in use."""
+        versions = self._index_versions(ORIGINAL_EMBEDDER, ORIGINAL_DIM)
+        return ImportIndex(self._sql_catalog, self._sql_catalog, Reindex(self._sql_catalog, versions))
+
+    @lazy
+    def reembed(self) -> Reembed:
+        """Gives stored segments vectors of these services' embedder."""
+        return Reembed(self._sql_catalog, self._sql_catalog, self.store, self.models, self.reindex, self.index)
+
+    def with_models(self, models: str, embedder: str) -> "Services":
+        """Return services with other models on the same database and bucket."""
+        return Services(self.settings.model_copy(update={"models": models, "embedder": embedder}))
+
+    # Photos and garments
+
+    @lazy
+    def upload(self) -> Upload:
+        """Stores a photo's garments."""
+        from lookalike.adapters import process_identity
+
+        stale = timedelta(seconds=self.settings.request_timeout)
+        holder = process_identity.process_identity(), process_identity.is_process_gone
+        return Upload(
+            self.models,
+            self.store,
+            self.catalog,
+            self.settings.keep_originals,
+            stale,
+            *holder,
+            self._notify_external_index,
+        )
+
+    @lazy
+    def split(self) -> Split:
+        """Cuts a photo's garments out; stores nothing."""
+        return Split(self.models)
+
+    @lazy
+    def search(self) -> Search:
+        """Finds the stored garments most similar to those of a photo."""
+        calibration = models.read_calibration(self._embedder_name_and_dim[0])
+        return Search(self.models, self.index, self.store, self.catalog, calibration)
+
+    @lazy
+    def segments(self) -> Segments:
+        """Reads, changes and deletes stored garments and product details."""
+        return Segments(self.catalog, self.store, self._notify_external_index)
+
+    @lazy
+    def erase(self) -> Erase:
+        """Erases garments with everything that belongs to them."""
+        return Erase(self.segments, self.catalog, self._sql_catalog, utc_now, self._time_limit)
+
+    @lazy
+    def ingest(self) -> Ingest:
+        """Stores photos from events and folders, each version once."""
+        return Ingest(self.upload, self.segments, self.catalog, self.jobs)
+
+    @lazy
+    def adopt(self) -> AdoptDatabase:
+        """Migrates rows of an original system's database."""
+        return AdoptDatabase(self._sql_catalog, self.store, ORIGINAL_EMBEDDER)
+
+    # Jobs and users
+
+    @lazy
+    def jobs(self) -> Jobs:
+        """Uploads and searches as rows that every process can see and cancel."""
+        return Jobs(self.catalog, self._time_limit)
+
+    @lazy
+    def history(self) -> SearchHistory:
+        """Past searches of signed-in users."""
+        return SearchHistory(self._sql_catalog, self.catalog, utc_now)
+
+    @lazy
+    def auth(self) -> Auth:
+        """Verifies access tokens."""
+        return accounts.open_auth(self.settings, self._secrets)
+
+    @lazy
+    def accounts(self) -> Accounts:
+        """Registers users and signs them in."""
+        return accounts.open_accounts(self.settings, self._secrets)
+
+    @lazy
+    def attempts(self) -> Attempts:
+        """Counts failed sign-ins, for all instances together."""
+        return self._sql_catalog
+
+    @lazy
+    def sign_in(self) -> SignIn:
+        """Registration and sign-in with limits on attempts."""
+        return SignIn(self.accounts, self.attempts, utc_now)
+
+    # Secrets and limits
+
+    @lazy
+    def _secrets(self) -> Secrets:
+        return local_secrets(self.settings.lookalike_home)
+
+    @property
+    def _signing_key(self) -> bytes:
+        return (self.settings.index_signing_key.get_secret_value() or self._secrets.index).encode()
+
+    @property
+    def _time_limit(self) -> float:
+        """Seconds after which work stops."""
+        return self.settings.request_timeout - TIMEOUT_MARGIN
+
+
+@functools.cache
+def services() -> Services:
+    """Return the services of this process.
+
+    Call it while handling a request, never at import: the host forks after importing.
+    """
+    settings = read_settings()
+    logs.configure_logging(settings.log_level)
+    return Services(settings)
