@@ -66,8 +66,8 @@ def test_a_running_request_is_cancelled_from_another_process(server: Server) -> 
     asked = big_photo()
     with ThreadPoolExecutor() as pool:
         running = pool.submit(server.relay, asked, request_id="long")
-        with closing(open_catalog(f"sqlite:///{server.folder}/.lookalike/lookalike.db")) as catalogue:
-            while not catalogue.request_cancel("long") and not running.done():
+        with closing(open_catalog(f"sqlite:///{server.folder}/.lookalike/lookalike.db")) as catalog:
+            while not catalog.request_cancel("long") and not running.done():
                 time.sleep(0.005)
         said = running.result()
     assert said.status == 200 and said.json["status"] == "cancelled" and said.json["success"] is False
@@ -128,7 +128,7 @@ def test_the_page_and_signed_addresses(server: Server) -> None:
         and b"<title>" in page.body
         and "default-src 'self'" in page.headers["Content-Security-Policy"]
     )
-    for part in ("/web/app.js", "/web/style.css"):
+    for part in ("/web/js/main.js", "/web/style.css"):
         assert server.call("GET", part).status == 200
     server.upload(PHOTO, "signed")
     address = server.relay(PHOTO, include="url").json["results"][0]["url"]

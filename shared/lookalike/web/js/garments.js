@@ -1,0 +1,102 @@
+/** The garments found in the photo: bounding boxes, labels and buttons, and which one is selected. */
+
+import { byId, cloneTemplate } from "./dom.js";
+import { formatPercent } from "./format.js";
+import { placeLabels } from "./labels.js";
+import { state } from "./state.js";
+
+/** Number of colors in style.css. */
+const COLOR_COUNT = 10;
+
+/**
+ * Return the number of the color that marks a garment.
+ * @param {number} index Index of the group in the response.
+ */
+export const colorOf = (index) => index % COLOR_COUNT;
+
+/**
+ * Return the groups ordered by the area of their boxes, largest first. Large garments matter most. Smaller boxes
+ * then lie above larger ones and stay clickable.
+ * @param {import("./state.js").MatchGroup[]} groups
+ */
+export function sortByArea(groups) {
+  const area = ({ bounding_box: [x1, y1, x2, y2] }) => (x2 - x1) * (y2 - y1);
+  return groups.toSorted((a, b) => area(b) - area(a));
+}
+
+/**
+ * Show the garments of `state.response`.
+ * @param {(index: number) => void} onSelect Called when the user selects a garment.
+ */
+export function renderGarments(onSelect) {
+  const { groups } = state.response;
+  const renderAll = (create) => groups.map((group, index) => makeSelectable(create(group), index, onSelect));
+  byId("bounding-boxes").replaceChildren(...renderAll(createBox));
+  // Labels have their own layer, so that no box is drawn across them.
+  byId("box-labels").replaceChildren(...renderAll(createLabel));
+  byId("garment-buttons").replaceChildren(...renderAll(createButton));
+  placeLabels();
+}
+
+/** Remove all garments. */
+export function clearGarments() {
+  for (const id of ["bounding-boxes", "box-labels", "garment-buttons"]) byId(id).replaceChildren();
+  byId("selection-mask").hidden = true;
+}
+
+/**
+ * Mark a garment as selected and darken the rest of the photo.
+ * @param {number} index
+ */
+export function markSelected(index) {
+  for (const element of document.querySelectorAll("[data-group]")) {
+    element.setAttribute("aria-pressed", element.dataset.group === String(index));
+  }
+  const group = state.response.groups[index];
+  if (!group) return;
+  Object.assign(byId("selection-mask").style, boxStyle(group));
+  byId("selection-mask").hidden = false;
+}
+
+function createBox(group) {
+  const button = cloneTemplate("box-template");
+  Object.assign(button.style, boxStyle(group));
+  button.setAttribute("aria-label", caption(group));
+  return button;
+}
+
+function createLabel(group) {
+  const label = cloneTemplate("label-template");
+  label.textContent = caption(group);
+  return label;
+}
+
+function createButton(group) {
+  const button = cloneTemplate("garment-template");
+  button.querySelector(".name").textContent = nameOf(group);
+  button.querySelector(".score").textContent = formatPercent(group.score);
+  return button;
+}
+
+function makeSelectable(element, index, onSelect) {
+  element.dataset.color = colorOf(index);
+  element.dataset.group = index;
+  element.addEventListener("click", () => onSelect(index));
+  // The box, the label and the button of a garment are highlighted together.
+  const highlight = (isOn) => {
+    for (const other of document.querySelectorAll(`[data-group="${index}"]`)) other.classList.toggle("highlighted", isOn);
+  };
+  element.addEventListener("pointerenter", () => highlight(true));
+  element.addEventListener("pointerleave", () => highlight(false));
+  return element;
+}
+
+const nameOf = (group) => group.label ?? "whole photo";
+const caption = (group) => `${nameOf(group)} ${formatPercent(group.score)}`.trim();
+
+/** Return the CSS position of a box, in percent, so that it scales with the photo. */
+function boxStyle({ bounding_box: [x1, y1, x2, y2] }) {
+  const { width, height } = state.response;
+  const percent = (pixels, total) => `${(100 * pixels) / total}%`;
+  return { left: percent(x1, width), top: percent(y1, height), width: percent(x2 - x1, width), height: percent(y2 - y1, height) };
+}

@@ -1,0 +1,112 @@
+"""Static checks of the web page: HTML, CSS and JavaScript modules fit together. No browser is needed."""
+
+import re
+from functools import cache
+
+import lookalike
+from lookalike.local.static_files import WEB_FOLDER
+
+MAX_MODULE_LINES = 150
+PACKAGE_DATA = ("web/*", "web/js/*")
+"""Globs in pyproject.toml that put the files into the wheel."""
+
+
+@cache
+def html() -> str:
+    return (WEB_FOLDER / "index.html").read_text()
+
+
+@cache
+def css() -> str:
+    return re.sub(r"/\*.*?\*/", "", (WEB_FOLDER / "style.css").read_text(), flags=re.DOTALL)
+
+
+@cache
+def modules() -> dict[str, str]:
+    return {file.name: file.read_text() for file in sorted((WEB_FOLDER / "js").glob("*.js"))}
+
+
+def element_ids() -> set[str]:
+    return set(re.findall(r'\bid="([^"]+)"', html()))
+
+
+def class_names() -> set[str]:
+    """Classes in the HTML, and those that the modules set."""
+    source = "".join(modules().values())
+    in_html = {name for value in re.findall(r'class="([^"]+)"', html()) for name in value.split()}
+    return in_html | set(re.findall(r'(?:classList\.(?:add|toggle)\(|className = )"([^"]+)"', source))
+
+
+def test_page_starts_main_module() -> None:
+    assert '<script type="module" src="web/js/main.js"></script>' in html() and "main.js" in modules()
+
+
+def test_every_import_names_an_export() -> None:
+    for name, source in modules().items():
+        for names, target in re.findall(r'^import \{([^}]+)\} from "\./([\w.]+)";', source, re.MULTILINE):
+            exported = set(
+                re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", modules()[target], re.MULTILINE)
+            )
+            assert {one.strip() for one in names.split(",")} <= exported, (name, target)
+
+
+def test_every_export_is_imported() -> None:
+    imports = re.findall(r"^import \{([^}]+)\} from", "\n".join(modules().values()), re.MULTILINE)
+    imported = {one.strip() for names in imports for one in names.split(",")}
+    for name, source in modules().items():
+        assert (
+            set(re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", source, re.MULTILINE)) <= imported
+        ), name
+
+
+def test_modules_import_each_other_without_cycles() -> None:
+    imports = {
+        name: set(re.findall(r'^import .* from "\./([\w.]+)";', source, re.MULTILINE))
+        for name, source in modules().items()
+    }
+    while leaves := {name for name, targets in imports.items() if not targets & imports.keys()}:
+        imports = {name: targets for name, targets in imports.items() if name not in leaves}
+    assert imports == {}
+
+
+def test_modules_use_ids_of_page() -> None:
+    used = {one for source in modules().values() for one in re.findall(r'(?:byId|cloneTemplate)\("([^"]+)"\)', source)}
+    assert used <= element_ids()
+
+
+def test_page_references_existing_ids() -> None:
+    attributes = re.findall(r'(?:for|aria-labelledby)="([^"]+)"', html())
+    assert set(attributes) <= element_ids()
+
+
+def test_stylesheet_selects_existing_ids_and_classes() -> None:
+    selectors = " ".join(re.findall(r"(?:^|[{}])([^{}@;]+)\{", css()))
+    assert set(re.findall(r"#([A-Za-z][\w-]*)", selectors)) <= element_ids()
+    assert set(re.findall(r"\.([A-Za-z][\w-]*)", selectors)) <= class_names()
+
+
+def test_every_exported_function_has_documentation() -> None:
+    for name, source in modules().items():
+        lines = source.splitlines()
+        assert lines[0].startswith("/**"), name
+        for number, line in enumerate(lines):
+            if re.match(r"export (async )?(function|const|class) ", line) and not line.startswith("export const state"):
+                assert lines[number - 1].rstrip().endswith("*/"), (name, line)
+
+
+def test_modules_stay_small() -> None:
+    assert max(len(source.splitlines()) for source in modules().values()) <= MAX_MODULE_LINES
+
+
+def test_modules_insert_no_html() -> None:
+    source = "".join(modules().values())
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", source)
+
+
+def test_package_contains_every_file() -> None:
+    package = WEB_FOLDER.parent
+    assert package.name == lookalike.__name__
+    packaged = {file for glob in PACKAGE_DATA for file in package.glob(glob)}
+    assert {file for file in WEB_FOLDER.rglob("*") if file.is_file()} <= packaged
+    project = (package.parents[1] / "pyproject.toml").read_text()
+    assert all(f'"{glob}"' in project for glob in PACKAGE_DATA)
