@@ -1,4 +1,4 @@
-"""The rules of the house: who may know whom, what happens at import, and that the README names every setting."""
+"""The rules of the house: who may know whom, what happens at import."""
 
 import ast
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 import lookalike
 from lookalike.domain import errors
 from lookalike.http.routes import ROUTES, functions, match
-from lookalike.settings import names
 
 ROOT = Path(lookalike.__file__).parents[2]
 PACKAGE = ROOT / "shared" / "lookalike"
@@ -102,11 +101,6 @@ def test_every_function_has_routes_and_every_route_a_function() -> None:
     for route in ROUTES:
         path = route.path.replace("<id>", "some-id")
         assert match(functions(), route.method, path)[0] == route.function
-
-
-def test_the_readme_names_every_setting() -> None:
-    table = (ROOT / "README.md").read_text()
-    assert not [name for name in names() if f"| `{name}` |" not in table]
 
 
 def test_codes_of_errors_are_their_own() -> None:

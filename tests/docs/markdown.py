@@ -9,20 +9,36 @@ import lookalike
 
 ROOT = Path(lookalike.__file__).parents[2]
 FENCE = re.compile(r"^```(\w*)\s*$")
-NOT_RUN = re.compile(r"^<!-- not run: (.+) -->$")
+NOT_RUN = re.compile(r"^<!-- not run: .+ -->$")
+SHOWS_ERROR = "<!-- shows an error -->"
+SHOWS_LOG = "<!-- a line of the log -->"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+?)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. `line` is the number of its opening fence, `not_run` the stated reason for not running it."""
+    """A fenced block. `line` is the number of its opening fence, `comment` the HTML comment directly before it."""
 
     page: Path
     line: int
     language: str
     text: str
-    not_run: str = ""
+    comment: str = ""
+
+    @property
+    def is_run(self) -> bool:
+        return self.language in ("sh", "python") and not NOT_RUN.match(self.comment)
+
+    @property
+    def shows_error(self) -> bool:
+        """Whether the API is to respond with an error."""
+        return self.comment == SHOWS_ERROR
+
+    @property
+    def shows_log(self) -> bool:
+        """Whether it is a line of the server's log."""
+        return self.comment == SHOWS_LOG
 
     @property
     def place(self) -> str:
@@ -35,18 +51,14 @@ def pages() -> list[Path]:
 
 
 def blocks(page: Path) -> list[Block]:
-    found, reason = [], ""
+    found, comment = [], ""
     lines = enumerate(page.read_text().splitlines(), 1)
     for number, line in lines:
         if opening := FENCE.match(line):
-            inside = _until_fence(lines)
-            found.append(Block(page, number, opening[1], "\n".join(inside), reason))
-            reason = ""
-        elif marker := NOT_RUN.match(line.strip()):
-            reason = marker[1]
-        elif line.strip():
-            # the marker belongs to the block that follows it directly
-            reason = ""
+            inside = "\n".join(_until_fence(lines))
+            found.append(Block(page, number, opening[1], inside, comment))
+        if line.strip():
+            comment = line.strip() if line.startswith("<!--") else ""
     return found
 
 

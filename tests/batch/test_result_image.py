@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image, ImageColor
 
+from lookalike.batch.result_image import COLORS, WIDTH, Match, GarmentRow, text_width, wrap_name, draw_result_image, shorten_middle
 from lookalike.domain.model import Box
-from lookalike.local.picture import COLOURS, WIDTH, Match, Row, length, name_lines, result_picture, shortened
 
 BLUE = (20, 60, 200)
 GREEN = (10, 160, 60)
@@ -19,8 +19,8 @@ def match(name: str = "flat-dress-007_segment_0", similarity: float = 0.93) -> M
     return Match(Image.new("RGB", (60, 80), GREEN), name, similarity)
 
 
-def row(box: Box = MIDDLE, matches: int = 3) -> Row:
-    return Row(box, "dress", 0.87, [match()] * matches)
+def row(box: Box = MIDDLE, matches: int = 3) -> GarmentRow:
+    return GarmentRow(box, "dress", 0.87, [match()] * matches)
 
 
 def pixels_of(picture: Image.Image, colour: str | tuple[int, int, int]) -> int:
@@ -31,60 +31,60 @@ def pixels_of(picture: Image.Image, colour: str | tuple[int, int, int]) -> int:
 
 
 def test_it_is_wide_enough_to_read_and_no_wider_than_a_screen() -> None:
-    picture = result_picture(photo(), [row(), row(matches=12)])
+    picture = draw_result_image(photo(), [row(), row(matches=12)])
     assert picture.mode == "RGB"
     assert 800 < picture.width <= WIDTH
     assert 600 < picture.height < 2000
 
 
 def test_the_photo_fills_the_left() -> None:
-    picture = result_picture(photo(), [])
+    picture = draw_result_image(photo(), [])
     assert pixels_of(picture, BLUE) > 0.8 * picture.width * picture.height
 
 
 def test_a_small_photo_is_enlarged() -> None:
-    assert pixels_of(result_picture(photo(30, 40), []), BLUE) == 90 * 120
+    assert pixels_of(draw_result_image(photo(30, 40), []), BLUE) == 90 * 120
 
 
 def test_a_box_lies_where_the_garment_is() -> None:
-    picture = result_picture(photo(), [row(matches=0)])
+    picture = draw_result_image(photo(), [row(matches=0)])
     corner = 28 + 60 * 2 + 2, 28 + 80 * 2 + 2
-    assert picture.getpixel(corner) == ImageColor.getrgb(COLOURS[0])
+    assert picture.getpixel(corner) == ImageColor.getrgb(COLORS[0])
 
 
 def test_each_garment_has_its_own_colour() -> None:
     rows = [row(Box(10, 10 + 20 * number, 200, 200 + 15 * number)) for number in range(4)]
-    picture = result_picture(photo(), rows)
-    assert all(pixels_of(picture, colour) > 500 for colour in COLOURS[:4])
-    assert pixels_of(picture, COLOURS[4]) == 0
+    picture = draw_result_image(photo(), rows)
+    assert all(pixels_of(picture, colour) > 500 for colour in COLORS[:4])
+    assert pixels_of(picture, COLORS[4]) == 0
 
 
 def test_colours_come_round_again() -> None:
-    assert result_picture(photo(), [row(matches=1)] * 12).height > 12 * 140
+    assert draw_result_image(photo(), [row(matches=1)] * 12).height > 12 * 140
 
 
 def test_every_match_is_shown() -> None:
-    one, many = (pixels_of(result_picture(photo(), [row(matches=count)]), GREEN) for count in (1, 12))
+    one, many = (pixels_of(draw_result_image(photo(), [row(matches=count)]), GREEN) for count in (1, 12))
     assert many == 12 * one > 0
 
 
 def test_the_garment_is_cut_from_the_photo() -> None:
     query = photo()
     query.paste("yellow", (60, 80, 240, 320))
-    plain, cut = (pixels_of(result_picture(query, rows), "yellow") for rows in ([], [row(matches=0)]))
+    plain, cut = (pixels_of(draw_result_image(query, rows), "yellow") for rows in ([], [row(matches=0)]))
     assert cut > plain * 0.9
-    assert pixels_of(result_picture(query, [row(matches=0)]).crop((660, 0, 977, 300)), "yellow") > 5000
+    assert pixels_of(draw_result_image(query, [row(matches=0)]).crop((660, 0, 977, 300)), "yellow") > 5000
 
 
 def test_a_whole_photo_has_no_frame_in_it() -> None:
-    picture = result_picture(photo(), [Row(None, "whole photo", None, [match()])])
-    assert pixels_of(picture.crop((0, 0, 600, picture.height)), COLOURS[0]) == 0
-    assert pixels_of(picture, COLOURS[0]) > 500
+    picture = draw_result_image(photo(), [GarmentRow(None, "whole photo", None, [match()])])
+    assert pixels_of(picture.crop((0, 0, 600, picture.height)), COLORS[0]) == 0
+    assert pixels_of(picture, COLORS[0]) > 500
 
 
 def test_a_more_similar_match_has_a_longer_bar() -> None:
     none, half, full = (
-        pixels_of(result_picture(photo(), [Row(None, "", None, [match(similarity=value)])]), COLOURS[0])
+        pixels_of(draw_result_image(photo(), [GarmentRow(None, "", None, [match(similarity=value)])]), COLORS[0])
         for value in (-0.5, 0.5, 1.0)
     )
     assert none < half < full
@@ -92,7 +92,7 @@ def test_a_more_similar_match_has_a_longer_bar() -> None:
 
 def test_transparent_matches_lie_on_white() -> None:
     clear = Match(Image.new("RGBA", (50, 50), (0, 0, 0, 0)), "clear", 0.5)
-    picture = result_picture(photo(), [Row(None, "", None, [clear])])
+    picture = draw_result_image(photo(), [GarmentRow(None, "", None, [clear])])
     assert pixels_of(picture, "white") > 128 * 128
     assert pixels_of(picture, "black") == 0
 
@@ -100,37 +100,37 @@ def test_transparent_matches_lie_on_white() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 20000), (20000, 1), (37, 5000), (5000, 37)])
 def test_odd_shapes(size: tuple[int, int]) -> None:
     odd = photo(*size)
-    rows = [Row(Box(0, 0, *size), "dress", 0.5, [Match(odd, "odd", 0.4)]), row(Box(0.2, 0.2, 0.4, 0.4), 0)]
-    picture = result_picture(odd, rows)
+    rows = [GarmentRow(Box(0, 0, *size), "dress", 0.5, [Match(odd, "odd", 0.4)]), row(Box(0.2, 0.2, 0.4, 0.4), 0)]
+    picture = draw_result_image(odd, rows)
     assert picture.width <= WIDTH
     assert picture.height <= 1000
-    assert pixels_of(picture, COLOURS[1]) > 0
+    assert pixels_of(picture, COLORS[1]) > 0
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "1"])
 def test_any_kind_of_picture(mode: str) -> None:
     image = Image.new(mode, (40, 40))
-    assert result_picture(image, [Row(None, "dress", 0.5, [Match(image, "any", 0.4)])]).mode == "RGB"
+    assert draw_result_image(image, [GarmentRow(None, "dress", 0.5, [Match(image, "any", 0.4)])]).mode == "RGB"
 
 
 @pytest.mark.parametrize("name", ["", "x" * 5000, "two\nlines\tand\x00more", "\udcff.jpg", "衣服-001", "a b " * 99])
 def test_any_name_fits(name: str) -> None:
-    lines = name_lines(name, 13, 140)
+    lines = wrap_name(name, 13, 140)
     assert len(lines) <= 2
-    assert all(length(line, 13) <= 140 for line in lines)
-    assert result_picture(photo(), [Row(Box(0, 0, 9, 9), name, 0.1, [match(name)])]).width <= WIDTH
+    assert all(text_width(line, 13) <= 140 for line in lines)
+    assert draw_result_image(photo(), [GarmentRow(Box(0, 0, 9, 9), name, 0.1, [match(name)])]).width <= WIDTH
 
 
 def test_long_names_keep_both_ends() -> None:
-    text = shortened("summer-2026-dress-with-flowers-007", 13, 140)
+    text = shorten_middle("summer-2026-dress-with-flowers-007", 13, 140)
     assert text.startswith("summer")
     assert text.endswith("007")
     assert "…" in text
 
 
 def test_names_break_at_separators() -> None:
-    assert name_lines("flat-dress-0070_segment_0", 13, 140) == ["flat-dress-0070_", "segment_0"]
+    assert wrap_name("flat-dress-0070_segment_0", 13, 140) == ["flat-dress-0070_", "segment_0"]
 
 
 def test_nothing_fits_in_no_room() -> None:
-    assert shortened("dress", 13, -5) == ""
+    assert shorten_middle("dress", 13, -5) == ""

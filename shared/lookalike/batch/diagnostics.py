@@ -13,13 +13,13 @@ PROBE = "doctor/probe"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    what: str
-    well: bool
-    said: str
+class CheckResult:
+    part: str
+    is_ok: bool
+    message: str
 
 
-def examine(services: Services) -> Iterator[Finding]:
+def run_checks(services: Services) -> Iterator[CheckResult]:
     """One finding a part, each tried for real."""
     parts: dict[str, Callable[[Services], str]] = {
         "settings": _settings,
@@ -31,9 +31,9 @@ def examine(services: Services) -> Iterator[Finding]:
     }
     for what, look in parts.items():
         try:
-            yield Finding(what, True, look(services))
+            yield CheckResult(what, True, look(services))
         except LookalikeError as error:
-            yield Finding(what, False, error.message)
+            yield CheckResult(what, False, error.message)
 
 
 def _settings(services: Services) -> str:

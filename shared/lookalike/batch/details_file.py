@@ -18,23 +18,23 @@ LISTS = ("tags", "size")
 COLUMNS = {"image_id", *ProductDetailsRequest.model_fields} - {"request_id"}
 JSON_LINES = (".jsonl", ".ndjson")
 NOT_UTF8, NO_TEXT = re.compile("[\ud800-\udfff]"), "no text in UTF-8"
-LONGEST = 1_000_000
+MAX_LINE_LENGTH = 1_000_000
 """Characters of a line."""
 
 
 @dataclass(frozen=True, slots=True)
-class BadLine:
+class InvalidLine:
     line: int
     problem: str
 
 
 @dataclass(frozen=True, slots=True)
-class GoodLine:
+class ValidLine:
     line: int
     details: ProductDetails
 
 
-class Lines:
+class NumberedLines:
     """Of a file; `number` is that of the last one that was read."""
 
     def __init__(self, file: TextIO, progress: Callable[[int], object]) -> None:
@@ -47,38 +47,38 @@ class Lines:
             yield line
 
 
-Read = Iterator[GoodLine | BadLine]
+ParsedLines = Iterator[ValidLine | InvalidLine]
 
 
-def read_details(path: Path, progress: Callable[[int], object] = lambda characters: None) -> Read:
+def parse_details_file(path: Path, progress: Callable[[int], object] = lambda characters: None) -> ParsedLines:
     """One a line, of a file that needs no memory; `progress` hears of how many more characters were read.
 
     Raises `BadRequest` for CSV whose first line does not name the columns.
     """
     # what is no UTF-8 is the fault of its line alone, and shows there as half a character
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        lines = Lines(file, progress)
+        lines = NumberedLines(file, progress)
         yield from _json_lines(lines) if path.suffix.lower() in JSON_LINES else _csv(lines)
 
 
-def _json_lines(lines: Lines) -> Read:
+def _json_lines(lines: NumberedLines) -> ParsedLines:
     for line in lines:
         number = lines.number
         if not line.strip():
             continue
         if NOT_UTF8.search(line):
-            yield BadLine(number, NO_TEXT)
+            yield InvalidLine(number, NO_TEXT)
             continue
         try:
             found = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield BadLine(number, f"no JSON: {error}")
+            yield InvalidLine(number, f"no JSON: {error}")
             continue
-        yield _typed(found, number) if isinstance(found, dict) else BadLine(number, "no JSON object")
+        yield _typed(found, number) if isinstance(found, dict) else InvalidLine(number, "no JSON object")
 
 
-def _csv(lines: Lines) -> Read:
-    csv.field_size_limit(LONGEST)
+def _csv(lines: NumberedLines) -> ParsedLines:
+    csv.field_size_limit(MAX_LINE_LENGTH)
     rows = csv.reader(iter(lines), strict=True)
     columns = _columns(rows)
     while True:
@@ -90,7 +90,7 @@ def _csv(lines: Lines) -> Read:
         except csv.Error as error:
             # a quote that is missing swallows lines; which of them were meant as rows, nobody can tell
             swallowed = f", down to line {lines.number}: is a quote missing?" if lines.number > first else ""
-            yield BadLine(first, f"{error}{swallowed}")
+            yield InvalidLine(first, f"{error}{swallowed}")
         else:
             if row:
                 yield _details(columns, row, first)
@@ -114,31 +114,31 @@ def _columns(rows: Iterator[list[str]]) -> list[str]:
     return columns
 
 
-def _details(columns: list[str], row: list[str], line: int) -> GoodLine | BadLine:
+def _details(columns: list[str], row: list[str], line: int) -> ValidLine | InvalidLine:
     if NOT_UTF8.search("".join(row)):
-        return BadLine(line, NO_TEXT)
+        return InvalidLine(line, NO_TEXT)
     if len(row) != len(columns):
-        return BadLine(line, f"has {len(row)} fields, the first line {len(columns)}")
+        return InvalidLine(line, f"has {len(row)} fields, the first line {len(columns)}")
     texts = {name: text.strip() for name, text in zip(columns, row, strict=True)}
     return _checked({name: _value(name, text) for name, text in texts.items() if text}, line, False)
 
 
-def _typed(row: dict[str, Any], line: int) -> GoodLine | BadLine:
+def _typed(row: dict[str, Any], line: int) -> ValidLine | InvalidLine:
     if unknown := row.keys() - COLUMNS:
-        return BadLine(line, f"unknown: {', '.join(sorted(unknown))[:200]}")
+        return InvalidLine(line, f"unknown: {', '.join(sorted(unknown))[:200]}")
     return _checked(row, line, True)
 
 
-def _checked(fields: dict[str, Any], line: int, typed: bool) -> GoodLine | BadLine:
+def _checked(fields: dict[str, Any], line: int, typed: bool) -> ValidLine | InvalidLine:
     """JSON says of what type a value is; CSV knows text alone."""
     image_id = fields.pop("image_id", "")
     if not isinstance(image_id, str) or not 0 < len(image_id) < 256:
-        return BadLine(line, "image_id: 1 to 255 characters are required")
+        return InvalidLine(line, "image_id: 1 to 255 characters are required")
     try:
         body = ProductDetailsRequest.model_validate(fields, strict=typed)
-        return GoodLine(line, ProductDetails(image_id, **body.model_dump(exclude={"request_id"})))
+        return ValidLine(line, ProductDetails(image_id, **body.model_dump(exclude={"request_id"})))
     except (ValidationError, InvalidField) as error:
-        return BadLine(line, _problem(error))
+        return InvalidLine(line, _problem(error))
 
 
 def _value(name: str, text: str) -> Any:

@@ -11,31 +11,31 @@ from lookalike.domain.ports import ObjectStore
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
 
-PHOTOS = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif"}
-OTHERS = {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".jp2", ".jxl"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif"}
+UNSUPPORTED_SUFFIXES = {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".jp2", ".jxl"}
 """Pictures that are not accepted: reported rather than silently left out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PhotoFile:
     """A picture; `read` raises `TooLarge` and what reading it raises."""
 
     source: Source
     read: Callable[[], bytes]
 
 
-def in_folder(folder: Path) -> list[Item]:
+def list_folder(folder: Path) -> list[PhotoFile]:
     """Every picture below the folder, by name; hidden ones are left out."""
     bucket = f"file:{folder.resolve()}"
     found = sorted(path for path in _walk(folder) if _is_picture(path.suffix))
     names = {path: path.relative_to(folder).as_posix() for path in found}
-    return [Item(Source(bucket, names[path], _version(path)), partial(read_file, path)) for path in found]
+    return [PhotoFile(Source(bucket, names[path], _version(path)), partial(read_file, path)) for path in found]
 
 
-def in_bucket(store: ObjectStore, bucket: str, prefix: str) -> list[Item]:
+def list_bucket(store: ObjectStore, bucket: str, prefix: str) -> list[PhotoFile]:
     """Every picture whose name starts with the prefix, noted as its event would be."""
     found = [one for one in store.list(prefix) if _is_picture(PurePosixPath(one.path).suffix)]
-    return [Item(Source(bucket, one.path, str(one.generation)), partial(_fetch, store, one)) for one in found]
+    return [PhotoFile(Source(bucket, one.path, str(one.generation)), partial(_fetch, store, one)) for one in found]
 
 
 def read_file(path: Path) -> bytes:
@@ -58,7 +58,7 @@ def _check_size(size: int) -> None:
 
 
 def _is_picture(suffix: str) -> bool:
-    return suffix.lower() in PHOTOS | OTHERS
+    return suffix.lower() in PHOTO_SUFFIXES | UNSUPPORTED_SUFFIXES
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -13,11 +13,11 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.bootstrap import Services
+from lookalike.batch.photo_sources import PhotoFile, read_file
+from lookalike.batch.result_image import Match, GarmentRow, draw_result_image
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import Caller, Detection, LedgerEntry, LedgerStatus, Segment
-from lookalike.local.picture import Match, Row, result_picture
-from lookalike.local.sources import Item, read_file
 from lookalike.usecases import segment_images
 from lookalike.usecases.ingest import PASSING, Source
 from lookalike.usecases.jobs import job_id
@@ -32,7 +32,7 @@ MOST = 16
 
 
 @dataclass
-class Summary:
+class IngestSummary:
     """What became of a folder or bucket. `failed`: names and reasons, those of earlier runs included."""
 
     stored: int = 0
@@ -42,9 +42,9 @@ class Summary:
     seconds: float = 0.0
 
 
-def ingest_all(services: Services, items: Sequence[Item], retry_failed: bool, bar: Bar) -> Summary:
+def ingest_all(services: Services, items: Sequence[PhotoFile], retry_failed: bool, bar: Bar) -> IngestSummary:
     """Store every photo not stored before. A broken one is noted and passed over; what may pass is raised."""
-    began, summary = time.monotonic(), Summary()
+    began, summary = time.monotonic(), IngestSummary()
     new = _new(services, items, retry_failed, summary)
     with ThreadPoolExecutor(min(services.models.at_once, MOST)) as pool:
         running = [pool.submit(_ingest, services, item) for item in new]
@@ -58,7 +58,7 @@ def ingest_all(services: Services, items: Sequence[Item], retry_failed: bool, ba
     return summary
 
 
-def _new(services: Services, items: Sequence[Item], retry_failed: bool, summary: Summary) -> list[Item]:
+def _new(services: Services, items: Sequence[PhotoFile], retry_failed: bool, summary: IngestSummary) -> list[PhotoFile]:
     known: dict[tuple[str, str], LedgerEntry] = {}
     for start in range(0, len(items), AT_ONCE):
         some = items[start : start + AT_ONCE]
@@ -66,7 +66,7 @@ def _new(services: Services, items: Sequence[Item], retry_failed: bool, summary:
     return [item for item in items if not _is_known(known, item.source, retry_failed, summary)]
 
 
-def _is_known(known: dict[tuple[str, str], LedgerEntry], source: Source, retry_failed: bool, summary: Summary) -> bool:
+def _is_known(known: dict[tuple[str, str], LedgerEntry], source: Source, retry_failed: bool, summary: IngestSummary) -> bool:
     entry = known.get((source.name, source.generation))
     if entry is None:
         return False
@@ -78,7 +78,7 @@ def _is_known(known: dict[tuple[str, str], LedgerEntry], source: Source, retry_f
     return True
 
 
-def _ingest(services: Services, item: Item) -> LedgerEntry:
+def _ingest(services: Services, item: PhotoFile) -> LedgerEntry:
     try:
         data = item.read()
     except PASSING:
@@ -88,7 +88,7 @@ def _ingest(services: Services, item: Item) -> LedgerEntry:
     return services.ingest.take(item.source, data)
 
 
-def _add(services: Services, item: Item, entry: LedgerEntry, summary: Summary) -> None:
+def _add(services: Services, item: PhotoFile, entry: LedgerEntry, summary: IngestSummary) -> None:
     if entry.status is LedgerStatus.FAILED:
         summary.failed[item.source.name] = entry.reason or ""
         return
@@ -102,17 +102,17 @@ def search_file(services: Services, path: Path, num: int, segment: bool) -> Sear
         return services.search.photo(read_file(path), question, work)
 
 
-def write_picture(services: Services, path: Path, found: SearchResult, out: Path) -> None:
+def write_result_image(services: Services, path: Path, found: SearchResult, out: Path) -> None:
     query = images.read_image(read_file(path))
     rows = [_row(services, group) for group in found.groups]
-    result_picture(query, rows).save(out, quality=90)
+    draw_result_image(query, rows).save(out, quality=90)
 
 
-def _row(services: Services, group: MatchGroup) -> Row:
+def _row(services: Services, group: MatchGroup) -> GarmentRow:
     garment = group.garment
     box = garment.box if garment.label else None
     matches = [Match(_thumbnail(services, one.segment), one.segment.name, one.similarity) for one in group.matches]
-    return Row(box, garment.label or "whole photo", garment.score, matches)
+    return GarmentRow(box, garment.label or "whole photo", garment.score, matches)
 
 
 def _thumbnail(services: Services, segment: Segment) -> Image.Image:

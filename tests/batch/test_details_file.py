@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lookalike.cli.details_file import BadLine, GoodLine, read_details
+from lookalike.batch.details_file import InvalidLine, ValidLine, parse_details_file
 from lookalike.domain.errors import BadRequest
 from lookalike.domain.model import ProductDetails
 
@@ -21,9 +21,9 @@ values = st.recursive(
 NAMES = ["image_id", "brand", "rating", "tags", "size", "url", "colour"]
 
 
-def read(path: Path, data: bytes) -> list[GoodLine | BadLine]:
+def read(path: Path, data: bytes) -> list[ValidLine | InvalidLine]:
     path.write_bytes(data)
-    return list(read_details(path))
+    return list(parse_details_file(path))
 
 
 @wild
@@ -43,7 +43,7 @@ def test_any_json_is_a_good_line_or_a_wrong_one(tmp_path: Path, rows: list[dict[
     found = read(tmp_path / "some.jsonl", "\n".join(map(json.dumps, rows)).encode())
     assert [one.line for one in found] == list(range(1, len(rows) + 1))
     for row, one in zip(rows, found, strict=True):
-        if isinstance(one, GoodLine):
+        if isinstance(one, ValidLine):
             assert row.keys() <= set(NAMES) - {"colour"} and one.details.image_id == row["image_id"]
 
 
@@ -58,30 +58,30 @@ def test_what_was_written_as_csv_is_read(tmp_path: Path, rows: list[tuple[str, s
         writer.writerows(
             [("image_id", "brand"), *((f"look {number}", brand) for number, (_, brand) in enumerate(rows))]
         )
-    found = list(read_details(path))
+    found = list(parse_details_file(path))
     wanted = [brand.strip() or None for _, brand in rows]
-    assert [one.details.brand for one in found if isinstance(one, GoodLine)] == wanted
+    assert [one.details.brand for one in found if isinstance(one, ValidLine)] == wanted
 
 
 def test_lines_behind_a_wrong_one_are_read(tmp_path: Path) -> None:
     found = read(tmp_path / "some.csv", b'image_id,brand\na,"x"y\nb,Marlow\n')
-    assert isinstance(found[0], BadLine) and found[0].line == 2
-    assert found[1] == GoodLine(3, ProductDetails("b", brand="Marlow"))
+    assert isinstance(found[0], InvalidLine) and found[0].line == 2
+    assert found[1] == ValidLine(3, ProductDetails("b", brand="Marlow"))
 
 
 def test_a_line_is_told_by_where_its_row_begins(tmp_path: Path) -> None:
     found = read(tmp_path / "some.csv", b'image_id,store_description\n\na,"x\ny"\nb,c,d\n"e\nf,""\ng,h\n')
-    assert found[0] == GoodLine(3, ProductDetails("a", store_description="x\ny"))
+    assert found[0] == ValidLine(3, ProductDetails("a", store_description="x\ny"))
     assert [one.line for one in found] == [3, 5, 6]
-    problem = found[2].problem if isinstance(found[2], BadLine) else ""
+    problem = found[2].problem if isinstance(found[2], InvalidLine) else ""
     assert "down to line 8: is a quote missing?" in problem
 
 
 def test_what_is_no_utf8_is_wrong_in_its_line_alone(tmp_path: Path) -> None:
     found = read(tmp_path / "some.csv", b'image_id,brand\na,\xc9toile\nb,"\xc3\x89toile"\n')
-    assert found == [BadLine(2, "no text in UTF-8"), GoodLine(3, ProductDetails("b", brand="Étoile"))]
+    assert found == [InvalidLine(2, "no text in UTF-8"), ValidLine(3, ProductDetails("b", brand="Étoile"))]
     found = read(tmp_path / "some.jsonl", b'{"image_id": "\xc9"}\n{"image_id": "\xc3\x89"}\n')
-    assert found == [BadLine(1, "no text in UTF-8"), GoodLine(2, ProductDetails("É"))]
+    assert found == [InvalidLine(1, "no text in UTF-8"), ValidLine(2, ProductDetails("É"))]
     with pytest.raises(BadRequest, match="UTF-8"):
         read(tmp_path / "some.csv", "image_id,brand\na,b\n".encode("utf-16"))
 
@@ -95,5 +95,5 @@ def test_the_first_line_names_the_columns_each_once(tmp_path: Path, first: bytes
 def test_progress_hears_of_every_character(tmp_path: Path) -> None:
     heard, path = list[int](), tmp_path / "some.csv"
     path.write_text("image_id\na\nb\n")
-    list(read_details(path, heard.append))
+    list(parse_details_file(path, heard.append))
     assert sum(heard) == path.stat().st_size

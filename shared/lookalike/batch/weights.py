@@ -7,26 +7,26 @@ from typing import Any
 from lookalike.adapters import weights
 from lookalike.adapters.weights import WeightFile
 from lookalike.bootstrap import Services
+from lookalike.bootstrap.full_models import required_files
 from lookalike.domain.ports import ObjectStore
-from lookalike.full import files_of
 
 KIND = "application/octet-stream"
 
 
-def fetch_all(services: Services, mirror: str, bar_of: Callable[[int, str], Any]) -> Iterator[tuple[WeightFile, str]]:
+def fetch_weights(services: Services, mirror: str, bar_of: Callable[[int, str], Any]) -> Iterator[tuple[WeightFile, str]]:
     """Each file, and what was done about it."""
     bucket = services.weights_bucket
-    for file in files_of(services.settings):
+    for file in required_files(services.settings):
         url = f"{mirror.rstrip('/')}/{file.name}" if mirror else ""
         with bar_of(file.size, file.name) as progress:
             if bucket is None:
                 new = weights.fetch(file, Path(services.settings.weights), progress.update, url)
             else:
-                new = fetch_to(bucket, file, services.settings.lookalike_home / "models", progress.update, url)
+                new = fetch_weight_to_bucket(bucket, file, services.settings.lookalike_home / "models", progress.update, url)
         yield file, "fetched" if new else "was there"
 
 
-def fetch_to(bucket: ObjectStore, file: WeightFile, folder: Path, progress: weights.Progress, url: str) -> bool:
+def fetch_weight_to_bucket(bucket: ObjectStore, file: WeightFile, folder: Path, progress: weights.Progress, url: str) -> bool:
     """By way of that folder, where a download that was interrupted goes on; not if the bucket has it."""
     there = bucket.stat(file.name)
     if there and there.sha256 == file.sha256:
@@ -38,10 +38,10 @@ def fetch_to(bucket: ObjectStore, file: WeightFile, folder: Path, progress: weig
     return True
 
 
-def look(services: Services) -> Iterator[tuple[WeightFile, str | None]]:
+def check_weights(services: Services) -> Iterator[tuple[WeightFile, str | None]]:
     """Each file, and what is wrong with it, if anything."""
     bucket, place = services.weights_bucket, services.settings.weights
-    for file in files_of(services.settings):
+    for file in required_files(services.settings):
         yield file, weights.problem_of(file, Path(place)) if bucket is None else _problem_in(bucket, file, place)
 
 

@@ -1,0 +1,113 @@
+"""The reference tables of the documentation name what the code has: settings, routes, roles, error codes, commands, paths."""
+
+import re
+from pathlib import Path
+
+import click
+
+from lookalike.cli import main
+from lookalike.domain import errors
+from lookalike.domain.errors import LookalikeError
+from lookalike.http.routes import ROUTES, Role
+from lookalike.settings import Settings
+from tests.docs.markdown import ROOT, prose, table
+
+DOCS = ROOT / "docs"
+ROLES = {
+    Role.OPEN: "open",
+    Role.ANYONE: "anyone",
+    Role.OWNER: "owner",
+    Role.USER: "user",
+    Role.ADMIN: "admin",
+    Role.PLATFORM: "platform",
+}
+PATH = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|toml|yaml|yml|sh|json|js|html|css)|(?:[\w.-]+/)+)`")
+MIN_QUESTIONS = 10
+
+
+def code(cell: str) -> str:
+    """The text of a cell that is inline code."""
+    assert cell.startswith("`") and cell.endswith("`"), cell
+    return cell.strip("`")
+
+
+def test_configuration_names_every_setting_once() -> None:
+    named = [code(row[0]) for row in table(DOCS / "configuration.md", "Setting")]
+    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_configuration_states_the_default_of_every_setting() -> None:
+    """Where the code has no value, the documentation may tell what stands in for it."""
+    stated = {code(row[0]).lower(): row[1] for row in table(DOCS / "configuration.md", "Setting")}
+    for name, field in Settings.model_fields.items():
+        default = getattr(field.default, "get_secret_value", lambda value=field.default: value)()
+        if default != "":
+            expected = str(default).lower() if isinstance(default, bool) else str(default)
+            assert stated[name] == f"`{expected}`", name
+
+
+def test_api_guide_lists_every_route_with_its_role() -> None:
+    listed = {code(row[0]): row[1] for row in table(DOCS / "api.md", "Route")}
+    assert listed == {f"{route.method} {route.path}": ROLES[route.role] for route in ROUTES}
+
+
+def test_api_guide_lists_every_error_code_with_its_status() -> None:
+    listed = {code(row[0]): int(row[1]) for row in table(DOCS / "api.md", "Code")}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LookalikeError)]
+    assert listed == {kind.code: kind.status for kind in kinds}
+
+
+def test_every_command_is_documented() -> None:
+    words = [code(row[0]).split() for row in table(DOCS / "command-line.md", "Command")]
+    documented = {" ".join(word for word in row if word.islower()) for row in words}
+    assert {f"lookalike {name}" for name in command_names(main)} <= {shortened(one) for one in documented}
+
+
+def command_names(group: click.Group, prefix: str = "") -> set[str]:
+    names = set()
+    for name, command in group.commands.items():
+        full = f"{prefix}{name}"
+        names |= command_names(command, f"{full} ") if isinstance(command, click.Group) else {full}
+    return names
+
+
+def shortened(command: str) -> str:
+    """Without options and what follows them."""
+    return command.partition(" --")[0]
+
+
+def test_paths_in_the_documentation_exist() -> None:
+    """Of pages that describe the code. A name without a folder is looked for anywhere in the project."""
+    pages = [*DOCS.glob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "README.md"]
+    for page in pages:
+        for path in PATH.findall("\n".join(prose(page))):
+            if "/" in path and path.split("/")[0] in TOP:
+                assert (ROOT / path).exists(), f"{page.name} names {path}, which does not exist"
+
+
+TOP = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")} - {"site"}
+
+
+def test_ten_questions_are_answered_with_paths_that_exist() -> None:
+    rows = table(DOCS / "architecture.md", "Question")
+    assert len(rows) >= MIN_QUESTIONS
+    for question, answer in rows:
+        paths = re.findall(r"`([^`]+)`", answer)
+        assert paths, question
+        for path in paths:
+            assert (ROOT / path).exists(), f"{question} {path} does not exist"
+
+
+def test_ports_of_the_model_page_match_the_code() -> None:
+    """The example of an embedder on the page about models has the members of the port."""
+    from lookalike.domain.ports import Embedder
+
+    example = (DOCS / "models.md").read_text()
+    members = {name for name in vars(Embedder) if not name.startswith("_")}
+    assert members == {"name", "dim", "embed"}
+    assert all(re.search(rf"\b{name}\b", example) for name in members)
+
+
+def test_documentation_does_not_name_machines_or_private_paths() -> None:
+    for page in [*DOCS.glob("**/*.md"), *ROOT.glob("*.md")]:
+        assert not re.search(r"/work/|/tmp/|/home/\w", page.read_text()), Path(page).name

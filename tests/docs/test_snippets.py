@@ -1,0 +1,92 @@
+"""Every snippet of the documentation is run against a real server, or says why it is not."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.expected import json_in, missing_lines, same_form
+from tests.docs.markdown import ROOT, Block, blocks, pages
+from tests.docs.session import run_page
+from tests.e2e.serving import Server
+
+LANGUAGES = {"sh", "python", "json", "text"}
+MAKE_RUN = "make run"
+WITH_SNIPPETS = [page for page in pages() if any(one.is_run for one in blocks(page))]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server, and what `make run` prints until it serves."""
+
+    server: Server
+    output: str
+
+
+def steps_of_make_run() -> list[list[str]]:
+    """The commands of `make run` before the last, which serves."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    shown = subprocess.run(["make", "-n", "run"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    commands = [shlex.split(line) for line in shown.stdout.splitlines() if line.startswith(".venv/bin/lookalike ")]
+    assert commands[-1][1:] == ["serve"]
+    return commands[:-1]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / ".venv").symlink_to(sys.prefix)
+    output = ""
+    for command in steps_of_make_run():
+        ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert ran.returncode == 0, ran.stdout
+        output += ran.stdout
+    server = Server(folder).start()
+    try:
+        yield Running(server, output + server.log().replace(f":{server.port}/", ":5001/"))
+    finally:
+        server.stop()
+
+
+def test_blocks_have_a_known_language_and_a_reason_if_not_run() -> None:
+    for page in pages():
+        for block in blocks(page):
+            assert block.language in LANGUAGES, f"{block.place}: {block.language or 'no language'}"
+            if block.language == "json":
+                json.loads(block.text)
+
+
+@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_run_and_print_what_is_documented(page: Path, running: Running) -> None:
+    found = blocks(page)
+    runnable = [block for block in found if block.is_run]
+    outputs = {
+        outcome.block: outcome.output for outcome in run_page(runnable, running.server.folder, running.server.port)
+    }
+    for block, output in outputs.items():
+        assert ('"success": false' in output) == block.shows_error, f"{block.place}: real output is\n{output}"
+    for before, block in zip(found, found[1:], strict=False):
+        if block.language == "json" and block.shows_log:
+            same_form(json.loads(block.text), logged(running.server, json.loads(block.text)["message"]))
+        elif block.language == "json" and before in outputs:
+            same_form(json.loads(block.text), json_in(outputs[before]))
+        if block.language == "text" and (output := printed(before, outputs, running)):
+            assert not missing_lines(block.text, output), f"{block.place}: real output is\n{output}"
+
+
+def printed(block: Block, outputs: dict[Block, str], running: Running) -> str:
+    if block.language == "sh" and MAKE_RUN in block.text:
+        return running.output
+    return outputs.get(block, "")
+
+
+def logged(server: Server, message: str) -> Any:
+    """The last line of the server's log with that message."""
+    return json_in("\n".join(line for line in server.log().splitlines() if f'"message": "{message}"' in line))
