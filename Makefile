@@ -11,7 +11,7 @@ BIN = .venv/bin
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-full slow check docs bench bench-search bench-million bench-full clean
+.PHONY: run test test-full slow check docs screenshots bench bench-search bench-million bench-full bench-crashes clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -42,6 +42,11 @@ check: .venv/tested
 docs: .venv/tested
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# docs/images: the figure, and the screenshot of the page with a search in the sample closet. Needs Chromium (Debian, Ubuntu: apt-get install chromium)
+screenshots: .venv/installed
+	$(BIN)/python -m infra.images.flow
+	$(BIN)/python -m infra.images.page $(ARGS)
+
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)
 	$(BIN)/python -m tests.benchmarks.exact_search
@@ -58,8 +63,11 @@ bench-million: .venv/tested
 bench-full: .venv-full/tested
 	.venv-full/bin/python -W ignore -m tests.benchmarks.full_models $(ARGS)
 
+bench-crashes: .venv/tested
+	$(BIN)/python -m tests.benchmarks.crash_safety $(ARGS)
+
 clean:
-	rm -rf .venv .venv-full .lookalike
+	rm -rf .venv .venv-full .lookalike site
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -125,8 +125,14 @@ def draw_notes() -> str:
 
 def draw() -> str:
     """Return the figure as SVG."""
-    models = [("Detect", "boxes and masks", "model"), ("Cut out", "on white", "box"), ("Embed", "unit vectors", "model")]
-    upload = draw_lane(UPLOAD_Y, "Upload", [("Photo", "any garments", "box"), *models, ("Store", "in two steps", "box")])
+    models = [
+        ("Detect", "boxes and masks", "model"),
+        ("Cut out", "on white", "box"),
+        ("Embed", "unit vectors", "model"),
+    ]
+    upload = draw_lane(
+        UPLOAD_Y, "Upload", [("Photo", "any garments", "box"), *models, ("Store", "in two steps", "box")]
+    )
     steps = [*models, ("Compare", "cosine similarity", "box"), ("Matches", "best first", "box")]
     search = draw_lane(SEARCH_Y, "Search", [("Photo", "the query", "box"), *steps])
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">

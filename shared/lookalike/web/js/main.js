@@ -18,10 +18,9 @@ function searchWith(photo) {
   void search();
 }
 
-// Reads the address before the account removes the token from it.
-void initSamples(searchWith);
 initAccount();
 initPhotoInput(searchWith);
+void initSamples(searchWith);
 initUpload();
 initProductDialog();
 byId("cancel").addEventListener("click", cancelTask);

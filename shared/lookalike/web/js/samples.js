@@ -6,17 +6,14 @@ import { showError } from "./messages.js";
 
 /**
  * Show the sample photos, and call `onPhoto` with the one that the user clicks.
- * Nothing is shown if the server offers none. The address `#sample=1` selects the first one at once.
+ * Nothing is shown if the server offers none.
  * @param {(photo: File) => void} onPhoto
  */
 export async function initSamples(onPhoto) {
-  const preselected = /^#(?:.*&)?sample=(\d+)/.exec(location.hash);
   const samples = await fetchSamples();
   if (!samples.length) return;
   byId("sample-list").replaceChildren(...samples.map((sample) => createButton(sample, onPhoto)));
   byId("samples").hidden = false;
-  const sample = samples[Number(preselected?.[1]) - 1];
-  if (sample) await selectSample(sample, onPhoto);
 }
 
 /** @returns {Promise<{name: string, url: string}[]>} */

@@ -1,0 +1,132 @@
+"""The web page in headless Chromium, against a real server. Skipped if Chromium is not installed."""
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from infra.images.chromium import Page, find_chromium, start_chromium
+from tests.conftest import drawn, jpeg
+from tests.e2e.serving import Server
+
+try:
+    find_chromium()
+except FileNotFoundError as missing:
+    pytest.skip(str(missing), allow_module_level=True)
+
+PHOTO = jpeg(drawn(3))
+IS_IDLE = "!document.body.classList.contains('is-busy') && document.getElementById('status').textContent !== ''"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    serving = Server(tmp_path_factory.mktemp("page")).start()
+    yield serving
+    assert serving.stop() == 0
+
+
+@pytest.fixture
+def page(server: Server) -> Iterator[Page]:
+    """A new tab with the page, and no session."""
+    with start_chromium() as tab:
+        open_page(tab, server)
+        yield tab
+
+
+def open_page(page: Page, server: Server, fragment: str = "") -> None:
+    page.open(f"http://localhost:{server.port}/{fragment}", 1280, 860)
+    page.wait_for("document.readyState === 'complete'")
+
+
+def text(page: Page, element: str) -> str:
+    found: str = page.evaluate(f"document.getElementById('{element}').textContent")
+    return found
+
+
+def click(page: Page, selector: str) -> None:
+    page.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+
+
+def fill(page: Page, element: str, value: str) -> None:
+    page.evaluate(f"document.getElementById('{element}').value = {json.dumps(value)}")
+
+
+def drop_file(page: Page, data: bytes, media_type: str = "image/jpeg") -> None:
+    page.evaluate(
+        f"""(() => {{
+          const bytes = Uint8Array.from(atob("{base64.b64encode(data).decode()}"), (character) => character.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], "photo", {{ type: "{media_type}" }}));
+          document.dispatchEvent(new DragEvent("drop", {{ dataTransfer, cancelable: true }}));
+        }})()"""
+    )
+
+
+def search(page: Page) -> None:
+    drop_file(page, PHOTO)
+    page.wait_for(f"document.body.classList.contains('is-busy') || ({IS_IDLE})")
+    page.wait_for(IS_IDLE)
+
+
+def test_search_shows_garments_and_matches(server: Server, page: Page) -> None:
+    server.upload(PHOTO, "stored")
+    search(page)
+    assert text(page, "status").startswith("Found ")
+    assert page.evaluate("document.querySelectorAll('.bounding-box').length") > 0
+    assert page.evaluate("document.querySelector('.card .similarity').textContent") == "1.00"
+    assert page.evaluate("document.querySelector('.card img').naturalWidth") > 0
+
+
+def test_match_opens_product_details(server: Server, page: Page) -> None:
+    server.upload(PHOTO, "stored")
+    server.call("PUT", "/image_detail/stored", {"product_name": "<b>Blue dress</b>"}, server.admin)
+    search(page)
+    click(page, ".card")
+    page.wait_for("document.getElementById('product-title').textContent === '<b>Blue dress</b>'")
+    click(page, "#product-close")
+    assert page.evaluate("document.getElementById('product-dialog').open") is False
+
+
+def test_upload_without_session_asks_to_sign_in(page: Page) -> None:
+    search(page)
+    click(page, "#upload-button")
+    page.wait_for("!document.getElementById('error').hidden")
+    click(page, "#error-sign-in")
+    assert page.evaluate("document.getElementById('account').open") is True
+    assert page.evaluate("document.activeElement.id") == "email"
+
+
+def test_token_in_address_signs_in_and_allows_upload(server: Server, page: Page) -> None:
+    token = server.token
+    open_page(page, server, f"#token={token}")
+    page.wait_for("document.body.classList.contains('is-signed-in')")
+    assert token not in page.evaluate("location.href")
+    search(page)
+    fill(page, "image-name", "from-page")
+    click(page, "#upload-button")
+    page.wait_for("document.getElementById('status').textContent.endsWith(' as from-page.')")
+    click(page, "#search-again")
+    page.wait_for("document.getElementById('status').textContent.startsWith('Found ')")
+
+
+def test_register_sign_in_and_sign_out(page: Page) -> None:
+    fill(page, "email", "reader@example.org")
+    fill(page, "password", "a long password of the reader")
+    click(page, "#register")
+    page.wait_for("document.getElementById('sign-in-message').textContent !== ''")
+    click(page, "#sign-in")
+    page.wait_for("document.body.classList.contains('is-signed-in')")
+    assert text(page, "sign-in-message") == "Signed in as a user."
+    click(page, "#sign-out")
+    assert page.evaluate("document.body.classList.contains('is-signed-in')") is False
+    assert page.evaluate("sessionStorage.getItem('lookalike-token')") == ""
+
+
+def test_file_that_is_no_image_is_rejected(page: Page) -> None:
+    drop_file(page, b"text", "text/plain")
+    assert "not an image" in text(page, "error-text")
+
+
+def test_screenshot_is_jpeg(page: Page) -> None:
+    assert page.screenshot(80).startswith(b"\xff\xd8")
