@@ -1,7 +1,9 @@
-# run: garments found in photographs, stored, indexed and searched, then served at http://localhost:5001
-#      make run PHOTOS=folder uses your own photographs instead of the drawn closet
-# test: the tests · slow: those that take minutes (kill -9 everywhere, functions as deployed) · check: style, types, import rules · bench: ours beside the original's way · bench-search: searching alone · bench-million: the same of a million rows (ARGS='--photos FOLDER'; 17 GB of disk, half an hour)
-# test-full, bench-full: the same of the full models, in .venv-full (some 7 GB)
+# run          store, index and search the sample closet, then serve it at http://localhost:5001; PHOTOS=folder takes your own photos
+# test         the tests                                       slow      tests that take minutes
+# check        style, types, layers, spelling and links        docs      the documentation as a site
+# test-full    tests of the full models, in .venv-full (7 GB)  clean     delete environments and data
+# bench        against the original's way, and search alone    bench-search  bench-million  bench-full  bench-crashes
+# ARGS=… is passed to the command. docs/contributing.md and docs/benchmarks.md tell more.
 
 PYTHON ?= python3
 CLOSET = .lookalike/closet

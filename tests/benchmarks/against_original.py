@@ -27,9 +27,11 @@ from lookalike.domain.model import Box, NewSegment, Photo, User, Vectors
 from lookalike.local.closet import draw_scene
 from lookalike.local.gateway import load
 from tests.benchmarks.original import Original
+from tests.benchmarks.report import Report, add_option, write_reports
 
 FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
 LIBRARIES = ("numpy", "scikit-learn", "onnxruntime", "sqlalchemy", "pillow", "functions-framework")
+TABLE = Report("original", ("milliseconds", "lookalike", "original's way", "ratio"))
 A_PHOTO = 10
 """Rows of one stored photo."""
 
@@ -39,11 +41,14 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=5000, help="garments stored on both sides")
     options.add_argument("--rounds", type=int, default=25, help="timed calls of each kind")
     options.add_argument("--photos", type=Path, help="a folder of .jpg photographs instead of drawn ones")
+    add_option(options)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ |= {"LOOKALIKE_HOME": folder, "LOG_LEVEL": "ERROR"}
         compare(Path(folder), asked.rows, asked.rounds, asked.photos)
+    if asked.write_docs:
+        write_reports([TABLE], LIBRARIES)
 
 
 def compare(folder: Path, rows: int, rounds: int, photos: Path | None) -> None:
@@ -82,6 +87,7 @@ def report(
     mine, others = zip(*[(timed(ours, one), timed(theirs, one)) for one in bodies[1:-1]], strict=True)
     one, other = statistics.median(mine), statistics.median(others)
     print(f"{what:<42} {one * 1000:9.1f} {other * 1000:12.1f} {other / one:9.2f}")
+    TABLE.add(what, f"{one * 1000:,.1f}", f"{other * 1000:,.1f}", f"{other / one:.2f}")
 
 
 def timed(call: Callable[[bytes], bytes], sent: bytes) -> float:

@@ -16,10 +16,13 @@ from lookalike.adapters.faiss_index import FaissFormat
 from lookalike.domain.model import Vectors
 from lookalike.domain.reranked_index import candidates
 from lookalike.domain.vector_source import vector_source_from_arrays
+from tests.benchmarks.report import Report
 
 Places = NDArray[np.int64]
 K, ENOUGH, TRIED = 10, 0.99, 200
 DEGREE, BUILT_WITH = 16, 40
+COLUMNS = ("approximate, ten nearest", "recall", "median, ms", "99th of 100, ms", "built in, s", "size, MB")
+TABLE = Report("approximate-search", COLUMNS)
 
 
 @dataclass
@@ -94,6 +97,8 @@ def line(built: Built, queries: Vectors, truth: Places) -> str:
             break
     median, late = np.percentile([timed(built, query, width) for query in queries[:TRIED]], (50, 99))
     figures = f"{width:>6}{recall:>8.3f}{median:>11.2f}{late:>7.2f}{built.seconds:>10.0f}{built.size / 1e6:>8.0f}"
+    cells = f"{recall:.3f}", f"{median:.2f}", f"{late:.2f}", f"{built.seconds:.0f}", f"{built.size / 1e6:,.0f}"
+    TABLE.add(built.name, *cells)
     return f"{built.name:<52}{figures}"
 
 

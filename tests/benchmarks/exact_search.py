@@ -18,9 +18,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
+from tests.benchmarks.approximates import TABLE as APPROXIMATE
 from tests.benchmarks.approximates import TRIED, compared
+from tests.benchmarks.report import Report, add_option, write_reports
 
 LIBRARIES = ("numpy", "scikit-learn", "faiss-cpu", "usearch")
+EXACT = Report("exact-search", ("exact, ten nearest", "milliseconds", "multiple"))
 K, CENTRES, SPREAD = 10, 500, 0.7
 
 
@@ -65,6 +68,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--queries", type=int, default=21)
+    add_option(parser)
     asked = parser.parse_args()
     whole = drawn(asked.rows + TRIED, asked.dim)
     vectors, others = whole[: asked.rows], whole[asked.rows :]
@@ -78,6 +82,8 @@ def main() -> None:
     truth = np.array([[hit.row_id - 1 for hit in hits] for hits in ours.search(others, K)])
     for line in compared(vectors, others, truth):
         print(line, flush=True)
+    if asked.write_docs:
+        write_reports([EXACT, APPROXIMATE], LIBRARIES)
 
 
 def print_exact(vectors: Vectors, ours: ExactIndex, queries: Vectors) -> None:
@@ -95,6 +101,7 @@ def print_exact(vectors: Vectors, ours: ExactIndex, queries: Vectors) -> None:
     print(f"{'':<40}{'milliseconds':>14}{'of the product':>16}")
     for name, took in found.items():
         print(f"{name:<40}{took:>14.1f}{took / product:>16.2f}")
+        EXACT.add(name, f"{took:,.1f}", f"{took / product:.2f}")
     wrong, apart = disagreements(ours, original, queries)
     print(
         f"other neighbours than the original's: {wrong} of {len(queries) * K}; similarities differ by {apart:.1e} at most"

@@ -31,8 +31,9 @@ from lookalike.adapters.grounding_dino.shape import SWIN_T
 from lookalike.adapters.pytorch import Engine
 from lookalike.adapters.resnet50 import open_network
 from lookalike.adapters.weights import DETECTOR, RESNET50, VOCABULARY
+from lookalike.bootstrap.full_models import GPU_BATCH_WAIT
 from lookalike.domain.cancel import CancelToken
-from lookalike.full import WAIT
+from tests.benchmarks.report import Report, add_option, write_reports
 from tests.e2e.serving import Server
 from tests.full import oracle
 from tests.full.pair import PROMPT, Pair
@@ -40,6 +41,7 @@ from tests.full.serving import cancelled, full_settings
 
 PACKAGES = ("torch", "torchvision", "rf-groundingdino", "transformers", "numpy", "pillow")
 HEIGHT, WIDTH, CROPS, CLIENTS = 800, 1066, 16, 64
+TABLE = Report("full-models", ("measured", "milliseconds", "compared with, ms", "ratio"))
 START = """
 from lookalike.bootstrap import services
 found = services()
@@ -64,6 +66,8 @@ def timed(work: Callable[[], object]) -> float:
 def row(what: str, took: float, compared: float | None = None) -> None:
     ratio = f"{compared / took:10.2f}" if compared else ""
     print(f"{what:<66}{took * 1000:10.0f}{ratio}")
+    other = (f"{compared * 1000:,.0f}", f"{compared / took:.1f}") if compared else ("–", "–")
+    TABLE.add(what.strip(), f"{took * 1000:,.0f}", *other)
 
 
 def detection(pair: Pair, engine: Engine, times: int) -> None:
@@ -129,7 +133,7 @@ def embedding(weights: Path, engine: Engine, times: int) -> None:
 
 def many(weights: Path, engine: Engine) -> None:
     """Clients that ask at the same time, beside the same requests one after the other."""
-    network, wait = open_network(weights / RESNET50.name, engine), WAIT if engine.on_gpu else 0
+    network, wait = open_network(weights / RESNET50.name, engine), GPU_BATCH_WAIT if engine.on_gpu else 0
     embedder = CropEmbedder(network, "made-up", 2048, engine, Lock(), wait)
     crops = [Image.effect_noise((300, 400), 60 + number).convert("RGB") for number in range(CLIENTS)]
     embedder.embed(crops, CancelToken())
@@ -173,7 +177,9 @@ def cancelling(weights: Path, times: int = 20) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=3)
-    times = parser.parse_args().times
+    add_option(parser)
+    options = parser.parse_args()
+    times = options.times
     warnings.simplefilter("ignore")
     engine = Engine.start()
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
@@ -187,6 +193,8 @@ def main() -> None:
         embedding(weights, engine, times)
         many(weights, engine)
         cancelling(weights)
+    if options.write_docs:
+        write_reports([TABLE], PACKAGES)
 
 
 if __name__ == "__main__":

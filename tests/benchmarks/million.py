@@ -30,9 +30,11 @@ from lookalike.settings import Settings
 from lookalike.usecases.versions import IndexVersions
 from tests.benchmarks.approximates import compared
 from tests.benchmarks.million_data import DIM, Million, million
+from tests.benchmarks.report import Report, add_option, write_reports
 
 K, WARM = 10, 50
 EMBEDDER = "benchmark-1"
+TABLE = Report("million", ("measured", "value", "goal"))
 
 
 class Timed(DirectoryStore):
@@ -82,7 +84,7 @@ def relay(folder: Path, name: str, data: Path) -> None:
     ready = time.perf_counter() - store.last_byte
     queries = np.load(data / "queries.npy")
     timed = percentiles(lambda query: index.search(query, candidates(K)), queries)
-    # by position in the file, as a catalogue reads rows: mapped into memory they would count as ours
+    # by position in the file, as a catalog reads rows: mapped into memory they would count as ours
     file = (data / "vectors.npy").open("rb")
     header = os.fstat(file.fileno()).st_size - 4 * DIM * index.row_count
 
@@ -112,6 +114,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--others", action="store_true", help="also build those of others (hours, 20 GB)")
     parser.add_argument("--relay", nargs=2, metavar=("FOLDER", "VERSION"), help=argparse.SUPPRESS)
+    add_option(parser)
     asked = parser.parse_args()
     if asked.relay:
         relay(Path(asked.relay[0]), asked.relay[1], asked.out)
@@ -121,6 +124,8 @@ def main() -> None:
         print(f"SKIPPED: {asked.out} is empty, and there are no photographs in {asked.photos}")
         return
     print_figures(data, asked.out)
+    if asked.write_docs:
+        write_reports([TABLE], ("numpy", "faiss-cpu"))
     if asked.others:
         for line in compared(np.array(data.vectors), data.queries, data.truth):
             print(line, flush=True)
@@ -154,6 +159,7 @@ def print_table(told: dict[str, float], found_share: float, size: int) -> None:
         ("seconds from the last byte to ready", told["ready"], 5),
     ):
         print(f"{what:<58}{found:>8.3f}{limit:>8}")
+        TABLE.add(what, f"{found:.3f}", str(limit))
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def _until_fence(lines: Iterator[tuple[int, str]]) -> list[str]:
-    inside = []
+    inside: list[str] = []
     for _, line in lines:
         if line.startswith("```"):
             return inside

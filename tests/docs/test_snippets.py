@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_snippets_run_and_print_what_is_documented(page: Path, running: Running)
     }
     for block, output in outputs.items():
         assert ('"success": false' in output) == block.shows_error, f"{block.place}: real output is\n{output}"
-    for before, block in zip(found, found[1:], strict=False):
+    for before, block in pairwise(found):
         if block.language == "json" and block.shows_log:
             same_form(json.loads(block.text), logged(running.server, json.loads(block.text)["message"]))
         elif block.language == "json" and before in outputs:
