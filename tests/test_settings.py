@@ -1,4 +1,4 @@
-"""A wrong or unknown setting is refused at the start, by name, and never with its value."""
+"""Invalid and unknown settings are rejected at start by name, never with their value."""
 
 from pathlib import Path
 
@@ -26,44 +26,46 @@ from lookalike.settings import read_settings
         ("AUTH_URL", "nowhere"),
     ],
 )
-def test_a_wrong_setting_is_named(home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_invalid_setting_is_named_without_its_value(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(Misconfigured) as refused:
+    with pytest.raises(Misconfigured) as error:
         read_settings()
-    assert name in refused.value.message and "short-secret" not in refused.value.message
+    assert name in error.value.message and "short-secret" not in error.value.message
 
 
-def test_an_unknown_setting_of_the_file_is_named(home: Path) -> None:
+def test_unknown_setting_in_env_file_is_rejected(home: Path) -> None:
     Path(".env").write_text("PORT=5002\nCOLOUR=blue\n")
     with pytest.raises(Misconfigured, match="COLOUR"):
         read_settings()
 
 
 @pytest.mark.parametrize("name", ["STORE_ULR", "DATABASE_URI", "KEEP_ORIGINAL", "SEARCH_NEED_SIGN_IN"])
-def test_a_misspelt_setting_of_the_environment_is_named(name: str) -> None:
+def test_misspelled_environment_variable_is_rejected(name: str) -> None:
     with pytest.raises(Misconfigured, match=name):
         read_settings({name: "x"})
 
 
-def test_others_names_in_the_environment_are_let_be(home: Path) -> None:
+def test_foreign_environment_variables_are_ignored(home: Path) -> None:
     others = ["PATH", "HOME", "HOSTNAME", "PYTHONPATH", "DATABASE_NAME", "PORTS", "LOG", "SUPPORT", "DB_HOSTS_FILE"]
     assert read_settings(dict.fromkeys(others, "x")).port == 5001
 
 
-def test_the_file_is_read_and_the_environment_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_env_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("PORT=5002\nCONCURRENCY=4\n")
     monkeypatch.setenv("PORT", "5003")
     settings = read_settings()
     assert (settings.port, settings.concurrency) == (5003, 4)
 
 
-def test_the_originals_names_make_an_address(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_url_is_built_from_the_original_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"HOST": "db", "NAME": "closet", "USER": "me", "PASSWORD": "p@ss/word"}.items():
         monkeypatch.setenv(f"DB_{name}", value)
     assert read_settings().database == "mysql+pymysql://me:p%40ss%2Fword@db:3306/closet"
 
 
-def test_a_cloud_sql_instance_needs_a_name_and_a_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cloud_sql_instance_requires_database_name_and_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD_SQL_INSTANCE", "shop:europe-west1:closet")
     with pytest.raises(Misconfigured, match="CLOUD_SQL_INSTANCE needs"):
         read_settings()
@@ -72,7 +74,7 @@ def test_a_cloud_sql_instance_needs_a_name_and_a_user(home: Path, monkeypatch: p
     assert read_settings().database.startswith("mysql+pymysql://relay:@")
 
 
-def test_the_originals_file_is_taken_as_it_is(home: Path) -> None:
+def test_env_file_of_the_original_system_is_accepted(home: Path) -> None:
     Path(".env").write_text(
         "DB_HOST=db\nDB_PORT=3306\nDB_NAME=closet\nDB_USER=me\nDB_PASSWORD=secret\n"
         "SUPABASE_URL=https://shop.supabase.co\nSUPABASE_KEY=public\n"
@@ -81,14 +83,14 @@ def test_the_originals_file_is_taken_as_it_is(home: Path) -> None:
     assert settings.sign_in == "https://shop.supabase.co" and settings.database.endswith("@db:3306/closet")
 
 
-def test_two_different_sign_in_services_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicting_auth_urls_are_rejected(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH_URL", "local:")
     monkeypatch.setenv("SUPABASE_URL", "https://shop.supabase.co")
     with pytest.raises(Misconfigured, match="AUTH_URL and SUPABASE_URL"):
         read_settings()
 
 
-def test_two_different_databases_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicting_databases_are_rejected(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_HOST", "db")
     monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://other/closet")
     with pytest.raises(Misconfigured, match="DATABASE_URL and DB_HOST"):
@@ -106,16 +108,16 @@ REMOTE = {
 }
 
 
-def test_local_defaults_are_refused_on_cloud_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_defaults_are_rejected_on_cloud_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K_SERVICE", "relay")
-    with pytest.raises(Misconfigured) as refused:
+    with pytest.raises(Misconfigured) as error:
         read_settings()
     for name in ("DATABASE_URL", "STORE_URL", "INDEX_SIGNING_KEY", "AUTH_URL"):
-        assert name in refused.value.message
+        assert name in error.value.message
 
 
 @pytest.mark.parametrize("index", ["store:", "milvus:https://in03-abc.api.gcp-us-west1.zillizcloud.com:443/shop"])
-def test_what_is_remote_is_taken_on_cloud_run(home: Path, monkeypatch: pytest.MonkeyPatch, index: str) -> None:
+def test_remote_settings_are_accepted_on_cloud_run(home: Path, monkeypatch: pytest.MonkeyPatch, index: str) -> None:
     for name, value in {**REMOTE, "INDEX_URL": index}.items():
         monkeypatch.setenv(name, value)
     assert read_settings().k_service == "relay"
@@ -125,10 +127,10 @@ def test_what_is_remote_is_taken_on_cloud_run(home: Path, monkeypatch: pytest.Mo
     ("name", "value"),
     [("INDEX_URL", "milvus:folder/vectors.db"), ("STORAGE_EMULATOR_HOST", "http://localhost:9000")],
 )
-def test_each_local_thing_is_refused_on_cloud_run(
+def test_each_local_setting_is_rejected_on_cloud_run(
     home: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    for one, content in {**REMOTE, name: value}.items():
-        monkeypatch.setenv(one, content)
+    for key, content in {**REMOTE, name: value}.items():
+        monkeypatch.setenv(key, content)
     with pytest.raises(Misconfigured, match=name):
         read_settings()

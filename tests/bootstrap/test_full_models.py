@@ -1,4 +1,4 @@
-"""What of the full models needs neither torch nor weights: settings, names, and weights that come from a bucket."""
+"""Loading the full models, as far as it needs neither torch nor weights: settings, names, weights from a bucket."""
 
 import hashlib
 from collections.abc import Callable
@@ -23,76 +23,79 @@ from tests.fakes.store import FakeStore
 
 CONTENT = {name: name.encode() * 1000 for name in ("one.pth", "two.pth")}
 FILES = [WeightFile(name, "", len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()]
-OTHER = "ab" * 32
-Told = Callable[..., Settings]
+OTHER_SHA256 = "ab" * 32
+MakeSettings = Callable[..., Settings]
 
 
 @pytest.fixture
-def told(home: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """Settings as the environment tells them."""
+def make_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> MakeSettings:
+    """Return a function that reads the settings with these environment variables."""
 
-    def tell(**settings: str) -> Settings:
+    def make(**settings: str) -> Settings:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         return read_settings()
 
-    return tell
+    return make
 
 
-def test_each_embedder_needs_its_own_weights(told: Told) -> None:
-    assert required_files(told(MODELS="full")) == [DETECTOR, VOCABULARY, RESNET50]
-    assert required_files(told(EMBEDDER="dinov2")) == [DETECTOR, VOCABULARY, DINOV2]
+def test_each_embedder_requires_its_own_weights(make_settings: MakeSettings) -> None:
+    assert required_files(make_settings(MODELS="full")) == [DETECTOR, VOCABULARY, RESNET50]
+    assert required_files(make_settings(EMBEDDER="dinov2")) == [DETECTOR, VOCABULARY, DINOV2]
 
 
-def test_vectors_of_other_weights_have_another_name(told: Told) -> None:
-    assert embedder_name_and_dim(told(MODELS="full")) == (ORIGINAL_EMBEDDER, ORIGINAL_DIM)
-    assert embedder_name_and_dim(told(MODELS_SHA256=f"{RESNET50.name}={OTHER}")) == ("resnet50-abababababab", 2048)
-    assert embedder_name_and_dim(told(EMBEDDER="dinov2")) == ("dinov2-vits14-lvd142m", 384)
+def test_replaced_weights_change_the_embedder_name(make_settings: MakeSettings) -> None:
+    assert embedder_name_and_dim(make_settings(MODELS="full")) == (ORIGINAL_EMBEDDER, ORIGINAL_DIM)
+    assert embedder_name_and_dim(make_settings(MODELS_SHA256=f"{RESNET50.name}={OTHER_SHA256}")) == (
+        "resnet50-abababababab",
+        2048,
+    )
+    assert embedder_name_and_dim(make_settings(EMBEDDER="dinov2")) == ("dinov2-vits14-lvd142m", 384)
 
 
-def test_the_index_is_built_without_loading_the_models(told: Told) -> None:
-    """By a function without a GPU, and without torch."""
-    reindex = Services(told(MODELS="full")).reindex
+def test_reindex_does_not_load_the_models(make_settings: MakeSettings) -> None:
+    """The function `reindex` has neither a GPU nor torch."""
+    reindex = Services(make_settings(MODELS="full")).reindex
     assert reindex is not None
 
 
-def test_weights_come_from_a_bucket(told: Told, tmp_path: Path) -> None:
+def test_weights_are_downloaded_from_a_bucket(make_settings: MakeSettings, tmp_path: Path) -> None:
     bucket, steps = FakeStore(), StartupTimer()
     for name, data in CONTENT.items():
         bucket.put(name, data, "application/octet-stream")
-    folder = locate_weights(told(), FILES, bucket, tmp_path, steps)
+    folder = locate_weights(make_settings(), FILES, bucket, tmp_path, steps)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == CONTENT
     assert set(steps.seconds) == {"pulling weights", "checking weights"}
 
 
-def test_other_weights_in_the_bucket_are_refused(told: Told, tmp_path: Path) -> None:
+def test_weights_with_wrong_checksum_are_rejected(make_settings: MakeSettings, tmp_path: Path) -> None:
     bucket = FakeStore()
     for name in CONTENT:
         bucket.put(name, b"others", "application/octet-stream")
     with pytest.raises(Misconfigured, match=r"one\.pth have 6 bytes, not 7,000"):
-        locate_weights(told(), FILES, bucket, tmp_path, StartupTimer())
+        locate_weights(make_settings(), FILES, bucket, tmp_path, StartupTimer())
 
 
-def test_an_empty_bucket_is_told(told: Told, tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"one\.pth.*`lookalike models fetch` gets them"):
-        locate_weights(told(), FILES, FakeStore(), tmp_path, StartupTimer())
+def test_missing_weights_name_the_command_that_fetches_them(make_settings: MakeSettings, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"one\.pth.*run `lookalike models fetch` to fetch them"):
+        locate_weights(make_settings(), FILES, FakeStore(), tmp_path, StartupTimer())
 
 
-def test_what_was_pulled_is_gone_when_the_start_fails(
-    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_downloaded_weights_are_deleted_when_loading_fails(
+    make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A start that is tried again and again must not fill the memory."""
+    """Cloud Run starts an instance again and again, and its files are memory."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     bucket = FakeStore()
     for name in (DETECTOR.name, VOCABULARY.name, RESNET50.name):
         bucket.put(name, b"others", "application/octet-stream")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(Misconfigured):
-        open_models(told(MODELS="full"), bucket)
+        open_models(make_settings(MODELS="full"), bucket)
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_missing_extra_is_told(told: Told) -> None:
+def test_missing_extra_is_reported(make_settings: MakeSettings) -> None:
     try:
         import torch  # noqa: F401
     except ImportError:
@@ -114,6 +117,6 @@ def test_a_missing_extra_is_told(told: Told) -> None:
         ("MODELS_QUEUE", "-1"),
     ],
 )
-def test_wrong_settings_are_refused_by_name(told: Told, name: str, value: str) -> None:
+def test_invalid_setting_is_named_in_the_error(make_settings: MakeSettings, name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
-        told(**{name: value})
+        make_settings(**{name: value})

@@ -1,4 +1,4 @@
-"""Erased for good: gone from the catalogue, the bucket, searches, histories and the next index; and told in a receipt."""
+"""Erased for good: gone from the catalog, the bucket, searches, histories and the next index; and told in a receipt."""
 
 import base64
 import json
@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Caller, JobStatus, ProductDetails, User
+from tests.cli.conftest import run
 from tests.conftest import bearer, drawn, jpeg
-from tests.test_cli import run
 
 Client = Callable[[str], FlaskClient]
 PHOTOS = {name: jpeg(drawn(seed)) for name, seed in {"one": 3, "two": 8, "three": 5}.items()}

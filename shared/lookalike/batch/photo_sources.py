@@ -1,4 +1,4 @@
-"""Where many photographs come from: a folder or a bucket; which there are, which version of each, and its bytes."""
+"""List the photographs of a folder or a bucket, with the version and a reader of each."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ from lookalike.usecases.ingest import Source
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif"}
 UNSUPPORTED_SUFFIXES = {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".jp2", ".jxl"}
-"""Pictures that are not accepted: reported rather than silently left out."""
+"""Images of formats that are not accepted. They are listed too, so that a run reports them instead of ignoring them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFile:
-    """A picture; `read` raises `TooLarge` and what reading it raises."""
+    """A photo in a folder or bucket. `read` returns its bytes; it raises `TooLarge` before reading too many."""
 
     source: Source
     read: Callable[[], bytes]
 
 
 def list_folder(folder: Path) -> list[PhotoFile]:
-    """Every picture below the folder, by name; hidden ones are left out."""
+    """List all images below the folder in order of their paths. Skips hidden files and folders."""
     bucket = f"file:{folder.resolve()}"
-    found = sorted(path for path in _walk(folder) if _is_picture(path.suffix))
-    names = {path: path.relative_to(folder).as_posix() for path in found}
-    return [PhotoFile(Source(bucket, names[path], _version(path)), partial(read_file, path)) for path in found]
+    paths = sorted(path for path in _walk(folder) if _is_image(path.suffix))
+    names = {path: path.relative_to(folder).as_posix() for path in paths}
+    return [PhotoFile(Source(bucket, names[path], _version(path)), partial(read_file, path)) for path in paths]
 
 
 def list_bucket(store: ObjectStore, bucket: str, prefix: str) -> list[PhotoFile]:
-    """Every picture whose name starts with the prefix, noted as its event would be."""
-    found = [one for one in store.list(prefix) if _is_picture(PurePosixPath(one.path).suffix)]
-    return [PhotoFile(Source(bucket, one.path, str(one.generation)), partial(_fetch, store, one)) for one in found]
+    """List all images whose names start with the prefix, under the same ledger keys as their storage events."""
+    objects = [one for one in store.list(prefix) if _is_image(PurePosixPath(one.path).suffix)]
+    return [PhotoFile(Source(bucket, one.path, str(one.generation)), partial(_fetch, store, one)) for one in objects]
 
 
 def read_file(path: Path) -> bytes:
-    """Raises `TooLarge` before reading, `InvalidImage` for what cannot be read."""
+    """Read a file. Raises `TooLarge` before reading more than `MAX_BYTES`, and `InvalidImage` if it is not readable."""
     try:
         _check_size(path.stat().st_size)
         return path.read_bytes()
@@ -47,17 +47,17 @@ def read_file(path: Path) -> bytes:
         raise InvalidImage(f"The file cannot be read: {error.strerror}") from error
 
 
-def _fetch(store: ObjectStore, there: StoredObject) -> bytes:
-    _check_size(there.size)
-    return store.get(there.path)
+def _fetch(store: ObjectStore, stored: StoredObject) -> bytes:
+    _check_size(stored.size)
+    return store.get(stored.path)
 
 
 def _check_size(size: int) -> None:
     if size > MAX_BYTES:
-        raise TooLarge(f"{size:,} bytes: at most {MAX_BYTES:,} are accepted")
+        raise TooLarge(f"The file has {size:,} bytes; at most {MAX_BYTES:,} are accepted")
 
 
-def _is_picture(suffix: str) -> bool:
+def _is_image(suffix: str) -> bool:
     return suffix.lower() in PHOTO_SUFFIXES | UNSUPPORTED_SUFFIXES
 
 
@@ -72,6 +72,6 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _version(path: Path) -> str:
-    """Changes when the file is written."""
-    there = path.stat()
-    return f"{there.st_mtime_ns}-{there.st_size}"
+    """A string that changes when the file is written: a folder has no generation numbers."""
+    status = path.stat()
+    return f"{status.st_mtime_ns}-{status.st_size}"

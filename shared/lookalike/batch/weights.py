@@ -1,4 +1,4 @@
-"""Bringing the full models' weights to where MODELS_DIR says, and looking whether they are there."""
+"""Fetch the full models' weights to the folder or bucket MODELS_DIR, and check that they are there."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,43 +10,48 @@ from lookalike.bootstrap import Services
 from lookalike.bootstrap.full_models import required_files
 from lookalike.domain.ports import ObjectStore
 
-KIND = "application/octet-stream"
+CONTENT_TYPE = "application/octet-stream"
 
 
-def fetch_weights(services: Services, mirror: str, bar_of: Callable[[int, str], Any]) -> Iterator[tuple[WeightFile, str]]:
-    """Each file, and what was done about it."""
+def fetch_weights(
+    services: Services, mirror: str, progress_bar: Callable[[int, str], Any]
+) -> Iterator[tuple[WeightFile, str]]:
+    """Fetch each required file that is missing; yield the file and "fetched" or "was there"."""
     bucket = services.weights_bucket
     for file in required_files(services.settings):
         url = f"{mirror.rstrip('/')}/{file.name}" if mirror else ""
-        with bar_of(file.size, file.name) as progress:
+        with progress_bar(file.size, file.name) as progress:
             if bucket is None:
-                new = weights.fetch(file, Path(services.settings.weights), progress.update, url)
+                is_new = weights.fetch(file, Path(services.settings.weights), progress.update, url)
             else:
-                new = fetch_weight_to_bucket(bucket, file, services.settings.lookalike_home / "models", progress.update, url)
-        yield file, "fetched" if new else "was there"
+                folder = services.settings.lookalike_home / "models"
+                is_new = _fetch_to_bucket(bucket, file, folder, progress.update, url)
+        yield file, "fetched" if is_new else "was there"
 
 
-def fetch_weight_to_bucket(bucket: ObjectStore, file: WeightFile, folder: Path, progress: weights.Progress, url: str) -> bool:
-    """By way of that folder, where a download that was interrupted goes on; not if the bucket has it."""
-    there = bucket.stat(file.name)
-    if there and there.sha256 == file.sha256:
+def _fetch_to_bucket(bucket: ObjectStore, file: WeightFile, folder: Path, progress: weights.Progress, url: str) -> bool:
+    """Download into `folder`, where an interrupted download resumes, then upload. Skips files the bucket has."""
+    stored = bucket.stat(file.name)
+    if stored and stored.sha256 == file.sha256:
         return False
-    new, path = weights.fetch(file, folder, progress, url), folder / file.name
-    bucket.put(file.name, path.read_bytes(), KIND, there.generation if there else 0)
-    if new:
+    is_new, path = weights.fetch(file, folder, progress, url), folder / file.name
+    bucket.put(file.name, path.read_bytes(), CONTENT_TYPE, stored.generation if stored else 0)
+    if is_new:
         path.unlink()
     return True
 
 
 def check_weights(services: Services) -> Iterator[tuple[WeightFile, str | None]]:
-    """Each file, and what is wrong with it, if anything."""
-    bucket, place = services.weights_bucket, services.settings.weights
+    """Yield each required file, and what is wrong with it or None."""
+    bucket, location = services.weights_bucket, services.settings.weights
     for file in required_files(services.settings):
-        yield file, weights.problem_of(file, Path(place)) if bucket is None else _problem_in(bucket, file, place)
+        in_folder = bucket is None
+        yield file, weights.find_problem(file, Path(location)) if in_folder else _problem_in(bucket, file, location)
 
 
-def _problem_in(bucket: ObjectStore, file: WeightFile, place: str) -> str | None:
-    there = bucket.stat(file.name)
-    if there is None:
-        return f"The weights {file.name} are not in {place}"
-    return None if there.sha256 == file.sha256 else f"The weights {place}/{file.name} are not those that are expected"
+def _problem_in(bucket: ObjectStore | None, file: WeightFile, location: str) -> str | None:
+    assert bucket is not None
+    stored = bucket.stat(file.name)
+    if stored is None:
+        return f"The weights {file.name} are not in {location}"
+    return None if stored.sha256 == file.sha256 else f"The weights {location}/{file.name} have a wrong checksum"

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from lookalike.adapters import weights
-from lookalike.adapters.weights import COMMAND, DETECTOR, DINOV2, RESNET50, VOCABULARY, WeightFile
+from lookalike.adapters.weights import DETECTOR, DINOV2, FETCH_COMMAND, RESNET50, VOCABULARY, WeightFile
 from lookalike.domain.errors import Misconfigured, NotFound
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Detector, Embedder, ObjectStore
@@ -81,7 +81,7 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
 def required_files(settings: Settings) -> list[WeightFile]:
     """List the weight files that these settings need, with the checksums of MODELS_SHA256 where it names other ones."""
     files = (DETECTOR, VOCABULARY, EMBEDDERS[settings.embedder].file)
-    return weights.expected(files, settings.other_weights)
+    return weights.expected_files(files, settings.other_weights)
 
 
 def locate_weights(
@@ -97,7 +97,7 @@ def locate_weights(
         with steps.step("pulling weights"):
             pull_weights(bucket, files, folder, settings.weights)
     with steps.step("checking weights"):
-        weights.checked(files, folder)
+        weights.verify_files(files, folder)
     return folder
 
 
@@ -109,7 +109,7 @@ def pull_weights(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path,
                 pass
         except NotFound as error:
             raise Misconfigured(
-                f"Weights are missing in {place} ({error.message}); run `{COMMAND}` to fetch them"
+                f"Weights are missing in {place} ({error.message}); run `{FETCH_COMMAND}` to fetch them"
             ) from error
 
 

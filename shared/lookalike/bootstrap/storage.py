@@ -9,7 +9,7 @@ from lookalike.settings import Settings
 
 if TYPE_CHECKING:
     from lookalike.adapters.catalog import SqlCatalog
-    from lookalike.adapters.catalog.database import Creator
+    from lookalike.adapters.catalog.database import ConnectionFactory
 
 POOL_SIZE = 5
 """Connections that each process keeps open to a database server. The adapter may open a few more under load."""
@@ -33,7 +33,7 @@ def upgrade_database(settings: Settings) -> None:
     upgrade(settings.database, creator=_cloud_sql_creator(settings))
 
 
-def _cloud_sql_creator(settings: Settings) -> "Creator | None":
+def _cloud_sql_creator(settings: Settings) -> "ConnectionFactory | None":
     """A function that opens connections through Google's connector, or None where the address says all."""
     if not settings.cloud_sql_instance:
         return None

@@ -1,5 +1,6 @@
-"""What the commands share."""
+"""What all commands share: error reporting, access to the services, progress bars, argument types."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-def plainly(command: Callable[P, T]) -> Callable[P, T]:
-    """Our own errors as one line instead of a traceback."""
+def report_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """Print a `LookalikeError` as one line and exit with status 1, instead of a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -33,21 +35,20 @@ def plainly(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def open_services(quiet: bool = True) -> "Services":
-    """Logs of single requests would break progress bars and tables."""
-    import logging
-
+    """Return the services of this process; `quiet` logs errors only, since log lines would break progress bars."""
     from lookalike.bootstrap import services
 
-    found = services()
+    opened = services()
     if quiet:
         logging.getLogger("lookalike").setLevel(logging.ERROR)
-    return found
+    return opened
 
 
-def bar_of(length: int, label: str) -> Any:
+def progress_bar_of_length(length: int, label: str) -> Any:
+    """A progress bar on stderr to be advanced with `update`; hidden if stderr is not a terminal."""
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
-def bar(things: Iterable[T], label: str) -> Any:
-    """A progress bar around an iterable, on stderr, and only where someone looks."""
-    return click.progressbar(things, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True)
+def progress_bar(items: Iterable[T], label: str) -> Any:
+    """A progress bar on stderr around an iterable; hidden if stderr is not a terminal."""
+    return click.progressbar(items, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True)

@@ -7,120 +7,116 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.common import FILE, FOLDER, bar_of, open_services, plainly
+from lookalike.cli.common import EXISTING_FILE, EXISTING_FOLDER, open_services, progress_bar_of_length, report_errors
 from lookalike.domain.errors import Conflict
 
 if TYPE_CHECKING:
     from lookalike.settings import Settings
-    from lookalike.usecases.reembed import Summary
 
 INDEX_FILE, ID_MAP_FILE = "vector_nn_index.pkl", "vector_id_map.json"
+"""File names of the original system's index."""
 
 
 @click.group()
 def index() -> None:
-    """The prebuilt index."""
+    """Index versions."""
 
 
 @index.command("build")
-@click.option("--json", "as_json", is_flag=True)
-@plainly
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@report_errors
 def index_build(as_json: bool) -> None:
-    """Build an index version of all garments, and publish it."""
+    """Build an index version of all garments and publish it."""
     manifest = open_services().reindex.build()
     text = f"Published {manifest.version}: {manifest.rows} garments, {manifest.build_seconds:.2f} s"
     click.echo(json.dumps(asdict(manifest)) if as_json else text)
 
 
 @index.command("list")
-@plainly
+@report_errors
 def index_list() -> None:
-    """The versions there are, newest last; the one that counts with a star."""
+    """List the index versions, newest last; a star marks the current one."""
     versions = open_services().versions
     current = versions.current()
     for manifest in versions.list():
-        counts = bool(current and current.version == manifest.version)
-        more = f"  recall {manifest.approximate['recall']}" if manifest.approximate else ""
-        more += "  pinned" if counts and current and current.pinned else ""
-        line = f"{manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}{more}"
-        click.echo(f"{'*' if counts else ' '} {line}")
+        is_current = bool(current and current.version == manifest.version)
+        notes = f"  recall {manifest.approximate['recall']}" if manifest.approximate else ""
+        notes += "  pinned" if is_current and current and current.pinned else ""
+        line = f"{manifest.version}  {manifest.rows:>8} garments  {manifest.embedder}  {manifest.built_at}{notes}"
+        click.echo(f"{'*' if is_current else ' '} {line}")
 
 
 @index.command("rollback")
 @click.argument("version", required=False)
-@plainly
+@report_errors
 def index_rollback(version: str | None) -> None:
-    """Have VERSION, or the one before the current one, count again, until `index build` publishes another."""
+    """Make VERSION (default: the one before the current one) current and pin it until the next `index build`."""
     manifest = open_services().versions.roll_back(version)
-    click.echo(f"{manifest.version} counts again: {manifest.rows} garments, built at {manifest.built_at}")
+    click.echo(f"{manifest.version} is current again: {manifest.rows} garments, built at {manifest.built_at}")
 
 
 @index.command("import")
-@click.argument("folder", type=FOLDER)
-@click.option("--unchecked", is_flag=True, help="Though no garment has a vector that tells whose index it is.")
-@plainly
+@click.argument("folder", type=EXISTING_FOLDER)
+@click.option("--unchecked", is_flag=True, help="Import even if no stored vector is there to compare with.")
+@report_errors
 def index_import(folder: Path, unchecked: bool) -> None:
-    """Take over the original system's index in FOLDER, which is not signed: its vectors, for garments that have none.
+    """Import the original system's unsigned index from FOLDER: its vectors, for garments that have none.
 
-    It is read without running anything of it, compared with the vectors that the catalog has, and published as a signed version.
+    The pickle is parsed without executing anything in it. Its vectors are compared with those in the catalog, and the
+    result is published as a signed version.
     """
     from lookalike.adapters.original_index import read_original
 
-    parts = [FILE.convert(folder / name, None, None).read_bytes() for name in (INDEX_FILE, ID_MAP_FILE)]
+    parts = [EXISTING_FILE.convert(folder / name, None, None).read_bytes() for name in (INDEX_FILE, ID_MAP_FILE)]
     summary = open_services().import_index.run(*read_original(*parts), unchecked)
     click.echo(
-        f"{summary.added} vectors taken over, {summary.known} known, {summary.strange} of rows that are not there"
+        f"{summary.added} vectors imported, {summary.known} already present, {summary.unknown_rows} of unknown rows ignored"
     )
     click.echo(f"Published {summary.version}")
 
 
 @index.command("prune")
-@click.option("--keep", type=click.IntRange(1), default=2, show_default=True, help="Newest versions that stay.")
-@plainly
+@click.option("--keep", type=click.IntRange(1), default=2, show_default=True, help="Number of newest versions to keep.")
+@report_errors
 def index_prune(keep: int) -> None:
-    """Delete old versions. The current one stays in any case."""
-    gone = open_services().versions.prune(keep)
-    click.echo("\n".join([*(f"deleted {version}" for version in gone), f"{len(gone)} versions deleted"]))
+    """Delete old versions. The current version is always kept."""
+    deleted = open_services().versions.prune(keep)
+    click.echo("\n".join([*(f"deleted {version}" for version in deleted), f"{len(deleted)} versions deleted"]))
 
 
 @click.command()
 @click.option("--models", type=click.Choice(["compact", "full"]), required=True, help="The models to change to.")
-@click.option("--embedder", type=click.Choice(["resnet50", "dinov2"]), help="Which of the full ones (EMBEDDER).")
-@click.option("--retry-failed", is_flag=True, help="Try garments again that failed before.")
-@click.option("--settle", is_flag=True, help="Give up the vectors and the index of all other models.")
-@plainly
+@click.option("--embedder", type=click.Choice(["resnet50", "dinov2"]), help="Embedder of the full models (EMBEDDER).")
+@click.option("--retry-failed", is_flag=True, help="Also try garments that failed in an earlier run.")
+@click.option("--settle", is_flag=True, help="Delete the vectors and the index of all other models.")
+@report_errors
 def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool) -> None:
-    """Give every stored garment a vector of other models, beside those in use, and build and check their index.
+    """Give every stored garment a vector of other models beside the current one, and build and check their index.
 
-    Searches go on meanwhile. May be interrupted and run again. Then start with MODELS set to them.
+    Searches continue meanwhile. Resumes where an earlier run stopped. Set MODELS afterwards to switch to them.
     """
     services = open_services()
-    chosen = services.with_models(models, embedder or services.settings.embedder)
-    wanted, in_use = naming(chosen.settings), naming(services.settings)
-    if settle and wanted != in_use:
+    target_services = services.with_models(models, embedder or services.settings.embedder)
+    target, current = describe_models(target_services.settings), describe_models(services.settings)
+    if settle and target != current:
         raise Conflict(
-            f"--settle would leave nothing to search for {in_use}: set {wanted} first, here and wherever it runs"
+            f"--settle would delete the vectors of {current}, which is in use; set {target} everywhere first"
         )
-    task = chosen.reembed
-    with bar_of(task.beside.count_missing_vectors(chosen.models.embedder), "Embedding") as progress:
+    task = target_services.reembed
+    embedder_name = target_services.models.embedder
+    with progress_bar_of_length(task.secondary_vectors.count_missing_vectors(embedder_name), "Embedding") as progress:
         summary = task.run(retry_failed, progress.update)
-    tell(summary)
-    if settle:
-        left = f", {len(summary.failed)} passed over keep what they had" if summary.failed else ""
-        count = task.settle(len(summary.failed))
-        click.echo(f"{count} garments have the vectors of {chosen.models.embedder} alone{left}")
-    elif wanted != in_use:
-        click.echo(f"Start with {wanted} to search with them; run this again for what others stored meanwhile")
-
-
-def tell(summary: "Summary") -> None:
     for name, reason in summary.failed.items():
-        click.echo(f"  passed over {name}: {reason}")
-    click.echo(
-        f"{summary.embedded} garments embedded, {len(summary.failed)} passed over; index {summary.version} checked"
-    )
+        click.echo(f"  skipped {name}: {reason}")
+    click.echo(f"{summary.embedded} garments embedded, {len(summary.failed)} skipped; index {summary.version} checked")
+    if settle:
+        kept = f"; {len(summary.failed)} skipped garments keep their old vectors" if summary.failed else ""
+        count = task.settle(len(summary.failed))
+        click.echo(f"{count} garments now have only vectors of {embedder_name}{kept}")
+    elif target != current:
+        click.echo(f"Set {target} to search with them; then run this again for garments stored meanwhile")
 
 
-def naming(settings: "Settings") -> str:
-    """What chooses the embedder."""
+def describe_models(settings: "Settings") -> str:
+    """Return the settings that choose the embedder."""
     return "MODELS=compact" if settings.models == "compact" else f"MODELS=full EMBEDDER={settings.embedder}"

@@ -1,4 +1,4 @@
-"""The gateway under gunicorn, as functions-framework runs a function: one process with threads, made by a fork."""
+"""Serve the gateway with gunicorn as functions-framework serves a function: one forked worker with threads."""
 
 import logging
 import sys
@@ -14,49 +14,54 @@ from lookalike.local import cloud_emulation
 from lookalike.local.gateway import Gateway
 
 log = logging.getLogger("lookalike.serve")
-GRACE = 8
-"""Seconds that running requests get after SIGTERM; the host kills after 10."""
+GRACEFUL_TIMEOUT = 8
+"""Seconds that running requests get after SIGTERM; Cloud Run sends SIGKILL after 10."""
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """Calls `ready` in the worker once the functions are loaded and the models are warm."""
+    """The gunicorn application. Calls `on_ready` in the worker once functions and models are loaded."""
 
-    def __init__(self, folder: Path, host: str, port: int, threads: int, ready: Callable[[], None]) -> None:
-        self._folder, self._ready, self._address = folder, ready, f"http://{host}:{port}"
+    def __init__(self, folder: Path, host: str, port: int, threads: int, on_ready: Callable[[], None]) -> None:
+        self._folder, self._on_ready, self._address = folder, on_ready, f"http://{host}:{port}"
         self._options = {
             "bind": f"{host}:{port}",
             "workers": 1,
             "worker_class": "gthread",
             "threads": threads,
+            # searches may take longer than gunicorn's default of 30 s; the request timeout is enforced by the jobs
             "timeout": 0,
-            "graceful_timeout": GRACE,
+            "graceful_timeout": GRACEFUL_TIMEOUT,
             "loglevel": "warning",
             "limit_request_line": 8190,
-            "post_worker_init": self._warm,
+            "post_worker_init": self._load_models,
         }
         super().__init__()
 
     def load_config(self) -> None:
+        """Pass the options to gunicorn."""
         for key, value in self._options.items():
             self.cfg.set(key, value)
 
     def load(self) -> Gateway:
+        """Create the WSGI application, in the worker."""
         return Gateway(self._folder)
 
-    def _warm(self, worker: Any) -> None:
+    def _load_models(self, worker: Any) -> None:
         from lookalike.bootstrap import services
 
-        found = services()
+        opened = services()
         try:
-            found.models.warm()
-            found.index.warm()
+            opened.models.warm()
+            opened.index.warm()
         except LookalikeError as error:
             log.critical(error.message)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        cloud_emulation.start(found.store, self._address, found.settings.bucket, found.settings.reindex_every)
-        self._ready()
+        cloud_emulation.start_cloud_emulation(
+            opened.store, self._address, opened.settings.bucket, opened.settings.reindex_every
+        )
+        self._on_ready()
 
 
-def serve(folder: Path, host: str, port: int, threads: int, ready: Callable[[], None]) -> None:
+def serve(folder: Path, host: str, port: int, threads: int, on_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT."""
-    Server(folder, host, port, threads, ready).run()
+    Server(folder, host, port, threads, on_ready).run()

@@ -1,0 +1,67 @@
+"""`lookalike users …`, `lookalike db …` and `lookalike doctor`."""
+
+import json
+import sys
+
+import click
+
+from lookalike.cli.common import open_services, progress_bar_of_length, report_errors
+
+
+@click.group()
+def users() -> None:
+    """Accounts."""
+
+
+@users.command("grant")
+@click.argument("email")
+@click.argument("role", type=click.Choice(["admin", "user"]))
+@report_errors
+def users_grant(email: str, role: str) -> None:
+    """Make EMAIL an administrator, or an ordinary user again, from their next sign-in or refresh."""
+    user = open_services().accounts.grant(email, role)
+    click.echo(f"{user.email} is {'an administrator' if user.is_admin else 'a user'} from their next token on")
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+@report_errors
+def db_upgrade() -> None:
+    """Create the tables, or migrate them to the newest revision. Tables of the original system are migrated in place."""
+    open_services().upgrade_database()
+    click.echo("The database is up to date")
+
+
+@db.command("adopt")
+@report_errors
+def db_adopt() -> None:
+    """Migrate rows of the original system: images move to the bucket, vectors to the binary column.
+
+    Run `lookalike db upgrade` first. Resumes where an earlier run stopped.
+    """
+    services = open_services()
+    with progress_bar_of_length(services.adopt.rows.count_legacy_rows(), "Adopting") as progress:
+        summary = services.adopt.run(progress.update)
+    for row_id, reason in summary.left.items():
+        click.echo(f"  skipped row {row_id}: {reason}")
+    click.echo(f"{summary.moved} rows adopted, {len(summary.left)} left unchanged")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@report_errors
+def doctor(as_json: bool) -> None:
+    """Check settings, database, bucket, models, index and sign-in."""
+    from lookalike.batch.diagnostics import run_checks
+
+    results = list(run_checks(open_services()))
+    if as_json:
+        click.echo(json.dumps([{"what": one.part, "well": one.is_ok, "said": one.message} for one in results]))
+    else:
+        for result in results:
+            click.echo(f"{'ok ' if result.is_ok else 'BAD'}  {result.part:<10} {result.message}")
+    sys.exit(0 if all(result.is_ok for result in results) else 1)

@@ -1,0 +1,125 @@
+"""`lookalike ingest`, `search`, `detect` and `embed`."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookalike.cli.common import EXISTING_FILE, EXISTING_FOLDER, OUTPUT_FILE, open_services, progress_bar, report_errors
+from lookalike.domain.errors import LookalikeError
+
+if TYPE_CHECKING:
+    from lookalike.batch.photo_sources import PhotoFile
+    from lookalike.bootstrap import Services
+
+
+@click.command()
+@click.argument("source", metavar="FOLDER")
+@click.option("--retry-failed", is_flag=True, help="Also try photos that failed in an earlier run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@report_errors
+def ingest(source: str, retry_failed: bool, as_json: bool) -> None:
+    """Store the garments of all photos in FOLDER or gs://BUCKET/PREFIX.
+
+    Resumes where an earlier run stopped. Photos that cannot be read are reported and skipped.
+    """
+    from lookalike.batch.ingest import ingest_all
+
+    services = open_services()
+    summary = ingest_all(services, list_photos(services, source), retry_failed, progress_bar)
+    if as_json:
+        click.echo(json.dumps(asdict(summary)))
+        return
+    for name, reason in summary.failed.items():
+        click.echo(f"  skipped {name}: {reason}")
+    click.echo(
+        f"{summary.stored} photos stored with {summary.garments} garments, {summary.known} stored before, "
+        f"{len(summary.failed)} skipped, in {summary.seconds:.1f} s"
+    )
+
+
+def list_photos(services: "Services", source: str) -> "list[PhotoFile]":
+    """List the photos of a folder or of `gs://bucket/prefix`."""
+    from lookalike.batch.photo_sources import list_bucket, list_folder
+
+    if source.startswith("gs://"):
+        bucket, _, prefix = source.removeprefix("gs://").partition("/")
+        return list_bucket(services.open_store(f"gs://{bucket}"), bucket, prefix)
+    return list_folder(EXISTING_FOLDER.convert(source, None, None))
+
+
+@click.command()
+@click.argument("photo", type=EXISTING_FILE)
+@click.option("--num", type=click.IntRange(1, 100), default=5, show_default=True, help="Matches per garment.")
+@click.option("--whole", is_flag=True, help="Search with the whole photo instead of each garment in it.")
+@click.option("--out", type=OUTPUT_FILE, default="matches.jpg", show_default=True, help="Image of the matches.")
+@click.option("--json", "as_json", is_flag=True, help="Print the matches as JSON.")
+@report_errors
+def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None:
+    """Find the stored garments most similar to those of PHOTO."""
+    from lookalike.batch.photos import search_file, write_result_image
+
+    services = open_services()
+    result = search_file(services, photo, num, segment=not whole)
+    write_result_image(services, photo, result, out)
+    if as_json:
+        from lookalike.http.handlers import group_answer
+
+        click.echo(json.dumps({"groups": [group_answer(group) for group in result.groups], "picture": str(out)}))
+        return
+    for group in result.groups:
+        score = f" ({group.garment.score:.2f})" if group.garment.score is not None else ""
+        click.echo(f"{group.garment.label or 'whole photo'}{score}")
+        for match in group.matches:
+            click.echo(f"  {match.similarity:6.3f}  {match.segment.name}")
+    index = result.index
+    click.echo(f"Image: {out}   index: {index.rows} garments, {index.tail_rows} of them added since it was built")
+
+
+@click.command()
+@click.argument("photos", type=EXISTING_FILE, nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per photo.")
+@report_errors
+def detect(photos: tuple[Path, ...], as_json: bool) -> None:
+    """List the garments in each PHOTO: box (x1, y1, x2, y2 in pixels), label and score."""
+    from lookalike.batch.photos import detect_file
+
+    services, failed = open_services(), 0
+    for photo in photos:
+        try:
+            line = detect_file(services, photo)
+        except LookalikeError as error:
+            failed += 1
+            line = {"path": str(photo), "error": {"code": error.code, "message": error.message}}
+        click.echo(json.dumps(line) if as_json else format_detections(line))
+    sys.exit(1 if failed else 0)
+
+
+def format_detections(line: dict[str, Any]) -> str:
+    """Format one photo's detections, or its error, as text."""
+    if "error" in line:
+        return f"{line['path']}: {line['error']['message']}"
+    garments = [f"  {one['label']:<10} {one['score']:.2f}  {one['box']}" for one in line["detections"]]
+    return "\n".join([f"{line['path']} ({line['width']} x {line['height']})", *(garments or ["  no garments found"])])
+
+
+@click.command()
+@click.argument("photos", type=EXISTING_FILE, nargs=-1, required=True)
+@click.option("--out", type=OUTPUT_FILE, required=True, help="An .npz file.")
+@click.option("--garment", is_flag=True, help="Embed the largest garment instead of the whole photo.")
+@report_errors
+def embed(photos: tuple[Path, ...], out: Path, garment: bool) -> None:
+    """Write the unit vectors of the PHOTOS to a file: `names` and `vectors` (float32), one row each, in order."""
+    import numpy as np
+
+    from lookalike.batch.photos import embed_file
+
+    services = open_services()
+    with progress_bar(photos, "Embedding") as paths:
+        rows = [embed_file(services, path, garment) for path in paths]
+    with out.open("wb") as file:
+        np.savez(file, names=np.array([str(photo) for photo in photos]), vectors=np.stack(rows))
+    click.echo(f"{out}: {len(rows)} vectors of length {len(rows[0])}")

@@ -1,0 +1,64 @@
+"""`lookalike users`, `db`, `doctor` and `token`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lookalike import images
+from lookalike.bootstrap import Services, services
+from lookalike.domain.model import Caller
+from tests.cli.conftest import run
+from tests.conftest import drawn
+from tests.contracts.databases import execute
+from tests.contracts.test_migrations import DETAILS, IMAGES, SQLITE
+
+
+def test_token_belongs_to_an_administrator(real: Services) -> None:
+    assert real.auth.user(run("token").output.strip()).is_admin
+
+
+def test_doctor_reports_each_part(real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy = run("doctor")
+    assert healthy.exit_code == 0 and "BAD" not in healthy.output and "compact-3" in healthy.output
+    monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://root@127.0.0.1:1/nowhere")
+    services.cache_clear()
+    broken = run("doctor", "--json")
+    findings = {one["what"]: one for one in json.loads(broken.output)}
+    assert broken.exit_code == 1 and not findings["database"]["well"] and findings["models"]["well"]
+
+
+def test_db_upgrade_creates_the_database(home: Path) -> None:
+    assert run("db", "upgrade").exit_code == 0
+    services().catalog.start_job("job", "search", Caller())
+
+
+def test_invalid_setting_is_reported_without_traceback(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONCURRENCY", "many")
+    services.cache_clear()
+    result = run("doctor")
+    assert result.exit_code == 1 and "CONCURRENCY" in result.output and "Traceback" not in result.output
+
+
+def test_doctor_says_how_to_install_the_full_models(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS", "full")
+    services.cache_clear()
+    result = run("doctor").output
+    assert "BAD  models" in result and ("lookalike models fetch" in result or "lookalike[full]" in result)
+
+
+def test_db_adopt_migrates_the_original_database(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'original.db'}"
+    execute(url, IMAGES.format(**SQLITE), DETAILS.format(**SQLITE))
+    image = images.png(drawn(3)).hex()
+    execute(
+        url,
+        "INSERT INTO splitted_images (splitted_image_id, splitted_image_path, original_image_id, vector, "
+        f"splitted_image_data) VALUES ('01_segment_0', '01/segment_0.png', '01', '[3, 4]', X'{image}')",
+    )
+    monkeypatch.setenv("DATABASE_URL", url)
+    services.cache_clear()
+    assert run("db", "upgrade").exit_code == 0
+    assert "1 rows adopted, 0 left" in run("db", "adopt").output
+    assert "0 rows adopted, 0 left" in run("db", "adopt").output
+    assert services().store.get("01/segment_0.png").startswith(b"\x89PNG")

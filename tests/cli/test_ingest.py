@@ -1,0 +1,66 @@
+"""`lookalike ingest`, on the built-in models and real files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lookalike.bootstrap import Services, services
+from tests.cli.conftest import run
+from tests.conftest import drawn, jpeg
+from tests.emulators.storage_server import storage_server
+
+
+def test_ingest_stores_each_photo_once_and_skips_broken_ones(folder: Path, real: Services) -> None:
+    summary = json.loads(run("ingest", folder, "--json").output)
+    assert (
+        summary["stored"] == 2 and summary["garments"] >= 2 and set(summary["failed"]) == {"broken.jpg", "moving.gif"}
+    )
+    again = json.loads(run("ingest", folder, "--json").output)
+    assert (again["stored"], again["known"], set(again["failed"])) == (0, 2, {"broken.jpg", "moving.gif"})
+    (folder / "broken.jpg").write_bytes(jpeg(drawn(9)))
+    mended = json.loads(run("ingest", folder, "--json").output)
+    assert mended["stored"] == 1 and set(mended["failed"]) == {"moving.gif"}
+    assert real.catalog.photo("dress") and real.catalog.photo("summer-dress")
+
+
+def test_ingest_replaces_objects_left_by_a_crash(folder: Path, real: Services) -> None:
+    real.store.put("dress/claim", b"\njob 1", "text/plain")
+    real.store.delete("dress/claim")
+    real.store.put("dress/segment_0.png", b"half written", "image/png")
+    assert json.loads(run("ingest", folder, "--json").output)["stored"] == 2
+    assert real.store.get("dress/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_ingest_runs_in_parallel_if_models_accept_several_photos(folder: Path, real: Services) -> None:
+    real.models.max_concurrency = 4
+    summary = json.loads(run("ingest", folder, "--json").output)
+    assert (summary["stored"], summary["known"], len(summary["failed"])) == (2, 0, 2)
+    summary = json.loads(run("ingest", folder, "--json").output)
+    assert (summary["stored"], summary["known"], len(summary["failed"])) == (0, 2, 2)
+
+
+def test_ingest_of_a_bucket_shares_the_ledger_with_events(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with storage_server("shop") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+        monkeypatch.setenv("STORE_URL", "gs://shop")
+        services.cache_clear()
+        store = services().store
+        for name, data in {
+            "a.jpg": jpeg(drawn(3)),
+            "b/c.jpg": jpeg(drawn(8)),
+            "bad.png": b"x",
+            "notes.txt": b"x",
+        }.items():
+            store.put(f"incoming/{name}", data, "image/jpeg")
+        first = json.loads(run("ingest", "gs://shop/incoming/", "--json").output)
+        again = json.loads(run("ingest", "gs://shop/incoming/", "--json").output)
+        assert (first["stored"], set(first["failed"])) == (2, {"incoming/bad.png"})
+        assert (again["stored"], again["known"]) == (0, 2)
+        dropped = store.stat("incoming/a.jpg")
+        assert dropped is not None
+        (entry,) = services().catalog.ledger_entries("shop", ["incoming/a.jpg"])
+        assert (entry.generation, entry.photo) == (str(dropped.generation), "incoming-a")
+        assert store.get("incoming-a/segment_0.png").startswith(b"\x89PNG")
