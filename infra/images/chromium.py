@@ -1,7 +1,7 @@
 """Control headless Chromium over the DevTools protocol. Needs no package besides Chromium itself.
 
-Protocol: https://chromedevtools.github.io/devtools-protocol/. Messages go through a pair of pipes
-(`--remote-debugging-pipe`): Chromium reads JSON from file descriptor 3, writes JSON to 4, and ends each message with NUL.
+Protocol: https://chromedevtools.github.io/devtools-protocol/. With `--remote-debugging-pipe`, Chromium reads JSON
+from file descriptor 3 and writes JSON to 4. Each message ends with a NUL byte.
 """
 
 import base64

@@ -2,6 +2,8 @@
 
 import { getToken } from "./session.js";
 
+const UNREACHABLE_MESSAGE = "The server did not respond. Check that “lookalike serve” is running.";
+
 /** The API rejected a request, or could not be reached. */
 export class ApiError extends Error {
   /**
@@ -40,7 +42,7 @@ export async function post(path, body, signal) {
     return checkResponse(response, await response.text());
   } catch (error) {
     // fetch reports every network failure as a TypeError.
-    if (error instanceof TypeError) throw new ApiError("The server did not respond. Check that “lookalike serve” is running.");
+    if (error instanceof TypeError) throw new ApiError(UNREACHABLE_MESSAGE);
     throw error;
   }
 }

@@ -28,7 +28,8 @@ export const formatDuration = (milliseconds) =>
  */
 export function formatTime(text) {
   const time = new Date(text);
-  return Number.isNaN(time.getTime()) ? text : time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  if (Number.isNaN(time.getTime())) return text;
+  return time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
 /**

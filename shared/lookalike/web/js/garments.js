@@ -84,7 +84,8 @@ function makeSelectable(element, index, onSelect) {
   element.addEventListener("click", () => onSelect(index));
   // The box, the label and the button of a garment are highlighted together.
   const highlight = (isOn) => {
-    for (const other of document.querySelectorAll(`[data-group="${index}"]`)) other.classList.toggle("highlighted", isOn);
+    const elements = document.querySelectorAll(`[data-group="${index}"]`);
+    for (const other of elements) other.classList.toggle("highlighted", isOn);
   };
   element.addEventListener("pointerenter", () => highlight(true));
   element.addEventListener("pointerleave", () => highlight(false));
@@ -98,5 +99,10 @@ const caption = (group) => `${nameOf(group)} ${formatPercent(group.score)}`.trim
 function boxStyle({ bounding_box: [x1, y1, x2, y2] }) {
   const { width, height } = state.response;
   const percent = (pixels, total) => `${(100 * pixels) / total}%`;
-  return { left: percent(x1, width), top: percent(y1, height), width: percent(x2 - x1, width), height: percent(y2 - y1, height) };
+  return {
+    left: percent(x1, width),
+    top: percent(y1, height),
+    width: percent(x2 - x1, width),
+    height: percent(y2 - y1, height),
+  };
 }

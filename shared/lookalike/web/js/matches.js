@@ -67,6 +67,11 @@ function createCard(match) {
 
 function describeReasons({ same_label, colour_distance, shared_details = [] }) {
   const details = shared_details.map((name) => name.replaceAll("_", " ")).join(", ");
-  const isSimilarColor = colour_distance < SIMILAR_COLOR_DISTANCE;
-  return [same_label && "same category", isSimilarColor && "similar color", details && `same ${details}`].filter(Boolean).join(" · ");
+  const reasons = [
+    same_label && "same category",
+    // False if the distance is missing.
+    colour_distance < SIMILAR_COLOR_DISTANCE && "similar color",
+    details && `same ${details}`,
+  ];
+  return reasons.filter(Boolean).join(" · ");
 }

@@ -14,7 +14,7 @@ export function showStatus(text) {
 
 /**
  * Return the message of an error, with a hint to sign in if that helps.
- * @param {Error} error
+ * @param {Error & {status?: number, isUnauthorized?: boolean}} error
  * @returns {string}
  */
 export function errorMessage(error) {
@@ -25,7 +25,7 @@ export function errorMessage(error) {
 
 /**
  * Show an error above the photo. Errors about permissions get a sign-in button.
- * @param {Error} error
+ * @param {Error & {status?: number, isUnauthorized?: boolean}} error
  */
 export function showError(error) {
   byId("error-text").textContent = errorMessage(error);

@@ -56,7 +56,9 @@ export function initPhotoInput(onPhoto) {
 
 function listenForFileDialog(selectFrom) {
   const input = byId("file");
-  for (const button of document.querySelectorAll("[data-choose-file]")) button.addEventListener("click", () => input.click());
+  for (const button of document.querySelectorAll("[data-choose-file]")) {
+    button.addEventListener("click", () => input.click());
+  }
   input.addEventListener("change", () => {
     if (input.files.length) selectFrom(input.files);
     // Without this, choosing the same file again would not fire a change event.

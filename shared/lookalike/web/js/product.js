@@ -60,7 +60,8 @@ function renderMatch(match) {
 }
 
 function renderError(error) {
-  byId("product-text").textContent = error.status === 404 ? "This garment has no product details." : errorMessage(error);
+  const message = error.status === 404 ? "This garment has no product details." : errorMessage(error);
+  byId("product-text").textContent = message;
 }
 
 function renderProduct(product, match) {

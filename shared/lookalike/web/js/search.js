@@ -52,7 +52,8 @@ function selectGarment(index) {
 function renderIndex(index) {
   if (!index) return;
   const builtAt = index.built_at ? `index built ${formatTime(index.built_at)}` : "index not built yet";
-  const rows = `${formatCount(index.rows, "garment")} in the catalog, ${index.tail_rows.toLocaleString("en")} newer than the index`;
+  const newerCount = index.tail_rows.toLocaleString("en");
+  const rows = `${formatCount(index.rows, "garment")} in the catalog, ${newerCount} newer than the index`;
   byId("index-summary").textContent = `${rows} · ${builtAt}`;
   byId("index-summary").title = index.version ? `Version ${index.version}` : "";
 }
