@@ -1,17 +1,17 @@
-"""The catalogue in SQL: SQLite in a file, or MySQL and MariaDB through PyMySQL. The address decides."""
+"""Catalog stored in SQL: SQLite files, or MySQL and MariaDB servers through PyMySQL. The URL selects the database."""
 
 from sqlalchemy import Connection, text
 
-from lookalike.adapters.catalog.attempts import AttemptRows
-from lookalike.adapters.catalog.changes import ChangeRows
-from lookalike.adapters.catalog.database import OUTDATED, Creator, reading
-from lookalike.adapters.catalog.details import DetailRows
-from lookalike.adapters.catalog.history import HistoryRows
-from lookalike.adapters.catalog.jobs import JobRows
-from lookalike.adapters.catalog.matching import MatchingRows
-from lookalike.adapters.catalog.old_rows import LegacyRowTable
-from lookalike.adapters.catalog.reembedding import SecondaryVectorRows
-from lookalike.adapters.catalog.segments import SegmentRows
+from lookalike.adapters.catalog.attempts import AttemptQueries
+from lookalike.adapters.catalog.changes import ChangeQueries
+from lookalike.adapters.catalog.database import OUTDATED_MESSAGE, ConnectionFactory, read_transaction
+from lookalike.adapters.catalog.details import DetailQueries
+from lookalike.adapters.catalog.history import HistoryQueries
+from lookalike.adapters.catalog.jobs import JobQueries
+from lookalike.adapters.catalog.legacy_rows import LegacyRowQueries
+from lookalike.adapters.catalog.matching import MatchingQueries
+from lookalike.adapters.catalog.secondary_vectors import SecondaryVectorQueries
+from lookalike.adapters.catalog.segments import SegmentQueries
 from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE
 from lookalike.domain.errors import Unavailable
 
@@ -19,39 +19,47 @@ __all__ = ["SqlCatalog", "downgrade", "open_catalog", "upgrade"]
 
 
 class SqlCatalog(
-    SegmentRows,
-    ChangeRows,
-    SecondaryVectorRows,
-    DetailRows,
-    MatchingRows,
-    JobRows,
-    LegacyRowTable,
-    AttemptRows,
-    HistoryRows,
+    SegmentQueries,
+    ChangeQueries,
+    SecondaryVectorQueries,
+    DetailQueries,
+    MatchingQueries,
+    JobQueries,
+    LegacyRowQueries,
+    AttemptQueries,
+    HistoryQueries,
 ):
-    """The ports `Catalogue`, `OldRows`, `Beside`, `Attempts` and `History`. Safe to use from several threads; connects when first used."""
+    """SQL implementation of the ports `Catalog`, `LegacyRows`, `SecondaryVectors`, `Attempts` and `History`.
 
-    @reading
+    Thread-safe. Connects on the first call, not in the constructor.
+    """
+
+    @read_transaction
     def ping(self, tx: Connection) -> None:
-        found = tx.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()
-        if found != [REVISION]:
-            raise Unavailable(OUTDATED)
+        """Check that the database answers and has the current tables. Raises `Unavailable`."""
+        versions = tx.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()
+        if versions != [REVISION]:
+            raise Unavailable(OUTDATED_MESSAGE)
 
 
-def open_catalog(url: str, pool_size: int = 5, creator: Creator | None = None) -> SqlCatalog:
-    """Raises `Misconfigured` for an address of something else."""
+def open_catalog(url: str, pool_size: int = 5, creator: ConnectionFactory | None = None) -> SqlCatalog:
+    """Return the catalog at a database URL. Raises `Misconfigured` for an unsupported URL.
+
+    `creator` opens connections where a URL is not enough, as for Cloud SQL.
+    """
     return SqlCatalog(url, pool_size, creator)
 
 
-def upgrade(url: str, revision: str = "head", creator: Creator | None = None) -> None:
-    """Make the tables, or bring them up to date. Raises `Unavailable` where the database is away."""
+def upgrade(url: str, revision: str = "head", creator: ConnectionFactory | None = None) -> None:
+    """Create the tables or migrate them to `revision`. Raises `Unavailable` if the database cannot be reached."""
+    # Alembic takes long to import and is needed by migrations only.
     from lookalike.adapters.catalog import schema
 
     schema.upgrade(url, revision, creator)
 
 
 def downgrade(url: str, revision: str = "base") -> None:
-    """Back to the original's two tables and their rows."""
+    """Migrate the tables back to `revision`. `base` leaves the two tables of the original system."""
     from lookalike.adapters.catalog import schema
 
     schema.downgrade(url, revision)

@@ -1,4 +1,4 @@
-"""How often something was tried, counted under the lock of each key's row."""
+"""Rate limit counters: the number of attempts under each key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,46 +7,57 @@ from datetime import datetime
 from sqlalchemy import Connection, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from lookalike.adapters.catalog.database import Database, writing
+from lookalike.adapters.catalog.database import Database, write_transaction
 from lookalike.adapters.catalog.tables import attempts
-from lookalike.adapters.catalog.values import naive, now
+from lookalike.adapters.catalog.values import to_naive_utc, utc_now
 
-_key, _count, _since = attempts.c.key, attempts.c.count, attempts.c.create_time
+_key, _count, _start = attempts.c.key, attempts.c.count, attempts.c.create_time
 
 
-class AttemptRows(Database):
-    @writing
+class AttemptQueries(Database):
+    """Queries of the port `Attempts`."""
+
+    @write_transaction
     def count_attempt(self, tx: Connection, keys: Sequence[str], since: datetime) -> dict[str, int]:
-        # in one order, so that two of us never wait for each other
-        return {key: _counted(tx, _digest(key), naive(since)) for key in sorted(keys)}
+        """Increment the counter of each key and return the new counts. Counters started before `since` restart at 1."""
+        # All transactions lock the rows in sorted order. Two of them with the same keys can then not deadlock.
+        return {key: _increment(tx, _hash_key(key), to_naive_utc(since)) for key in sorted(keys)}
 
-    @writing
+    @write_transaction
     def forget_attempts(self, tx: Connection, keys: Sequence[str], most: int | None = None) -> None:
-        these = _key.in_([_digest(key) for key in keys])
+        """Subtract at most `most` from the counter of each key, or delete the counters if it is `None`."""
+        has_key = _key.in_([_hash_key(key) for key in keys])
         if most is None:
-            tx.execute(delete(attempts).where(these))
+            tx.execute(delete(attempts).where(has_key))
         else:
-            tx.execute(update(attempts).where(these).values(count=case((_count > most, _count - most), else_=0)))
+            tx.execute(update(attempts).where(has_key).values(count=case((_count > most, _count - most), else_=0)))
 
-    @writing
+    @write_transaction
     def clean_attempts(self, tx: Connection, before: datetime) -> int:
-        return tx.execute(delete(attempts).where(_since < naive(before))).rowcount
+        """Delete counters started before that time. Returns their number."""
+        return tx.execute(delete(attempts).where(_start < to_naive_utc(before))).rowcount
 
 
-def _counted(tx: Connection, digest: str, since: datetime) -> int:
-    is_late = _since < since
-    more = update(attempts).values(
-        count=case((is_late, 1), else_=_count + 1), create_time=case((is_late, now()), else_=_since)
+def _increment(tx: Connection, digest: str, since: datetime) -> int:
+    is_expired = _start < since
+    # UPDATE first: it locks the row until the commit, so no concurrent increment is lost.
+    increment = (
+        update(attempts)
+        .values(count=case((is_expired, 1), else_=_count + 1), create_time=case((is_expired, utc_now()), else_=_start))
+        .where(_key == digest)
     )
-    if not tx.execute(more.where(_key == digest)).rowcount:
+    if not tx.execute(increment).rowcount:
         try:
+            # A savepoint: the failed INSERT must not undo the increments of other keys.
             with tx.begin_nested():
-                tx.execute(insert(attempts).values(key=digest, count=1, create_time=now()))
-        except IntegrityError:  # another was faster
-            tx.execute(more.where(_key == digest))
-    found: int = tx.execute(select(_count).where(_key == digest)).scalar_one()
-    return found
+                tx.execute(insert(attempts).values(key=digest, count=1, create_time=utc_now()))
+        except IntegrityError:
+            # A concurrent transaction inserted the key after our UPDATE.
+            tx.execute(increment)
+    count: int = tx.execute(select(_count).where(_key == digest)).scalar_one()
+    return count
 
 
-def _digest(key: str) -> str:
+def _hash_key(key: str) -> str:
+    """Return the SHA-256 of a key, which may name an account or an address that must not be stored."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,19 +1,19 @@
-"""A Cloud SQL instance through Google's connector: no address, no open port, IAM instead of a password."""
+"""Connections to Cloud SQL through Google's connector. They need no open port and can use IAM instead of a password."""
 
 import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from lookalike.adapters.catalog.database import CONNECTION
+from lookalike.adapters.catalog.database import MYSQL_CONNECT_ARGS
 from lookalike.domain.errors import Unavailable
 
 
 class CloudSql:
-    """Makes connections to one instance (`project:region:instance`).
+    """Opens connections to one instance, named `project:region:instance`.
 
-    One connector a process, made with the first connection and so after the host's fork; it refreshes when asked, since
-    an instance without requests gets no processor time. Without a password the service account signs in by IAM.
+    Uses one connector per process, created with the first connection and therefore after the host's fork. Without a
+    password the service account authenticates by IAM.
     """
 
     def __init__(
@@ -25,29 +25,32 @@ class CloudSql:
         make_connector: Callable[..., Any] | None = None,
     ) -> None:
         self._instance, self._user, self._password, self._database = instance, user, password, database
-        self._make = make_connector or _google_connector
+        self._make_connector = make_connector or _google_connector
         self._lock = threading.Lock()
         self._connectors: dict[int, Any] = {}
 
     def connect(self) -> Any:
-        """A PyMySQL connection. Raises `Unavailable`."""
+        """Return a new PyMySQL connection. Raises `Unavailable` if the instance cannot be reached."""
         from pymysql.err import Error
 
-        options: dict[str, Any] = {"user": self._user, "database": self._database, **CONNECTION}
+        options: dict[str, Any] = {"user": self._user, "database": self._database, **MYSQL_CONNECT_ARGS}
         options |= {"password": self._password} if self._password else {"enable_iam_auth": True}
         try:
             return self._connector().connect(self._instance, "pymysql", **options)
         except Error:
-            # the server's own answers, which the caller knows how to read
+            # Errors of the MySQL server pass unchanged: SQLAlchemy and `translate_errors` interpret them.
             raise
         except Exception as error:
-            raise Unavailable(f"Cloud SQL cannot be reached: {type(error).__name__}") from error
+            raise Unavailable(
+                f"Cloud SQL instance {self._instance} cannot be reached: {type(error).__name__}"
+            ) from error
 
     def _connector(self) -> Any:
         with self._lock:
             process = os.getpid()
             if process not in self._connectors:
-                self._connectors[process] = self._make(refresh_strategy="LAZY")
+                # LAZY refreshes certificates on use. A background thread would get no CPU between requests.
+                self._connectors[process] = self._make_connector(refresh_strategy="LAZY")
             return self._connectors[process]
 
 

@@ -1,4 +1,8 @@
-"""Commit numbers: taken under the lock of one row, held until the commit, so they become visible in order."""
+"""Commit numbers. They increase in the order in which transactions become visible.
+
+A transaction takes its number by updating the only row of `commits`. The row lock is held until the commit, so a higher
+number can never become visible before a lower one. To hold it only briefly, take the number last in the transaction.
+"""
 
 from collections.abc import Sequence
 
@@ -7,21 +11,21 @@ from sqlalchemy import Connection, insert, select, update
 from lookalike.adapters.catalog.tables import commits, deleted_images, splitted_images
 
 
-def number_rows(tx: Connection, row_ids: Sequence[int]) -> None:
-    """Give the rows this transaction's number. Nothing but the commit comes after."""
+def assign_commit_number(tx: Connection, row_ids: Sequence[int]) -> None:
+    """Set the commit number of the rows. Call it last in the transaction."""
     if row_ids:
-        rows = splitted_images.c.id.in_(row_ids)
-        tx.execute(update(splitted_images).where(rows).values(commit_number=take_number(tx)))
+        is_given = splitted_images.c.id.in_(row_ids)
+        tx.execute(update(splitted_images).where(is_given).values(commit_number=next_commit_number(tx)))
 
 
-def bury(tx: Connection, row_id: int, embedder: str | None) -> None:
-    """Record under this transaction's number that the row is gone; none: for every embedder. Nothing but the commit comes after."""
-    tx.execute(insert(deleted_images).values(row_id=row_id, embedder=embedder, commit_number=take_number(tx)))
+def insert_tombstone(tx: Connection, row_id: int, embedder: str | None) -> None:
+    """Record that a row was deleted, for one embedder or for all (`None`). Call it last in the transaction."""
+    tx.execute(insert(deleted_images).values(row_id=row_id, embedder=embedder, commit_number=next_commit_number(tx)))
 
 
-def take_number(tx: Connection) -> int:
-    """This transaction's. Nothing but what is written under it and the commit comes after."""
-    # others wait here until we have committed
+def next_commit_number(tx: Connection) -> int:
+    """Take the next commit number and lock the counter until the commit. Call it last in the transaction."""
+    # UPDATE before SELECT: the update takes the row lock. Other writers wait here until this transaction commits.
     tx.execute(update(commits).values(number=commits.c.number + 1))
     number: int = tx.execute(select(commits.c.number)).scalar_one()
     return number

@@ -1,4 +1,4 @@
-"""The engine, its transactions, and the one place where the database's errors become ours."""
+"""Database engine, transactions, retries and the translation of database errors to domain errors."""
 
 import functools
 import sqlite3
@@ -17,37 +17,43 @@ P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D", bound="Database")
 
-OUTDATED = "The database's tables are missing or of another version: run `lookalike db upgrade`"
-ATTEMPTS, WAL_ATTEMPTS = 4, 100
-OVERFLOW = 2
-CONNECTION: dict[str, Any] = {
+OUTDATED_MESSAGE = "The database tables are missing or have another version: run `lookalike db upgrade`"
+MAX_ATTEMPTS = 4
+"""Tries of a write transaction that is rolled back by a deadlock."""
+MAX_WAL_ATTEMPTS = 100
+"""Tries, 0.05 s apart, to switch a SQLite file to WAL."""
+MAX_OVERFLOW = 2
+"""Connections to MySQL above the pool size."""
+MYSQL_CONNECT_ARGS: dict[str, Any] = {
     "connect_timeout": 5,
     "read_timeout": 30,
     "write_timeout": 30,
     "init_command": "SET time_zone = '+00:00'",
 }
-"""Of each connection to MySQL; seconds."""
-Creator = Callable[[], Any]
+"""PyMySQL options of every connection; timeouts in seconds. CURRENT_TIMESTAMP must give UTC."""
+ConnectionFactory = Callable[[], Any]
+"""Opens a DBAPI connection."""
 
 
-class LostRace(Unavailable):
-    """MySQL undid this transaction for the sake of another; it may be tried again."""
+class SerializationFailure(Unavailable):
+    """MySQL rolled the transaction back because of a concurrent one. It can be retried."""
 
 
 class LostConnection(Unavailable):
-    """The server went away in mid-transaction: what was read is to be read again, what was written may be committed."""
+    """The connection broke inside a transaction. Reads can be retried; it is unknown whether writes were committed."""
 
 
 class Database:
-    """Makes its engine when first asked, so that it may cross a fork before."""
+    """Lazily created engine of one database. The engine is created on first use, and so after a fork of the host."""
 
-    def __init__(self, url: str, pool_size: int = 5, creator: Creator | None = None) -> None:
-        self._url, self._pool_size, self._creator = address(url), pool_size, creator
+    def __init__(self, url: str, pool_size: int = 5, creator: ConnectionFactory | None = None) -> None:
+        self._url, self._pool_size, self._creator = parse_url(url), pool_size, creator
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
     @property
     def engine(self) -> Engine:
+        """The SQLAlchemy engine with its connection pool."""
         with self._lock:
             if self._engine is None:
                 self._engine = build_engine(self._url, self._pool_size, self._creator)
@@ -55,19 +61,23 @@ class Database:
 
     @contextmanager
     def transaction(self, writes: bool = False) -> Iterator[Connection]:
-        with translated(), self.engine.connect().execution_options(writes=writes) as tx, tx.begin():
+        """Open a transaction, committed at the end of the context. It may write only with `writes`.
+
+        Raises `Unavailable` or `Conflict` in place of database errors.
+        """
+        with translate_errors(), self.engine.connect().execution_options(writes=writes) as tx, tx.begin():
             yield tx
 
     def close(self) -> None:
-        """Close the pooled connections; the next call opens new ones."""
+        """Close the pooled connections. The next call opens new ones."""
         with self._lock:
             engine, self._engine = self._engine, None
         if engine is not None:
             engine.dispose()
 
 
-def reading(method: Callable[Concatenate[D, Connection, P], T]) -> Callable[Concatenate[D, P], T]:
-    """Make the method one transaction that reads one snapshot, tried again on another connection where one was lost."""
+def read_transaction(method: Callable[Concatenate[D, Connection, P], T]) -> Callable[Concatenate[D, P], T]:
+    """Run the method in a read transaction on one snapshot. Retries once if the connection is lost."""
 
     @functools.wraps(method)
     def run(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -81,17 +91,17 @@ def reading(method: Callable[Concatenate[D, Connection, P], T]) -> Callable[Conc
     return run
 
 
-def writing(method: Callable[Concatenate[D, Connection, P], T]) -> Callable[Concatenate[D, P], T]:
-    """Make the method one transaction that writes, tried again where it lost a race."""
+def write_transaction(method: Callable[Concatenate[D, Connection, P], T]) -> Callable[Concatenate[D, P], T]:
+    """Run the method in a write transaction. Retries it after a deadlock, up to `MAX_ATTEMPTS` tries."""
 
     @functools.wraps(method)
     def run(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 with self.transaction(writes=True) as tx:
                     return method(self, tx, *args, **kwargs)
-            except LostRace:
-                if attempt == ATTEMPTS:
+            except SerializationFailure:
+                if attempt == MAX_ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
@@ -99,27 +109,30 @@ def writing(method: Callable[Concatenate[D, Connection, P], T]) -> Callable[Conc
 
 
 @contextmanager
-def translated(conflict: str = "Another thing of that name exists") -> Iterator[None]:
+def translate_errors(conflict: str = "An entry with this name exists already") -> Iterator[None]:
+    """Raise domain errors in place of SQLAlchemy's. `conflict` is the message for a violated unique constraint."""
     try:
         yield
     except sa_errors.IntegrityError as error:
         raise Conflict(conflict) from error
     except sa_errors.TimeoutError as error:
-        raise Unavailable("The database is busy") from error
+        raise Unavailable("The database is busy: no connection became free in time") from error
     except sa_errors.DBAPIError as error:
-        meaning = _meaning(error)
-        if meaning is None:
+        translated = _translate(error)
+        if translated is None:
             raise
-        raise meaning from error
+        raise translated from error
 
 
-def _meaning(error: sa_errors.DBAPIError) -> Unavailable | None:
-    """None for what is a mistake of ours."""
+def _translate(error: sa_errors.DBAPIError) -> Unavailable | None:
+    """Return the domain error, or `None` for a programming error of this code."""
     code = error.orig.args[0] if error.orig and error.orig.args else None
+    # MySQL 1054: unknown column. 1146: no such table.
     if code in (1054, 1146) or str(code).startswith(("no such table", "no such column")):
-        return Unavailable(OUTDATED)
+        return Unavailable(OUTDATED_MESSAGE)
+    # MariaDB 1020: the row has changed since the snapshot. MySQL 1213: deadlock.
     if code in (1020, 1213):
-        return LostRace("The database is busy")
+        return SerializationFailure("The database is busy: the transaction conflicts with others")
     if isinstance(error, sa_errors.DataError | sa_errors.ProgrammingError | sa_errors.NotSupportedError):
         return None
     if error.connection_invalidated:
@@ -127,36 +140,44 @@ def _meaning(error: sa_errors.DBAPIError) -> Unavailable | None:
     return Unavailable("The database cannot be reached")
 
 
-def address(url: str) -> URL:
-    """Raises `Misconfigured`, without repeating the address: it may hold a password."""
+def parse_url(url: str) -> URL:
+    """Parse a database URL. Raises `Misconfigured` without quoting the URL, which may contain a password."""
     try:
         parsed = make_url(url)
     except (sa_errors.ArgumentError, ValueError):
-        raise Misconfigured("The database's address cannot be read") from None
+        raise Misconfigured("The database URL is not valid") from None
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "mysql+pymysql", "mariadb+pymysql"):
-        raise Misconfigured("The database's address must start with sqlite:/// or mysql+pymysql://")
+        raise Misconfigured("The database URL must start with sqlite:/// or mysql+pymysql://")
+    # A database in memory would exist once per connection of the pool.
     if is_sqlite(parsed) and parsed.database in (None, "", ":memory:"):
-        raise Misconfigured("The database's address must name a file")
+        raise Misconfigured("The SQLite URL must name a file, as in sqlite:////var/lib/lookalike.db")
     return parsed
 
 
 def is_sqlite(url: URL) -> bool:
+    """Return whether the URL is of a SQLite database."""
     return url.get_backend_name() == "sqlite"
 
 
-def build_engine(url: URL, pool_size: int = 5, creator: Creator | None = None) -> Engine:
-    """On MySQL the pool has `OVERFLOW` connections more at most; `creator` makes them, where an address is not enough."""
+def build_engine(url: URL, pool_size: int = 5, creator: ConnectionFactory | None = None) -> Engine:
+    """Return an engine with a connection pool. A MySQL pool grows to `pool_size + MAX_OVERFLOW` connections.
+
+    `creator` opens the connections where the URL is not enough.
+    """
     options = _sqlite_options(pool_size) if is_sqlite(url) else _mysql_options(pool_size)
-    made = {"creator": creator} if creator else {}
-    engine = create_engine(url, poolclass=QueuePool, hide_parameters=True, **options, **made)
+    if creator:
+        options["creator"] = creator
+    # hide_parameters keeps stored values out of error messages and logs.
+    engine = create_engine(url, poolclass=QueuePool, hide_parameters=True, **options)
     if is_sqlite(url):
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite if is_sqlite(url) else _begin_mysql)
     return engine
 
 
 def _sqlite_options(pool_size: int) -> dict[str, Any]:
-    # isolation_level None leaves BEGIN to us: the driver would begin at the first write only
+    # isolation_level None: `_begin_sqlite` sends BEGIN. The driver itself sends it only before the first write, so that
+    # the reads of a transaction would not share a snapshot.
     connect_args = {"timeout": 15, "isolation_level": None, "check_same_thread": False}
     return {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10, "connect_args": connect_args}
 
@@ -165,37 +186,41 @@ def _mysql_options(pool_size: int) -> dict[str, Any]:
     return {
         "isolation_level": "REPEATABLE READ",
         "pool_size": pool_size,
-        "max_overflow": OVERFLOW,
+        "max_overflow": MAX_OVERFLOW,
         "pool_timeout": 30,
         "pool_pre_ping": True,
         "pool_recycle": 1800,
-        "connect_args": CONNECTION,
+        "connect_args": MYSQL_CONNECT_ARGS,
     }
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    _use_wal(connection)
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    _enable_wal(connection)
+    # FULL syncs the WAL at every commit. With NORMAL a power failure can undo the last commits.
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _use_wal(connection: Any) -> None:
-    """The file's own property. While others use it for the first time SQLite refuses at once, whatever the timeout."""
-    for attempt in range(1, WAL_ATTEMPTS + 1):
+def _enable_wal(connection: Any) -> None:
+    """Switch the database file to WAL, where readers do not wait for the writer. The mode is stored in the file."""
+    # While another connection switches, SQLite fails at once and ignores the busy timeout. Hence the loop.
+    for attempt in range(1, MAX_WAL_ATTEMPTS + 1):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError:
-            if attempt == WAL_ATTEMPTS:
+            if attempt == MAX_WAL_ATTEMPTS:
                 raise
             time.sleep(0.05)
 
 
 def _begin_sqlite(tx: Connection) -> None:
-    # a transaction that turns from reading to writing fails at once, whatever the timeout
+    # IMMEDIATE takes the write lock at the start and waits for it. A read transaction that writes later fails at once
+    # with SQLITE_BUSY, regardless of the timeout, if another connection has written since.
     tx.exec_driver_sql("BEGIN IMMEDIATE" if tx.get_execution_options().get("writes") else "BEGIN")
 
 
 def _begin_mysql(tx: Connection) -> None:
-    # writers must see what others have committed meanwhile, and MariaDB 11 refuses them otherwise
+    # Writers must see rows that were committed while they waited for a lock. Under REPEATABLE READ they would read the
+    # old snapshot, and MariaDB 11 (innodb_snapshot_isolation) would fail with error 1020.
     if tx.get_execution_options().get("writes"):
         tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")

@@ -1,83 +1,96 @@
-"""What users searched for, and what was found."""
+"""Search history: past searches of users with their results."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select, true
 
-from lookalike.adapters.catalog.database import Database, reading, writing
+from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
 from lookalike.adapters.catalog.tables import search_hits, searches, splitted_images
-from lookalike.adapters.catalog.values import aware, checked, naive, named, numbered
+from lookalike.adapters.catalog.values import name_in, row_id_in, to_aware_utc, to_naive_utc, validated
 from lookalike.domain.model import PastHit, PastSearch
 
 _searches, _hits = searches.c, search_hits.c
+_DELETE_LIMIT = 100
+"""Old searches deleted with each new one. There are more only after the maximum was lowered."""
 
 
-class HistoryRows(Database):
-    @writing
+class HistoryQueries(Database):
+    """Queries of the port `History`."""
+
+    @write_transaction
     def remember(self, tx: Connection, search: PastSearch, most: int) -> None:
-        _forget(tx, search.owner, search.id)
+        """Insert or replace a search, and delete the owner's oldest ones above `most`. Raises `InvalidField`."""
+        _delete_searches(tx, search.owner, search.id)
         key = {"owner": search.owner, "id": search.id}
-        row = checked(searches, **key, create_time=naive(search.searched_at)) | {"question": dict(search.request)}
-        tx.execute(insert(searches).values(row))
-        # locked: none of them is deleted, and looked for here, before our commit
-        there = select(splitted_images.c.id).where(numbered([hit.row_id for hit in search.hits]))
-        living = set(tx.execute(there.with_for_update(read=True)).scalars())
-        of = {"owner": search.owner, "search_id": search.id}
-        rows = [of | {"place": at} | _columns(hit) for at, hit in enumerate(search.hits) if hit.row_id in living]
+        row = validated(searches, **key, create_time=to_naive_utc(search.searched_at))
+        tx.execute(insert(searches).values(row | {"question": dict(search.request)}))
+        # Shared lock on the rows: a concurrent `delete_segment` waits for this commit and then deletes the hits below.
+        # Without it the deletion could miss hits that are not committed yet.
+        hit_rows = select(splitted_images.c.id).where(row_id_in([hit.row_id for hit in search.hits]))
+        existing = set(tx.execute(hit_rows.with_for_update(read=True)).scalars())
+        hit_key = {"owner": search.owner, "search_id": search.id}
+        rows = [
+            {**hit_key, "place": place, **_hit_columns(hit)}
+            for place, hit in enumerate(search.hits)
+            if hit.row_id in existing
+        ]
         if rows:
             tx.execute(insert(search_hits), rows)
-        _forget_oldest(tx, search.owner, most)
+        _delete_oldest(tx, search.owner, most)
 
-    @reading
+    @read_transaction
     def searches_of(self, tx: Connection, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
-        late = true() if before is None else _searches.create_time < naive(before)
+        """Return a page of the owner's searches, newest first, without their hits."""
+        is_before = true() if before is None else _searches.create_time < to_naive_utc(before)
         newest = (
             select(searches)
-            .where(named(_searches.owner, owner), late)
+            .where(name_in(_searches.owner, owner), is_before)
             .order_by(_searches.create_time.desc(), _searches.id)
         )
-        return [_past(row, []) for row in tx.execute(newest.limit(limit)).mappings()]
+        return [_to_search(row, []) for row in tx.execute(newest.limit(limit)).mappings()]
 
-    @reading
+    @read_transaction
     def search_of(self, tx: Connection, owner: str, search_id: str) -> PastSearch | None:
-        row = tx.execute(select(searches).where(_this(owner, search_id))).mappings().first()
+        """Return one search of the owner with its hits, or `None`."""
+        row = tx.execute(select(searches).where(_is_search(owner, search_id))).mappings().first()
         if row is None:
             return None
-        of = named(_hits.owner, owner), named(_hits.search_id, search_id)
-        found = tx.execute(select(search_hits).where(*of).order_by(_hits.place)).mappings()
-        return _past(row, [PastHit(one["garment"], one["row_id"], one["similarity"]) for one in found])
+        is_hit = name_in(_hits.owner, owner), name_in(_hits.search_id, search_id)
+        hits = tx.execute(select(search_hits).where(*is_hit).order_by(_hits.place)).mappings()
+        return _to_search(row, [PastHit(hit["garment"], hit["row_id"], hit["similarity"]) for hit in hits])
 
-    @writing
+    @write_transaction
     def forget_searches(self, tx: Connection, owner: str, search_id: str | None = None) -> int:
-        return _forget(tx, owner, search_id)
+        """Delete one search of the owner, or all without an id. Returns the number of deleted searches."""
+        return _delete_searches(tx, owner, search_id)
 
 
-def forget_hits(tx: Connection, row_id: int) -> None:
-    """Of a garment that is deleted."""
+def delete_hits_of_row(tx: Connection, row_id: int) -> None:
+    """Delete a garment from all past searches."""
     tx.execute(delete(search_hits).where(_hits.row_id == row_id))
 
 
-def _forget(tx: Connection, owner: str, search_id: str | None) -> int:
-    of = named(_hits.search_id, search_id) if search_id is not None else true()
-    tx.execute(delete(search_hits).where(named(_hits.owner, owner), of))
-    these = _this(owner, search_id) if search_id is not None else named(_searches.owner, owner)
-    return tx.execute(delete(searches).where(these)).rowcount
+def _delete_searches(tx: Connection, owner: str, search_id: str | None) -> int:
+    has_search_id = name_in(_hits.search_id, search_id) if search_id is not None else true()
+    tx.execute(delete(search_hits).where(name_in(_hits.owner, owner), has_search_id))
+    is_deleted = _is_search(owner, search_id) if search_id is not None else name_in(_searches.owner, owner)
+    return tx.execute(delete(searches).where(is_deleted)).rowcount
 
 
-def _forget_oldest(tx: Connection, owner: str, most: int) -> None:
+def _delete_oldest(tx: Connection, owner: str, maximum: int) -> None:
     newest = select(_searches.id).where(_searches.owner == owner).order_by(_searches.create_time.desc(), _searches.id)
-    for search_id in tx.execute(newest.offset(most).limit(100)).scalars().all():
-        _forget(tx, owner, search_id)
+    for search_id in tx.execute(newest.offset(maximum).limit(_DELETE_LIMIT)).scalars().all():
+        _delete_searches(tx, owner, search_id)
 
 
-def _this(owner: str, search_id: str) -> ColumnElement[bool]:
-    return and_(named(_searches.owner, owner), named(_searches.id, search_id))
+def _is_search(owner: str, search_id: str) -> ColumnElement[bool]:
+    return and_(name_in(_searches.owner, owner), name_in(_searches.id, search_id))
 
 
-def _columns(hit: PastHit) -> dict[str, object]:
+def _hit_columns(hit: PastHit) -> dict[str, object]:
     return {"garment": hit.garment_index, "row_id": hit.row_id, "similarity": hit.similarity}
 
 
-def _past(row: RowMapping, hits: Sequence[PastHit]) -> PastSearch:
-    return PastSearch(row["id"], row["owner"], aware(row["create_time"]), row["question"], hits)
+def _to_search(row: RowMapping, hits: Sequence[PastHit]) -> PastSearch:
+    return PastSearch(row["id"], row["owner"], to_aware_utc(row["create_time"]), row["question"], hits)

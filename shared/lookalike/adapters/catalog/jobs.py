@@ -1,4 +1,4 @@
-"""Uploads and searches, as every process sees them."""
+"""Jobs: status, progress and cancellation of uploads and searches, shared by all processes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,101 +17,116 @@ from sqlalchemy import (
     update,
 )
 
-from lookalike.adapters.catalog.database import Database, reading, translated, writing
+from lookalike.adapters.catalog.database import Database, read_transaction, translate_errors, write_transaction
 from lookalike.adapters.catalog.tables import jobs
-from lookalike.adapters.catalog.values import aware, batches, checked, naive, named, now
+from lookalike.adapters.catalog.values import batches, name_in, to_aware_utc, to_naive_utc, utc_now, validated
 from lookalike.domain.errors import Cancelled, Conflict, NotFound
 from lookalike.domain.model import Caller, Job, JobStatus
 
-_live = jobs.c.status == JobStatus.PROCESSING.value
+_is_running = jobs.c.status == JobStatus.PROCESSING.value
 
 
-class JobRows(Database):
-    @writing
+class JobQueries(Database):
+    """Queries of the port `Catalog` about jobs."""
+
+    @write_transaction
     def start_job(self, tx: Connection, job_id: str, kind: str, caller: Caller) -> Job:
-        row = new_row(job_id, kind, caller)
-        tx.execute(delete(jobs).where(jobs.c.id == job_id, not_(_live)))
-        with translated("A request of that id is running"):
+        """Insert a running job, replacing a finished one with the same id. Raises `Conflict` if that one is running."""
+        row = job_row(job_id, kind, caller)
+        tx.execute(delete(jobs).where(jobs.c.id == job_id, not_(_is_running)))
+        with translate_errors("A request with this id is running: choose another id"):
             tx.execute(insert(jobs).values(row))
-        return _found(tx, job_id)
+        return _to_job(tx.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one())
 
-    @reading
+    @read_transaction
     def job(self, tx: Connection, job_id: str) -> Job | None:
-        row = _row(tx, job_id)
+        """Return a job, or `None` if it does not exist."""
+        row = _select_job(tx, job_id)
         return _to_job(row) if row else None
 
-    @reading
+    @read_transaction
     def list_jobs(self, tx: Connection, caller: Caller, limit: int = 100) -> list[Job]:
-        newest = select(jobs).where(_own(caller)).order_by(jobs.c.create_time.desc(), jobs.c.id)
+        """Return the caller's jobs, newest first. Anonymous callers are identified by their address."""
+        newest = select(jobs).where(_is_owned_by(caller)).order_by(jobs.c.create_time.desc(), jobs.c.id)
         return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
-    @writing
+    @write_transaction
     def set_stage(self, tx: Connection, job_id: str, stage: str) -> None:
-        tx.execute(_change(named(jobs.c.id, job_id), stage=stage))
+        """Set the progress text of a running job."""
+        tx.execute(_update_running(name_in(jobs.c.id, job_id), stage=stage))
 
-    @writing
+    @write_transaction
     def finish_job(self, tx: Connection, job_id: str, status: JobStatus) -> JobStatus:
-        row = _row(tx, job_id, lock=True)
+        """End a running job and return its final status. Raises `NotFound`.
+
+        A job whose cancellation was requested ends as cancelled instead of completed.
+        """
+        # FOR UPDATE: a cancellation that arrives now waits and then finds the job finished.
+        row = _select_job(tx, job_id, lock=True)
         if row is None:
-            raise NotFound("No such request")
+            raise NotFound(f"Request {job_id} does not exist")
         if row["status"] != JobStatus.PROCESSING.value:
             return JobStatus(row["status"])
-        too_late = status is JobStatus.COMPLETED and row["cancel_requested"]
-        return _finish(tx, jobs.c.id == row["id"], JobStatus.CANCELLED if too_late else status)
+        if status is JobStatus.COMPLETED and row["cancel_requested"]:
+            status = JobStatus.CANCELLED
+        moment = utc_now()
+        tx.execute(_update_running(jobs.c.id == row["id"], status=status.value, update_time=moment, finish_time=moment))
+        return status
 
-    @writing
+    @write_transaction
     def request_cancel(self, tx: Connection, job_id: str) -> bool:
-        return tx.execute(_change(named(jobs.c.id, job_id), cancel_requested=True)).rowcount > 0
+        """Mark a running job for cancellation. Returns whether there is such a job."""
+        return tx.execute(_update_running(name_in(jobs.c.id, job_id), cancel_requested=True)).rowcount > 0
 
-    @reading
+    @read_transaction
     def cancel_requested(self, tx: Connection, job_ids: Sequence[str]) -> set[str]:
-        asked: set[str] = set()
-        for some in batches(job_ids):
-            where = (named(jobs.c.id, *some), jobs.c.cancel_requested)
-            asked.update(tx.execute(select(jobs.c.id).where(*where)).scalars())
-        return asked
+        """Return the ids of those jobs whose cancellation was requested."""
+        requested: set[str] = set()
+        for batch in batches(job_ids):
+            is_requested = (name_in(jobs.c.id, *batch), jobs.c.cancel_requested)
+            requested.update(tx.execute(select(jobs.c.id).where(*is_requested)).scalars())
+        return requested
 
-    @writing
+    @write_transaction
     def delete_finished_jobs(self, tx: Connection, caller: Caller | None, before: datetime) -> int:
-        stale = and_(true() if caller is None else _own(caller), jobs.c.update_time < naive(before))
-        # in this order: else those failed now would be forgotten at once
-        forgotten = tx.execute(delete(jobs).where(stale, not_(_live))).rowcount
-        moment = now()
-        failed = _change(stale, status=JobStatus.FAILED.value, update_time=moment, finish_time=moment)
-        return forgotten + tx.execute(failed).rowcount
+        """Delete finished jobs last updated before that time, and mark older running ones as failed.
 
-    @writing
+        Without a caller, the jobs of all callers. Returns the number of changed jobs.
+        """
+        is_stale = and_(true() if caller is None else _is_owned_by(caller), jobs.c.update_time < to_naive_utc(before))
+        # Delete first: jobs that are marked as failed here must stay visible until the next call.
+        deleted = tx.execute(delete(jobs).where(is_stale, not_(_is_running))).rowcount
+        moment = utc_now()
+        fail = _update_running(is_stale, status=JobStatus.FAILED.value, update_time=moment, finish_time=moment)
+        return deleted + tx.execute(fail).rowcount
+
+    @write_transaction
     def delete_jobs_of_owner(self, tx: Connection, user: str) -> int:
-        return tx.execute(delete(jobs).where(named(jobs.c.owner, user), not_(_live))).rowcount
+        """Delete the finished jobs of a user. Returns their number."""
+        return tx.execute(delete(jobs).where(name_in(jobs.c.owner, user), not_(_is_running))).rowcount
 
 
-def complete(tx: Connection, job_id: str) -> None:
-    """Raises `Cancelled` if its cancellation was asked for, `Conflict` if it has ended or been forgotten."""
-    moment = now()
-    willing = and_(named(jobs.c.id, job_id), not_(jobs.c.cancel_requested))
-    done = _change(willing, status=JobStatus.COMPLETED.value, update_time=moment, finish_time=moment)
-    if tx.execute(done).rowcount:
+def complete_job(tx: Connection, job_id: str) -> None:
+    """Complete a running job inside the caller's transaction.
+
+    Raises `Cancelled` if cancellation was requested, `Conflict` if the job is finished or does not exist.
+    """
+    # One conditional UPDATE instead of SELECT and UPDATE: a concurrent cancellation comes entirely before or after it.
+    may_complete = and_(name_in(jobs.c.id, job_id), not_(jobs.c.cancel_requested))
+    moment = utc_now()
+    statement = _update_running(may_complete, status=JobStatus.COMPLETED.value, update_time=moment, finish_time=moment)
+    if tx.execute(statement).rowcount:
         return
-    row = _row(tx, job_id)
+    row = _select_job(tx, job_id)
     if row is not None and row["cancel_requested"]:
         raise Cancelled("The request was cancelled")
     raise Conflict("The request has already ended")
 
 
-def _change(where: ColumnElement[bool], **values: object) -> Update:
-    new = checked(jobs, **{"update_time": now(), **values})
-    return update(jobs).where(where, _live).values(new)
-
-
-def _finish(tx: Connection, where: ColumnElement[bool], status: JobStatus) -> JobStatus:
-    moment = now()
-    tx.execute(_change(where, status=status.value, update_time=moment, finish_time=moment))
-    return status
-
-
-def new_row(job_id: str, kind: str, caller: Caller) -> dict[str, object]:
-    moment = now()
-    return checked(
+def job_row(job_id: str, kind: str, caller: Caller) -> dict[str, object]:
+    """Return the column values of a new job. Raises `InvalidField`."""
+    moment = utc_now()
+    return validated(
         jobs,
         id=job_id,
         kind=kind,
@@ -125,19 +140,20 @@ def new_row(job_id: str, kind: str, caller: Caller) -> dict[str, object]:
     )
 
 
-def _own(caller: Caller) -> ColumnElement[bool]:
+def _update_running(where: ColumnElement[bool], **values: object) -> Update:
+    validated_values = validated(jobs, **{"update_time": utc_now(), **values})
+    return update(jobs).where(where, _is_running).values(validated_values)
+
+
+def _is_owned_by(caller: Caller) -> ColumnElement[bool]:
     if caller.user is not None:
-        return named(jobs.c.owner, caller.user)
-    return and_(jobs.c.owner.is_(None), named(jobs.c.address, caller.address))
+        return name_in(jobs.c.owner, caller.user)
+    return and_(jobs.c.owner.is_(None), name_in(jobs.c.address, caller.address))
 
 
-def _row(tx: Connection, job_id: str, lock: bool = False) -> RowMapping | None:
-    statement = select(jobs).where(named(jobs.c.id, job_id))
+def _select_job(tx: Connection, job_id: str, lock: bool = False) -> RowMapping | None:
+    statement = select(jobs).where(name_in(jobs.c.id, job_id))
     return tx.execute(statement.with_for_update() if lock else statement).mappings().first()
-
-
-def _found(tx: Connection, job_id: str) -> Job:
-    return _to_job(tx.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one())
 
 
 def _to_job(row: RowMapping) -> Job:
@@ -149,7 +165,7 @@ def _to_job(row: RowMapping) -> Job:
         status=JobStatus(row["status"]),
         stage=row["stage"],
         cancel_requested=bool(row["cancel_requested"]),
-        created=aware(row["create_time"]),
-        updated=aware(row["update_time"]),
-        finished=aware(row["finish_time"]) if row["finish_time"] else None,
+        created=to_aware_utc(row["create_time"]),
+        updated=to_aware_utc(row["update_time"]),
+        finished=to_aware_utc(row["finish_time"]) if row["finish_time"] else None,
     )

@@ -1,4 +1,7 @@
-"""Which rows fulfil a filter. The database narrows them down, and what it compares otherwise than we do is looked at again."""
+"""Filter queries. SQL narrows the rows down; Python then applies the exact conditions.
+
+Databases compare differently: some ignore case or accents, round single-precision numbers, or store lists as text.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,84 +23,96 @@ from sqlalchemy import (
     true,
 )
 
-from lookalike.adapters.catalog.database import Database, reading
-from lookalike.adapters.catalog.reembedding import has_vector
+from lookalike.adapters.catalog.database import Database, read_transaction
+from lookalike.adapters.catalog.secondary_vectors import has_vector
 from lookalike.adapters.catalog.tables import image_details, originals, splitted_images
-from lookalike.adapters.catalog.values import named, words
+from lookalike.adapters.catalog.values import name_in, string_list
 from lookalike.domain.filter import GARMENT_FIELDS, Condition, Filter, matches_filter
 
-NEAR = 1e-3
-"""How far a number may be from what was stored, where a column is of single precision."""
-LISTS = ("tags", "size")
+FLOAT_TOLERANCE = 1e-3
+"""Margin around a number in SQL. `rating` is single precision: MySQL returns 4.3 but compares 4.30000019."""
+LIST_COLUMNS = ("tags", "size")
 
 
-class MatchingRows(Database):
-    @reading
+class MatchingQueries(Database):
+    """Queries of the port `Catalog` that return row ids."""
+
+    @read_transaction
     def matching_row_ids(self, tx: Connection, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
-        found = {row_id for query in queries(embedder, wanted) for row_id in fulfilling(tx, query, wanted)}
-        return np.array(sorted(found), np.int64)
+        """Return the sorted ids (n,) of rows that match the filter and have a vector of the embedder, if given."""
+        row_ids = {row_id for query in candidate_queries(embedder, wanted) for row_id in filter_rows(tx, query, wanted)}
+        return np.array(sorted(row_ids), np.int64)
 
-    @reading
+    @read_transaction
     def row_ids_of_owner(self, tx: Connection, user: str) -> list[int]:
+        """Return the sorted row ids of all photos of a user."""
         rows = splitted_images.c
-        of_photo = rows.original_image_id == originals.c.name
-        found = select(rows.id).join_from(originals, splitted_images, of_photo).where(named(originals.c.owner, user))
-        return list(tx.execute(found.order_by(rows.id)).scalars())
+        is_of_photo = rows.original_image_id == originals.c.name
+        query = select(rows.id).join_from(originals, splitted_images, is_of_photo)
+        return list(tx.execute(query.where(name_in(originals.c.owner, user)).order_by(rows.id)).scalars())
 
-    @reading
+    @read_transaction
     def row_ids_of_photo_hash(self, tx: Connection, sha256: str) -> frozenset[int]:
-        of_photo = splitted_images.c.original_image_id == originals.c.name
-        found = select(splitted_images.c.id).join_from(originals, splitted_images, of_photo)
-        return frozenset(tx.execute(found.where(originals.c.sha256 == sha256)).scalars())
+        """Return the row ids of photos whose uploaded file has this SHA-256."""
+        is_of_photo = splitted_images.c.original_image_id == originals.c.name
+        query = select(splitted_images.c.id).join_from(originals, splitted_images, is_of_photo)
+        return frozenset(tx.execute(query.where(originals.c.sha256 == sha256)).scalars())
 
 
-def queries(embedder: str | None, wanted: Filter) -> Iterator[Select[Any]]:
-    """One for what the garment says itself; two where the product counts: details of the garment, and else of its photo."""
+def candidate_queries(embedder: str | None, wanted: Filter) -> Iterator[Select[Any]]:
+    """Yield queries whose rows include all matches of the filter.
+
+    A filter on garment fields needs one query. With product fields there are two: one for details of the garment itself,
+    and one for details of its photo, which count only where the garment has none.
+    """
     rows, details = splitted_images.c, image_details.c
-    asked = [(rows if name in GARMENT_FIELDS else details)[name] for name in wanted]
-    narrowed = and_(
-        true() if embedder is None else has_vector(embedder), *(narrow(column, wanted[column.name]) for column in asked)
+    columns = [(rows if name in GARMENT_FIELDS else details)[name] for name in wanted]
+    is_candidate = and_(
+        true() if embedder is None else has_vector(embedder),
+        *(prefilter(column, wanted[column.name]) for column in columns),
     )
-    # under our names: both tables might have a column of one name
-    chosen = select(rows.id.label("row_id"), *asked).where(narrowed)
+    # The label avoids a clash: both tables may get a filterable column of the same name.
+    query = select(rows.id.label("row_id"), *columns).where(is_candidate)
     if all(name in GARMENT_FIELDS for name in wanted):
-        yield chosen
+        yield query
         return
-    yield chosen.join_from(splitted_images, image_details, details.image_id == rows.splitted_image_id)
-    own = image_details.alias()
-    of_photo = chosen.join_from(splitted_images, image_details, details.image_id == rows.original_image_id)
-    yield of_photo.where(~exists().where(own.c.image_id == rows.splitted_image_id))
+    yield query.join_from(splitted_images, image_details, details.image_id == rows.splitted_image_id)
+    own_details = image_details.alias()
+    of_photo = query.join_from(splitted_images, image_details, details.image_id == rows.original_image_id)
+    yield of_photo.where(~exists().where(own_details.c.image_id == rows.splitted_image_id))
 
 
-def narrow(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
-    """What holds wherever the condition does: databases fold case, round numbers, and know lists in their own ways."""
+def prefilter(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    """Return an SQL condition that is true for every value matching the condition, and perhaps for more."""
     if isinstance(column.type, JSON):
         return column.is_not(None)
     if not isinstance(column.type, Float):
-        texts = [value for value in condition.any_of if isinstance(value, str) and is_storable(value)]
+        texts = [value for value in condition.any_of if isinstance(value, str) and is_valid_text(value)]
         return column.in_(texts) if texts else false()
     numbers = [value for value in condition.any_of if not isinstance(value, str)]
     if condition.is_equality:
-        return or_(false(), *(column.between(number - NEAR, number + NEAR) for number in numbers))
-    least = [] if condition.minimum is None else [column >= condition.minimum - NEAR]
-    most = [] if condition.maximum is None else [column <= condition.maximum + NEAR]
-    return and_(*least, *most)
+        return or_(false(), *(column.between(number - FLOAT_TOLERANCE, number + FLOAT_TOLERANCE) for number in numbers))
+    lower = [] if condition.minimum is None else [column >= condition.minimum - FLOAT_TOLERANCE]
+    upper = [] if condition.maximum is None else [column <= condition.maximum + FLOAT_TOLERANCE]
+    return and_(*lower, *upper)
 
 
-def is_storable(text: str) -> bool:
-    """Whether a database could hold it at all: what comes from JSON may have half a character."""
+def is_valid_text(text: str) -> bool:
+    """Return whether a database can hold the text. JSON escapes can produce lone surrogates and NUL."""
     try:
-        return "\0" not in text and bool(text.encode() or True)
+        text.encode()
     except UnicodeEncodeError:
         return False
+    return "\0" not in text
 
 
-def fulfilling(tx: Connection, query: Select[Any], wanted: Filter) -> Iterator[int]:
+def filter_rows(tx: Connection, query: Select[Any], wanted: Filter) -> Iterator[int]:
+    """Yield the ids of candidate rows that match the filter exactly."""
     for row in tx.execute(query).mappings():
-        if matches_filter(wanted, read(row)):
+        if matches_filter(wanted, field_values(row)):
             yield row["row_id"]
 
 
-def read(row: RowMapping) -> dict[str, object]:
-    """The values as `ProductDetails` has them."""
-    return {name: words(value) if name in LISTS else value for name, value in row.items()}
+def field_values(row: RowMapping) -> dict[str, object]:
+    """Return the column values in the types of `ProductDetails`."""
+    return {name: string_list(value) if name in LIST_COLUMNS else value for name, value in row.items()}

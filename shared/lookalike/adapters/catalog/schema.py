@@ -1,4 +1,4 @@
-"""Makes the tables, and brings those of the original or of an older version up to date."""
+"""Schema migrations with Alembic, for new databases, older versions and databases of the original system."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -7,51 +7,51 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from lookalike.adapters.catalog.database import Creator, Database, address, is_sqlite
+from lookalike.adapters.catalog.database import ConnectionFactory, Database, is_sqlite, parse_url
 from lookalike.domain.errors import Unavailable
 
-LOCK = "lookalike db upgrade"
+LOCK_NAME = "lookalike db upgrade"
+LOCK_SECONDS = 60
+"""Time to wait for another migration."""
 
 
-def upgrade(url: str, revision: str = "head", creator: Creator | None = None) -> None:
-    """Raises `Unavailable` where the database is away."""
-    _make_folder(url)
+def upgrade(url: str, revision: str = "head", creator: ConnectionFactory | None = None) -> None:
+    """Create the tables or migrate them to `revision`. Raises `Unavailable`."""
+    parsed = parse_url(url)
+    if is_sqlite(parsed) and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     _migrate(url, lambda config: command.upgrade(config, revision), creator)
 
 
 def downgrade(url: str, revision: str = "base") -> None:
-    """Back to the original's two tables and their rows, as far as its schema can hold them."""
+    """Migrate back to `revision`. `base` leaves the original system's two tables and the rows they can hold."""
     _migrate(url, lambda config: command.downgrade(config, revision))
 
 
-def _migrate(url: str, run: Callable[[Config], None], creator: Creator | None = None) -> None:
+def _migrate(url: str, run: Callable[[Config], None], creator: ConnectionFactory | None = None) -> None:
     config = Config()
+    # Alembic's options use % for interpolation.
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with closing(Database(url, pool_size=2, creator=creator)) as database, _alone(database):
+    with closing(Database(url, pool_size=2, creator=creator)) as database, _migration_lock(database):
         with database.transaction(writes=True) as tx:
             config.attributes["connection"] = tx
             run(config)
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[None]:
-    """Keep a second migration out until this one is committed: on MySQL most of its statements commit by themselves.
+def _migration_lock(database: Database) -> Iterator[None]:
+    """Exclude concurrent migrations of the same database. Raises `Unavailable` if another one is running.
 
-    The lock is another connection's, since it must outlast the transaction. SQLite locks anyway.
+    MySQL commits DDL statements implicitly, so a transaction does not exclude them. SQLite's write lock does.
     """
     if database.engine.dialect.name == "sqlite":
         yield
         return
+    # GET_LOCK belongs to a session. A second connection holds it beyond the commit of the migration's own connection.
     with database.transaction() as holder:
-        if not holder.exec_driver_sql(f"SELECT GET_LOCK('{LOCK}', 60)").scalar():
-            raise Unavailable("Another migration of this database is running")
+        if not holder.exec_driver_sql(f"SELECT GET_LOCK('{LOCK_NAME}', {LOCK_SECONDS})").scalar():
+            raise Unavailable("Another migration of this database is running: try again when it has finished")
         try:
             yield
         finally:
-            holder.exec_driver_sql(f"SELECT RELEASE_LOCK('{LOCK}')")
-
-
-def _make_folder(url: str) -> None:
-    parsed = address(url)
-    if is_sqlite(parsed) and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            holder.exec_driver_sql(f"SELECT RELEASE_LOCK('{LOCK_NAME}')")

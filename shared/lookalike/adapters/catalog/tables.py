@@ -1,4 +1,7 @@
-"""The tables as this code reads and writes them. `migrations` makes them; a test compares the two."""
+"""Table definitions. `migrations` creates the tables; a test checks that both agree.
+
+Names such as `splitted_images` and `colour` are kept from the original system or from stored data.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -19,13 +22,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 
 REVISION = "0005"
-"""The migration that these tables belong to."""
+"""The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
+"""Alembic's version table, under a name that does not clash with other applications in the same database."""
 
 NAME = String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
-"""Something that rows are found by: compared byte for byte."""
+"""Names and keys. The binary collation compares bytes: MySQL's default ones ignore case."""
 MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+"""Times with microseconds. MySQL's plain DATETIME rounds to seconds."""
 BLOB = LargeBinary(65_535)
+"""An embedding: up to 16,383 float32 values."""
 
 metadata = MetaData()
 
@@ -99,7 +105,7 @@ other_embeddings = Table(
     Column("commit_number", Integer),
     Index("ix_other_embeddings_commit", "embedder", "commit_number"),
 )
-"""Vectors of garments by embedders other than their rows'."""
+"""Secondary vectors: those of embedders other than the row's own."""
 
 deleted_images = Table(
     "deleted_images",
@@ -109,6 +115,7 @@ deleted_images = Table(
     Column("commit_number", Integer, nullable=False),
     Index("ix_deleted_images_commit", "embedder", "commit_number"),
 )
+"""Tombstones of deleted rows; `embedder` is NULL where indexes of several embedders may contain the row."""
 
 commits = Table(
     "commits",
@@ -116,6 +123,7 @@ commits = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
 )
+"""One row with the last commit number."""
 
 jobs = Table(
     "jobs",
@@ -157,7 +165,7 @@ attempts = Table(
     Column("create_time", MOMENT, nullable=False),
     Index("ix_attempts_create", "create_time"),
 )
-"""How often something was tried since then. Keys are SHA-256 in hexadecimal: whose they are, nobody is to read."""
+"""Rate limit counters since `create_time`. Keys are hexadecimal SHA-256, so that they do not reveal accounts."""
 
 searches = Table(
     "searches",

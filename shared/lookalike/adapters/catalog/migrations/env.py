@@ -1,4 +1,4 @@
-"""Alembic's environment: runs on the connection that `schema` hands over."""
+"""Alembic environment. Runs the migrations on the connection passed by `schema`."""
 
 from alembic import context
 

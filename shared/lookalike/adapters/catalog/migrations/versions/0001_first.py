@@ -1,4 +1,4 @@
-"""The original's tables with ours beside them. May be run again after a failure half-way."""
+"""Create the tables, or extend those of the original system. Can be repeated after a failure in the middle."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # first, since it fails if two names differ in case only
+    # First, because it fails if two names differ only in case: nothing else is changed then.
     for table in NAMES:
         _set_collation(table, binary=False)
     for name in INDEXES:
@@ -117,7 +117,7 @@ def _adopt_images() -> None:
 
 
 def _set_autoincrement() -> None:
-    """SQLite can only be told so when a table is made: move the rows into a new one."""
+    """Recreate the table with AUTOINCREMENT, which SQLite accepts only in CREATE TABLE."""
     made = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'splitted_images'"
     if "AUTOINCREMENT" in op.get_bind().execute(sa.text(made)).scalar_one().upper():
         return
@@ -128,7 +128,7 @@ def _set_autoincrement() -> None:
 
 
 def _set_collation(table: str, binary: bool) -> None:
-    """MySQL's usual collations take `Top` for `top`."""
+    """Set a binary collation for names. MySQL's default collations treat `Top` and `top` as equal."""
     if _is_mysql():
         kind = "VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" if binary else "VARCHAR(255)"
         changes = ", ".join(f"MODIFY {name} {kind} NOT NULL" for name in NAMES[table])
@@ -203,7 +203,7 @@ def _ledger() -> list[sa.schema.SchemaItem]:
 
 
 def _number_rows() -> None:
-    # update_time = update_time: MySQL would set it otherwise
+    # update_time = update_time: otherwise MySQL sets it (ON UPDATE CURRENT_TIMESTAMP).
     op.execute("UPDATE splitted_images SET commit_number = 1, update_time = update_time WHERE commit_number IS NULL")
     last = "(SELECT COALESCE(MAX(commit_number), 0) FROM splitted_images)"
     op.execute(f"INSERT INTO commits (id, number) SELECT 1, {last} WHERE NOT EXISTS (SELECT 1 FROM commits)")

@@ -1,4 +1,4 @@
-"""What says why garments match, and room for vectors of other embedders. May be run again after a failure half-way."""
+"""Add the garment color, an index on photo hashes, and secondary vectors. Can be repeated after a failure in the middle."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Room for counting attempts to sign in. May be run again after a failure half-way."""
+"""Add rate limit counters of sign-in attempts. Can be repeated after a failure in the middle."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Room for what users searched for. May be run again after a failure half-way."""
+"""Add the search history. Can be repeated after a failure in the middle."""
 
 import sqlalchemy as sa
 from alembic import op

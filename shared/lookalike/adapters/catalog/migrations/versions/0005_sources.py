@@ -1,4 +1,4 @@
-"""Where a photo came from is found quickly. May be run again after a failure half-way."""
+"""Add an index to find the ledger entries of a photo. Can be repeated after a failure in the middle."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ INDEX = "ix_ledger_photo"
 
 def upgrade() -> None:
     found = sa.inspect(op.get_bind()).get_indexes("ledger")
-    if INDEX not in [one["name"] for one in found]:
+    if INDEX not in [index["name"] for index in found]:
         op.create_index(INDEX, "ledger", ["photo"])
 
 
