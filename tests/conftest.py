@@ -18,27 +18,27 @@ import lookalike
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
 from lookalike.http.openapi import build_openapi
-from lookalike.http.routes import functions
+from lookalike.http.routes import route_functions
 from lookalike.local.closet import draw_scene
-from lookalike.local.gateway import load
+from lookalike.local.gateway import load_function
 
-FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
+FUNCTIONS_FOLDER = Path(lookalike.__file__).parents[2] / "functions"
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """functions-framework writes to it, and starting the services sets up the log."""
-    before, log = dict(os.environ), logging.getLogger("lookalike")
-    logged = log.level, log.propagate, log.handlers
+    """Restore environment and logger: functions-framework writes to one, starting the services configures the other."""
+    environment, logger = dict(os.environ), logging.getLogger("lookalike")
+    logging_state = logger.level, logger.propagate, logger.handlers
     yield
     os.environ.clear()
-    os.environ.update(before)
-    log.level, log.propagate, log.handlers = logged
+    os.environ.update(environment)
+    logger.level, logger.propagate, logger.handlers = logging_state
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, in which settings are read from nowhere else."""
+    """An empty LOOKALIKE_HOME in an empty working directory, so that no other settings apply."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "home"))
     services.cache_clear()
@@ -47,47 +47,47 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def real(home: Path) -> Iterator[Services]:
-    """The real services of an empty home."""
+    """Services with the real adapters, in an empty home."""
     yield services()
     services.cache_clear()
 
 
 @pytest.fixture
 def client(real: Services) -> Callable[[str], FlaskClient]:
-    """A client of one function, that holds every answer to the document of the API."""
+    """Return a function that creates a test client of one function; it checks each response against the API document."""
 
-    def made(name: str) -> FlaskClient:
-        application = load(name, FUNCTIONS)
-        application.test_client_class = Truthful
-        found: FlaskClient = application.test_client()
-        return found
+    def create(name: str) -> FlaskClient:
+        application = load_function(name, FUNCTIONS_FOLDER)
+        application.test_client_class = SchemaCheckingClient
+        test_client: FlaskClient = application.test_client()
+        return test_client
 
-    return made
+    return create
 
 
-class Truthful(FlaskClient):
+class SchemaCheckingClient(FlaskClient):
+    """Validates every JSON response against its schema in the OpenAPI document."""
+
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        said = super().open(*args, **kwargs)
-        schema = promised(said.request.method, said.request.path, said.status_code)
+        response = super().open(*args, **kwargs)
+        schema = documented_schema(response.request.method, response.request.path, response.status_code)
         if schema is not None:
-            Draft202012Validator(schema).validate(said.get_json())
-        return said
+            Draft202012Validator(schema).validate(response.get_json())
+        return response
 
 
-def promised(method: str, path: str, status: int) -> dict[str, Any] | None:
-    """The schema of that answer; none for what is no JSON, and of no route. Fails for a status that no document tells."""
-    told = build_openapi()
+def documented_schema(method: str, path: str, status: int) -> dict[str, Any] | None:
+    """Return a response's schema, or None if there is no such route or the response is not JSON. Fails for undocumented statuses."""
+    spec = build_openapi()
     try:
-        route, _ = functions().bind("").match(path, method, return_rule=True)
+        route, _ = route_functions().bind("").match(path, method, return_rule=True)
     except HTTPException:
         return None
-    responses = told["paths"][route.rule.replace("<id>", "{id}")][method.lower()]["responses"]
-    assert status >= 500 or str(status) in responses, (
-        f"{method} {path} answers {status}, which its document does not tell"
-    )
+    responses = spec["paths"][route.rule.replace("<id>", "{id}")][method.lower()]["responses"]
+    assert status >= 500 or str(status) in responses, f"{method} {path} returned {status}, which is not documented"
     content = responses.get(str(status), {}).get("content", {})
     return (
-        {**content["application/json"]["schema"], "components": told["components"]}
+        {**content["application/json"]["schema"], "components": spec["components"]}
         if "application/json" in content
         else None
     )
@@ -95,10 +95,10 @@ def promised(method: str, path: str, status: int) -> dict[str, Any] | None:
 
 @pytest.fixture
 def admin(real: Services) -> dict[str, str]:
-    return bearer(real, User("anna", "anna@example.org", "admin"))
+    return bearer_header(real, User("anna", "anna@example.org", "admin"))
 
 
-def bearer(real: Services, user: User, seconds: int = 600) -> dict[str, str]:
+def bearer_header(real: Services, user: User, seconds: int = 600) -> dict[str, str]:
     from lookalike.adapters.local_auth import LocalAuth
 
     assert isinstance(real.auth, LocalAuth)

@@ -83,7 +83,7 @@ def test_settle_keeps_the_vector_of_a_broken_image_only(folder: Path, real: Serv
     real.store.put(segment.path, b"no picture", "image/png", there.generation)
     result = run("reembed", "--models=compact", "--settle")
     assert result.exit_code == 0 and f"skipped {segment.name}: " in result.output
-    assert f"{len(others)} garments now have only vectors of compact-3, 1 skipped keep" in result.output
+    assert f"{len(others)} garments now have only vectors of compact-3; 1 skipped garments keep" in result.output
     assert real.catalog.changes("old-1", 0).row_ids.tolist() == [broken]
     assert real.catalog.changes("compact-3", 0).row_ids.tolist() == others
 

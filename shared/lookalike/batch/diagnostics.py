@@ -1,4 +1,4 @@
-"""What is configured, reachable and loaded."""
+"""Checks of `lookalike doctor`: settings, database, bucket, models, index and sign-in, each by using it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,14 +14,16 @@ PROBE = "doctor/probe"
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """The result of one check: a description of the part if it works, else what is wrong with it."""
+
     part: str
     is_ok: bool
     message: str
 
 
 def run_checks(services: Services) -> Iterator[CheckResult]:
-    """One finding a part, each tried for real."""
-    parts: dict[str, Callable[[Services], str]] = {
+    """Run all checks; yield each result as soon as it is known."""
+    checks: dict[str, Callable[[Services], str]] = {
         "settings": _settings,
         "database": _database,
         "bucket": _bucket,
@@ -29,16 +31,16 @@ def run_checks(services: Services) -> Iterator[CheckResult]:
         "index": _index,
         "sign-in": _sign_in,
     }
-    for what, look in parts.items():
+    for part, check in checks.items():
         try:
-            yield CheckResult(what, True, look(services))
+            yield CheckResult(part, True, check(services))
         except LookalikeError as error:
-            yield CheckResult(what, False, error.message)
+            yield CheckResult(part, False, error.message)
 
 
 def _settings(services: Services) -> str:
-    own = services.settings.model_fields_set
-    return f"set: {', '.join(sorted(name.upper() for name in own)) or 'nothing, all defaults'}"
+    given = services.settings.model_fields_set
+    return f"set: {', '.join(sorted(name.upper() for name in given)) or 'none, all defaults'}"
 
 
 def _database(services: Services) -> str:
@@ -53,25 +55,25 @@ def _bucket(services: Services) -> str:
 
 
 def _models(services: Services) -> str:
-    began = time.monotonic()
+    started = time.monotonic()
     services.models.warm()
-    seconds = time.monotonic() - began
-    return f"{services.settings.models}: embedder {services.models.embedder}, {services.models.dim} numbers; warm in {seconds:.2f} s"
+    seconds = time.monotonic() - started
+    return f"{services.settings.models}: embedder {services.models.embedder}, {services.models.dim} dimensions; loaded in {seconds:.2f} s"
 
 
 def _index(services: Services) -> str:
-    seen = services.index.warm()
+    info = services.index.warm()
     if not services.settings.index_url.startswith("store:"):
-        return f"{services.settings.index_url}: {seen.rows} garments, {seen.tail_rows} not written to it yet"
+        return f"{services.settings.index_url}: {info.rows} garments, {info.tail_rows} not written to it yet"
     pointer = services.versions.current()
     if pointer is None:
-        return "no version yet: searches read every row; `lookalike index build` makes one"
-    one = services.versions.manifest(pointer.version)
-    found = f", approximate: finds {one.approximate['recall']} of the nearest" if one.approximate else ""
+        return "no version yet; searches read every row until `lookalike index build` creates one"
+    manifest = services.versions.manifest(pointer.version)
+    recall = f", approximate with recall {manifest.approximate['recall']}" if manifest.approximate else ""
     pinned = ", pinned" if pointer.pinned else ""
-    return f"{one.version}: {one.rows} garments of {one.embedder}, {seen.tail_rows} since{found}{pinned}"
+    return f"{manifest.version}: {manifest.rows} garments of {manifest.embedder}, {info.tail_rows} changed since{recall}{pinned}"
 
 
 def _sign_in(services: Services) -> str:
-    services.auth  # noqa: B018 - building it reads its secret
+    services.auth  # noqa: B018 - reading the property builds it, which reads its secret
     return services.settings.sign_in

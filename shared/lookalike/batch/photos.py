@@ -14,7 +14,7 @@ from lookalike.bootstrap import Services
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Caller, Detection, Segment
 from lookalike.usecases import segment_images
-from lookalike.usecases.jobs import job_id
+from lookalike.usecases.jobs import choose_job_id
 from lookalike.usecases.models import whole_photo
 from lookalike.usecases.search import Include, MatchGroup, SearchRequest, SearchResult
 
@@ -22,7 +22,7 @@ from lookalike.usecases.search import Include, MatchGroup, SearchRequest, Search
 def search_file(services: Services, path: Path, num: int, segment: bool) -> SearchResult:
     """Search with a photo; with `segment`, for each garment in it. Returns `num` matches per group."""
     request = SearchRequest(num, segment, Include.NONE)
-    with services.jobs.running("search", Caller(), job_id(None)) as job:
+    with services.jobs.running("search", Caller(), choose_job_id(None)) as job:
         return services.search.photo(read_file(path), request, job)
 
 

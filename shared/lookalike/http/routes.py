@@ -136,17 +136,17 @@ def own_routes(function: str) -> tuple[Route, ...]:
 
 
 @cache
-def routes_of(function: str) -> Map:
+def function_routes(function: str) -> Map:
     return _map([(route, route) for route in own_routes(function)])
 
 
 @cache
-def functions() -> Map:
+def route_functions() -> Map:
     """Which function a path belongs to."""
     return _map([(route, route.function) for route in ROUTES])
 
 
-def match(routes: Map, method: str, path: str) -> tuple[Route | str, dict[str, str]]:
+def match_route(routes: Map, method: str, path: str) -> tuple[Route | str, dict[str, str]]:
     """The route or function and the parts of the path. Raises `NotFound` and `MethodNotAllowed`."""
     try:
         found, parts = routes.bind("").match(path, method)
@@ -158,7 +158,7 @@ def match(routes: Map, method: str, path: str) -> tuple[Route | str, dict[str, s
     return found, dict(parts)
 
 
-def methods_of(routes: Map, path: str) -> list[str]:
+def allowed_methods(routes: Map, path: str) -> list[str]:
     """Those that the path knows. Raises `NotFound`."""
     found = set(routes.bind("").allowed_methods(path)) - {"HEAD", "OPTIONS"}
     if not found:

@@ -1,4 +1,4 @@
-"""Every function behind one port, under the original's paths, with the page and the bucket beside them."""
+"""All functions behind one port, together with the web page, the API documentation and the local bucket."""
 
 import mimetypes
 from collections.abc import Callable, Iterable
@@ -14,64 +14,68 @@ from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.cors import shown_to
 from lookalike.http.docs import serve_docs
 from lookalike.http.pipeline import error_response
-from lookalike.http.routes import functions, match, methods_of
+from lookalike.http.routes import allowed_methods, match_route, route_functions
 from lookalike.local.static_files import serve_static
-from lookalike.usecases.jobs import job_id
+from lookalike.usecases.jobs import choose_job_id
 
-FUNCTIONS = ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex")
+FUNCTION_NAMES = ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex")
 BUCKET = "/bucket/"
 
 
 class Gateway:
-    """A WSGI application. Dispatches by the whole path, and asks each function's own application."""
+    """WSGI application that forwards each request to the function whose route it is.
+
+    It matches full paths instead of mounting the functions with a dispatcher middleware, which would redirect POST
+    requests without a trailing slash.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._apps = {name: load(name, folder) for name in FUNCTIONS}
+        self._apps = {name: load_function(name, folder) for name in FUNCTION_NAMES}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         try:
-            application = self._choose(request)
+            application = self._find_application(request)
         except LookalikeError as error:
-            application = error_response(error, job_id(None))
+            application = error_response(error, choose_job_id(None))
         if isinstance(application, Response):
-            # a function shows its own answers
+            # functions add CORS headers to their own responses; these responses are the gateway's
             application = shown_to(services().settings, request, application)
-        answered: Iterable[bytes] = application(environ, start_response)
-        return answered
+        response: Iterable[bytes] = application(environ, start_response)
+        return response
 
-    def _choose(self, request: Request) -> Any:
+    def _find_application(self, request: Request) -> Any:
         if "\n" in request.path:
-            # functions-framework knows no such path, and would answer with a page of its own
-            raise NotFound("No such address")
+            # functions-framework matches no route for such a path and would respond with its own HTML
+            raise NotFound("No such route")
         if request.method in ("GET", "HEAD"):
             if response := serve_static(request.path) or serve_docs(request.path):
                 return response
             if request.path.startswith(BUCKET):
-                return object_of(request)
+                return serve_object(request)
         if request.path in ("/healthz", "/readyz"):
             return self._apps["relay"]
-        # a preflight is answered by the function that it asks for
-        method = methods_of(functions(), request.path)[0] if request.method == "OPTIONS" else request.method
-        function, _ = match(functions(), method, request.path)
+        # a preflight request goes to the function that the announced request will go to
+        method = allowed_methods(route_functions(), request.path)[0] if request.method == "OPTIONS" else request.method
+        function, _ = match_route(route_functions(), method, request.path)
         return self._apps[str(function)]
 
 
-def load(name: str, folder: Path) -> Any:
-    """The function's application, as functions-framework makes it in its container."""
+def load_function(name: str, folder: Path) -> Any:
+    """Create a function's application as functions-framework does in its container."""
     source = folder / name / "main.py"
     if not source.exists():
-        raise Misconfigured(f"There is no {source}: run `lookalike serve` from a clone of the project")
+        raise Misconfigured(f"{source} does not exist; run `lookalike serve` from a clone of the project")
     make: Callable[..., Any] = functions_framework.create_app
     return make(name, str(source), "http")
 
 
-def object_of(request: Request) -> Response:
-    """An object of the bucket, for whoever holds a signed address of it."""
+def serve_object(request: Request) -> Response:
+    """Serve an object of the local bucket to a client with a signed URL. Raises `NotFound` and `Forbidden`."""
     path = request.path.removeprefix(BUCKET)
     store: Any = services().store
     if not hasattr(store, "open_url"):
-        raise NotFound("The bucket is elsewhere")
+        raise NotFound("The bucket is not on this machine; use the URL that it signs")
     data = store.open_url(path, request.args.get("expires", ""), request.args.get("signature", ""))
-    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
-    return Response(data, HTTPStatus.OK, content_type=kind, headers={"X-Content-Type-Options": "nosniff"})
+    content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return Response(data, HTTPStatus.OK, content_type=content_type, headers={"X-Content-Type-Options": "nosniff"})
