@@ -1,4 +1,4 @@
-"""Google's client for storage: one a process, imported with the first call."""
+"""Cache of Google storage clients, one per process, endpoint and credentials."""
 
 import os
 import threading
@@ -11,27 +11,32 @@ if TYPE_CHECKING:
     from requests import Response
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-"""The library asks for storage alone, with which no address can be signed."""
-CONNECTIONS = 64
+"""OAuth scope. The library's default covers storage only, which does not permit signing URLs by IAM."""
+MAX_CONNECTIONS = 64
+"""Pooled HTTP connections of a client."""
 
 
-class Clients:
-    """One client for each endpoint and set of credentials in a process, and a new one after a fork. For many threads."""
+class ClientCache:
+    """Thread-safe cache with one client per endpoint and credentials. A forked process gets clients of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made: dict[tuple[int, str, Credentials | None], Client] = {}
+        self._clients: dict[tuple[int, str, Credentials | None], Client] = {}
 
     def get(self, endpoint: str, credentials: "Credentials | None") -> "Client":
-        """Raises google's `DefaultCredentialsError` where neither credentials are given nor the machine has some."""
+        """Return the client. Without credentials, those of the machine are used.
+
+        Raises Google's `DefaultCredentialsError` if the machine has none.
+        """
+        # The process id: connections that are shared with a parent process would mix up responses.
         key = os.getpid(), endpoint, credentials
         with self._lock:
-            if key not in self._made:
-                self._made[key] = _connect(endpoint, credentials or _machine_credentials())
-            return self._made[key]
+            if key not in self._clients:
+                self._clients[key] = _connect(endpoint, credentials or _machine_credentials())
+            return self._clients[key]
 
 
-CLIENTS = Clients()
+SHARED_CLIENTS = ClientCache()
 
 
 def _machine_credentials() -> "Credentials":
@@ -41,22 +46,26 @@ def _machine_credentials() -> "Credentials":
 
 
 def _connect(endpoint: str, credentials: "Credentials") -> "Client":
-    """With room for many threads: the session keeps ten connections by itself and throws the others away."""
+    """Return a client whose session pools `MAX_CONNECTIONS` connections; by default it keeps ten."""
     from google.auth.credentials import with_scopes_if_required
     from google.auth.transport.requests import AuthorizedSession
     from google.cloud.storage import Client
     from requests.adapters import HTTPAdapter
 
-    # else every process asks for the bucket itself, from a thread behind our back, with a right that we do not need
+    # Disables a background thread of the library that requests the bucket's metadata for tracing. It needs the
+    # permission storage.buckets.get, which the service account does not have.
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     session = AuthorizedSession(with_scopes_if_required(credentials, [SCOPE]))
-    session.hooks["response"].append(_read_refusal)
+    session.hooks["response"].append(_read_unauthorized_response)
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+        session.mount(scheme, HTTPAdapter(pool_maxsize=MAX_CONNECTIONS))
     return Client(project=None, credentials=credentials, _http=session, client_options={"api_endpoint": endpoint})
 
 
-def _read_refusal(response: "Response", **_: object) -> None:
-    """google-auth asks again with new credentials and leaves a refused download unread: its connection would be lost."""
+def _read_unauthorized_response(response: "Response", **_: object) -> None:
+    """Read the body of a 401 response, so that its connection returns to the pool.
+
+    google-auth repeats the request with new credentials and does not read the body of a streamed download.
+    """
     if response.status_code == HTTPStatus.UNAUTHORIZED:
-        _read = response.content
+        _body = response.content

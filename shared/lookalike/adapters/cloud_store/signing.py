@@ -1,4 +1,4 @@
-"""Who signs addresses: the credentials' own key, or IAM for a service account that has none."""
+"""Credentials for signed URLs: a private key, or IAM for service accounts without one."""
 
 import base64
 from functools import partial
@@ -11,41 +11,43 @@ if TYPE_CHECKING:
     from google.cloud.storage import Client
 
 
-def signer(client: "Client", iam: str, timeout: float) -> "Signing":
-    """Raises google's `InvalidOperation` for credentials that are no service account's, `RefreshError`."""
+def signing_credentials(client: "Client", iam_endpoint: str, timeout: float) -> "Signing":
+    """Return credentials that can sign. `timeout`: seconds for each request.
+
+    Raises Google's `InvalidOperation` if the client's credentials are not of a service account, and `RefreshError`.
+    """
     from google.auth.credentials import Signing
     from google.auth.exceptions import InvalidOperation
     from google.auth.transport.requests import Request
     from google.oauth2.service_account import Credentials
 
-    own = client._http.credentials
-    if isinstance(own, Signing):
-        return own
-    if not own.valid:
-        # before this the metadata server's have no name but "default"
-        own.refresh(partial(Request(), timeout=timeout))
-    name = getattr(own, "service_account_email", None)
-    if not name:
-        raise InvalidOperation("Only a service account can sign")
-    return Credentials(
-        IamSigner(client._http, f"{iam}/v1/projects/-/serviceAccounts/{name}:signBlob", timeout), name, ""
-    )
+    credentials = client._http.credentials
+    if isinstance(credentials, Signing):
+        return credentials
+    if not credentials.valid:
+        # Credentials of the metadata server know their account only after a refresh; before it is "default".
+        credentials.refresh(partial(Request(), timeout=timeout))
+    account = getattr(credentials, "service_account_email", None)
+    if not account:
+        raise InvalidOperation("Only a service account can sign URLs")
+    url = f"{iam_endpoint}/v1/projects/-/serviceAccounts/{account}:signBlob"
+    return Credentials(IamSigner(client._http, url, timeout), account, "")
 
 
 class IamSigner:
-    """A signer for google's credentials that has no key: IAM signs. One request a signature."""
+    """Signer for Google credentials that calls IAM's `signBlob`, one request per signature."""
 
     key_id = None
 
-    def __init__(self, session: "AuthorizedSession", address: str, timeout: float) -> None:
-        self._session, self._address, self._timeout = session, address, timeout
+    def __init__(self, session: "AuthorizedSession", url: str, timeout: float) -> None:
+        self._session, self._url, self._timeout = session, url, timeout
 
     def sign(self, message: bytes) -> bytes:
-        """Raises google's errors of the status that IAM answers with."""
+        """Return the signature of the message. Raises Google's error for the status of a failed request."""
         from google.api_core.exceptions import from_http_response
 
         payload = {"payload": base64.b64encode(message).decode()}
-        answer = self._session.post(self._address, json=payload, timeout=self._timeout)
-        if answer.status_code != HTTPStatus.OK:
-            raise from_http_response(answer)
-        return base64.b64decode(answer.json()["signedBlob"])
+        response = self._session.post(self._url, json=payload, timeout=self._timeout)
+        if response.status_code != HTTPStatus.OK:
+            raise from_http_response(response)
+        return base64.b64decode(response.json()["signedBlob"])

@@ -1,41 +1,46 @@
-"""What comes in pieces, for a library that wants files."""
+"""Adapters between iterators of chunks and file-like objects."""
 
 import base64
 from collections.abc import Iterable, Iterator
 
 
-class Running:
-    """The pieces, and in the end the checksum of all of them."""
+class ChecksummedChunks:
+    """Passes chunks through and computes their CRC32C."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes]) -> None:
         import google_crc32c
 
-        self._pieces, self._sum = pieces, google_crc32c.Checksum()
+        self._chunks, self._checksum = chunks, google_crc32c.Checksum()
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in self._pieces:
-            self._sum.update(piece)
-            yield piece
+        for chunk in self._chunks:
+            self._checksum.update(chunk)
+            yield chunk
 
     @property
     def crc32c(self) -> str:
-        return base64.b64encode(self._sum.digest()).decode()
+        """The CRC32C in base64 of all chunks passed so far."""
+        return base64.b64encode(self._checksum.digest()).decode()
 
 
-class Stream:
-    """Enough of a file for an upload. It cannot go back; an upload keeps what it has read until that has arrived."""
+class ChunkReader:
+    """Readable file object over chunks, with the methods that a resumable upload uses. It cannot seek.
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces, self._waiting, self._given = iter(pieces), bytearray(), 0
+    The upload keeps the data it has read until the service has stored it, so it does not need to seek.
+    """
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks, self._buffer, self._position = iter(chunks), bytearray(), 0
 
     def read(self, size: int) -> bytes:
-        """As many as are asked for, and fewer at the end alone."""
-        while len(self._waiting) < size and (piece := next(self._pieces, None)) is not None:
-            self._waiting += piece
-        found = bytes(self._waiting[:size])
-        del self._waiting[:size]
-        self._given += len(found)
-        return found
+        """Return exactly `size` bytes, or fewer at the end."""
+        while len(self._buffer) < size and (chunk := next(self._chunks, None)) is not None:
+            self._buffer += chunk
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self._position += len(data)
+        return data
 
     def tell(self) -> int:
-        return self._given
+        """Return the number of bytes read."""
+        return self._position
