@@ -100,6 +100,22 @@ def test_example_of_an_embedder_has_the_members_of_the_port() -> None:
     assert all(re.search(rf"\b{name}\b", example) for name in members)
 
 
+def test_log_messages_of_the_operations_page_exist_in_the_code() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "shared").rglob("*.py"))
+    for row in table(DOCS / "operations.md", "Symptom"):
+        for quoted in re.findall(r"`([A-Z][^`]+)`", row[0]):
+            for part in quoted.split("…"):
+                assert part.strip() in source, quoted
+
+
+def test_readme_states_the_benchmark_figures_of_the_documentation() -> None:
+    measured = {row[0]: row[1:3] for row in table(DOCS / "benchmarks.md", "milliseconds")}
+    stated = [row for row in table(ROOT / "README.md", "") if row[0] in measured]
+    assert len(stated) == len(measured)
+    for what, *values in stated:
+        assert [value.removesuffix(" ms") for value in values] == measured[what], what
+
+
 def test_documentation_does_not_name_machines_or_private_paths() -> None:
     for page in pages():
         assert not re.search(r"/work/|/tmp/|/home/\w", page.read_text()), page.name
