@@ -1,4 +1,4 @@
-"""A directory as bucket: whole files only, one winner among processes, a generation for every write."""
+"""Object store in a local directory, with atomic writes, generations and locking between processes."""
 
 import fcntl
 import hashlib
@@ -18,235 +18,248 @@ from lookalike.domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
 from lookalike.domain.paths import check_path, check_prefix, is_path
 
-PRIVATE = ".tmp"
-"""Where files are written before they are moved to their place; no object's name starts with it."""
-STALE = 86_400
-"""Seconds after which what stands there is of a write that was killed."""
-PIECE = 16 << 20
-"""Bytes of a large file that are read at a time."""
+PRIVATE_DIRECTORY = ".tmp"
+"""Holds unfinished files, the lock and the last generation. Object paths cannot start with it."""
+STALE_SECONDS = 86_400
+"""Age after which an unfinished file is taken for the rest of a killed write and deleted."""
+CHUNK_SIZE = 16 << 20
+"""Bytes per chunk when an object is read."""
 
 
 class DirectoryStore:
-    """The port `ObjectStore`. A generation is the file's time in nanoseconds, made greater with each write under a lock.
+    """Directory implementation of the port `ObjectStore`.
 
-    The time needs no second file that could disagree, moves with the content in one rename, and, unlike an inode's number,
-    is never used again.
+    The generation of an object is the modification time of its file in nanoseconds, increased with every write under a
+    lock. It needs no second file that could disagree, is set by the same rename as the content and, unlike an inode
+    number, is never reused.
     """
 
     def __init__(self, root: Path, url_base: str, signing_key: bytes) -> None:
         self._root, self._url_base, self._key = root.absolute(), url_base, signing_key
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
-        place = self._place(path)
-        with _disk(), self._written([data]) as new:
-            with self._locked():
-                there = self._stat(path, place)
-                if there and if_generation == 0 and place.read_bytes() == data:
-                    generation = there.generation
-                elif (there.generation if there else 0) != if_generation:
-                    raise Conflict(f"{path} was written by another")
+        """Write an object if its current generation is `if_generation`; 0 means that it must not exist.
+
+        Raises `Conflict` otherwise. Creating an object that exists with the same bytes succeeds.
+        """
+        file = self._file(path)
+        with _translate_disk_errors(), self._temporary_file([data]) as temporary:
+            with self._lock():
+                existing = self._stat(path, file)
+                if existing and if_generation == 0 and file.read_bytes() == data:
+                    generation = existing.generation
+                elif (existing.generation if existing else 0) != if_generation:
+                    raise Conflict(f"{path} was changed by another writer")
                 else:
-                    generation = self._move(new, place)
-            self._settle(place.parent)
-        return StoredObject(path, len(data), generation, hashlib.sha256(data).hexdigest(), _moment(generation))
+                    generation = self._move(temporary, file)
+            self._sync_directories(file.parent)
+        return StoredObject(path, len(data), generation, hashlib.sha256(data).hexdigest(), _to_datetime(generation))
 
     def get(self, path: str) -> bytes:
-        place = self._place(path)
-        with _translated(path):
-            if self._stat(path, place) is None:
-                raise NotFound(f"No object {path}")
-            return place.read_bytes()
+        """Return the bytes of an object. Raises `NotFound`."""
+        file = self._file(path)
+        with _translate_errors(path):
+            if self._stat(path, file) is None:
+                raise NotFound(f"The object {path} does not exist")
+            return file.read_bytes()
 
     def read(self, path: str) -> Iterator[bytes]:
-        place = self._place(path)
-        with _translated(path):
-            if self._stat(path, place) is None:
-                raise NotFound(f"No object {path}")
-            with place.open("rb") as file:
-                while piece := file.read(PIECE):
-                    yield piece
+        """Yield the bytes of an object in chunks of `CHUNK_SIZE`. Raises `NotFound`."""
+        file = self._file(path)
+        with _translate_errors(path):
+            if self._stat(path, file) is None:
+                raise NotFound(f"The object {path} does not exist")
+            with file.open("rb") as content:
+                while chunk := content.read(CHUNK_SIZE):
+                    yield chunk
 
     def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
-        place = self._place(path)
-        self._forget_killed()
-        with _disk(), self._written(pieces) as new:
-            size = new.stat().st_size
-            with self._locked():
-                if self._stat(path, place):
-                    raise Conflict(f"{path} was written by another")
-                generation = self._move(new, place)
-            self._settle(place.parent)
-        return StoredObject(path, size, generation, None, _moment(generation))
+        """Create an object from chunks. It appears when it is complete. Raises `Conflict` if it exists."""
+        file = self._file(path)
+        self._delete_stale_files()
+        with _translate_disk_errors(), self._temporary_file(pieces) as temporary:
+            size = temporary.stat().st_size
+            with self._lock():
+                if self._stat(path, file):
+                    raise Conflict(f"{path} was changed by another writer")
+                generation = self._move(temporary, file)
+            self._sync_directories(file.parent)
+        return StoredObject(path, size, generation, None, _to_datetime(generation))
 
     def stat(self, path: str) -> StoredObject | None:
-        place = self._place(path)
-        with _translated(path):
-            return self._stat(path, place)
+        """Return the metadata of an object, or `None` if it does not exist."""
+        file = self._file(path)
+        with _translate_errors(path):
+            return self._stat(path, file)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Yield the objects whose paths start with `prefix`, sorted by path."""
         check_prefix(prefix)
         folder = prefix.rpartition("/")[0]
-        start = self._place(folder) if folder else self._root
+        start = self._file(folder) if folder else self._root
         for path in self._walk(start, folder):
-            if path.startswith(prefix) and is_path(path) and (found := self.stat(path)):
-                yield found
+            if path.startswith(prefix) and is_path(path) and (stored := self.stat(path)):
+                yield stored
 
     def delete(self, path: str, if_generation: int | None = None) -> bool:
-        place = self._place(path)
-        with _translated(path), self._locked():
-            there = self._stat(path, place)
-            if there is None:
+        """Delete an object. Returns whether it existed. Raises `Conflict` if it has another generation."""
+        file = self._file(path)
+        with _translate_errors(path), self._lock():
+            existing = self._stat(path, file)
+            if existing is None:
                 return False
-            if if_generation not in (None, there.generation):
-                raise Conflict(f"{path} was written by another")
-            place.unlink()
-            self._remove_empty(place.parent)
+            if if_generation not in (None, existing.generation):
+                raise Conflict(f"{path} was changed by another writer")
+            file.unlink()
+            self._remove_empty_directories(file.parent)
         return True
 
     def url(self, path: str, seconds: int = 3600) -> str:
-        self._place(path)
+        """Return a signed URL of the object, valid for `seconds`."""
+        check_path(path)
         expires = int(time.time()) + seconds
         return f"{self._url_base}/{quote(path)}?expires={expires}&signature={self._signature(path, str(expires))}"
 
     def open_url(self, path: str, expires: str, signature: str) -> bytes:
-        """What a signed address names. Raises `Forbidden` if it is not ours or too old, `NotFound`."""
+        """Return the object of a signed URL. Raises `Forbidden` for a wrong signature or an expired URL, `NotFound`."""
+        # Compared in constant time: the duration of a comparison must not reveal the signature.
         if not hmac.compare_digest(self._signature(path, expires).encode(), signature.encode("utf-8", "replace")):
-            raise Forbidden("The address is not signed by this server")
+            raise Forbidden("The signature of the URL is not valid")
         if int(expires) < time.time():
-            raise Forbidden("The address has expired")
+            raise Forbidden("The URL has expired: request a new one")
         return self.get(path)
 
     def _signature(self, path: str, expires: str) -> str:
-        # no path has a line break, so that nothing can be shifted from one to the other
+        # Paths cannot contain a line break, so no characters can be moved between the two parts.
         return hmac.new(self._key, f"{expires}\n{path}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
-    def _place(self, path: str) -> Path:
-        """Raises `InvalidField` for what could lead elsewhere."""
+    def _file(self, path: str) -> Path:
+        """Return the file of an object. Raises `InvalidField` for a path that could leave the directory."""
         check_path(path)
         return self._root.joinpath(*path.split("/"))
 
-    def _is_linked(self, place: Path) -> bool:
-        """Whether a link stands in the way, which could lead anywhere."""
-        below = takewhile(lambda one: one != self._root, (place, *place.parents))
-        return any(one.is_symlink() for one in below)
+    def _has_symlink(self, file: Path) -> bool:
+        """Return whether the file or a directory above it is a symbolic link, which could leave the directory."""
+        below_root = takewhile(lambda path: path != self._root, (file, *file.parents))
+        return any(path.is_symlink() for path in below_root)
 
-    def _stat(self, path: str, place: Path) -> StoredObject | None:
-        if self._is_linked(place):
+    def _stat(self, path: str, file: Path) -> StoredObject | None:
+        if self._has_symlink(file):
             return None
         try:
-            found = place.stat()
+            status = file.stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             return None
-        # archives unpack to files of 1970, and 0 would mean that there is none
-        generation = max(found.st_mtime_ns, 1)
-        return StoredObject(path, found.st_size, generation, None, _moment(generation))
+        # At least 1: archives can unpack files with the time 0, but generation 0 means that there is no object.
+        generation = max(status.st_mtime_ns, 1)
+        return StoredObject(path, status.st_size, generation, None, _to_datetime(generation))
 
     @contextmanager
-    def _written(self, pieces: Iterable[bytes]) -> Iterator[Path]:
-        """A file with that content, safely on the disk, where nobody looks for objects."""
-        (self._root / PRIVATE).mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self._root / PRIVATE, delete=False) as file:
+    def _temporary_file(self, chunks: Iterable[bytes]) -> Iterator[Path]:
+        """Write a file with this content in the private directory and sync it to disk. Deleted unless it is moved."""
+        (self._root / PRIVATE_DIRECTORY).mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self._root / PRIVATE_DIRECTORY, delete=False) as file:
             try:
-                file.writelines(pieces)
+                file.writelines(chunks)
                 file.flush()
+                # Before the rename: after a power failure the name must not point to missing content.
                 os.fsync(file.fileno())
                 yield Path(file.name)
             finally:
                 Path(file.name).unlink(missing_ok=True)
 
-    def _forget_killed(self) -> None:
-        """Large ones fill a disk."""
-        for file in (self._root / PRIVATE).glob("tmp*"):
+    def _delete_stale_files(self) -> None:
+        """Delete what killed writes have left. Called by `write` only, whose large files could fill the disk."""
+        for file in (self._root / PRIVATE_DIRECTORY).glob("tmp*"):
             with suppress(FileNotFoundError):
-                if file.stat().st_mtime < time.time() - STALE:
+                if file.stat().st_mtime < time.time() - STALE_SECONDS:
                     file.unlink()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Alone among all processes that use this directory."""
-        (self._root / PRIVATE).mkdir(parents=True, exist_ok=True)
-        with (self._root / PRIVATE / "lock").open("a+b") as lock:
+    def _lock(self) -> Iterator[None]:
+        """Hold the exclusive lock of the directory, between threads and processes. A killed process releases it."""
+        (self._root / PRIVATE_DIRECTORY).mkdir(parents=True, exist_ok=True)
+        with (self._root / PRIVATE_DIRECTORY / "lock").open("a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _move(self, new: Path, place: Path) -> int:
-        """Its generation. Needs the lock, under which they only grow."""
-        if self._is_linked(place):
-            raise Conflict("A link stands where the object belongs")
+    def _move(self, temporary: Path, file: Path) -> int:
+        """Move a finished file to its path and return its generation. Requires the lock. Raises `Conflict`."""
+        if self._has_symlink(file):
+            raise Conflict("The path contains a symbolic link: delete the link or choose another path")
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             generation = self._next_generation()
-            os.utime(new, ns=(generation, generation))
-            new.replace(place)
+            os.utime(temporary, ns=(generation, generation))
+            temporary.replace(file)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise Conflict("A directory cannot hold an object and others below its name") from error
+            raise Conflict("An object cannot have the name of a directory, or lie below another object") from error
         return generation
 
     def _next_generation(self) -> int:
-        last = self._root / PRIVATE / "last"
-        before = last.stat().st_mtime_ns if last.exists() else 0
+        """Return a generation greater than all before, and store it as the time of the file `last`. Requires the lock."""
+        last = self._root / PRIVATE_DIRECTORY / "last"
+        previous = last.stat().st_mtime_ns if last.exists() else 0
         last.touch()
-        # some disks keep whole microseconds, or two seconds: what counts is what can be read back
+        # File systems round times: to 1 ns, 1 us, 1 ms or 2 s (FAT). Take the smallest step that can be read back.
         for step in (1, 10**3, 10**6, 2 * 10**9):
-            moment = max(time.time_ns(), before + step)
+            moment = max(time.time_ns(), previous + step)
             os.utime(last, ns=(moment, moment))
-            if (kept := last.stat().st_mtime_ns) > before:
-                return kept
-        raise Unavailable("The bucket's disk cannot tell writes apart")
+            if (stored := last.stat().st_mtime_ns) > previous:
+                return stored
+        raise Unavailable("The file system of the bucket cannot store increasing modification times")
 
     def _walk(self, folder: Path, path: str) -> Iterator[str]:
+        """Yield the paths of all files below a folder, sorted. Symbolic links are not followed."""
         entries: list[os.DirEntry[str]] = []
-        with _translated(path), suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
-            entries = [entry for entry in found if path or entry.name != PRIVATE]
-        # a folder sorts as its objects do: with the slash
-        for entry in sorted(entries, key=lambda one: one.name + "/" * one.is_dir(follow_symlinks=False)):
-            inside = f"{path}/{entry.name}" if path else entry.name
+        with _translate_errors(path), suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+            entries = [entry for entry in found if path or entry.name != PRIVATE_DIRECTORY]
+        # A folder sorts as its name with a slash, in which its objects' paths continue: "a-b" < "a/b" < "ab".
+        for entry in sorted(entries, key=lambda entry: entry.name + "/" * entry.is_dir(follow_symlinks=False)):
+            entry_path = f"{path}/{entry.name}" if path else entry.name
             if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path), inside)
+                yield from self._walk(Path(entry.path), entry_path)
             else:
-                yield inside
+                yield entry_path
 
-    def _remove_empty(self, folder: Path) -> None:
+    def _remove_empty_directories(self, folder: Path) -> None:
+        # rmdir fails for the first folder that is not empty, which ends the loop.
         with suppress(OSError):
             while folder != self._root:
                 folder.rmdir()
                 folder = folder.parent
 
-    def _settle(self, folder: Path) -> None:
-        """Bring the entries of the folder, and its own, to the disk."""
+    def _sync_directories(self, folder: Path) -> None:
+        """Sync the entries of the folder and of all folders above it, up to the root, to disk."""
         while folder != self._root.parent:
-            _settle(folder)
+            # The folder may be missing: another process can delete the object and its folder at any time.
+            with suppress(FileNotFoundError, NotADirectoryError):
+                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
             folder = folder.parent
 
 
-def _settle(folder: Path) -> None:
-    """It may have been deleted with its last object since."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-
-
-def _moment(generation: int) -> datetime:
+def _to_datetime(generation: int) -> datetime:
     return datetime.fromtimestamp(generation / 1e9, UTC)
 
 
 @contextmanager
-def _translated(path: str) -> Iterator[None]:
-    with _disk():
+def _translate_errors(path: str) -> Iterator[None]:
+    with _translate_disk_errors():
         try:
             yield
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise NotFound(f"No object {path}") from error
+            raise NotFound(f"The object {path} does not exist") from error
 
 
 @contextmanager
-def _disk() -> Iterator[None]:
+def _translate_disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unavailable(f"The bucket cannot be used: {error.strerror}") from error
+        raise Unavailable(f"The bucket directory cannot be used: {error.strerror}") from error

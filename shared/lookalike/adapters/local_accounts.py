@@ -1,4 +1,4 @@
-"""Accounts of this machine: in a file of SQLite, passwords by argon2, refresh tokens that are good once."""
+"""Local user accounts in a SQLite file, with Argon2 password hashes and rotating refresh tokens."""
 
 import hashlib
 import secrets
@@ -18,14 +18,13 @@ from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unauthenti
 from lookalike.domain.model import Session, User
 from lookalike.domain.ports import Auth
 
-HOUR, MONTH = 3600, 30 * 86_400
-SHORTEST = 8
-"""Characters of a password."""
-AGAIN = 10
-"""Seconds for which a used refresh token is taken again: the answer may have been lost, or two pages share it."""
-AT_ONCE = 2
-"""Passwords hashed at a time: each takes 64 MB."""
-TABLES = """
+ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS = 3600, 30 * 86_400
+MIN_PASSWORD_LENGTH = 8
+REUSE_SECONDS = 10
+"""Time in which a used refresh token is still accepted: the response may be lost, or two browser tabs use one token."""
+MAX_PARALLEL_HASHES = 2
+"""Argon2 computations at a time; each takes 64 MiB."""
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS accounts (
     id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, password TEXT NOT NULL, role TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS refresh_tokens (
@@ -33,104 +32,122 @@ CREATE TABLE IF NOT EXISTS refresh_tokens (
 CREATE INDEX IF NOT EXISTS ix_refresh_tokens_family ON refresh_tokens (family);
 CREATE INDEX IF NOT EXISTS ix_refresh_tokens_account ON refresh_tokens (account);
 """
+"""`family`: all refresh tokens that follow from one sign-in. `used`: time of the first use, or NULL."""
 
 
-class Issuer(Auth, Protocol):
-    """Who makes the tokens that it knows again."""
+class TokenIssuer(Auth, Protocol):
+    """Issues access tokens and verifies them."""
 
-    def issue(self, user: User, seconds: int) -> str: ...
+    def issue(self, user: User, expires_in: int) -> str:
+        """Return an access token for the user, valid for `expires_in` seconds."""
+        ...
 
 
 class LocalAccounts:
-    """The port `Accounts`, with tokens of `auth`. Safe to use from several threads and processes."""
+    """Local implementation of the port `Accounts`, safe for concurrent threads and processes."""
 
-    def __init__(self, path: Path, auth: Issuer) -> None:
+    def __init__(self, path: Path, auth: TokenIssuer) -> None:
         self._path, self._auth = path, auth
-        self._hasher, self._turns = PasswordHasher(), threading.Semaphore(AT_ONCE)
-        self._nobody = self._hashed(secrets.token_hex())
+        self._hasher, self._hash_slots = PasswordHasher(), threading.Semaphore(MAX_PARALLEL_HASHES)
+        self._dummy_hash = self._hash(secrets.token_hex())
 
     def register(self, email: str, password: str) -> User:
-        if len(password) < SHORTEST:
-            raise InvalidField(f"password: at least {SHORTEST} characters are needed", field="password")
-        user, hashed = User(str(uuid.uuid4()), _same(email)), self._hashed(password)
-        with self._writing() as db:
+        """Create an account. Raises `InvalidField` for a short password, `Conflict` if the email address is taken."""
+        if len(password) < MIN_PASSWORD_LENGTH:
+            raise InvalidField(f"password must have at least {MIN_PASSWORD_LENGTH} characters", field="password")
+        user, password_hash = User(str(uuid.uuid4()), _normalize_email(email)), self._hash(password)
+        with self._transaction() as db:
             try:
-                db.execute("INSERT INTO accounts VALUES (?, ?, ?, ?)", (user.id, user.email, hashed, user.role))
+                db.execute("INSERT INTO accounts VALUES (?, ?, ?, ?)", (user.id, user.email, password_hash, user.role))
             except sqlite3.IntegrityError as error:
-                raise Conflict("There is an account of that address") from error
+                raise Conflict("An account with this email address exists already: sign in instead") from error
         return user
 
     def sign_in(self, email: str, password: str) -> Session:
-        with self._writing() as db:
-            found = db.execute("SELECT * FROM accounts WHERE email = ?", (_same(email),)).fetchone()
-        # also where there is none: how long it takes must not tell
-        is_right = self._is(found["password"] if found else self._nobody, password)
-        if found is None or not is_right:
-            raise Unauthenticated("The address or the password is wrong")
-        with self._writing() as db:
-            return self._session(db, _user(found), secrets.token_hex(16))
+        """Return a new session. Raises `Unauthenticated`, the same for a wrong password and an unknown address."""
+        with self._transaction() as db:
+            account = _select_account(db, email)
+        # Verify a dummy hash for an unknown address: the response time must not reveal whether an account exists.
+        is_correct = self._verify(account["password"] if account else self._dummy_hash, password)
+        if account is None or not is_correct:
+            raise Unauthenticated("The email address or the password is wrong")
+        with self._transaction() as db:
+            return self._new_session(db, _to_user(account), secrets.token_hex(16))
 
     def refresh(self, refresh_token: str) -> Session:
-        stolen = False
-        with self._writing() as db:
-            known = db.execute("SELECT * FROM refresh_tokens WHERE digest = ?", (_digest(refresh_token),)).fetchone()
+        """Exchange a refresh token for a new session. Raises `Unauthenticated`.
+
+        A token that is used again after `REUSE_SECONDS` was probably stolen. It revokes all tokens of its family.
+        """
+        is_reused = False
+        with self._transaction() as db:
+            query = "SELECT * FROM refresh_tokens WHERE digest = ?"
+            token = db.execute(query, (_token_digest(refresh_token),)).fetchone()
             now = time.time()
-            if known and known["made"] > now - MONTH:
-                stolen = known["used"] is not None and known["used"] < now - AGAIN
-                if not stolen:
-                    return self._next(db, known, now)
-                # whoever comes second, the thief or the robbed, both sign in again
-                db.execute("DELETE FROM refresh_tokens WHERE family = ?", (known["family"],))
-        raise Unauthenticated("The refresh token was used before" if stolen else "The refresh token is not known")
+            if token and token["made"] > now - REFRESH_TOKEN_SECONDS:
+                is_reused = token["used"] is not None and token["used"] < now - REUSE_SECONDS
+                if not is_reused:
+                    return self._next_session(db, token, now)
+                # The thief and the owner cannot be distinguished, so both must sign in again.
+                db.execute("DELETE FROM refresh_tokens WHERE family = ?", (token["family"],))
+        # Raised after the transaction, which an exception inside would roll back together with the DELETE.
+        raise Unauthenticated(
+            "The refresh token was used before: sign in again"
+            if is_reused
+            else "The refresh token is unknown or has expired: sign in again"
+        )
 
     def sign_out(self, access_token: str) -> None:
+        """Revoke all refresh tokens of the user. Access tokens stay valid until they expire."""
         user = self._auth.user(access_token)
-        with self._writing() as db:
+        with self._transaction() as db:
             db.execute("DELETE FROM refresh_tokens WHERE account = ?", (user.id,))
 
     def grant(self, email: str, role: str) -> User:
-        with self._writing() as db:
-            db.execute("UPDATE accounts SET role = ? WHERE email = ?", (role, _same(email)))
-            found = db.execute("SELECT * FROM accounts WHERE email = ?", (_same(email),)).fetchone()
-        if found is None:
-            raise NotFound(f"There is no account of {email}")
-        return _user(found)
+        """Set the role of an account, effective with the next token. Raises `NotFound`."""
+        with self._transaction() as db:
+            db.execute("UPDATE accounts SET role = ? WHERE email = ?", (role, _normalize_email(email)))
+            account = _select_account(db, email)
+        if account is None:
+            raise NotFound(f"No account has the email address {email}")
+        return _to_user(account)
 
-    def _next(self, db: sqlite3.Connection, known: sqlite3.Row, now: float) -> Session:
-        used = "UPDATE refresh_tokens SET used = coalesce(used, ?) WHERE digest = ?"
-        db.execute(used, (now, known["digest"]))
-        account = db.execute("SELECT * FROM accounts WHERE id = ?", (known["account"],)).fetchone()
-        return self._session(db, _user(account), known["family"])
+    def _next_session(self, db: sqlite3.Connection, token: sqlite3.Row, now: float) -> Session:
+        # coalesce keeps the time of the first use: repeated use must not prolong REUSE_SECONDS.
+        db.execute("UPDATE refresh_tokens SET used = coalesce(used, ?) WHERE digest = ?", (now, token["digest"]))
+        account = db.execute("SELECT * FROM accounts WHERE id = ?", (token["account"],)).fetchone()
+        return self._new_session(db, _to_user(account), token["family"])
 
-    def _session(self, db: sqlite3.Connection, user: User, family: str) -> Session:
+    def _new_session(self, db: sqlite3.Connection, user: User, family: str) -> Session:
         token, now = secrets.token_urlsafe(32), time.time()
-        db.execute("DELETE FROM refresh_tokens WHERE made < ?", (now - MONTH,))
-        db.execute("INSERT INTO refresh_tokens VALUES (?, ?, ?, ?, NULL)", (_digest(token), user.id, family, now))
-        return Session(user, self._auth.issue(user, HOUR), token, HOUR)
+        db.execute("DELETE FROM refresh_tokens WHERE made < ?", (now - REFRESH_TOKEN_SECONDS,))
+        row = (_token_digest(token), user.id, family, now)
+        db.execute("INSERT INTO refresh_tokens VALUES (?, ?, ?, ?, NULL)", row)
+        return Session(user, self._auth.issue(user, ACCESS_TOKEN_SECONDS), token, ACCESS_TOKEN_SECONDS)
 
-    def _hashed(self, password: str) -> str:
-        with self._turns:
-            return self._hasher.hash(_encoded(password))
+    def _hash(self, password: str) -> str:
+        with self._hash_slots:
+            return self._hasher.hash(_encode(password))
 
-    def _is(self, hashed: str, password: str) -> bool:
-        with self._turns:
+    def _verify(self, password_hash: str, password: str) -> bool:
+        with self._hash_slots:
             try:
-                return self._hasher.verify(hashed, _encoded(password))
+                return self._hasher.verify(password_hash, _encode(password))
             except VerificationError:
                 return False
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction. Raises `Unavailable`."""
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open a write transaction on a new connection, committed at the end. Raises `Unavailable`."""
         try:
             db = self._open()
         except (sqlite3.Error, OSError) as error:
-            raise Unavailable("The accounts cannot be read") from error
+            raise Unavailable("The accounts database cannot be opened") from error
         try:
             yield db
             db.commit()
         except sqlite3.OperationalError as error:
-            raise Unavailable("The accounts cannot be read") from error
+            raise Unavailable("The accounts database cannot be used") from error
         finally:
             db.close()
 
@@ -138,29 +155,34 @@ class LocalAccounts:
         is_new = not self._path.exists()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if is_new:
-            # the owner's alone, before anything is in it
+            # Created before SQLite does, with permissions for the owner only.
             self._path.touch(0o600)
         db = sqlite3.connect(self._path, timeout=15, isolation_level=None)
         db.row_factory = sqlite3.Row
-        db.executescript(TABLES)
+        db.executescript(SCHEMA)
+        # IMMEDIATE waits for the write lock. A transaction that starts with a read can fail at its first write.
         db.execute("BEGIN IMMEDIATE")
         return db
 
 
-def _user(row: Any) -> User:
+def _select_account(db: sqlite3.Connection, email: str) -> Any:
+    return db.execute("SELECT * FROM accounts WHERE email = ?", (_normalize_email(email),)).fetchone()
+
+
+def _to_user(row: Any) -> User:
     return User(row["id"], row["email"], row["role"])
 
 
-def _same(email: str) -> str:
-    """Written in any case, an address is one account."""
-    # half a character, which JSON can hold, is no address's
+def _normalize_email(email: str) -> str:
+    """Return the address in lower case, so that its spelling does not matter."""
+    # Lone surrogates, which JSON can contain, cannot be stored.
     return email.strip().lower().encode("utf-8", "replace").decode()
 
 
-def _encoded(password: str) -> bytes:
+def _encode(password: str) -> bytes:
     return password.encode("utf-8", "surrogatepass")
 
 
-def _digest(token: str) -> str:
-    """What is kept of a token: whoever reads the file cannot use it."""
+def _token_digest(token: str) -> str:
+    """Return the SHA-256 of a token, which is stored instead of it: a leaked file contains no usable tokens."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Accounts of a Supabase project, through its own package."""
+"""User accounts of a Supabase project, through the `supabase` package."""
 
 import ssl
 from collections.abc import Iterator
@@ -21,107 +21,120 @@ from lookalike.domain.errors import (
 )
 from lookalike.domain.model import Session, User
 
-SECONDS = 10.0
-PAGE = 1000
-"""Users that are looked through at a time."""
-TAKEN = ("user_already_exists", "email_exists")
-LIMITS = ("over_request_rate_limit", "over_email_send_rate_limit")
+TIMEOUT_SECONDS = 10.0
+PAGE_SIZE = 1000
+"""Users per request when an email address is looked up."""
+TAKEN_CODES = ("user_already_exists", "email_exists")
+RATE_LIMIT_CODES = ("over_request_rate_limit", "over_email_send_rate_limit")
+TAKEN_MESSAGE = "An account with this email address exists already: sign in instead"
+UNAUTHENTICATED_MESSAGE = "The email address, the password or the token is wrong"
+"""The same for all causes: a message must not reveal whether an account exists."""
 
 
 class SupabaseAccounts:
-    """The port `Accounts`. `key` is the project's public one; `service_key` is needed to grant roles alone."""
+    """Supabase implementation of the port `Accounts`.
+
+    `key` is the public key of the project. `service_key` is secret and needed to grant roles only.
+    """
 
     def __init__(self, url: str, key: str, service_key: str = "") -> None:
         self._url, self._key, self._service_key = url.rstrip("/"), key, service_key
+        # Shared by all clients: loading the certificates takes tens of milliseconds.
         self._tls = ssl.create_default_context()
 
     def register(self, email: str, password: str) -> User:
+        """Create an account. Raises `Conflict` if the email address is taken, `InvalidField`."""
         with self._client() as client:
-            found = client.auth.sign_up({"email": email, "password": password}).user
-        # where addresses are to be confirmed, one that is taken looks like a new one, but for this
-        if found is None or not found.identities:
-            raise Conflict("There is an account of that address")
-        return _user(found)
+            user = client.auth.sign_up({"email": email, "password": password}).user
+        # With email confirmation, Supabase answers for a taken address as for a new one, but without identities.
+        if user is None or not user.identities:
+            raise Conflict(TAKEN_MESSAGE)
+        return _to_user(user)
 
     def sign_in(self, email: str, password: str) -> Session:
+        """Return a new session. Raises `Unauthenticated`."""
         with self._client() as client:
-            return _session(client.auth.sign_in_with_password({"email": email, "password": password}))
+            return _to_session(client.auth.sign_in_with_password({"email": email, "password": password}))
 
     def refresh(self, refresh_token: str) -> Session:
+        """Exchange a refresh token for a new session. Raises `Unauthenticated`."""
         with self._client() as client:
-            return _session(client.auth.refresh_session(refresh_token))
+            return _to_session(client.auth.refresh_session(refresh_token))
 
     def sign_out(self, access_token: str) -> None:
+        """Revoke all refresh tokens of the user. Raises `Unauthenticated`."""
         with self._client() as client:
             client.auth.admin.sign_out(access_token)
 
     def grant(self, email: str, role: str) -> User:
+        """Set the role of an account. Raises `NotFound`, and `Misconfigured` without a service key."""
         if not self._service_key:
-            raise Misconfigured("SUPABASE_SERVICE_KEY is needed to grant roles")
+            raise Misconfigured("Set SUPABASE_SERVICE_KEY to grant roles")
         with self._client(self._service_key) as client:
-            found = _of_address(client, email)
-            # what the project keeps there besides, it merges
-            changed = client.auth.admin.update_user_by_id(found.id, {"app_metadata": {"role": role}})
-        return _user(changed.user)
+            user = _find_user(client, email)
+            # Supabase merges app_metadata: its other keys are kept.
+            response = client.auth.admin.update_user_by_id(user.id, {"app_metadata": {"role": role}})
+        return _to_user(response.user)
 
     @contextmanager
     def _client(self, key: str = "") -> Iterator[Client]:
-        """One a call: a sign-in writes that user's token into its client, for whoever comes next."""
+        """Create a client for one call. A client stores the tokens of a sign-in, so users must not share one."""
         if not (key or self._key):
-            raise Misconfigured("SUPABASE_KEY is needed to sign in")
-        with httpx.Client(verify=self._tls, timeout=SECONDS) as http, _translated():
+            raise Misconfigured("Set SUPABASE_KEY to sign in")
+        with httpx.Client(verify=self._tls, timeout=TIMEOUT_SECONDS) as http, _translate_errors():
             options = ClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=http)
             yield create_client(self._url, key or self._key, options)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except AuthError as error:
-        raise _meaning(error) from error
+        raise _translate(error) from error
     except UnicodeEncodeError as error:
-        raise Unauthenticated("The address, the password or the token is wrong") from error
+        # Lone surrogates in the input cannot be sent.
+        raise Unauthenticated(UNAUTHENTICATED_MESSAGE) from error
     except ValueError as error:
-        # pydantic's among them: the answer is none that the package knows
-        raise Unavailable("The sign-in service gave an answer that cannot be read") from error
+        # Includes pydantic's ValidationError, for a response that does not have the expected fields.
+        raise Unavailable("The sign-in service returned an invalid response") from error
 
 
-def _meaning(error: AuthError) -> LookalikeError:
+def _translate(error: AuthError) -> LookalikeError:
     status = error.status if isinstance(error, AuthApiError) else 0
-    if error.code in TAKEN:
-        return Conflict("There is an account of that address")
-    if error.code in LIMITS or status == 429:
-        return TooManyAttempts("The sign-in service asks to wait")
+    if error.code in TAKEN_CODES:
+        return Conflict(TAKEN_MESSAGE)
+    if error.code in RATE_LIMIT_CODES or status == 429:
+        return TooManyAttempts("The rate limit of the sign-in service is reached: try again later")
     if error.code == "email_not_confirmed":
-        return Unauthenticated("Confirm the address first: a message with a link was sent to it")
+        return Unauthenticated("Confirm the email address first: open the link in the message sent to it")
     if isinstance(error, AuthWeakPasswordError) or error.code == "weak_password":
         return InvalidField(f"password: {error.message}", field="password")
     if error.code in ("email_address_invalid", "validation_failed"):
         return InvalidField(f"email: {error.message}", field="email")
     if isinstance(error, AuthRetryableError | AuthUnknownError) or status >= 500:
         return Unavailable("The sign-in service cannot be reached")
-    return Unauthenticated("The address, the password or the token is wrong")
+    return Unauthenticated(UNAUTHENTICATED_MESSAGE)
 
 
-def _of_address(client: Client, email: str) -> Any:
-    """Raises `NotFound`. The API cannot look for an address, so all are looked through."""
-    wanted, page = email.strip().lower(), 1
-    while users := client.auth.admin.list_users(page, PAGE):
+def _find_user(client: Client, email: str) -> Any:
+    """Return the user with this email address. Raises `NotFound`. Lists all users: the API has no search by address."""
+    normalized, page = email.strip().lower(), 1
+    while users := client.auth.admin.list_users(page, PAGE_SIZE):
         for user in users:
-            if (user.email or "").lower() == wanted:
+            if (user.email or "").lower() == normalized:
                 return user
         page += 1
-    raise NotFound(f"There is no account of {email}")
+    raise NotFound(f"No account has the email address {email}")
 
 
-def _session(found: Any) -> Session:
-    """Raises `Unauthenticated` where the service signs nobody in."""
-    if found.session is None:
-        raise Unauthenticated("The address, the password or the token is wrong")
-    held = found.session
-    return Session(_user(held.user), held.access_token, held.refresh_token, held.expires_in)
+def _to_session(response: Any) -> Session:
+    """Return the session of a response. Raises `Unauthenticated` if it has none."""
+    session = response.session
+    if session is None:
+        raise Unauthenticated(UNAUTHENTICATED_MESSAGE)
+    return Session(_to_user(session.user), session.access_token, session.refresh_token, session.expires_in)
 
 
-def _user(found: Any) -> User:
-    return User.from_claims({"sub": found.id, "email": found.email, "app_metadata": found.app_metadata})
+def _to_user(user: Any) -> User:
+    return User.from_claims({"sub": user.id, "email": user.email, "app_metadata": user.app_metadata})

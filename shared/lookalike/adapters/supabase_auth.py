@@ -1,4 +1,4 @@
-"""Tokens of a Supabase project, verified here: with its published keys, or with the secret of projects that still sign HS256."""
+"""Verification of Supabase access tokens, with the project's published keys or the shared secret of older projects."""
 
 import threading
 import time
@@ -11,66 +11,80 @@ from lookalike.domain.errors import Unauthenticated, Unavailable
 from lookalike.domain.model import User
 
 AUDIENCE = "authenticated"
-PUBLISHED = ("ES256", "RS256")
-KEPT, PAUSE = 600.0, 60.0
-"""Seconds for which keys are kept, and between two looks for one that is unknown: a flood of them costs one a minute."""
-LEEWAY = 10
-"""Seconds by which clocks may differ."""
+ASYMMETRIC_ALGORITHMS = ("ES256", "RS256")
+KEY_CACHE_SECONDS, MIN_FETCH_INTERVAL = 600.0, 60.0
+"""Age at which keys are fetched again, and seconds between fetches for unknown key ids.
+
+The interval limits tokens with random key ids to one fetch per minute.
+"""
+FETCH_TIMEOUT_SECONDS = 5
+CLOCK_SKEW_SECONDS = 10
+"""Tolerated difference between this clock and the one of Supabase."""
 
 
 class SupabaseAuth:
-    """The port `Auth`. `url` is the project's address; keys are fetched with the first token, once a process."""
+    """Supabase implementation of the port `Auth`.
+
+    `url` is the address of the project. Its keys are fetched with the first token and cached per process.
+    """
 
     def __init__(self, url: str, hs256_secret: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._issuer = f"{url.rstrip('/')}/auth/v1"
         self._secret, self._clock = hs256_secret, clock
         self._lock = threading.Lock()
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched: float | None = None
+        self._fetched_at: float | None = None
 
     def user(self, token: str) -> User:
-        """Raises `Unauthenticated`, and `Unavailable` while the keys cannot be had."""
+        """Verify an access token and return its user.
+
+        Raises `Unauthenticated`, and `Unavailable` if the keys cannot be fetched.
+        """
         try:
-            key, algorithms = self._key(jwt.get_unverified_header(token))
+            key, algorithms = self._verification_key(jwt.get_unverified_header(token))
             claims = jwt.decode(
                 token,
                 key,
                 algorithms=algorithms,
                 issuer=self._issuer,
                 audience=AUDIENCE,
-                leeway=LEEWAY,
+                leeway=CLOCK_SKEW_SECONDS,
                 options={"require": ["exp", "aud", "iss", "sub"]},
             )
         except jwt.PyJWTError as error:
-            raise Unauthenticated("The token is not valid, or no longer") from error
+            raise Unauthenticated("The token is invalid or has expired: sign in again") from error
         return User.from_claims(claims)
 
-    def _key(self, header: dict[str, Any]) -> tuple[Any, list[str]]:
-        """The algorithm is ours to choose, not the token's: a published key never verifies HS256."""
+    def _verification_key(self, header: dict[str, Any]) -> tuple[Any, list[str]]:
+        """Return the key and the algorithms to accept with it."""
+        # The algorithm belongs to the key, not to the token. A token that names HS256 would otherwise be verified with
+        # the text of a public key as secret, which everybody knows (algorithm confusion).
         if self._secret and header.get("alg") == "HS256":
             return self._secret, ["HS256"]
-        found = self._published(str(header.get("kid")))
-        if found is None or found.algorithm_name not in PUBLISHED:
-            raise jwt.InvalidKeyError("No such key")
-        return found.key, [found.algorithm_name]
+        key = self._published_key(str(header.get("kid")))
+        if key is None or key.algorithm_name not in ASYMMETRIC_ALGORITHMS:
+            raise jwt.InvalidKeyError("The key id is unknown")
+        return key.key, [key.algorithm_name]
 
-    def _published(self, kid: str) -> jwt.PyJWK | None:
+    def _published_key(self, key_id: str) -> jwt.PyJWK | None:
         with self._lock:
-            age = KEPT if self._fetched is None else self._clock() - self._fetched
-            if age >= KEPT or (kid not in self._keys and age >= PAUSE):
-                self._fetch()
-            return self._keys.get(kid)
+            age = KEY_CACHE_SECONDS if self._fetched_at is None else self._clock() - self._fetched_at
+            if age >= KEY_CACHE_SECONDS or (key_id not in self._keys and age >= MIN_FETCH_INTERVAL):
+                self._fetch_keys()
+            return self._keys.get(key_id)
 
-    def _fetch(self) -> None:
+    def _fetch_keys(self) -> None:
         try:
-            client = jwt.PyJWKClient(f"{self._issuer}/.well-known/jwks.json", cache_jwk_set=False, timeout=5)
-            found = client.get_jwk_set().keys
+            url = f"{self._issuer}/.well-known/jwks.json"
+            client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_TIMEOUT_SECONDS)
+            keys = client.get_jwk_set().keys
         except jwt.PyJWKClientError as error:
-            # old keys are better than none, for as long as the service is away
-            if self._fetched is None:
-                raise Unavailable("The keys of the sign-in service cannot be had") from error
-            found = list(self._keys.values())
+            # Keep the old keys while the service is unavailable.
+            if self._fetched_at is None:
+                raise Unavailable("The keys of the sign-in service cannot be fetched") from error
+            keys = list(self._keys.values())
         except jwt.PyJWKSetError:
-            found = []
-        self._fetched = self._clock()
-        self._keys = {str(key.key_id): key for key in found}
+            # The key set is empty or has only keys of unsupported types.
+            keys = []
+        self._fetched_at = self._clock()
+        self._keys = {str(key.key_id): key for key in keys}
