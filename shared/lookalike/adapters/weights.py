@@ -1,4 +1,4 @@
-"""The published weights of the full models: what they are, whether they are whole, and how they get here."""
+"""Published weights of the full models: URLs, checksums, verification and download."""
 
 import hashlib
 import http.client
@@ -12,16 +12,18 @@ from urllib.request import Request, urlopen
 
 from lookalike.domain.errors import Misconfigured, Unavailable
 
-COMMAND = "lookalike models fetch"
-PART = 1 << 20
-ATTEMPTS, PAUSE, TIMEOUT = 6, 1.0, 30.0
-"""Tries without a new byte after which a download is given up; seconds before the second try, doubled each time; of silence."""
-BROKEN = (URLError, http.client.HTTPException, OSError)
+FETCH_COMMAND = "lookalike models fetch"
+CHUNK_SIZE = 1 << 20
+"""Bytes read from the network at a time."""
+MAX_ATTEMPTS, RETRY_SECONDS, TIMEOUT_SECONDS = 6, 1.0, 30.0
+"""Consecutive tries without a new byte before a download fails; seconds before the first retry, doubled with each further
+one; seconds without data after which a try fails."""
+RETRYABLE_ERRORS = (URLError, http.client.HTTPException, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """A file, where it is published, its size in bytes and its SHA-256."""
+    """A file of weights with its URL, size in bytes (0 if unknown) and SHA-256."""
 
     name: str
     url: str
@@ -56,105 +58,114 @@ DINOV2 = WeightFile(
 PUBLISHED = (DETECTOR, VOCABULARY, RESNET50, DINOV2)
 
 Progress = Callable[[int], None]
-"""Told how many more bytes there are; fewer than none where a download starts over."""
+"""Called with the number of new bytes. Negative if a download starts over."""
 
 
-def expected(files: Iterable[WeightFile], others: Mapping[str, str]) -> list[WeightFile]:
-    """The published files, or those of other SHA-256 that somebody trained, whose size is not known.
+def expected_files(files: Iterable[WeightFile], custom: Mapping[str, str]) -> list[WeightFile]:
+    """Return the files with the SHA-256 of `custom` weights where given. The size of custom weights is unknown.
 
-    Raises `Misconfigured` for a name that is none of the published ones.
+    Raises `Misconfigured` for the name of a file that does not exist.
     """
-    if unknown := set(others) - {file.name for file in PUBLISHED}:
-        raise Misconfigured(f"MODELS_SHA256 names {sorted(unknown)[0]}, which is none of the weights")
-    return [replace(file, sha256=others[file.name], size=0) if file.name in others else file for file in files]
+    if unknown := set(custom) - {file.name for file in PUBLISHED}:
+        names = ", ".join(file.name for file in PUBLISHED)
+        raise Misconfigured(f"MODELS_SHA256 names {sorted(unknown)[0]}, which is not one of {names}")
+    return [replace(file, sha256=custom[file.name], size=0) if file.name in custom else file for file in files]
 
 
-def checked(files: Iterable[WeightFile], folder: Path) -> None:
-    """Reads all of them, side by side. Raises `Misconfigured` where one is missing or another than it should be."""
+def verify_files(files: Iterable[WeightFile], folder: Path) -> None:
+    """Verify the files in a folder in parallel. Raises `Misconfigured` if one is missing or has another checksum."""
     with ThreadPoolExecutor() as pool:
-        for problem in pool.map(lambda file: problem_of(file, folder), files):
+        for problem in pool.map(lambda file: find_problem(file, folder), files):
             if problem:
-                raise Misconfigured(f"{problem}; `{COMMAND}` gets it")
+                raise Misconfigured(f"{problem}: run `{FETCH_COMMAND}`")
 
 
-def problem_of(file: WeightFile, folder: Path) -> str | None:
-    """What is wrong with a file, if anything."""
+def find_problem(file: WeightFile, folder: Path) -> str | None:
+    """Return a description of what is wrong with a file, or `None`. Reads the whole file."""
     path = folder / file.name
     if not path.is_file():
         return f"The weights {file.name} are not in {folder}"
     if (size := path.stat().st_size) != (file.size or size):
         return f"The weights {path} have {size:,} bytes, not {file.size:,}"
-    if (found := digest(path)) != file.sha256:
-        return f"The weights {path} are not those that are expected: their SHA-256 is {found}, not {file.sha256}"
+    if (actual := file_sha256(path)) != file.sha256:
+        return f"The weights {path} have the SHA-256 {actual}, not {file.sha256}"
     return None
 
 
-def digest(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def fetch(
-    file: WeightFile, folder: Path, progress: Progress = lambda count: None, url: str = "", pause: float = PAUSE
+    file: WeightFile, folder: Path, progress: Progress = lambda count: None, url: str = "", pause: float = RETRY_SECONDS
 ) -> bool:
-    """Download a file unless it is there; false if it is. What came of an earlier try is kept, and the rest asked for.
+    """Download a file unless it exists and is valid. Returns whether it was downloaded.
 
-    Raises `Misconfigured` for bytes other than those expected, `Unavailable` when the server cannot be reached for long.
+    Resumes an earlier download. `url` replaces the published one; `pause` is the delay in seconds before the first retry.
+    Raises `Misconfigured` if the checksum is wrong, `Unavailable` if the server cannot be reached.
     """
     path, part = folder / file.name, folder / f"{file.name}.part"
-    if path.is_file() and problem_of(file, folder) is None:
+    if path.is_file() and find_problem(file, folder) is None:
         return False
     folder.mkdir(parents=True, exist_ok=True)
     progress(part.stat().st_size if part.is_file() else 0)
     download(url or file.url, part, progress, pause)
-    if (found := digest(part)) != file.sha256:
+    if (actual := file_sha256(part)) != file.sha256:
         part.unlink()
         raise Misconfigured(
-            f"{url or file.url} is not {file.name} as published: its SHA-256 is {found}, not {file.sha256}"
+            f"{url or file.url} is not {file.name} as published: its SHA-256 is {actual}, not {file.sha256}"
         )
     part.replace(path)
     return True
 
 
 def download(url: str, part: Path, progress: Progress, pause: float) -> None:
-    """Until all bytes are there, with pauses that grow while none come."""
-    left = ATTEMPTS
+    """Append the missing bytes of a URL to a file. Waits longer after each try without progress. Raises `Unavailable`."""
+    attempts_left = MAX_ATTEMPTS
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
-            return _rest(url, part, before, progress)
+            return _download_rest(url, part, before, progress)
         except HTTPError as error:
             error.close()
+            # 408 (request timeout) and 429 (too many requests) are temporary, other client errors are not.
             if error.code < 500 and error.code not in (408, 429):
-                raise Unavailable(f"{url} answers {error.code}") from error
+                raise Unavailable(f"{url} returned the status {error.code}") from error
             problem: Exception = error
-        except BROKEN as error:
+        except RETRYABLE_ERRORS as error:
             problem = error
-        got = part.is_file() and part.stat().st_size > before
-        left = ATTEMPTS if got else left - 1
-        if not left:
+        has_progress = part.is_file() and part.stat().st_size > before
+        attempts_left = MAX_ATTEMPTS if has_progress else attempts_left - 1
+        if not attempts_left:
             raise Unavailable(f"{url} cannot be downloaded: {problem}") from problem
-        time.sleep(pause * 2 ** (ATTEMPTS - left - 1) if left < ATTEMPTS else pause)
+        failures = MAX_ATTEMPTS - attempts_left
+        time.sleep(pause * 2 ** max(failures - 1, 0))
 
 
-def _rest(url: str, part: Path, there: int, progress: Progress) -> None:
-    """What is missing after the bytes that are there; all of it from a server that knows no ranges."""
-    request = Request(url, headers={"Range": f"bytes={there}-"} if there else {})  # noqa: S310 - an address of ours, or the operator's
+def _download_rest(url: str, part: Path, offset: int, progress: Progress) -> None:
+    """Download the bytes from `offset`, or all bytes if the server does not support range requests."""
+    # S310 warns about file: URLs. The URL is a constant or comes from the operator.
+    request = Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})  # noqa: S310
     try:
-        answer = urlopen(request, timeout=TIMEOUT)  # noqa: S310
+        response = urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
     except HTTPError as error:
-        if error.code == 416 and there:
+        # 416 (range not satisfiable): the file is already complete.
+        if error.code == 416 and offset:
             error.close()
             return
         raise
-    with answer, part.open("ab") as out:
-        if there and answer.status != 206:
+    with response, part.open("ab") as out:
+        # Any other status than 206 (partial content) means that the response starts at the first byte.
+        if offset and response.status != 206:
             out.truncate(0)
-            progress(-there)
-        awaited = answer.length
-        while some := answer.read(PART):
-            out.write(some)
-            progress(len(some))
-            awaited = None if awaited is None else awaited - len(some)
-        if awaited:
-            raise http.client.IncompleteRead(b"", awaited)
+            progress(-offset)
+        remaining = response.length
+        while chunk := response.read(CHUNK_SIZE):
+            out.write(chunk)
+            progress(len(chunk))
+            remaining = None if remaining is None else remaining - len(chunk)
+        # read() with a size does not raise IncompleteRead when the connection ends early.
+        if remaining:
+            raise http.client.IncompleteRead(b"", remaining)
