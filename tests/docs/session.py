@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from lookalike.settings import Settings
 from tests.docs.markdown import Block
 
 BEGIN = "=== block "
@@ -27,16 +28,23 @@ def run_page(blocks: list[Block], folder: Path, port: int) -> list[Outcome]:
     script = ["set -euo pipefail", 'curl() { command curl "$@" && echo; }']
     for number, block in enumerate(blocks):
         script += [f"echo '{BEGIN}{number}'", _command(block, folder / f"snippet{number}.py", port), "echo"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    command = ["bash", "-c", "\n".join(script)]
+    output, status = run(["bash", "-c", "\n".join(script)], folder)
+    parts = re.split(rf"^{BEGIN}\d+\n", output, flags=re.MULTILINE)[1:]
+    if status:
+        failed = blocks[len(parts) - 1]
+        raise AssertionError(f"{failed.place} fails with status {status}:\n{failed.text}\n{parts[-1]}")
+    return [Outcome(block, part) for block, part in zip(blocks, parts, strict=True)]
+
+
+def run(command: list[str], folder: Path) -> tuple[str, int]:
+    """Run a command without any settings of this environment: output and errors as text, and the exit status."""
+    settings = {name.upper() for name in Settings.model_fields}
+    environment = {name: value for name, value in os.environ.items() if name not in settings}
+    environment["PYTHONUNBUFFERED"] = "1"
     ran = subprocess.run(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    parts = re.split(rf"^{BEGIN}\d+\n", ran.stdout, flags=re.MULTILINE)[1:]
-    if ran.returncode:
-        failed = blocks[len(parts) - 1]
-        raise AssertionError(f"{failed.place} fails with status {ran.returncode}:\n{failed.text}\n{parts[-1]}")
-    return [Outcome(block, part) for block, part in zip(blocks, parts, strict=True)]
+    return ran.stdout, ran.returncode
 
 
 def _command(block: Block, file: Path, port: int) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.docs.expected import json_in, missing_lines, same_form
 from tests.docs.markdown import ROOT, Block, blocks, pages
-from tests.docs.session import run_page
+from tests.docs.session import run, run_page
 from tests.e2e.serving import Server
 
 LANGUAGES = {"sh", "python", "json", "text"}
@@ -46,9 +46,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (folder / ".venv").symlink_to(sys.prefix)
     output = ""
     for command in steps_of_make_run():
-        ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert ran.returncode == 0, ran.stdout
-        output += ran.stdout
+        printed_by_step, status = run(command, folder)
+        assert status == 0, printed_by_step
+        output += printed_by_step
     server = Server(folder).start()
     try:
         yield Running(server, output + server.log().replace(f":{server.port}/", ":5001/"))
@@ -64,6 +64,7 @@ def test_blocks_have_a_known_language_and_a_reason_if_not_run() -> None:
                 json.loads(block.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_snippets_run_and_print_what_is_documented(page: Path, running: Running) -> None:
     found = blocks(page)
