@@ -1,8 +1,6 @@
-"""Supabase's Auth server (GoTrue) over HTTP, from memory, as its API is documented: e-mail sign-ins, ES256 keys, refresh tokens
-that rotate, and the part of the Admin API that lists users and changes them.
+"""Emulator of Supabase's Auth server (GoTrue) over HTTP, in memory, according to its API documentation.
 
-A refresh token that was used is taken again for `again` seconds, as the project's setting "reuse interval" has it; later, it ends
-the whole session. With `confirms`, addresses are to be confirmed first, and one that is taken looks like a new one.
+Supports sign-ins with email addresses, ES256 keys, rotating refresh tokens, and listing and updating users by the Admin API.
 """
 
 import json
@@ -10,7 +8,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,42 +20,45 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 API_VERSION = "2024-01-01"
-WHEN = "2026-11-24T06:00:00Z"
+TIMESTAMP = "2026-11-24T06:00:00Z"
 Json = dict[str, Any]
 
 
-class Refused(Exception):
-    def __init__(self, status: int, code: str, message: str, **more: object) -> None:
+class ApiError(Exception):
+    """An error response with its status and JSON body."""
+
+    def __init__(self, status: int, code: str, message: str, **fields: object) -> None:
         super().__init__(message)
-        self.status, self.body = status, {"code": code, "message": message, **more}
+        self.status, self.body = status, {"code": code, "message": message, **fields}
 
 
 @dataclass
 class Account:
+    """A stored user."""
+
     email: str
     password: str
-    confirmed: bool
+    is_confirmed: bool
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     app_metadata: Json = field(default_factory=lambda: {"provider": "email", "providers": ["email"]})
     user_metadata: Json = field(default_factory=dict)
 
-    def shown(self) -> Json:
+    def to_json(self) -> Json:
+        """Return the user object of the API."""
         identity = {
             "id": self.id,
             "identity_id": str(uuid.uuid4()),
             "user_id": self.id,
             "identity_data": {"email": self.email, "sub": self.id},
             "provider": "email",
-            "created_at": WHEN,
-            "updated_at": WHEN,
+            "created_at": TIMESTAMP,
+            "updated_at": TIMESTAMP,
         }
-        return {**_shown(self.id, self.email), **self._data(), "identities": [identity]}
-
-    def _data(self) -> Json:
-        return {"app_metadata": self.app_metadata, "user_metadata": self.user_metadata}
+        metadata = {"app_metadata": self.app_metadata, "user_metadata": self.user_metadata}
+        return {**_user_json(self.id, self.email), **metadata, "identities": [identity]}
 
 
-def _shown(user_id: str, email: str) -> Json:
+def _user_json(user_id: str, email: str) -> Json:
     return {
         "id": user_id,
         "aud": "authenticated",
@@ -67,21 +68,29 @@ def _shown(user_id: str, email: str) -> Json:
         "app_metadata": {},
         "user_metadata": {},
         "identities": [],
-        "created_at": WHEN,
-        "updated_at": WHEN,
+        "created_at": TIMESTAMP,
+        "updated_at": TIMESTAMP,
         "is_anonymous": False,
     }
 
 
 @dataclass
-class Token:
+class RefreshToken:
+    """A refresh token; `used` is the monotonic time of its first use."""
+
     account: Account
     session: str
     used: float | None = None
 
 
 class AuthServer(ThreadingHTTPServer):
-    """`asked` has the paths of all requests, `keys_by_kid` what signs tokens, the last of them new ones."""
+    """The emulator with its state and settings.
+
+    `requested_paths`: paths of all requests. `keys_by_kid`: signing keys by id, of which the last signs new tokens.
+    `is_away`: respond with status 503. `returns_html`: respond with a body that is not JSON. `delay`: seconds before each
+    response. `reuse_interval`: seconds in which a used refresh token is accepted again; later use revokes its session.
+    `requires_confirmation`: new accounts cannot sign in, and signing up with a taken address looks successful.
+    """
 
     PUBLIC, SERVICE = "sb_publishable_" + "p" * 20, "sb_secret_" + "s" * 20
     daemon_threads = True
@@ -90,73 +99,82 @@ class AuthServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.accounts: dict[str, Account] = {}
-        self.tokens: dict[str, Token] = {}
+        self.tokens: dict[str, RefreshToken] = {}
         self.keys_by_kid = {"one": ec.generate_private_key(ec.SECP256R1())}
-        self.asked: list[str] = []
-        self.away = self.confirms = self.garbles = False
-        self.again, self.delay = 10.0, 0.0
+        self.requested_paths: list[str] = []
+        self.is_away = self.requires_confirmation = self.returns_html = False
+        self.reuse_interval, self.delay = 10.0, 0.0
         self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
+        """The base URL."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def signup(self, asked: Json, _key: str) -> Json:
-        email, password = str(asked.get("email", "")).lower(), str(asked.get("password", ""))
+    def sign_up(self, body: Json, _key: str) -> Json:
+        """Create an account."""
+        email, password = str(body.get("email", "")).lower(), str(body.get("password", ""))
         if "@" not in email:
-            raise Refused(400, "validation_failed", "Unable to validate email address: invalid format")
+            raise ApiError(400, "validation_failed", "Unable to validate email address: invalid format")
         if len(password) < 6:
             weak = {"weak_password": {"reasons": ["length"]}}
-            raise Refused(422, "weak_password", "Password should be at least 6 characters.", **weak)
+            raise ApiError(422, "weak_password", "Password should be at least 6 characters.", **weak)
         if email in self.accounts:
-            if not self.confirms:
-                raise Refused(422, "user_already_exists", "User already registered")
-            return _shown(str(uuid.uuid4()), email)
-        account = Account(email, password, not self.confirms, user_metadata=dict(asked.get("data") or {}))
+            if not self.requires_confirmation:
+                raise ApiError(422, "user_already_exists", "User already registered")
+            return _user_json(str(uuid.uuid4()), email)
+        account = Account(email, password, not self.requires_confirmation, user_metadata=dict(body.get("data") or {}))
         self.accounts[email] = account
-        return account.shown() if self.confirms else self._session(account, secrets.token_hex(8))
+        return account.to_json() if self.requires_confirmation else self._create_session(account, secrets.token_hex(8))
 
-    def password(self, asked: Json, _key: str) -> Json:
-        account = self.accounts.get(str(asked.get("email", "")).lower())
-        if account is None or account.password != asked.get("password"):
-            raise Refused(400, "invalid_credentials", "Invalid login credentials")
-        if not account.confirmed:
-            raise Refused(400, "email_not_confirmed", "Email not confirmed")
-        return self._session(account, secrets.token_hex(8))
+    def sign_in(self, body: Json, _key: str) -> Json:
+        """Create a session for an email address and password."""
+        account = self.accounts.get(str(body.get("email", "")).lower())
+        if account is None or account.password != body.get("password"):
+            raise ApiError(400, "invalid_credentials", "Invalid login credentials")
+        if not account.is_confirmed:
+            raise ApiError(400, "email_not_confirmed", "Email not confirmed")
+        return self._create_session(account, secrets.token_hex(8))
 
-    def refresh(self, asked: Json, _key: str) -> Json:
-        known = self.tokens.get(str(asked.get("refresh_token")))
-        if known is None:
-            raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
-        if known.used is not None and time.monotonic() - known.used > self.again:
-            self._end(lambda token: token.session == known.session)
-            raise Refused(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
-        known.used = known.used or time.monotonic()
-        return self._session(known.account, known.session)
+    def refresh(self, body: Json, _key: str) -> Json:
+        """Exchange a refresh token for a new session."""
+        token = self.tokens.get(str(body.get("refresh_token")))
+        if token is None:
+            raise ApiError(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+        if token.used is not None and time.monotonic() - token.used > self.reuse_interval:
+            self._revoke(lambda other: other.session == token.session)
+            raise ApiError(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
+        token.used = token.used or time.monotonic()
+        return self._create_session(token.account, token.session)
 
-    def logout(self, _asked: Json, key: str) -> None:
+    def logout(self, _body: Json, key: str) -> None:
+        """Revoke all refresh tokens of the user."""
         claims = self._claims(key)
-        self._end(lambda token: token.account.id == claims["sub"])
+        self._revoke(lambda token: token.account.id == claims["sub"])
 
     def list_users(self, query: dict[str, str], key: str) -> Json:
-        self._must_be_service(key)
+        """Return a page of the users. Requires the service key."""
+        self._require_service_key(key)
         page, size = int(query.get("page", "1")), int(query.get("per_page", "50"))
-        users = [account.shown() for account in self.accounts.values()]
+        users = [account.to_json() for account in self.accounts.values()]
         return {"users": users[(page - 1) * size : page * size], "aud": "authenticated"}
 
-    def change_user(self, user_id: str, asked: Json, key: str) -> Json:
-        self._must_be_service(key)
-        account = next((one for one in self.accounts.values() if one.id == user_id), None)
+    def update_user(self, user_id: str, body: Json, key: str) -> Json:
+        """Merge `app_metadata` into that of a user. Requires the service key."""
+        self._require_service_key(key)
+        account = next((account for account in self.accounts.values() if account.id == user_id), None)
         if account is None:
-            raise Refused(404, "user_not_found", "User not found")
-        account.app_metadata |= asked.get("app_metadata") or {}
-        return account.shown()
+            raise ApiError(404, "user_not_found", "User not found")
+        account.app_metadata |= body.get("app_metadata") or {}
+        return account.to_json()
 
-    def keys(self) -> Json:
+    def key_set(self) -> Json:
+        """Return the public keys as JWKS."""
         public = {kid: json.loads(ECAlgorithm.to_jwk(key.public_key())) for kid, key in self.keys_by_kid.items()}
         return {"keys": [{**key, "kid": kid, "alg": "ES256", "use": "sig"} for kid, key in public.items()]}
 
-    def access_token(self, account: Account, **others: object) -> str:
+    def access_token(self, account: Account, **extra_claims: object) -> str:
+        """Return a signed access token of the account."""
         now, (kid, key) = int(time.time()), [*self.keys_by_kid.items()][-1]
         claims = {
             "iss": f"{self.url}/auth/v1",
@@ -169,60 +187,62 @@ class AuthServer(ThreadingHTTPServer):
             "app_metadata": account.app_metadata,
             "user_metadata": account.user_metadata,
         }
-        return jwt.encode({**claims, **others}, key, "ES256", {"kid": kid})
+        return jwt.encode({**claims, **extra_claims}, key, "ES256", {"kid": kid})
 
-    def _session(self, account: Account, session: str) -> Json:
+    def _create_session(self, account: Account, session: str) -> Json:
         token = secrets.token_urlsafe(9)
-        self.tokens[token] = Token(account, session)
+        self.tokens[token] = RefreshToken(account, session)
         access = self.access_token(account, session_id=session)
         times = {"expires_in": 3600, "expires_at": int(time.time()) + 3600}
         return {
             "access_token": access,
             "token_type": "bearer",
             "refresh_token": token,
-            "user": account.shown(),
+            "user": account.to_json(),
             **times,
         }
 
-    def _end(self, of: Any) -> None:
-        self.tokens = {name: token for name, token in self.tokens.items() if not of(token)}
+    def _revoke(self, is_revoked: Callable[[RefreshToken], bool]) -> None:
+        self.tokens = {name: token for name, token in self.tokens.items() if not is_revoked(token)}
 
     def _claims(self, key: str) -> Json:
         try:
             public = [*self.keys_by_kid.values()][-1].public_key()
             claims: Json = jwt.decode(key, public, ["ES256"], audience="authenticated")
         except jwt.InvalidTokenError:
-            raise Refused(403, "bad_jwt", "invalid JWT: unable to parse or verify signature") from None
+            raise ApiError(403, "bad_jwt", "invalid JWT: unable to parse or verify signature") from None
         return claims
 
-    def _must_be_service(self, key: str) -> None:
+    def _require_service_key(self, key: str) -> None:
         if key != self.SERVICE:
-            raise Refused(403, "not_admin", "User not allowed")
+            raise ApiError(403, "not_admin", "User not allowed")
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Passes requests to the methods of `AuthServer`."""
+
     server: AuthServer
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_POST(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_PUT(self) -> None:
-        self._answer()
+        self._respond()
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.asked.append(self.path)
+        self.server.requested_paths.append(self.path)
         time.sleep(self.server.delay)
         try:
             with self.server.lock:
-                status, said = self._say(body)
-        except Refused as refusal:
-            status, said = refusal.status, refusal.body
-        data = b"<html>" if self.server.garbles else b"" if said is None else json.dumps(said).encode()
+                status, content = self._route(body)
+        except ApiError as error:
+            status, content = error.status, error.body
+        data = b"<html>" if self.server.returns_html else b"" if content is None else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -230,35 +250,35 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _say(self, body: bytes) -> tuple[int, Json | None]:
-        server, address = self.server, urlsplit(self.path)
-        path, query = (
-            address.path.removeprefix("/auth/v1/"),
-            {name: values[0] for name, values in parse_qs(address.query).items()},
-        )
-        if server.away:
-            raise Refused(503, "unexpected_failure", "Service Unavailable")
+    def _route(self, body: bytes) -> tuple[int, Json | None]:
+        """Return the status and JSON content of the response."""
+        server, url = self.server, urlsplit(self.path)
+        path = url.path.removeprefix("/auth/v1/")
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if server.is_away:
+            raise ApiError(503, "unexpected_failure", "Service Unavailable")
         if path == ".well-known/jwks.json":
-            return 200, server.keys()
+            return 200, server.key_set()
         if self.headers.get("apikey") not in (server.PUBLIC, server.SERVICE):
-            raise Refused(401, "no_authorization", "No API key found in request")
-        key, asked = self.headers.get("Authorization", "").removeprefix("Bearer "), json.loads(body or b"{}")
+            raise ApiError(401, "no_authorization", "No API key found in request")
+        key, content = self.headers.get("Authorization", "").removeprefix("Bearer "), json.loads(body or b"{}")
         if path == "logout":
-            server.logout(asked, key)
+            server.logout(content, key)
             return 204, None
         if path == "admin/users":
             return 200, server.list_users(query, key)
         if path.startswith("admin/users/"):
-            return 200, server.change_user(path.removeprefix("admin/users/"), asked, key)
-        how = {"signup": server.signup, "password": server.password, "refresh_token": server.refresh}
-        return 200, how[query.get("grant_type", path)](asked, key)
+            return 200, server.update_user(path.removeprefix("admin/users/"), content, key)
+        methods = {"signup": server.sign_up, "password": server.sign_in, "refresh_token": server.refresh}
+        return 200, methods[query.get("grant_type", path)](content, key)
 
     def log_message(self, *_: object) -> None:
-        pass
+        """Log nothing."""
 
 
 @contextmanager
 def auth_server() -> Iterator[AuthServer]:
+    """Run an emulator on a free port."""
     server = AuthServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

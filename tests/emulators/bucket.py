@@ -1,4 +1,4 @@
-"""What a bucket of Cloud Storage does, in memory: generations, preconditions and checksums as the JSON API documents them."""
+"""In-memory Cloud Storage bucket, with generations, preconditions and checksums according to the JSON API documentation."""
 
 import base64
 import hashlib
@@ -12,12 +12,12 @@ from typing import Any
 import google_crc32c
 
 Resource = dict[str, Any]
-OWN = ("contentType", "cacheControl", "metadata")
-"""What the writer says of an object and gets back with it."""
+WRITABLE_FIELDS = ("contentType", "cacheControl", "metadata")
+"""Fields of an object resource that a writer can set."""
 
 
-class Refusal(Exception):
-    """An answer that is not the one asked for."""
+class ApiError(Exception):
+    """An error response with its status, reason and message."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -25,62 +25,70 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """Of a request's query: `generation` picks one, the others ask what the object's present one is."""
+class Preconditions:
+    """Conditions on the generation in a query. `generation` selects one; the others compare the current one."""
 
     generation: int | None = None
     match: int | None = None
     not_match: int | None = None
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> "Conditions":
+    def from_query(cls, query: Mapping[str, str]) -> "Preconditions":
+        """Parse the query of a request."""
         names = ("generation", "ifGenerationMatch", "ifGenerationNotMatch")
         return cls(*(int(query[name]) if name in query else None for name in names))
 
     def check(self, current: int, unchanged: int) -> None:
-        """Raises `Refusal` 412, or `unchanged` where the generation is the one that the asker has already."""
+        """Raise `ApiError` 412 if `match` fails, or with the status `unchanged` if `not_match` fails."""
         if self.match is not None and self.match != current:
-            raise Refusal(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+            raise ApiError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
         if self.not_match is not None and self.not_match == current:
-            raise Refusal(
+            raise ApiError(
                 unchanged, "conditionNotMet", "At least one of the pre-conditions you specified did not hold."
             )
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredVersion:
+    """One generation of an object. `resource` holds the fields sent by the writer."""
+
     name: str
     data: bytes
     generation: int
-    written: Resource
-    composed: bool = False
-    """Made of other objects, and without md5."""
+    resource: Resource
+    is_composed: bool = False
+    """Composed of other objects. Such an object has no MD5."""
 
     @property
     def crc32c(self) -> str:
+        """CRC32C in base64."""
         return base64.b64encode(google_crc32c.value(self.data).to_bytes(4, "big")).decode()
 
     @property
     def md5(self) -> str:
+        """MD5 in base64."""
         return base64.b64encode(hashlib.md5(self.data, usedforsecurity=False).digest()).decode()
 
     @property
     def content_type(self) -> str:
-        return str(self.written.get("contentType", "application/octet-stream"))
+        """The content type given by the writer."""
+        return str(self.resource.get("contentType", "application/octet-stream"))
 
     @property
     def headers(self) -> dict[str, str]:
+        """Headers of a download."""
         return {
             "Content-Type": self.content_type,
-            "Cache-Control": str(self.written.get("cacheControl", "private, max-age=0")),
-            "X-Goog-Hash": f"crc32c={self.crc32c}" + f",md5={self.md5}" * (not self.composed),
+            "Cache-Control": str(self.resource.get("cacheControl", "private, max-age=0")),
+            "X-Goog-Hash": f"crc32c={self.crc32c}" + f",md5={self.md5}" * (not self.is_composed),
             "X-Goog-Generation": str(self.generation),
             "X-Goog-Metageneration": "1",
             "X-Goog-Stored-Content-Length": str(len(self.data)),
             "X-Goog-Stored-Content-Encoding": "identity",
         }
 
-    def resource(self, bucket: str) -> Resource:
+    def to_json(self, bucket: str) -> Resource:
+        """Return the object resource of the API."""
         moment = datetime.fromtimestamp(self.generation / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return {
             "kind": "storage#object",
@@ -91,64 +99,67 @@ class Held:
             "metageneration": "1",
             "size": str(len(self.data)),
             "crc32c": self.crc32c,
-            **({} if self.composed else {"md5Hash": self.md5}),
+            **({} if self.is_composed else {"md5Hash": self.md5}),
             "timeCreated": moment,
             "updated": moment,
-            **{key: self.written[key] for key in OWN if key in self.written},
+            **{key: self.resource[key] for key in WRITABLE_FIELDS if key in self.resource},
         }
 
 
 class Bucket:
-    """For many threads."""
+    """Thread-safe bucket."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.objects: dict[str, Held] = {}
+        self.objects: dict[str, StoredVersion] = {}
         self._lock = threading.Lock()
-        self._last = 0
+        self._last_generation = 0
 
-    def check(self, name: str, conditions: Conditions) -> None:
-        """Raises `Refusal` where a write would not be let."""
-        there = self.objects.get(name)
-        conditions.check(there.generation if there else 0, unchanged=412)
+    def check_preconditions(self, name: str, conditions: Preconditions) -> None:
+        """Raise `ApiError` if a write with these conditions would fail."""
+        existing = self.objects.get(name)
+        conditions.check(existing.generation if existing else 0, unchanged=412)
 
-    def write(self, resource: Resource, data: bytes, conditions: Conditions) -> Held:
+    def write(self, resource: Resource, data: bytes, conditions: Preconditions) -> StoredVersion:
+        """Store an object. Raises `ApiError` for failed conditions or wrong checksums."""
         with self._lock:
-            self.check(resource["name"], conditions)
-            self._last = max(self._last + 1, time.time_ns() // 1000)
-            held = Held(resource["name"], data, self._last, resource)
-            _verify(held, resource.get("crc32c"), held.crc32c, "CRC32C")
-            _verify(held, resource.get("md5Hash"), held.md5, "MD5")
-            self.objects[held.name] = held
-            return held
+            self.check_preconditions(resource["name"], conditions)
+            self._last_generation = max(self._last_generation + 1, time.time_ns() // 1000)
+            version = StoredVersion(resource["name"], data, self._last_generation, resource)
+            _verify_checksum(version, resource.get("crc32c"), version.crc32c, "CRC32C")
+            _verify_checksum(version, resource.get("md5Hash"), version.md5, "MD5")
+            self.objects[version.name] = version
+            return version
 
     def compose(self, name: str, data: bytes) -> None:
-        self.objects[name] = replace(self.write({"name": name}, data, Conditions()), composed=True)
+        """Store an object as if it was composed of others."""
+        self.objects[name] = replace(self.write({"name": name}, data, Preconditions()), is_composed=True)
 
-    def read(self, name: str, conditions: Conditions) -> Held:
-        held = self._present(name, conditions)
-        conditions.check(held.generation, unchanged=304)
-        return held
+    def read(self, name: str, conditions: Preconditions) -> StoredVersion:
+        """Return an object. Raises `ApiError`."""
+        version = self._find(name, conditions)
+        conditions.check(version.generation, unchanged=304)
+        return version
 
-    def delete(self, name: str, conditions: Conditions) -> None:
+    def delete(self, name: str, conditions: Preconditions) -> None:
+        """Delete an object. Raises `ApiError`."""
         with self._lock:
-            conditions.check(self._present(name, conditions).generation, unchanged=412)
+            conditions.check(self._find(name, conditions).generation, unchanged=412)
             del self.objects[name]
 
     def names(self, prefix: str, after: str) -> list[str]:
-        """In the order of their UTF-8."""
-        found = [name for name in list(self.objects) if name.startswith(prefix) and name.encode() > after.encode()]
-        return sorted(found, key=str.encode)
+        """Return the names with a prefix that sort after `after`, in the order of their UTF-8 bytes."""
+        matching = [name for name in list(self.objects) if name.startswith(prefix) and name.encode() > after.encode()]
+        return sorted(matching, key=str.encode)
 
-    def _present(self, name: str, conditions: Conditions) -> Held:
-        held = self.objects.get(name)
-        if held is None or conditions.generation not in (None, held.generation):
-            raise Refusal(404, "notFound", f"No such object: {self.name}/{name}")
-        return held
+    def _find(self, name: str, conditions: Preconditions) -> StoredVersion:
+        version = self.objects.get(name)
+        if version is None or conditions.generation not in (None, version.generation):
+            raise ApiError(404, "notFound", f"No such object: {self.name}/{name}")
+        return version
 
 
-def _verify(held: Held, told: str | None, found: str, kind: str) -> None:
-    if told not in (None, found):
-        raise Refusal(
-            400, "invalid", f'Provided {kind} "{told}" doesn\'t match calculated {kind} "{found}" of {held.name}.'
-        )
+def _verify_checksum(version: StoredVersion, provided: str | None, actual: str, kind: str) -> None:
+    if provided not in (None, actual):
+        message = f'Provided {kind} "{provided}" doesn\'t match calculated {kind} "{actual}" of {version.name}.'
+        raise ApiError(400, "invalid", message)

@@ -1,4 +1,4 @@
-"""A server of files that breaks off, ignores ranges, or answers otherwise, as it is told."""
+"""File server that can truncate responses, ignore range requests or return errors."""
 
 import hashlib
 import threading
@@ -9,56 +9,63 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from lookalike.adapters.weights import DETECTOR, RESNET50, VOCABULARY
 
 WEIGHTS = {file.name: file.name.encode() * 1000 for file in (DETECTOR, VOCABULARY, RESNET50)}
-"""Small files under the names of the full models' weights."""
-SUMS = ",".join(f"{name}={hashlib.sha256(data).hexdigest()}" for name, data in WEIGHTS.items())
-"""What MODELS_SHA256 has to say of them."""
+"""Small files with the names of the full models' weights."""
+CHECKSUMS = ",".join(f"{name}={hashlib.sha256(data).hexdigest()}" for name, data in WEIGHTS.items())
+"""The value of MODELS_SHA256 for these files."""
 
 
 class FileServer(ThreadingHTTPServer):
-    """`files` by name. `breaks`: after so many bytes each of the next answers ends; `statuses`: of the next answers.
+    """Serves `files` by name.
 
-    `asked`: the ranges of every request so far.
+    `truncate_after`: numbers of bytes after which the next responses end. `statuses`: error statuses of the next responses.
+    `supports_ranges`: whether Range headers are respected. `requested_ranges`: Range headers of all requests.
     """
 
     daemon_threads = True
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.knows_ranges = files, True
-        self.breaks: list[int] = []
+        self.files, self.supports_ranges = files, True
+        self.truncate_after: list[int] = []
         self.statuses: list[int] = []
-        self.asked: list[str | None] = []
+        self.requested_ranges: list[str | None] = []
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
+        """The base URL."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Responds to GET requests."""
+
     server: FileServer
 
     def do_GET(self) -> None:
-        asked, server = self.headers["Range"], self.server
-        server.asked.append(asked)
+        """Send a file or the requested range of it."""
+        range_header, server = self.headers["Range"], self.server
+        server.requested_ranges.append(range_header)
         data = server.files.get(self.path.removeprefix("/"))
         if server.statuses or data is None:
             self.send_error(server.statuses.pop(0) if server.statuses else 404)
             return
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and server.knows_ranges else 0
+        is_partial = bool(range_header) and server.supports_ranges
+        start = int(range_header.removeprefix("bytes=").removesuffix("-")) if is_partial else 0
         if start >= len(data):
             self.send_error(416)
             return
-        self.send_response(206 if asked and server.knows_ranges else 200)
+        self.send_response(206 if is_partial else 200)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        self.wfile.write(data[start:][: server.breaks.pop(0)] if server.breaks else data[start:])
+        self.wfile.write(data[start:][: server.truncate_after.pop(0)] if server.truncate_after else data[start:])
 
     def log_message(self, *_: object) -> None:
-        pass
+        """Log nothing."""
 
 
 @contextmanager
 def file_server(files: dict[str, bytes]) -> Iterator[FileServer]:
+    """Run a file server on a free port."""
     with FileServer(files) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server

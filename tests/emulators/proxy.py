@@ -1,4 +1,4 @@
-"""A TCP proxy whose wire can be cut and mended, to take a server away without stopping it."""
+"""TCP proxy that can be interrupted and restored, to make a server unreachable without stopping it."""
 
 import contextlib
 import socket
@@ -8,60 +8,63 @@ from contextlib import contextmanager
 
 
 class Proxy:
-    """Listens on `port` while it is mended; cut, it drops every connection and refuses new ones."""
+    """Forwards connections from `port` to a server. While interrupted by `cut`, it accepts none."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self.port = 0
-        self.mend()
+        self.restore()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
+        """Listen again, on the same port as before."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
+        """Drop all connections and refuse new ones."""
         if self._listener is not None:
-            # shutdown wakes the thread that accepts; close alone would leave it there
+            # shutdown wakes the thread that blocks in accept; close alone does not.
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
-        for one in list(self._open):
-            _close(one)
+        for connection in list(self._open):
+            _close(connection)
         self._open.clear()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target)
+                client, _ = listener.accept()
+                server = socket.create_connection(self._target)
             except OSError:
                 return
-            self._open |= {near, far}
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+            self._open |= {client, server}
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=_forward, args=(source, target), daemon=True).start()
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while data := one.recv(65_536):
-            other.sendall(data)
-    _close(other)
+        while data := source.recv(65_536):
+            target.sendall(data)
+    _close(target)
 
 
-def _close(one: socket.socket) -> None:
+def _close(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 @contextmanager
 def proxy(host: str, port: int) -> Iterator[Proxy]:
-    made = Proxy(host, port)
+    """Run a proxy in front of a server."""
+    running = Proxy(host, port)
     try:
-        yield made
+        yield running
     finally:
-        made.cut()
+        running.cut()

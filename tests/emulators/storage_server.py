@@ -1,7 +1,7 @@
-"""Cloud Storage's JSON API over HTTP, from memory, with faults on demand; and the IAM call that signs addresses.
+"""Emulator of Cloud Storage's JSON API over HTTP, in memory, with injected faults, and of IAM's `signBlob`.
 
-It answers what the adapter asks for, as documented: media, multipart and resumable uploads, metadata, media, lists, deletes,
-signed addresses, byte ranges. Not there: patches, composing, versions, buckets made by request.
+Supports what the adapter uses: media, multipart and resumable uploads, metadata, downloads, byte ranges, lists, deletes and
+signed URLs. Does not support patches, composing, object versioning and the creation of buckets.
 """
 
 import base64
@@ -17,22 +17,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.emulators.bucket import Bucket, Conditions, Held, Refusal, Resource
-from tests.emulators.signatures import check_signature, sign
+from tests.emulators.bucket import ApiError, Bucket, Preconditions, Resource, StoredVersion
+from tests.emulators.signatures import is_valid_signed_url, sign
 
-Kind = Literal["refuse", "reset", "lose", "stall", "garble", "corrupt", "truncate"]
+FaultKind = Literal[
+    "error", "reset", "drop_response", "stall", "corrupt_request", "corrupt_response", "truncate_response"
+]
 
 
 @dataclass
 class Fault:
-    """What goes wrong the next `times` times that a request of `method` comes, all methods where it is empty.
+    """A fault of the next `times` requests with `method`, or with any method if it is empty.
 
-    refuse: `status` is answered and nothing done. reset: the connection breaks before anything is done. lose: it breaks after the
-    work. stall: no answer for `seconds`, nothing done. garble: `pixels` arrives as `pixel!`. corrupt: one byte of the
-    answer is another. truncate: half an answer.
+    error: respond with `status` without processing. reset: close the connection without processing. drop_response: process,
+    then close the connection. stall: wait `seconds`, then close the connection without processing. corrupt_request: replace
+    `pixels` by `pixel!` in the request body. corrupt_response: flip one bit. truncate_response: send half of the body.
     """
 
-    kind: Kind
+    kind: FaultKind
     times: int = 1
     method: str = ""
     status: int = 503
@@ -40,12 +42,15 @@ class Fault:
     seconds: float = 5.0
 
     @property
-    def does_no_work(self) -> bool:
-        return self.kind in ("refuse", "reset", "stall")
+    def prevents_processing(self) -> bool:
+        """Whether the request is not processed."""
+        return self.kind in ("error", "reset", "stall")
 
 
 @dataclass(frozen=True)
 class Request:
+    """A received request. `target` is the raw request target, `path` and `query` are parsed from it."""
+
     method: str
     path: str
     query: dict[str, str]
@@ -55,28 +60,36 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
+    """A response to send."""
+
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, content: Resource, status: int = 200, **headers: str) -> "Answer":
+    def from_json(cls, content: Resource, status: int = 200, **headers: str) -> "Response":
+        """Return a response with JSON content."""
         return cls(status, json.dumps(content).encode(), {"Content-Type": "application/json; charset=UTF-8", **headers})
 
 
 @dataclass
-class Session:
+class UploadSession:
     """A resumable upload."""
 
     resource: Resource
-    conditions: Conditions
+    conditions: Preconditions
     data: bytes = b""
-    done: Held | None = None
+    done: StoredVersion | None = None
 
 
 class StorageServer(ThreadingHTTPServer):
-    """`asked` is every request so far; `page` the most objects of one page of a list; `account` the one that IAM signs for."""
+    """The emulator with its state and settings.
+
+    `requests`: all requests so far. `page_size`: maximum number of objects in one page of a list. `account`: the service
+    account for which IAM signs. `stores_half_chunks`: store only half of each chunk of a resumable upload but the last, as
+    the protocol allows. `omits_zero_size`: leave `size` out of the resource of an empty object.
+    """
 
     daemon_threads = True
     account = "store@project.iam.gserviceaccount.com"
@@ -84,129 +97,149 @@ class StorageServer(ThreadingHTTPServer):
     def __init__(self, *buckets: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.buckets = {name: Bucket(name) for name in buckets}
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         self.faults: list[Fault] = []
-        self.keeps_half = False
-        """Of each piece of a resumable upload but the last, as the protocol allows."""
-        self.page = 1000
+        self.stores_half_chunks = self.omits_zero_size = False
+        self.page_size = 1000
         self.closing = threading.Event()
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, UploadSession] = {}
         self._ids, self._lock = itertools.count(), threading.Lock()
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
+        """The base URL."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is none."""
+        """Ignore clients that close the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
-    def fault(self, request: Request) -> Fault | None:
+    def next_fault(self, request: Request) -> Fault | None:
+        """Record a request, and return the fault to apply to it, if any."""
         with self._lock:
-            self.asked.append(request)
+            self.requests.append(request)
             for fault in self.faults:
                 if fault.times and request.method.startswith(fault.method):
                     fault.times -= 1
                     return fault
         return None
 
-    def answer(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
+        """Process a request."""
         try:
-            for (method, pattern), do in ROUTES.items():
-                if request.method == method and (found := re.fullmatch(pattern, request.path)):
-                    return do(self, request, *(unquote(part) for part in found.groups()))
-            raise Refusal(404, "notFound", "Not Found")
-        except Refusal as no:
-            return refused(no)
+            for (method, pattern), handler in ROUTES.items():
+                if request.method == method and (match := re.fullmatch(pattern, request.path)):
+                    return handler(self, request, *(unquote(part) for part in match.groups()))
+            raise ApiError(404, "notFound", "Not Found")
+        except ApiError as error:
+            return error_response(error)
 
     def bucket(self, name: str) -> Bucket:
+        """Return a bucket. Raises `ApiError` 404."""
         if name not in self.buckets:
-            raise Refusal(404, "notFound", "The specified bucket does not exist.")
+            raise ApiError(404, "notFound", "The specified bucket does not exist.")
         return self.buckets[name]
 
-    def list(self, request: Request, bucket: str) -> Answer:
+    def describe(self, version: StoredVersion, bucket: str) -> Resource:
+        """Return the object resource."""
+        resource = version.to_json(bucket)
+        if self.omits_zero_size and not version.data:
+            del resource["size"]
+        return resource
+
+    def list(self, request: Request, bucket: str) -> Response:
+        """Return a page of objects."""
         after = base64.b64decode(request.query.get("pageToken", "")).decode()
-        size = min(int(request.query.get("maxResults", "1000")), self.page)
+        size = min(int(request.query.get("maxResults", "1000")), self.page_size)
         names = self.bucket(bucket).names(request.query.get("prefix", ""), after)
-        held = [self.buckets[bucket].objects.get(name) for name in names[:size]]
-        answer: Resource = {"kind": "storage#objects", "items": [one.resource(bucket) for one in held if one]}
+        versions = [self.buckets[bucket].objects.get(name) for name in names[:size]]
+        items = [self.describe(version, bucket) for version in versions if version]
+        content: Resource = {"kind": "storage#objects", "items": items}
         if len(names) > size:
-            answer["nextPageToken"] = base64.b64encode(names[size - 1].encode()).decode()
-        return Answer.of(only(answer, request.query.get("fields")))
+            content["nextPageToken"] = base64.b64encode(names[size - 1].encode()).decode()
+        return Response.from_json(select_fields(content, request.query.get("fields")))
 
-    def get(self, request: Request, bucket: str, name: str) -> Answer:
-        held = self.bucket(bucket).read(name, Conditions.of(request.query))
-        return media(held, request) if request.query.get("alt") == "media" else Answer.of(held.resource(bucket))
+    def get(self, request: Request, bucket: str, name: str) -> Response:
+        """Return the content or the resource of an object."""
+        version = self.bucket(bucket).read(name, Preconditions.from_query(request.query))
+        if request.query.get("alt") == "media":
+            return media_response(version, request)
+        return Response.from_json(self.describe(version, bucket))
 
-    def delete(self, request: Request, bucket: str, name: str) -> Answer:
-        self.bucket(bucket).delete(name, Conditions.of(request.query))
-        return Answer(204)
+    def delete(self, request: Request, bucket: str, name: str) -> Response:
+        """Delete an object."""
+        self.bucket(bucket).delete(name, Preconditions.from_query(request.query))
+        return Response(204)
 
-    def upload(self, request: Request, bucket: str) -> Answer:
-        kind = request.query.get("uploadType")
-        if kind == "resumable":
-            return self._initiate(request, bucket)
-        if kind == "multipart":
-            resource, data = parts(request)
+    def upload(self, request: Request, bucket: str) -> Response:
+        """Store an object by a media or multipart upload, or start a resumable one."""
+        upload_type = request.query.get("uploadType")
+        if upload_type == "resumable":
+            return self._start_resumable(request, bucket)
+        if upload_type == "multipart":
+            resource, data = parse_multipart(request)
         else:
-            resource, data = (
-                {"name": request.query["name"], "contentType": request.headers["content-type"]},
-                request.body,
-            )
-        return Answer.of(self.bucket(bucket).write(resource, data, Conditions.of(request.query)).resource(bucket))
+            resource = {"name": request.query["name"], "contentType": request.headers["content-type"]}
+            data = request.body
+        version = self.bucket(bucket).write(resource, data, Preconditions.from_query(request.query))
+        return Response.from_json(self.describe(version, bucket))
 
-    def _initiate(self, request: Request, bucket: str) -> Answer:
-        resource, conditions = json.loads(request.body), Conditions.of(request.query)
+    def _start_resumable(self, request: Request, bucket: str) -> Response:
+        resource, conditions = json.loads(request.body), Preconditions.from_query(request.query)
         resource.setdefault("contentType", request.headers.get("x-upload-content-type"))
-        self.bucket(bucket).check(resource["name"], conditions)
-        name = str(next(self._ids))
-        self._sessions[name] = Session(resource, conditions)
-        address = f"{self.address}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={name}"
-        return Answer(200, b"", {"Location": address})
+        self.bucket(bucket).check_preconditions(resource["name"], conditions)
+        upload_id = str(next(self._ids))
+        self._sessions[upload_id] = UploadSession(resource, conditions)
+        location = f"{self.url}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={upload_id}"
+        return Response(200, b"", {"Location": location})
 
-    def resume(self, request: Request, bucket: str) -> Answer:
+    def resume(self, request: Request, bucket: str) -> Response:
+        """Store a chunk of a resumable upload, or report its progress."""
         session = self._sessions.get(request.query.get("upload_id", ""))
         if session is None:
-            raise Refusal(404, "notFound", "No such upload")
+            raise ApiError(404, "notFound", "No such upload")
         if session.done is None:
-            self._continue(session, request, bucket)
+            self._store_chunk(session, request, bucket)
         if session.done:
-            return Answer.of(session.done.resource(bucket))
-        return Answer(308, b"", {"Range": f"bytes=0-{len(session.data) - 1}"} if session.data else {})
+            return Response.from_json(self.describe(session.done, bucket))
+        return Response(308, b"", {"Range": f"bytes=0-{len(session.data) - 1}"} if session.data else {})
 
-    def _continue(self, session: Session, request: Request, bucket: str) -> None:
-        start, total = content_range(request.headers.get("content-range", f"bytes 0-0/{len(request.body)}"))
+    def _store_chunk(self, session: UploadSession, request: Request, bucket: str) -> None:
+        start, total = parse_content_range(request.headers.get("content-range", f"bytes 0-0/{len(request.body)}"))
         if start is not None:
             if start > len(session.data):
-                raise Refusal(503, "backendError", "A piece is missing")
-            half = len(request.body) // 2 if self.keeps_half and total is None else None
-            session.data = session.data[:start] + request.body[:half]
+                raise ApiError(503, "backendError", "A chunk is missing")
+            stored = len(request.body) // 2 if self.stores_half_chunks and total is None else None
+            session.data = session.data[:start] + request.body[:stored]
         if total == len(session.data):
-            told = dict(pair.split("=", 1) for pair in request.headers.get("x-goog-hash", "").split(",") if pair)
-            resource = session.resource | {key: told[name] for name, key in HASHES.items() if name in told}
+            hashes = dict(pair.split("=", 1) for pair in request.headers.get("x-goog-hash", "").split(",") if pair)
+            resource = session.resource | {key: hashes[name] for name, key in HASH_FIELDS.items() if name in hashes}
             session.done = self.bucket(bucket).write(resource, session.data, session.conditions)
 
-    def token(self, _: Request) -> Answer:
-        """What a service account's key is good for; the token is not looked at."""
-        return Answer.of({"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"})
+    def token(self, _: Request) -> Response:
+        """Return an access token of a service account with a key. Requests are accepted with any token."""
+        return Response.from_json({"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"})
 
-    def sign_blob(self, request: Request, account: str) -> Answer:
+    def sign_blob(self, request: Request, account: str) -> Response:
+        """Sign bytes for the service account, as IAM does."""
         if account != self.account:
-            raise Refusal(
+            raise ApiError(
                 403, "forbidden", "Permission 'iam.serviceAccounts.signBlob' denied on resource (or it may not exist)."
             )
-        signed = sign(base64.b64decode(json.loads(request.body)["payload"]))
-        return Answer.of({"keyId": "1", "signedBlob": base64.b64encode(signed).decode()})
+        signature = sign(base64.b64decode(json.loads(request.body)["payload"]))
+        return Response.from_json({"keyId": "1", "signedBlob": base64.b64encode(signature).decode()})
 
-    def signed(self, request: Request, bucket: str, name: str) -> Answer:
-        if not check_signature(request.target, request.headers["host"]):
-            raise Refusal(403, "SignatureDoesNotMatch", "Access denied.")
-        return media(self.bucket(bucket).read(name, Conditions()), request)
+    def get_signed(self, request: Request, bucket: str, name: str) -> Response:
+        """Return the content of an object for a signed URL."""
+        if not is_valid_signed_url(request.target, request.headers["host"]):
+            raise ApiError(403, "SignatureDoesNotMatch", "Access denied.")
+        return media_response(self.bucket(bucket).read(name, Preconditions()), request)
 
 
-HASHES = {"crc32c": "crc32c", "md5": "md5Hash"}
-ROUTES: dict[tuple[str, str], Callable[..., Answer]] = {
+HASH_FIELDS = {"crc32c": "crc32c", "md5": "md5Hash"}
+"""Fields of the object resource by name in the header X-Goog-Hash."""
+ROUTES: dict[tuple[str, str], Callable[..., Response]] = {
     ("GET", r"/storage/v1/b/([^/]+)/o"): StorageServer.list,
     ("GET", r"/(?:download/)?storage/v1/b/([^/]+)/o/([^/]+)"): StorageServer.get,
     ("DELETE", r"/storage/v1/b/([^/]+)/o/([^/]+)"): StorageServer.delete,
@@ -214,92 +247,98 @@ ROUTES: dict[tuple[str, str], Callable[..., Answer]] = {
     ("PUT", r"/upload/storage/v1/b/([^/]+)/o"): StorageServer.resume,
     ("POST", r"/v1/projects/-/serviceAccounts/([^/]+):signBlob"): StorageServer.sign_blob,
     ("POST", "/token"): StorageServer.token,
-    ("GET", r"/([^/]+)/(.+)"): StorageServer.signed,
+    ("GET", r"/([^/]+)/(.+)"): StorageServer.get_signed,
 }
 
 
-def refused(no: Refusal) -> Answer:
-    if no.status == 304:
-        return Answer(304)
-    error = {"code": no.status, "message": no.message, "errors": [{"reason": no.reason, "message": no.message}]}
-    return Answer.of({"error": error}, no.status)
+def error_response(error: ApiError) -> Response:
+    """Return the response for an error, in Google's JSON format."""
+    if error.status == 304:
+        return Response(304)
+    reasons = [{"reason": error.reason, "message": error.message}]
+    return Response.from_json(
+        {"error": {"code": error.status, "message": error.message, "errors": reasons}}, error.status
+    )
 
 
-def media(held: Held, request: Request) -> Answer:
-    """All of it, or the range that is asked for."""
-    asked = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
-    if asked is None:
-        return Answer(200, held.data, held.headers)
-    start, end = int(asked.group(1)), min(int(asked.group(2)), len(held.data) - 1)
-    told = {"Content-Range": f"bytes {start}-{end}/{len(held.data)}"}
-    return Answer(206, held.data[start : end + 1], held.headers | told)
+def media_response(version: StoredVersion, request: Request) -> Response:
+    """Return the content, or the requested range of it."""
+    requested = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
+    if requested is None:
+        return Response(200, version.data, version.headers)
+    start, end = int(requested.group(1)), min(int(requested.group(2)), len(version.data) - 1)
+    content_range = {"Content-Range": f"bytes {start}-{end}/{len(version.data)}"}
+    return Response(206, version.data[start : end + 1], version.headers | content_range)
 
 
-def only(answer: Resource, fields: str | None) -> Resource:
-    """What `fields` lets through, as in `items(name,size),nextPageToken`."""
+def select_fields(content: Resource, fields: str | None) -> Resource:
+    """Return the parts of a list response named by `fields`, as in `items(name,size),nextPageToken`."""
     if fields is None:
-        return answer
-    wanted = set(re.findall(r"\w+(?=\(|,|$)", re.sub(r"\(.*?\)", "", fields)))
-    kept = {key: value for key, value in answer.items() if key in wanted}
+        return content
+    names = set(re.findall(r"\w+(?=\(|,|$)", re.sub(r"\(.*?\)", "", fields)))
+    selected = {key: value for key, value in content.items() if key in names}
     if inner := re.search(r"items\((.*?)\)", fields):
-        names = inner.group(1).split(",")
-        kept["items"] = [{name: item[name] for name in names if name in item} for item in answer["items"]]
-    return kept
+        item_names = inner.group(1).split(",")
+        selected["items"] = [{name: item[name] for name in item_names if name in item} for item in content["items"]]
+    return selected
 
 
-def parts(request: Request) -> tuple[Resource, bytes]:
-    """The metadata and the media of a `multipart/related` body."""
-    found = re.search('boundary="?([^";]+)', request.headers["content-type"])
-    if found is None:
-        raise Refusal(400, "badContent", "No boundary")
-    line = b"--" + found.group(1).encode()
-    first, second = request.body.removeprefix(line + b"\r\n").split(b"\r\n" + line + b"\r\n", 1)
+def parse_multipart(request: Request) -> tuple[Resource, bytes]:
+    """Return the resource and the content of a `multipart/related` body."""
+    match = re.search('boundary="?([^";]+)', request.headers["content-type"])
+    if match is None:
+        raise ApiError(400, "badContent", "No boundary")
+    delimiter = b"--" + match.group(1).encode()
+    first, second = request.body.removeprefix(delimiter + b"\r\n").split(b"\r\n" + delimiter + b"\r\n", 1)
     head, data = second.split(b"\r\n\r\n", 1)
     resource: Resource = json.loads(first.split(b"\r\n\r\n", 1)[1])
-    kind = head.decode().partition(":")[2].strip()
-    return {"contentType": kind} | resource, data.removesuffix(b"\r\n" + line + b"--")
+    content_type = head.decode().partition(":")[2].strip()
+    return {"contentType": content_type} | resource, data.removesuffix(b"\r\n" + delimiter + b"--")
 
 
-def content_range(told: str) -> tuple[int | None, int | None]:
-    """Where the bytes start and how many there will be in all, as far as either is told."""
-    found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", told)
-    if found is None:
-        raise Refusal(400, "badRequest", "Not a content range")
-    start, total = (int(part) if part else None for part in found.groups())
+def parse_content_range(header: str) -> tuple[int | None, int | None]:
+    """Return the offset of a chunk and the total size, each `None` if the header does not give it."""
+    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)", header)
+    if match is None:
+        raise ApiError(400, "badRequest", "Not a content range")
+    start, total = (int(part) if part else None for part in match.groups())
     return start, total
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Passes requests to the server and applies faults."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: StorageServer
 
     def handle_one(self) -> None:
+        """Respond to a request."""
         request = self._read()
-        fault = self.server.fault(request)
-        if fault and fault.does_no_work:
+        fault = self.server.next_fault(request)
+        if fault and fault.prevents_processing:
             return self._fail(fault)
-        if fault and fault.kind == "garble":
+        if fault and fault.kind == "corrupt_request":
             request = replace(request, body=request.body.replace(b"pixels", b"pixel!"))
-        answer = self.server.answer(request)
-        if fault and fault.kind == "lose":
+        response = self.server.handle(request)
+        if fault and fault.kind == "drop_response":
             return self._drop()
-        return self._send(answer, fault.kind if fault else None)
+        return self._send(response, fault.kind if fault else None)
 
-    do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815 - the names that http.server looks for
+    do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815 - names used by http.server
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
     def _read(self) -> Request:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        address = urlsplit(self.path)
+        url = urlsplit(self.path)
         headers = {key.lower(): value for key, value in self.headers.items()}
-        return Request(self.command, address.path, dict(parse_qsl(address.query)), headers, body, self.path)
+        return Request(self.command, url.path, dict(parse_qsl(url.query)), headers, body, self.path)
 
     def _fail(self, fault: Fault) -> None:
-        if fault.kind == "refuse":
-            return self._send(refused(Refusal(fault.status, "injected", fault.message)))
+        if fault.kind == "error":
+            return self._send(error_response(ApiError(fault.status, "injected", fault.message)))
         if fault.kind == "stall":
             self.server.closing.wait(fault.seconds)
         return self._drop()
@@ -307,15 +346,15 @@ class Handler(BaseHTTPRequestHandler):
     def _drop(self) -> None:
         self.close_connection = True
 
-    def _send(self, answer: Answer, fault: Kind | None = None) -> None:
-        body = answer.body
-        self.send_response(answer.status)
-        for name, value in {**answer.headers, "Content-Length": str(len(body))}.items():
+    def _send(self, response: Response, fault: FaultKind | None = None) -> None:
+        body = response.body
+        self.send_response(response.status)
+        for name, value in {**response.headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if fault == "corrupt":
+        if fault == "corrupt_response":
             body = bytes([body[0] ^ 1]) + body[1:] if body else body
-        if fault == "truncate":
+        if fault == "truncate_response":
             body = body[: len(body) // 2]
             self._drop()
         self.wfile.write(body)
@@ -323,6 +362,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def storage_server(*buckets: str) -> Iterator[StorageServer]:
+    """Run an emulator with empty buckets on a free port."""
     server = StorageServer(*buckets)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
