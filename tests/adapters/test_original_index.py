@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from lookalike.adapters.original_index import read_original
+from lookalike.adapters.original_index import read_original_index
 from lookalike.domain.errors import Untrusted
 from tests.contracts.test_index import MARKER, RAW, evil_objects
 
@@ -41,7 +41,7 @@ WRAPPED: dict[str, Any] = {
 @pytest.mark.parametrize("id_map", MAPS, ids=["list", "object"])
 def test_what_the_originals_versions_wrote_is_read(wrapped: str, protocol: int, kind: str, id_map: Any) -> None:
     held = WRAPPED[wrapped](np.asfortranarray(VECTORS.astype(kind)) if protocol == 3 else VECTORS.astype(kind))
-    row_ids, vectors = read_original(pickle.dumps(held, protocol=protocol), json.dumps(id_map).encode())
+    row_ids, vectors = read_original_index(pickle.dumps(held, protocol=protocol), json.dumps(id_map).encode())
     assert row_ids.tolist() == IDS and vectors.dtype == np.float32
     assert np.allclose(vectors, UNIT, atol=1e-6)
 
@@ -51,21 +51,21 @@ def test_the_numpy_of_then_is_read() -> None:
     # the name is one letter shorter
     data = data.replace(b"\x8c\x16numpy.core", b"\x8c\x15numpy.core")
     data = data[:2] + data[11:] if data[2:3] == b"\x95" else data
-    assert read_original(data, json.dumps(IDS).encode())[0].tolist() == IDS
+    assert read_original_index(data, json.dumps(IDS).encode())[0].tolist() == IDS
 
 
 @pytest.mark.parametrize("name", evil_objects())
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_evil_pickles_do_nothing(name: str, protocol: int, tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path), pytest.raises(Untrusted):
-        read_original(pickle.dumps(evil_objects()[name], protocol=protocol), b"[1, 2, 3]")
+        read_original_index(pickle.dumps(evil_objects()[name], protocol=protocol), b"[1, 2, 3]")
     assert not (tmp_path / MARKER).exists()
 
 
 @pytest.mark.parametrize("name", RAW)
 def test_evil_opcodes_do_nothing(name: str, tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path), pytest.raises(Untrusted):
-        read_original(RAW[name], b"[1, 2, 3]")
+        read_original_index(RAW[name], b"[1, 2, 3]")
     assert not (tmp_path / MARKER).exists()
 
 
@@ -79,7 +79,7 @@ def test_changed_bytes_give_numbers_or_a_refusal_and_nothing_else(changes: list[
     for place, value in changes:
         data[place] = value
     with contextlib.suppress(Untrusted), np.errstate(all="ignore"):
-        row_ids, vectors = read_original(bytes(data), json.dumps(IDS).encode())
+        row_ids, vectors = read_original_index(bytes(data), json.dumps(IDS).encode())
         assert len(row_ids) == len(vectors) == 5
 
 
@@ -90,7 +90,7 @@ BAD_MAPS += [b'{"0":1,"1":2,"2":3,"3":4,"5":5}', b"[1,2,3,4,true]", b"[" * 100_0
 @pytest.mark.parametrize("id_map", BAD_MAPS, ids=lambda data: data[:40])
 def test_other_id_maps_are_refused(id_map: bytes) -> None:
     with pytest.raises(Untrusted):
-        read_original(GOOD, id_map)
+        read_original_index(GOOD, id_map)
 
 
 def test_other_metrics_and_other_numbers_are_refused() -> None:
@@ -101,4 +101,4 @@ def test_other_metrics_and_other_numbers_are_refused() -> None:
     bad: list[Any] = [hole, zero, whole, euclidean, VECTORS[0], [], {"index": searching(VECTORS), "vectors": -VECTORS}]
     for held in bad:
         with pytest.raises(Untrusted):
-            read_original(pickle.dumps(held, protocol=4), json.dumps(IDS).encode())
+            read_original_index(pickle.dumps(held, protocol=4), json.dumps(IDS).encode())

@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lookalike.adapters.faiss_index import SAMPLE, FaissFormat, lists
-from lookalike.adapters.neighbours_index import NeighboursFormat
+from lookalike.adapters.faiss_index import SAMPLE_ROWS_PER_LIST, FaissFormat, list_count
+from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.domain.errors import LookalikeError, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.ports import ApproximateFormat, VectorIndex
-from lookalike.domain.reranked_index import FEW, RerankedIndex, candidates
+from lookalike.domain.reranked_index import MAX_BRUTE_FORCE_ROWS, RerankedIndex, candidate_count
 from lookalike.domain.vector_source import vector_source_from_arrays
-from lookalike.usecases.versions import IndexVersions
+from lookalike.usecases.index_versions import IndexVersions
 from tests.fakes.store import FakeStore
 
-BAD = FaissFormat(shorter=(4,), most=0)
+BAD = FaissFormat(reduced_dims=(4,), max_full_bytes=0)
 """Keeps four numbers of each vector, which is too few."""
 formats = pytest.mark.parametrize("used", [FaissFormat()], ids=lambda one: one.name)
 dice = np.random.default_rng(5)
@@ -42,7 +42,7 @@ def built(used: ApproximateFormat, row_ids: NDArray[np.int64], vectors: Vectors)
 
 
 def compared(index: VectorIndex, row_ids: NDArray[np.int64], vectors: Vectors) -> RerankedIndex:
-    """With the true vectors from somewhere else, as the catalogue gives them."""
+    """With the true vectors from somewhere else, as the catalog gives them."""
     known = dict(zip(row_ids.tolist(), vectors, strict=True))
     return RerankedIndex(index, lambda asked: {one: known[one] for one in asked if one in known})
 
@@ -85,7 +85,7 @@ def found_by_others(index: VectorIndex, row_ids: NDArray[np.int64], vectors: Vec
 def found_by_themselves(index: VectorIndex, row_ids: NDArray[np.int64], vectors: Vectors) -> float:
     """As near as the tenth are how many of the ten best candidates, themselves left out: by brute force for 1,500 rows."""
     shares, places = [], {row_id: place for place, row_id in enumerate(row_ids.tolist())}
-    for place, hits in enumerate(index.search(vectors[:1500], candidates(10) + 1)):
+    for place, hits in enumerate(index.search(vectors[:1500], candidate_count(10) + 1)):
         likeness = vectors.astype(np.float64) @ vectors[place].astype(np.float64)
         tenth = np.sort(np.delete(likeness, place))[-10]
         near = [likeness[places[hit.row_id]] >= tenth - 1e-6 for hit in hits if hit.row_id != row_ids[place]]
@@ -98,7 +98,7 @@ def test_what_others_ask_for_is_found(used: ApproximateFormat) -> None:
     row_ids, vectors, queries = numbered(6000), near_each_other(6000), near_each_other(200)
     told = used.build(vector_source_from_arrays(row_ids, vectors))
     assert found_by_others(used.load(told.data), row_ids, vectors, queries) >= 0.98
-    assert told.recall >= 0.99 and told.queries == 512 and told.settings["lists"] == lists(6000)
+    assert told.recall >= 0.99 and told.queries == 512 and told.settings["lists"] == list_count(6000)
 
 
 @pytest.mark.parametrize("copies", [0, 400])
@@ -111,7 +111,7 @@ def test_the_recall_that_is_told_is_that_of_brute_force(used: FaissFormat, copie
 
 def published(used: ApproximateFormat, vectors: Vectors) -> object:
     """What the manifest says of the recall."""
-    parts = FakeStore(), NeighboursFormat(), b"a key", "any-1", vectors.shape[1], lambda: datetime.now(UTC)
+    parts = FakeStore(), NeighborsFormat(), b"a key", "any-1", vectors.shape[1], lambda: datetime.now(UTC)
     told = IndexVersions(*parts, used, 100).publish(
         vector_source_from_arrays(numbered(len(vectors)), vectors), 1, datetime.now(UTC)
     )
@@ -140,7 +140,7 @@ def test_among_some_rows_it_is_exact_search_over_them_alone(used: ApproximateFor
         assert {hit.row_id for hit in hits} <= set(among.tolist()) and len(hits) == min(7, len(among) - 1)
     chosen = np.isin(row_ids, among)
     wanted = ExactIndex(row_ids[chosen], vectors[chosen]).search(queries, 7)
-    assert (len(among) > FEW) == (share == 0.9)
+    assert (len(among) > MAX_BRUTE_FORCE_ROWS) == (share == 0.9)
     assert compared(index, row_ids, vectors).search(queries, 7, among) == wanted
 
 
@@ -173,7 +173,7 @@ def test_the_sample_is_held_once(used: ApproximateFormat) -> None:
     used.build(rows)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert most < 2 * 4 * 1024 * SAMPLE * lists(12_000)
+    assert most < 2 * 4 * 1024 * SAMPLE_ROWS_PER_LIST * list_count(12_000)
 
 
 @formats
@@ -193,7 +193,7 @@ def test_one_that_has_outgrown_its_lists_is_built_anew(used: ApproximateFormat) 
     row_ids, vectors = numbered(5000), near_each_other(5000)
     before = used.build(vector_source_from_arrays(row_ids[:300], vectors[:300]))
     after = used.build(vector_source_from_arrays(row_ids, vectors), before.data)
-    assert after.settings["lists"] == lists(5000) > 2 * before.settings["lists"]
+    assert after.settings["lists"] == list_count(5000) > 2 * before.settings["lists"]
     assert used.load(after.data).row_count == 5000
 
 
@@ -228,12 +228,12 @@ def test_rows_that_were_deleted_make_room_for_others() -> None:
     row_ids, vectors = np.arange(1, 501), near_each_other(500)
     known = dict(zip(row_ids.tolist(), vectors, strict=True))
     true = [hit.row_id for hit in ExactIndex(row_ids, vectors).search(vectors[:1], 500)[0]]
-    for row_id in true[: 2 * candidates(5)]:
+    for row_id in true[: 2 * candidate_count(5)]:
         del known[row_id]
     index = RerankedIndex(
         built(FaissFormat(), row_ids, vectors), lambda asked: {o: known[o] for o in asked if o in known}
     )
     found = [hit.row_id for hit in index.search(vectors[:1], 5)[0]]
-    assert len(found) == 5 and set(found) <= set(true[2 * candidates(5) :])
+    assert len(found) == 5 and set(found) <= set(true[2 * candidate_count(5) :])
     known.clear()
     assert index.search(vectors[:2], 5) == [[], []]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
+from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART, NeighborsFormat
 from lookalike.domain.errors import LookalikeError, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
@@ -28,7 +28,7 @@ from lookalike.domain.ports import IndexFormat
 from lookalike.domain.vector_source import vector_source_from_arrays
 
 rng = np.random.default_rng(3)
-FORMATS: list[IndexFormat] = [NeighboursFormat()]
+FORMATS: list[IndexFormat] = [NeighborsFormat()]
 formats = pytest.mark.parametrize("index_format", FORMATS, ids=lambda one: one.name)
 
 
@@ -123,28 +123,28 @@ def test_rows_that_are_no_unit_vectors_are_not_built(index_format: IndexFormat, 
 
 def test_the_same_neighbours_as_scikit_learn_finds() -> None:
     row_ids, vectors, queries = ids(3000), unit(3000, 64), unit(50, 64)
-    parts = built(NeighboursFormat(), row_ids, vectors)
-    stored = pickle.loads(parts[INDEX])
-    places = json.loads(parts[ID_MAP])
+    parts = built(NeighborsFormat(), row_ids, vectors)
+    stored = pickle.loads(parts[INDEX_PART])
+    places = json.loads(parts[ID_MAP_PART])
     distances, neighbours = stored["index"].kneighbors(queries, n_neighbors=10)
-    for hits, far, near in zip(NeighboursFormat().load(parts).search(queries, 10), distances, neighbours, strict=True):
+    for hits, far, near in zip(NeighborsFormat().load(parts).search(queries, 10), distances, neighbours, strict=True):
         assert [one.row_id for one in hits] == [places[str(place)] for place in near]
         assert np.allclose([1 - one.similarity for one in hits], far, atol=1e-6)
 
 
 def test_the_pickle_holds_the_matrix_once() -> None:
     vectors = unit(1000, 64)
-    data = built(NeighboursFormat(), ids(1000), vectors)[INDEX]
+    data = built(NeighborsFormat(), ids(1000), vectors)[INDEX_PART]
     stored = pickle.loads(data)
     assert stored["index"]._fit_X is stored["vectors"] and np.array_equal(stored["vectors"], vectors)
     assert len(data) < vectors.nbytes + 2000
 
 
 def test_searching_does_not_import_scikit_learn(tmp_path: Path) -> None:
-    for name, data in built(NeighboursFormat(), ids(3), unit(3)).items():
+    for name, data in built(NeighborsFormat(), ids(3), unit(3)).items():
         (tmp_path / name).write_bytes(data)
     code = (
-        "import sys, pathlib; from lookalike.adapters.neighbours_index import NeighboursFormat as F;"
+        "import sys, pathlib; from lookalike.adapters.neighbors_index import NeighboursFormat as F;"
         "F().load({one.name: one.read_bytes() for one in pathlib.Path(sys.argv[1]).iterdir()});"
         "assert 'sklearn' not in sys.modules and F().libraries"
     )
@@ -215,11 +215,11 @@ RAW = {
 
 
 def refused(data: bytes, tmp_path: Path) -> None:
-    good = built(NeighboursFormat(), np.array([1, 2, 3]), unit(3))
+    good = built(NeighborsFormat(), np.array([1, 2, 3]), unit(3))
     with contextlib.chdir(tmp_path), pytest.raises(Untrusted):
-        NeighboursFormat().load({**good, INDEX: data})
+        NeighborsFormat().load({**good, INDEX_PART: data})
     assert not (tmp_path / MARKER).exists()
-    NeighboursFormat().load(good)
+    NeighborsFormat().load(good)
 
 
 @pytest.mark.parametrize("name", evil_objects())
@@ -282,36 +282,36 @@ WRONG_IDS += [b'{"0": 1, "1": 2, "1": 2, "2": 3}', b'{"0":1, "1": 2, "2": 3}', b
 
 @pytest.mark.parametrize("data", WRONG_IDS, ids=lambda data: data[:40])
 def test_other_id_maps_are_refused(data: bytes) -> None:
-    parts = built(NeighboursFormat(), np.array([1, 2, 3]), unit(3))
+    parts = built(NeighborsFormat(), np.array([1, 2, 3]), unit(3))
     with pytest.raises(Untrusted):
-        NeighboursFormat().load({**parts, ID_MAP: data})
+        NeighborsFormat().load({**parts, ID_MAP_PART: data})
 
 
 def test_other_parts_are_refused() -> None:
-    parts = built(NeighboursFormat(), np.array([1, 2, 3]), unit(3))
-    assert json.loads(parts[ID_MAP]) == {"0": 1, "1": 2, "2": 3}
-    for wrong in [{}, {INDEX: parts[INDEX]}, {**parts, "more.json": b"{}"}]:
+    parts = built(NeighborsFormat(), np.array([1, 2, 3]), unit(3))
+    assert json.loads(parts[ID_MAP_PART]) == {"0": 1, "1": 2, "2": 3}
+    for wrong in [{}, {INDEX_PART: parts[INDEX_PART]}, {**parts, "more.json": b"{}"}]:
         with pytest.raises(Untrusted):
-            NeighboursFormat().load(wrong)
+            NeighborsFormat().load(wrong)
 
 
-SMALL = built(NeighboursFormat(), np.array([4, 9]), unit(2, 3))
+SMALL = built(NeighborsFormat(), np.array([4, 9]), unit(2, 3))
 
 
 def test_no_beginning_of_a_pickle_is_taken() -> None:
-    for end in range(len(SMALL[INDEX])):
+    for end in range(len(SMALL[INDEX_PART])):
         with pytest.raises(Untrusted):
-            NeighboursFormat().load({**SMALL, INDEX: SMALL[INDEX][:end]})
+            NeighborsFormat().load({**SMALL, INDEX_PART: SMALL[INDEX_PART][:end]})
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, len(SMALL[INDEX]) - 1), st.integers(0, 255)), min_size=1, max_size=3))
+@given(st.lists(st.tuples(st.integers(0, len(SMALL[INDEX_PART]) - 1), st.integers(0, 255)), min_size=1, max_size=3))
 def test_changed_bytes_give_an_index_or_a_refusal_and_nothing_else(changes: list[tuple[int, int]]) -> None:
-    data = bytearray(SMALL[INDEX])
+    data = bytearray(SMALL[INDEX_PART])
     for place, value in changes:
         data[place] = value
     try:
-        index = NeighboursFormat().load({**SMALL, INDEX: bytes(data)})
+        index = NeighborsFormat().load({**SMALL, INDEX_PART: bytes(data)})
     except Untrusted:
         return
     assert len(index.search(unit(1, 3), 5)[0]) == 2

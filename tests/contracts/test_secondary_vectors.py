@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sqlalchemy import event, insert, select
 
 from lookalike.adapters.catalog import SqlCatalog
-from lookalike.adapters.catalog.commits import take_number
-from lookalike.adapters.catalog.reembedding import has_vector
+from lookalike.adapters.catalog.commits import next_commit_number
+from lookalike.adapters.catalog.secondary_vectors import has_vector
 from lookalike.adapters.catalog.tables import originals, other_embeddings, splitted_images
 from lookalike.adapters.catalog.values import vector_bytes
 from lookalike.domain.filter import Condition
-from tests.contracts.rows import MODEL, World, add, gone, written
+from tests.contracts.rows import MODEL, World, add_photo, deleted_ids, written_ids
 from tests.fakes.catalog import FakeCatalog
 
 NEW = "full-1"
@@ -28,12 +28,12 @@ def vectors(row_ids: list[int]) -> dict[int, NDArray[np.float32]]:
 
 @pytest.fixture
 def both(world: World) -> FakeCatalog:
-    """Typed as the fake: every catalogue is both ports."""
-    return world.catalogue  # type: ignore[return-value]
+    """Typed as the fake: every catalog is both ports."""
+    return world.catalog  # type: ignore[return-value]
 
 
 def test_what_has_no_such_vector_yet_is_listed_in_order(both: FakeCatalog) -> None:
-    old, new = add(both, "old", 3), add(both, "new", 2, NEW)
+    old, new = add_photo(both, "old", 3), add_photo(both, "new", 2, NEW)
     assert both.count_missing_vectors(NEW) == 3 and both.count_missing_vectors(MODEL) == 2
     assert [one.row_id for one in both.segments_missing_vectors(NEW, 0, 2)] == old[:2]
     assert [one.row_id for one in both.segments_missing_vectors(NEW, old[1], 9)] == old[2:]
@@ -46,13 +46,13 @@ def test_what_has_no_such_vector_yet_is_listed_in_order(both: FakeCatalog) -> No
 
 
 def test_each_embedder_sees_its_own_vectors_alone(both: FakeCatalog) -> None:
-    old = add(both, "old", 3)
+    old = add_photo(both, "old", 3)
     before, mine = both.changes(NEW, 0).last_commit, both.changes(MODEL, 0)
     both.add_vectors(NEW, vectors(old[1:]))
-    new = add(both, "new", 1, NEW)
+    new = add_photo(both, "new", 1, NEW)
     for since in (0, before):
-        assert written(both.changes(NEW, since)) == [*old[1:], *new]
-    assert written(both.changes(MODEL, 0)) == old and written(both.changes(MODEL, mine.last_commit)) == []
+        assert written_ids(both.changes(NEW, since)) == [*old[1:], *new]
+    assert written_ids(both.changes(MODEL, 0)) == old and written_ids(both.changes(MODEL, mine.last_commit)) == []
     assert {key: one.tolist() for key, one in both.vectors(NEW, old).items()} == {
         row_id: [row_id, 0.5] for row_id in old[1:]
     }
@@ -60,7 +60,7 @@ def test_each_embedder_sees_its_own_vectors_alone(both: FakeCatalog) -> None:
 
 
 def test_a_vector_is_not_added_twice_nor_to_what_is_gone(both: FakeCatalog) -> None:
-    old, new = add(both, "old", 2), add(both, "new", 1, NEW)
+    old, new = add_photo(both, "old", 2), add_photo(both, "new", 1, NEW)
     assert both.add_vectors(NEW, vectors([*old, *new, 10_000])) == 2
     seen = both.changes(NEW, 0).last_commit
     assert both.add_vectors(NEW, vectors(old)) == 0
@@ -68,18 +68,18 @@ def test_a_vector_is_not_added_twice_nor_to_what_is_gone(both: FakeCatalog) -> N
 
 
 def test_both_embedders_hear_of_a_deletion(both: FakeCatalog) -> None:
-    old = add(both, "old", 2)
+    old = add_photo(both, "old", 2)
     both.add_vectors(NEW, vectors(old))
     seen = both.changes(NEW, 0).last_commit
     both.delete_segment("old_segment_0")
     for embedder in (MODEL, NEW):
-        assert gone(both.changes(embedder, seen)) == old[:1]
-        assert written(both.changes(embedder, 0)) == old[1:]
+        assert deleted_ids(both.changes(embedder, seen)) == old[:1]
+        assert written_ids(both.changes(embedder, 0)) == old[1:]
     assert both.vectors(NEW, old).keys() == {old[1]}
 
 
 def test_filters_find_what_the_embedder_can(both: FakeCatalog) -> None:
-    old = add(both, "old", 2)
+    old = add_photo(both, "old", 2)
     wanted = {"label": Condition(any_of=("dress",))}
     assert both.matching_row_ids(NEW, wanted).tolist() == []
     both.add_vectors(NEW, vectors(old[:1]))
@@ -89,7 +89,7 @@ def test_filters_find_what_the_embedder_can(both: FakeCatalog) -> None:
 
 
 def test_settled_garments_have_the_new_vector_alone(both: FakeCatalog) -> None:
-    old = add(both, "old", 3)
+    old = add_photo(both, "old", 3)
     both.add_vectors(NEW, vectors(old))
     before, seen = both.changes(NEW, 0), both.changes(NEW, 0).last_commit
     assert [both.drop_other_vectors(NEW, 2), both.drop_other_vectors(NEW, 2), both.drop_other_vectors(NEW, 2)] == [
@@ -98,26 +98,26 @@ def test_settled_garments_have_the_new_vector_alone(both: FakeCatalog) -> None:
         0,
     ]
     after = both.changes(NEW, 0)
-    assert written(after) == old and np.array_equal(after.vectors, before.vectors)
-    assert written(both.changes(NEW, seen)) == [] and written(both.changes(MODEL, 0)) == []
+    assert written_ids(after) == old and np.array_equal(after.vectors, before.vectors)
+    assert written_ids(both.changes(NEW, seen)) == [] and written_ids(both.changes(MODEL, 0)) == []
     assert both.count_missing_vectors(MODEL) == 3
     both.delete_segment("old_segment_1")
-    assert gone(both.changes(NEW, seen)) == [old[1]]
+    assert deleted_ids(both.changes(NEW, seen)) == [old[1]]
 
 
 def test_settled_nothing_of_others_is_left_beside(both: FakeCatalog) -> None:
-    old, new = add(both, "old", 2), add(both, "new", 2, NEW)
+    old, new = add_photo(both, "old", 2), add_photo(both, "new", 2, NEW)
     both.add_vectors(NEW, vectors(old))
     both.add_vectors(MODEL, vectors(new[:1]))
     settled = 0
     while count := both.drop_other_vectors(NEW, 1):
         settled += count
-    assert settled == 3 and both.count_missing_vectors(MODEL) == 4 and written(both.changes(NEW, 0)) == [*old, *new]
+    assert settled == 3 and both.count_missing_vectors(MODEL) == 4 and written_ids(both.changes(NEW, 0)) == [*old, *new]
     assert both.vectors(MODEL, [*old, *new]) == {}
 
 
 def test_a_deletion_beside_settling_is_heard_of(mysql: SqlCatalog, world: World) -> None:
-    (row_id,) = add(mysql, "look", 1)
+    (row_id,) = add_photo(mysql, "look", 1)
     mysql.add_vectors(NEW, vectors([row_id]))
     seen = mysql.changes(NEW, 0).last_commit
     settling: SqlCatalog = world.open_another()  # type: ignore[assignment]
@@ -128,18 +128,18 @@ def test_a_deletion_beside_settling_is_heard_of(mysql: SqlCatalog, world: World)
         wait_for_a_lock(settling)
         assert settling.drop_other_vectors(NEW, 9) == 1
     deleting.join()
-    assert gone(mysql.changes(NEW, seen)) == [row_id] and written(mysql.changes(NEW, 0)) == []
+    assert deleted_ids(mysql.changes(NEW, seen)) == [row_id] and written_ids(mysql.changes(NEW, 0)) == []
 
 
 def test_what_is_deleted_meanwhile_is_not_settled(mysql: SqlCatalog, world: World) -> None:
-    (row_id,) = add(mysql, "look", 1)
+    (row_id,) = add_photo(mysql, "look", 1)
     mysql.add_vectors(NEW, vectors([row_id]))
     seen = mysql.changes(NEW, 0).last_commit
     another: SqlCatalog = world.open_another()  # type: ignore[assignment]
     deleting = threading.Thread(target=mysql.delete_segment, args=("look_segment_0",))
     settling = threading.Thread(target=mysql.drop_other_vectors, args=(NEW, 9))
     with another.transaction(writes=True) as tx:
-        take_number(tx)  # which the deletion needs last
+        next_commit_number(tx)  # which the deletion needs last
         deleting.start()
         wait_for_a_lock(another)
         settling.start()
@@ -147,12 +147,12 @@ def test_what_is_deleted_meanwhile_is_not_settled(mysql: SqlCatalog, world: Worl
     deleting.join()
     settling.join()
     for embedder in (MODEL, NEW):
-        assert gone(mysql.changes(embedder, seen)) == [row_id] and written(mysql.changes(embedder, 0)) == []
+        assert deleted_ids(mysql.changes(embedder, seen)) == [row_id] and written_ids(mysql.changes(embedder, 0)) == []
     assert mysql.vectors(NEW, [row_id]) == {}
 
 
 def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalog, world: World) -> None:
-    row_ids = add(mysql, "look", 2)
+    row_ids = add_photo(mysql, "look", 2)
     theirs = vectors(row_ids[1:])[row_ids[1]] + 1
     another: SqlCatalog = world.open_another()  # type: ignore[assignment]
     added: list[int] = []
@@ -165,20 +165,20 @@ def test_vectors_that_another_adds_meanwhile_are_left_alone(mysql: SqlCatalog, w
             "row_id": row_ids[1],
             "embedder": NEW,
             "embedding": vector_bytes(theirs),
-            "commit_number": take_number(tx),
+            "commit_number": next_commit_number(tx),
         }
         tx.execute(insert(other_embeddings).values(row))
     adding.join()
-    assert added == [1] and written(mysql.changes(NEW, 0)) == row_ids
+    assert added == [1] and written_ids(mysql.changes(NEW, 0)) == row_ids
     assert np.array_equal(mysql.vectors(NEW, row_ids)[row_ids[1]], theirs)
 
 
-def wait_for_a_lock(catalogue: SqlCatalog, least: int = 1) -> None:
+def wait_for_a_lock(catalog: SqlCatalog, least: int = 1) -> None:
     """Until so many transactions wait for others."""
     waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
     until = time.monotonic() + 30
     while time.monotonic() < until:
-        with catalogue.transaction() as tx:
+        with catalog.transaction() as tx:
             if tx.exec_driver_sql(waiting).scalar_one() >= least:
                 return
         time.sleep(0.2)  # what InnoDB tells is kept until nobody has asked for 0.1 s
@@ -197,14 +197,14 @@ def test_what_is_beside_is_looked_up_by_its_key(sql: SqlCatalog) -> None:
 
 
 def test_a_page_lists_nothing_in_full(sql: SqlCatalog) -> None:
-    row_ids = add(sql, "many", 300)
+    row_ids = add_photo(sql, "many", 300)
     sql.add_vectors(NEW, vectors(row_ids[:150]))
     plan = plan_of(sql, lambda: sql.segments_missing_vectors(NEW, 0, 32))
     assert "other_embeddings" in plan and "MATERIALIZED" not in plan and "LIST SUBQUERY" not in plan, plan
 
 
 def test_what_is_to_settle_is_not_sorted(sql: SqlCatalog) -> None:
-    sql.add_vectors(NEW, vectors(add(sql, "many", 3)))
+    sql.add_vectors(NEW, vectors(add_photo(sql, "many", 3)))
     plan = plan_of(sql, lambda: sql.drop_other_vectors(NEW, 2))
     assert "ix_other_embeddings_commit" in plan and "B-TREE" not in plan and "filesort" not in plan, plan
 

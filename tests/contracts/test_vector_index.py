@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lookalike.adapters.faiss_index import FaissFormat
 from lookalike.adapters.milvus_index import MilvusIndex
-from lookalike.adapters.neighbours_index import NeighboursFormat
+from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.domain.errors import LookalikeError, Misconfigured, Unavailable
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import VectorIndex
@@ -38,8 +38,8 @@ TOKEN = "root:a-secret"
 
 
 def exact(row_ids: Numbers, vectors: Vectors) -> VectorIndex:
-    parts = NeighboursFormat().build(vector_source_from_arrays(row_ids, vectors))
-    return NeighboursFormat().load({name: b"".join(pieces) for name, pieces in parts})
+    parts = NeighborsFormat().build(vector_source_from_arrays(row_ids, vectors))
+    return NeighborsFormat().load({name: b"".join(pieces) for name, pieces in parts})
 
 
 def approximate(row_ids: Numbers, vectors: Vectors) -> VectorIndex:

@@ -1,4 +1,4 @@
-"""A catalogue, a store and index versions in memory, and what a search must find in them."""
+"""A catalog, a store and index versions in memory, and what a search must find in them."""
 
 import itertools
 import math
@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from lookalike.adapters.neighbours_index import NeighboursFormat
+from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Box, Manifest, NewSegment, Photo, StoredObject, Vectors
 from lookalike.domain.ports import IndexFormat
 from lookalike.domain.vector_source import vector_source_from_arrays
+from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.reindex import Reindex
-from lookalike.usecases.versions import IndexVersions
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.store import FakeStore
 
@@ -65,20 +65,20 @@ class World:
         self,
         store: FakeStore | None = None,
         index_format: IndexFormat | None = None,
-        catalogue: FakeCatalog | None = None,
+        catalog: FakeCatalog | None = None,
     ) -> None:
-        self.store, self.catalogue, self.clock = store or FakeStore(), catalogue or FakeCatalog(), Ticking()
+        self.store, self.catalog, self.clock = store or FakeStore(), catalog or FakeCatalog(), Ticking()
         self.versions = self.versions_with(KEY, index_format)
-        self.reindex = Reindex(self.catalogue, self.versions, clock=self.clock)
+        self.reindex = Reindex(self.catalog, self.versions, clock=self.clock)
         self._names = itertools.count()
 
     def versions_with(
         self, key: bytes = KEY, index_format: IndexFormat | None = None, embedder: str = EMBEDDER, dim: int = DIM
     ) -> IndexVersions:
-        return IndexVersions(self.store, index_format or NeighboursFormat(), key, embedder, dim, self.clock)
+        return IndexVersions(self.store, index_format or NeighborsFormat(), key, embedder, dim, self.clock)
 
     def live(self, look_every: float = 0, versions: IndexVersions | None = None) -> "Live":
-        return Live(self, LiveIndex(versions or self.versions, self.catalogue, EMBEDDER, DIM, look_every))
+        return Live(self, LiveIndex(versions or self.versions, self.catalog, EMBEDDER, DIM, look_every))
 
     def add(self, vectors: Vectors, embedder: str = EMBEDDER) -> list[int]:
         """The new rows' ids, all of one photo."""
@@ -87,20 +87,20 @@ class World:
             NewSegment(f"{photo}-{number}", f"{photo}/{number}.png", f"{photo}/{number}.jpg", box, "top", 0.5, vector)
             for number, vector in enumerate(vectors)
         ]
-        return [one.row_id for one in self.catalogue.add_photo(Photo(photo, "0" * 64, 2, 3), new, embedder)]
+        return [one.row_id for one in self.catalog.add_photo(Photo(photo, "0" * 64, 2, 3), new, embedder)]
 
     def delete(self, row_id: int) -> None:
-        segment = self.catalogue.segment(row_id)
+        segment = self.catalog.segment(row_id)
         assert segment is not None
-        self.catalogue.delete_segment(segment.name)
+        self.catalog.delete_segment(segment.name)
 
     def tamper(self, path: str, data: bytes) -> None:
         there = self.store.stat(path)
         self.store.put(path, data, "application/octet-stream", there.generation if there else 0)
 
     def nearest(self, query: Vectors, k: int) -> list[int]:
-        """By brute force over the catalogue's living rows."""
-        rows = self.catalogue.changes(EMBEDDER, 0)
+        """By brute force over the catalog's living rows."""
+        rows = self.catalog.changes(EMBEDDER, 0)
         wide = [[float(value) for value in vector] for vector in rows.vectors]
         wanted = [float(value) for value in query]
         scores = [math.fsum(a * b for a, b in zip(vector, wanted, strict=True)) for vector in wide]

@@ -21,10 +21,10 @@ class Mirrored:
 
     def mirror_with(self, key: bytes) -> ExternalIndex:
         world = self.world
-        return ExternalIndex(self.outside, world.catalogue, world.store, key, EMBEDDER, DIM, world.clock)
+        return ExternalIndex(self.outside, world.catalog, world.store, key, EMBEDDER, DIM, world.clock)
 
     def another(self) -> Live:
-        return Live(self.world, LiveIndex(self.mirror, self.world.catalogue, EMBEDDER, DIM, 0))
+        return Live(self.world, LiveIndex(self.mirror, self.world.catalog, EMBEDDER, DIM, 0))
 
 
 def test_without_a_mark_all_rows_are_in_the_tail_and_after_it_none() -> None:
@@ -45,13 +45,13 @@ def test_what_was_not_announced_is_found_and_what_was_deleted_is_gone() -> None:
     it.outside.away = True
     new = it.world.add(unit(5))
     it.world.delete(rows[3])
-    it.mirror.announce()
+    it.mirror.sync_recent_changes()
     for call in (it.mirror.catch_up, it.live.is_exact):
         with pytest.raises(Unavailable):
             call()
     it.outside.away = False
     assert it.live.is_exact(50) and (it.live.info().rows, it.live.info().tail_rows) == (24, 5)
-    it.mirror.announce()
+    it.mirror.sync_recent_changes()
     assert sorted(it.outside.held) == [*rows[:3], *rows[4:], *new]
     assert it.live.is_exact(50) and it.live.info().tail_rows == 0
 
@@ -80,13 +80,13 @@ def test_an_upload_leaves_very_many_changes_to_the_schedule(monkeypatch: pytest.
     it.world.add(unit(1))
     it.mirror.catch_up()
     it.world.add(unit(4))
-    it.mirror.announce()
+    it.mirror.sync_recent_changes()
     assert len(it.outside.held) == 1 and it.live.is_exact()
     it.mirror.build_if_due()
     assert len(it.outside.held) == 5
     another_collection(it)
     it.world.add(unit(1))
-    it.mirror.announce()
+    it.mirror.sync_recent_changes()
     assert not it.outside.held and it.live.is_exact(), "nor does it fill an empty collection"
 
 
@@ -100,7 +100,7 @@ def test_no_fault_outside_fails_an_upload(monkeypatch: pytest.MonkeyPatch, caplo
         raise ValueError("a mistake in a library")
 
     monkeypatch.setattr(it.outside, "upsert", broken)
-    it.mirror.announce()
+    it.mirror.sync_recent_changes()
     assert "a mistake in a library" in caplog.text and it.live.is_exact()
 
 
@@ -111,9 +111,9 @@ def test_what_we_signed_for_something_else_is_no_mark(
     it = Mirrored()
     it.world.add(unit(3))
     it.mirror.catch_up()
-    mark = verify_json(it.world.store.get(it.mirror.mark_path), KEY, "it") | change
+    mark = verify_json(it.world.store.get(it.mirror.watermark_path), KEY, "it") | change
     it.world.tamper(
-        it.mirror.mark_path, sign_json({name: value for name, value in mark.items() if value is not None}, KEY)
+        it.mirror.watermark_path, sign_json({name: value for name, value in mark.items() if value is not None}, KEY)
     )
     assert it.another().is_exact() and it.another().info().tail_rows == 3
     it.mirror.catch_up()
@@ -124,10 +124,10 @@ def test_nothing_is_written_while_nothing_happens() -> None:
     it = Mirrored()
     it.world.add(unit(3))
     it.mirror.catch_up()
-    before = it.world.store.stat(it.mirror.mark_path)
+    before = it.world.store.stat(it.mirror.watermark_path)
     it.outside.held.clear()
     it.mirror.catch_up()
-    assert it.world.store.stat(it.mirror.mark_path) == before and not it.outside.held
+    assert it.world.store.stat(it.mirror.watermark_path) == before and not it.outside.held
 
 
 def test_a_reconcile_repairs_what_was_lost_and_what_is_too_much(caplog: pytest.LogCaptureFixture) -> None:
@@ -159,7 +159,7 @@ def test_a_row_that_another_wrote_meanwhile_is_found_once() -> None:
     assert it.live.is_exact()
     (late,) = it.world.add(unit(1))
     it.live.info()
-    it.outside.upsert(np.array([late]), it.world.catalogue.changes(EMBEDDER, 0).vectors[-1:])
+    it.outside.upsert(np.array([late]), it.world.catalog.changes(EMBEDDER, 0).vectors[-1:])
     assert it.live.is_exact(9)
 
 
@@ -178,7 +178,7 @@ def test_a_mark_that_is_not_ours_is_not_believed(bad: bytes, caplog: pytest.LogC
     it = Mirrored()
     it.world.add(unit(3))
     it.mirror.catch_up()
-    it.world.tamper(it.mirror.mark_path, bad)
+    it.world.tamper(it.mirror.watermark_path, bad)
     assert it.another().is_exact() and it.another().info().tail_rows == 3
     it.mirror.catch_up()
     assert "written anew" in caplog.text and it.another().info().tail_rows == 0
@@ -200,7 +200,7 @@ def test_searches_find_what_lives_whatever_happens(steps: list[str]) -> None:
             case "delete" if living:
                 it.world.delete(living.pop(len(living) // 2))
             case "announce":
-                it.mirror.announce()
+                it.mirror.sync_recent_changes()
             case "reconcile" if not it.outside.away:
                 it.mirror.build_if_due()
                 assert sorted(it.outside.held) == sorted(living)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookalike.adapters.neighbours_index import ID_MAP, INDEX
+from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, LookalikeError, NotFound, Unavailable
 from lookalike.domain.exact_index import ExactIndex
@@ -17,8 +17,8 @@ from lookalike.domain.model import Changes, Manifest
 from lookalike.domain.ports import VectorIndex
 from lookalike.domain.signed_json import sign_json
 from lookalike.domain.vector_source import vector_source_from_arrays
-from lookalike.usecases.live_index import IndexLayer, IndexState, LiveIndex, grown
-from lookalike.usecases.versions import IndexVersions
+from lookalike.usecases.index_versions import IndexVersions
+from lookalike.usecases.live_index import IndexLayer, IndexState, LiveIndex, append_layer
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, Counting, World, rng, unit
 
 
@@ -87,14 +87,14 @@ def test_a_row_written_again_is_the_new_one_alone() -> None:
     old, new = unit(3), unit(3)
     nothing = np.empty(0, np.int64)
     base = IndexState(1, base=(IndexLayer(ExactIndex(np.array([1, 2, 3]), old)),))
-    once = base.after(Changes(2, np.array([2, 4]), new[:2], nothing))
-    twice = once.after(Changes(3, np.array([2]), new[2:], np.array([2])))
+    once = base.apply(Changes(2, np.array([2, 4]), new[:2], nothing))
+    twice = once.apply(Changes(3, np.array([2]), new[2:], np.array([2])))
     for state, vector in ((once, new[0]), (twice, new[2])):
         (hits,) = state.search(vector[None], 9)
         assert sorted(hit.row_id for hit in hits) == [1, 2, 3, 4]
         assert hits[0].row_id == 2 and hits[0].similarity == pytest.approx(1, abs=1e-6)
     assert twice.info.rows == 4 and twice.info.tail_rows == 2
-    gone = twice.after(Changes(4, nothing, np.empty((0, 0), np.float32), np.array([2, 1])))
+    gone = twice.apply(Changes(4, nothing, np.empty((0, 0), np.float32), np.array([2, 1])))
     assert sorted(hit.row_id for hit in gone.search(old[:1], 9)[0]) == [3, 4]
 
 
@@ -136,7 +136,7 @@ def test_the_pointer_is_looked_at_now_and_then_and_a_version_read_once() -> None
     world = World(store)
     world.add(unit(3))
     world.reindex.build()
-    live = LiveIndex(world.versions, world.catalogue, EMBEDDER, DIM, 1.0, lambda: moment[0])
+    live = LiveIndex(world.versions, world.catalog, EMBEDDER, DIM, 1.0, lambda: moment[0])
     live.warm()
     store.asked.clear()
     for moment[0] in (100.5, 100.9, 101.1, 101.5, 102.2):
@@ -144,7 +144,7 @@ def test_the_pointer_is_looked_at_now_and_then_and_a_version_read_once() -> None
     assert store.asked == [POINTER, POINTER]
 
 
-@pytest.mark.parametrize("name", ["manifest.json", INDEX])
+@pytest.mark.parametrize("name", ["manifest.json", INDEX_PART])
 def test_a_bad_version_is_logged_once_and_the_old_one_goes_on(name: str, caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     world.add(unit(10))
@@ -185,9 +185,9 @@ def test_if_the_first_version_is_bad_all_rows_are_in_the_tail(why: str, caplog: 
     version = world.reindex.build().version
     match why:
         case "damaged":
-            world.tamper(f"{FOLDER}/{version}/{INDEX}", b"damaged")
+            world.tamper(f"{FOLDER}/{version}/{INDEX_PART}", b"damaged")
         case "another dimension":
-            manifest = asdict(world.versions.manifest(version))
+            manifest = asdict(world.versions.read_manifest(version))
             world.tamper(f"{FOLDER}/{version}/manifest.json", sign_json({**manifest, "dimension": 5}, KEY))
         case "missing":
             world.store.delete(f"{FOLDER}/{version}/manifest.json")
@@ -197,7 +197,7 @@ def test_if_the_first_version_is_bad_all_rows_are_in_the_tail(why: str, caplog: 
     assert live.is_exact() and len(errors(caplog)) == 1
 
 
-@pytest.mark.parametrize("name", ["manifest.json", INDEX, None])
+@pytest.mark.parametrize("name", ["manifest.json", INDEX_PART, None])
 def test_who_starts_while_the_version_is_bad_takes_the_one_before(
     name: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -207,7 +207,7 @@ def test_who_starts_while_the_version_is_bad_takes_the_one_before(
     world.add(unit(3))
     bad = world.reindex.build()
     path = f"{FOLDER}/{bad.version}/{name}"
-    world.tamper(path, b"damaged") if name else world.store.delete(f"{FOLDER}/{bad.version}/{ID_MAP}")
+    world.tamper(path, b"damaged") if name else world.store.delete(f"{FOLDER}/{bad.version}/{ID_MAP_PART}")
     live = world.live()
     info = live.info()
     assert (info.version, info.rows, info.tail_rows) == (old.version, 13, 3) and live.is_exact()
@@ -238,7 +238,7 @@ def test_who_starts_while_the_pointer_is_bad_takes_the_newest_version(
     assert live.info().version == third.version and live.is_exact()
 
 
-@pytest.mark.parametrize("name", ["manifest.json", INDEX])
+@pytest.mark.parametrize("name", ["manifest.json", INDEX_PART])
 def test_a_bad_version_is_read_once_though_an_older_one_stands_in(name: str, caplog: pytest.LogCaptureFixture) -> None:
     store = Counting()
     world = World(store)
@@ -255,13 +255,13 @@ def test_a_bad_version_is_read_once_though_an_older_one_stands_in(name: str, cap
     assert set(store.asked) == {POINTER} and len(errors(caplog)) == 1
 
 
-def test_a_version_of_another_catalogue_is_bad(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_version_of_another_catalog_is_bad(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     world.versions.publish(vector_source_from_arrays(np.arange(1, 10), unit(9)), 99, world.clock())
     world.add(unit(4))
     live = world.live()
     assert live.is_exact() and live.info().version is None
-    assert "ahead of the catalogue" in errors(caplog)[0]
+    assert "ahead of the catalog" in errors(caplog)[0]
 
 
 class Pruning(IndexVersions):
@@ -277,8 +277,8 @@ class Pruning(IndexVersions):
             for _ in range(3):
                 self.world.reindex.build()
             with pytest.raises(NotFound):
-                super().read(version)
-        return super().read(version)
+                super().load(version)
+        return super().load(version)
 
 
 def test_a_version_deleted_under_the_reader_is_followed_to_the_next() -> None:
@@ -297,28 +297,28 @@ def test_the_store_away_keeps_the_version_and_the_first_look_waits(caplog: pytes
     world.reindex.build()
     early, live = world.live(), world.live()
     live.index.warm()
-    world.store.away = True
+    world.store.is_unavailable = True
     world.add(unit(2))
     assert live.is_exact() and live.info().rows == 12
     with pytest.raises(Unavailable):
         early.index.warm()
-    world.store.away = False
+    world.store.is_unavailable = False
     assert early.is_exact() and early.info().version == live.info().version
     assert not errors(caplog)
 
 
-def test_the_catalogue_away_is_said_and_nothing_is_lost() -> None:
+def test_the_catalog_away_is_said_and_nothing_is_lost() -> None:
     world = World()
     world.add(unit(10))
     live = world.live()
     live.index.warm()
     world.reindex.build()
     world.add(unit(3))
-    world.catalogue.away = True
+    world.catalog.is_unavailable = True
     for _ in range(2):
         with pytest.raises(Unavailable):
             live.ids(unit(1)[0])
-    world.catalogue.away = False
+    world.catalog.is_unavailable = False
     assert live.is_exact(20) and live.info().version
 
 
@@ -341,12 +341,12 @@ def test_the_tail_is_few_layers_and_rows_are_copied_seldom() -> None:
     nothing = np.empty(0, np.int64)
     for number in range(1, 1025):
         before = {id(layer) for layer in state.tail}
-        state = state.after(Changes(number, np.array([number]), unit(1), nothing))
-        copied += sum(layer.rows for layer in state.tail if id(layer) not in before)
+        state = state.apply(Changes(number, np.array([number]), unit(1), nothing))
+        copied += sum(layer.row_count for layer in state.tail if id(layer) not in before)
         assert len(state.tail) <= 11
     assert state.info.rows == 1024 and copied <= 1024 * 12
-    (layer,) = grown(state.tail, IndexLayer(ExactIndex(np.arange(2000, 4000), unit(2000))))
-    assert layer.rows == 3024
+    (layer,) = append_layer(state.tail, IndexLayer(ExactIndex(np.arange(2000, 4000), unit(2000))))
+    assert layer.row_count == 3024
 
 
 PALETTE = unit(12)

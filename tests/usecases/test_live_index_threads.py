@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from lookalike.adapters.neighbours_index import INDEX
+from lookalike.adapters.neighbors_index import INDEX_PART
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Changes, Manifest, Vectors
 from lookalike.domain.ports import VectorIndex
-from lookalike.usecases.versions import IndexVersions
+from lookalike.usecases.index_versions import IndexVersions
 from tests.fakes.catalog import FakeCatalog
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, Counting, World, unit
 
@@ -28,7 +28,7 @@ class Paused(IndexVersions):
     def read(self, version: str) -> tuple[Manifest, VectorIndex]:
         self.reading.set()
         assert self.go.wait(10)
-        return super().read(version)
+        return super().load(version)
 
 
 def test_while_one_thread_loads_the_others_search_the_old_version() -> None:
@@ -60,10 +60,10 @@ def test_the_first_version_is_loaded_by_one_thread_while_the_others_wait() -> No
     with ThreadPoolExecutor(8) as pool:
         infos = list(pool.map(lambda _: live.info(), range(8)))
     assert {info.version for info in infos} == {published.version}
-    assert store.asked.count(f"{FOLDER}/{published.version}/{INDEX}") == 1
+    assert store.asked.count(f"{FOLDER}/{published.version}/{INDEX_PART}") == 1
 
 
-class SlowCatalogue(FakeCatalog):
+class SlowCatalog(FakeCatalog):
     """Answers `changes` late: with what was there when it was asked."""
 
     def changes(self, embedder: str, since: int) -> Changes:
@@ -104,9 +104,9 @@ def rebuilt(world: World, done: threading.Event) -> int:
     return times
 
 
-@pytest.mark.parametrize("catalogue", [FakeCatalog, SlowCatalogue])
-def test_threads_that_write_find_their_own_at_once(catalogue: Callable[[], FakeCatalog]) -> None:
-    world, done = World(catalogue=catalogue()), threading.Event()
+@pytest.mark.parametrize("catalog", [FakeCatalog, SlowCatalog])
+def test_threads_that_write_find_their_own_at_once(catalog: Callable[[], FakeCatalog]) -> None:
+    world, done = World(catalog=catalog()), threading.Event()
     writer = Writer(world)
     with ThreadPoolExecutor(9) as pool:
         times = pool.submit(rebuilt, world, done)

@@ -13,7 +13,7 @@ from lookalike.domain.errors import Conflict, LookalikeError, Unavailable
 from lookalike.domain.model import Vectors
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
-from lookalike.usecases.reembed import BATCH, Reembed
+from lookalike.usecases.reembed import BATCH_SIZE, Reembed
 from lookalike.usecases.reindex import Reindex
 from tests.fakes.models import FakeDetector
 from tests.fakes.store import FakeStore
@@ -46,11 +46,11 @@ class Change:
         self.world, self.embedder = World(FakeStore()), Colours()
         self.add(count)
         versions = self.world.versions_with(embedder=NEW, dim=4)
-        self.index = LiveIndex(versions, self.world.catalogue, NEW, 4, 0)
-        self.reindex = Reindex(self.world.catalogue, versions, clock=self.world.clock)
+        self.index = LiveIndex(versions, self.world.catalog, NEW, 4, 0)
+        self.reindex = Reindex(self.world.catalog, versions, clock=self.world.clock)
         models = Models(FakeDetector(), self.embedder, max_waiting=4)
-        catalogue = self.world.catalogue
-        self.task = Reembed(catalogue, catalogue, self.world.store, models, self.reindex, self.index)
+        catalog = self.world.catalog
+        self.task = Reembed(catalog, catalog, self.world.store, models, self.reindex, self.index)
 
     def add(self, count: int) -> list[int]:
         row_ids = self.world.add(unit(count))
@@ -60,23 +60,23 @@ class Change:
         return row_ids
 
     def path(self, row_id: int) -> str:
-        segment = self.world.catalogue.segment(row_id)
+        segment = self.world.catalog.segment(row_id)
         assert segment
         return segment.path
 
     def nearest(self, row_id: int) -> int:
-        vector = self.world.catalogue.vectors(NEW, [row_id])[row_id]
+        vector = self.world.catalog.vectors(NEW, [row_id])[row_id]
         hits, _ = self.index.search(vector[None], 1, CancelToken())
         return hits[0][0].row_id
 
 
 def test_every_garment_gets_a_vector_and_the_index_is_checked() -> None:
-    change, told = Change(2 * BATCH + 3), list[int]()
+    change, told = Change(2 * BATCH_SIZE + 3), list[int]()
     summary = change.task.run(progress=told.append)
-    assert (summary.embedded, summary.failed, sum(told)) == (2 * BATCH + 3, {}, 2 * BATCH + 3)
-    manifest = change.reindex.versions.manifest(summary.version)
-    assert (manifest.embedder, manifest.rows) == (NEW, 2 * BATCH + 3)
-    assert [change.nearest(row_id) for row_id in (1, 5, BATCH + 1)] == [1, 5, BATCH + 1]
+    assert (summary.embedded, summary.failed, sum(told)) == (2 * BATCH_SIZE + 3, {}, 2 * BATCH_SIZE + 3)
+    manifest = change.reindex.versions.read_manifest(summary.version)
+    assert (manifest.embedder, manifest.rows) == (NEW, 2 * BATCH_SIZE + 3)
+    assert [change.nearest(row_id) for row_id in (1, 5, BATCH_SIZE + 1)] == [1, 5, BATCH_SIZE + 1]
     assert change.index.warm().tail_rows == 0
 
 
@@ -98,18 +98,18 @@ def test_what_is_there_is_not_embedded_again() -> None:
 
 
 def test_it_goes_on_where_it_was_interrupted() -> None:
-    change = Change(3 * BATCH)
+    change = Change(3 * BATCH_SIZE)
 
     def die() -> None:
-        if change.embedder.seen > 2 * BATCH:
+        if change.embedder.seen > 2 * BATCH_SIZE:
             raise KeyboardInterrupt
 
     change.embedder.meanwhile = [die]
     with pytest.raises(KeyboardInterrupt):
         change.task.run()
     change.embedder.meanwhile = []
-    assert change.task.run().embedded == BATCH
-    assert change.world.catalogue.count_missing_vectors(NEW) == 0
+    assert change.task.run().embedded == BATCH_SIZE
+    assert change.world.catalog.count_missing_vectors(NEW) == 0
 
 
 def test_what_is_broken_is_noted_once_and_tried_again_when_asked() -> None:
@@ -121,7 +121,7 @@ def test_what_is_broken_is_noted_once_and_tried_again_when_asked() -> None:
         assert list(summary.failed) == ["photo-0-1"] and "not a photo" in summary.failed["photo-0-1"]
     assert change.embedder.seen == 3
     with pytest.raises(Conflict, match="1 garments have no vector"):
-        change.task.settle()
+        change.task.drop_old_vectors()
     change.world.tamper(path, images.png(Image.new("RGB", (3, 3), "red")))
     assert change.task.run().embedded == 0
     summary = change.task.run(retry_failed=True)
@@ -130,13 +130,13 @@ def test_what_is_broken_is_noted_once_and_tried_again_when_asked() -> None:
 
 def test_another_garment_of_a_broken_ones_name_is_tried() -> None:
     change = Change(1)
-    segment = change.world.catalogue.segment(1)
+    segment = change.world.catalog.segment(1)
     assert segment
     change.world.tamper(segment.path, b"no picture")
     assert list(change.task.run().failed) == [segment.name]
     change.world.delete(1)
     (again,) = change.add(1)
-    row = change.world.catalogue._rows[again]
+    row = change.world.catalog._rows[again]
     row.segment = replace(row.segment, name=segment.name)
     summary = change.task.run()
     assert (summary.embedded, summary.failed) == (1, {})
@@ -146,9 +146,9 @@ def test_what_cannot_be_embedded_keeps_its_vector_and_keeps_nobody_else_from_set
     change = Change(4)
     change.world.tamper(change.path(2), b"no picture")
     failed = change.task.run().failed
-    assert change.task.settle(len(failed)) == 3
-    assert change.world.catalogue.changes(EMBEDDER, 0).row_ids.tolist() == [2]
-    assert change.world.catalogue.changes(NEW, 0).row_ids.tolist() == [1, 3, 4]
+    assert change.task.drop_old_vectors(len(failed)) == 3
+    assert change.world.catalog.changes(EMBEDDER, 0).row_ids.tolist() == [2]
+    assert change.world.catalog.changes(NEW, 0).row_ids.tolist() == [1, 3, 4]
 
 
 def test_what_is_deleted_meanwhile_is_no_failure() -> None:
@@ -159,16 +159,16 @@ def test_what_is_deleted_meanwhile_is_no_failure() -> None:
     change.embedder.meanwhile = []
     (late,) = change.add(1)
     change.world.store.delete(change.path(late))
-    segment = change.world.catalogue.segment(late)
+    segment = change.world.catalog.segment(late)
     assert segment and list(change.task.run().failed) == [segment.name]
 
 
 def test_what_may_pass_is_raised() -> None:
     change = Change(3)
-    change.world.store.away = True
+    change.world.store.is_unavailable = True
     with pytest.raises(Unavailable):
         change.task.run()
-    change.world.store.away = False
+    change.world.store.is_unavailable = False
     assert change.task.run().embedded == 3
 
 
@@ -177,12 +177,12 @@ def test_an_index_in_which_garments_are_lost_is_not_approved() -> None:
     stale = World(FakeStore()).versions_with(embedder=NEW, dim=4)
     change.task.run()
     lost = Reembed(
-        change.world.catalogue,
-        change.world.catalogue,
+        change.world.catalog,
+        change.world.catalog,
         change.world.store,
         change.task.models,
         change.reindex,
-        LiveIndex(stale, World().catalogue, NEW, 4, 0),
+        LiveIndex(stale, World().catalog, NEW, 4, 0),
     )
     with pytest.raises(LookalikeError, match="do not find themselves"):
         lost.run()
@@ -192,9 +192,9 @@ def test_settled_the_new_embedder_is_alone() -> None:
     change = Change(7)
     change.world.reindex.build()
     change.task.run()
-    assert change.task.settle() == 7
+    assert change.task.drop_old_vectors() == 7
     paths = [one.path for one in change.world.store.list("index/")]
     assert paths and all(path.startswith(f"index/{NEW}/") for path in paths)
-    assert change.world.catalogue.changes(EMBEDDER, 0).row_ids.size == 0
+    assert change.world.catalog.changes(EMBEDDER, 0).row_ids.size == 0
     assert change.nearest(3) == 3 and change.index.warm().rows == 7
     assert change.reindex.build_if_due() is None

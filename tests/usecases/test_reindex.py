@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lookalike.adapters.neighbours_index import ID_MAP, INDEX
+from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART
 from lookalike.domain.errors import Conflict, Untrusted
 from lookalike.domain.model import Changes, Manifest, StoredObject
 from lookalike.domain.vector_source import vector_source_from_arrays
 from lookalike.usecases.reindex import Reindex
-from lookalike.usecases.sweep import BATCH, sweep
+from lookalike.usecases.sweep import BATCH_SIZE, sweep
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import EMBEDDER, FOLDER, POINTER, World, unit
@@ -26,12 +26,12 @@ def test_a_version_holds_all_living_rows_of_its_embedder() -> None:
     world.add(unit(2), "other")
     world.delete(rows[0])
     manifest = world.reindex.build()
-    _, index = world.versions.read(manifest.version)
+    _, index = world.versions.load(manifest.version)
     assert index.contained_ids(np.array(rows)).tolist() == rows[1:]
     assert (manifest.rows, manifest.commit, manifest.highest_row_id) == (5, 3, rows[-1])
 
 
-def test_an_empty_catalogue_is_built() -> None:
+def test_an_empty_catalog_is_built() -> None:
     manifest = World().reindex.build()
     assert (manifest.rows, manifest.commit) == (0, 0)
 
@@ -50,7 +50,7 @@ def test_nothing_is_built_while_nothing_changed() -> None:
 
 def test_a_version_is_due_when_enough_was_written_and_deleted() -> None:
     world = World()
-    reindex = Reindex(world.catalogue, world.versions, 5, world.clock)
+    reindex = Reindex(world.catalog, world.versions, 5, world.clock)
     rows = world.add(unit(1))
     assert reindex.build_if_due()
     rows += world.add(unit(2))
@@ -73,19 +73,19 @@ class Remembering(FakeCatalog):
         return super().changes(embedder, since)
 
 
-def test_where_nothing_was_deleted_only_new_rows_are_read_from_the_catalogue() -> None:
-    catalogue = Remembering()
-    world = World(catalogue=catalogue)
+def test_where_nothing_was_deleted_only_new_rows_are_read_from_the_catalog() -> None:
+    catalog = Remembering()
+    world = World(catalog=catalog)
     world.add(unit(1500))
     first = world.reindex.build()
     new = world.add(unit(20))
-    catalogue.asked.clear()
+    catalog.asked.clear()
     second = world.reindex.build_if_due()
-    assert second and second.rows == 1520 and catalogue.asked == [first.commit]
+    assert second and second.rows == 1520 and catalog.asked == [first.commit]
     assert world.live().is_exact() and world.live().info().tail_rows == 0
     world.delete(new[0])
     third = world.reindex.build_if_due()
-    assert third and third.rows == 1519 and catalogue.asked[-1] == 0
+    assert third and third.rows == 1519 and catalog.asked[-1] == 0
     assert world.live().is_exact()
 
 
@@ -101,19 +101,19 @@ def test_built_in_whatever_steps_it_is_what_lives(steps: list[tuple[int, int]]) 
         world.reindex.build_if_due()
     pointer = world.versions.current()
     if pointer is not None:
-        assert sorted(world.versions.read(pointer.version)[1].contained_ids(np.arange(10_000)).tolist()) == living
+        assert sorted(world.versions.load(pointer.version)[1].contained_ids(np.arange(10_000)).tolist()) == living
     assert world.live().is_exact()
 
 
 def test_another_embedders_version_is_no_reason_not_to_build() -> None:
     world = World()
-    Reindex(world.catalogue, world.versions_with(embedder="other"), clock=world.clock).build()
+    Reindex(world.catalog, world.versions_with(embedder="other"), clock=world.clock).build()
     mine = world.reindex.build_if_due()
     assert mine and mine.embedder == EMBEDDER
 
 
 @pytest.mark.parametrize(
-    "path", [POINTER, FOLDER + "/{}/manifest.json", f"{FOLDER}/{{}}/{INDEX}", f"{FOLDER}/{{}}/{ID_MAP}"]
+    "path", [POINTER, FOLDER + "/{}/manifest.json", f"{FOLDER}/{{}}/{INDEX_PART}", f"{FOLDER}/{{}}/{ID_MAP_PART}"]
 )
 @pytest.mark.parametrize("more", [0, 2])
 @pytest.mark.parametrize("missing", [True, False])
@@ -129,7 +129,7 @@ def test_a_bad_version_is_built_anew(path: str, missing: bool, more: int) -> Non
     second = world.reindex.build_if_due()
     assert second and second.version != first.version and second.rows == 3 + more
     assert world.reindex.build_if_due() is None
-    world.versions.read(second.version)
+    world.versions.load(second.version)
 
 
 PATHS = ["photo-0/0.png", "photo-0/0.jpg", "lost/segment_0.png", "lost/claim", "index/current.json", "incoming/new.jpg"]
@@ -149,11 +149,11 @@ def later(hours: float) -> datetime:
 
 def test_only_old_objects_without_rows_are_swept() -> None:
     world = filled(FakeStore())
-    assert sweep(world.store, world.catalogue, 3600) == 0
-    assert sweep(world.store, world.catalogue, 3600, lambda: later(0.9)) == 0
-    assert sweep(world.store, world.catalogue, 3600, lambda: later(1.1)) == 2
+    assert sweep(world.store, world.catalog, 3600) == 0
+    assert sweep(world.store, world.catalog, 3600, lambda: later(0.9)) == 0
+    assert sweep(world.store, world.catalog, 3600, lambda: later(1.1)) == 2
     assert [one.path for one in world.store.list()] == sorted(path for path in PATHS if "lost" not in path)
-    assert sweep(world.store, world.catalogue, 3600, lambda: later(9)) == 0
+    assert sweep(world.store, world.catalog, 3600, lambda: later(9)) == 0
 
 
 class WrittenAgain(FakeStore):
@@ -167,7 +167,7 @@ class WrittenAgain(FakeStore):
 
 def test_what_is_written_in_the_meantime_stays() -> None:
     world = filled(WrittenAgain())
-    assert sweep(world.store, world.catalogue, 3600, lambda: later(2)) == 0
+    assert sweep(world.store, world.catalog, 3600, lambda: later(2)) == 0
     assert len(list(world.store.list())) == len(PATHS)
 
 
@@ -176,17 +176,17 @@ class Batches(FakeCatalog):
         super().__init__()
         self.sizes: list[int] = []
 
-    def known_paths(self, paths: Sequence[str]) -> set[str]:
+    def referenced_paths(self, paths: Sequence[str]) -> set[str]:
         self.sizes.append(len(paths))
-        return super().known_paths(paths)
+        return super().referenced_paths(paths)
 
 
 def test_rows_are_asked_for_in_batches() -> None:
-    store, catalogue = FakeStore(), Batches()
-    for number in range(BATCH + 7):
+    store, catalog = FakeStore(), Batches()
+    for number in range(BATCH_SIZE + 7):
         store.put(f"lost/{number}.png", b"", "image/png")
-    assert sweep(store, catalogue, 60, lambda: later(1)) == BATCH + 7
-    assert catalogue.sizes == [BATCH, 7] and list(store.list()) == []
+    assert sweep(store, catalog, 60, lambda: later(1)) == BATCH_SIZE + 7
+    assert catalog.sizes == [BATCH_SIZE, 7] and list(store.list()) == []
 
 
 class Overtaken(FakeCatalog):
@@ -197,7 +197,7 @@ class Overtaken(FakeCatalog):
         self.world = world
 
     def changes(self, embedder: str, since: int) -> Changes:
-        found = self.world.catalogue.changes(embedder, since)
+        found = self.world.catalog.changes(embedder, since)
         self.world.add(unit(1))
         self.world.reindex.build()
         return found
@@ -208,7 +208,7 @@ def test_who_is_overtaken_while_reading_publishes_nothing() -> None:
     world.add(unit(1))
     with pytest.raises(Conflict):
         Reindex(Overtaken(world), world.versions, clock=world.clock).build()
-    assert [one.rows for one in world.versions.list()] == [2]
+    assert [one.rows for one in world.versions.list_manifests()] == [2]
 
 
 class Interrupting(FakeStore):
@@ -257,7 +257,7 @@ def before_a_build(built: int, what: str, store: Interrupting) -> World:
         case "bad pointer" if built:
             world.tamper(POINTER, b"bad")
         case "bad version" if built:
-            world.tamper(f"{FOLDER}/{manifests[-1].version}/{INDEX}", b"bad")
+            world.tamper(f"{FOLDER}/{manifests[-1].version}/{INDEX_PART}", b"bad")
     return world
 
 
@@ -283,7 +283,7 @@ def test_whenever_somebody_goes_back_it_outlives_the_scheduled_build(when: int, 
     assert pointer and pointer.pinned == bool(pinned)
     assert pointer.version in {one.version for one in [done, *pinned] if one}
     assert not pinned or pointer.version == pinned[0].version
-    world.versions.read(pointer.version)
+    world.versions.load(pointer.version)
     # nothing is half there
     assert len(paths_of(world)) % 3 == 1 and world.reindex.build().rows == world.live().info().rows
 
@@ -292,10 +292,10 @@ def paths_of(world: World) -> list[str]:
     return [one.path for one in world.store.list("index/")]
 
 
-def test_an_older_catalogue_is_said_by_scheduled_builds_too() -> None:
+def test_an_older_catalog_is_said_by_scheduled_builds_too() -> None:
     world = World()
     version = world.versions.publish(vector_source_from_arrays([1], unit(1)), 99, world.clock()).version
-    world.tamper(f"{FOLDER}/{version}/{INDEX}", b"bad")
+    world.tamper(f"{FOLDER}/{version}/{INDEX_PART}", b"bad")
     world.add(unit(2))
     with pytest.raises(Conflict, match="restored from a backup"):
         world.reindex.build_if_due()

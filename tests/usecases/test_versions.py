@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
+from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART, NeighborsFormat
 from lookalike.domain.errors import Conflict, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Manifest, StoredObject
 from lookalike.domain.vector_source import VectorSource, vector_source_from_arrays
-from lookalike.usecases.versions import IndexVersions
+from lookalike.usecases.index_versions import IndexVersions
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, POINTER, START, World, paths, publish, unit
 
@@ -20,13 +20,13 @@ def test_a_version_is_read_as_it_was_published() -> None:
     world, vectors = World(), unit(5)
     row_ids = np.array([7, 3, 11, 2, 5])
     published = world.versions.publish(vector_source_from_arrays(row_ids, vectors), 9, world.clock())
-    manifest, index = world.versions.read(published.version)
+    manifest, index = world.versions.load(published.version)
     assert manifest == published and index.contained_ids(row_ids).tolist() == row_ids.tolist()
     assert index.search(vectors[1:2], 1)[0][0].row_id == 3
     assert (manifest.rows, manifest.highest_row_id, manifest.commit) == (5, 11, 9)
     assert manifest.metric == "cosine" and manifest.build_seconds == 2.0
     assert manifest.built_at.startswith("2026-11-23T14:30") and manifest.built_at.endswith("+00:00")
-    assert manifest.parts.keys() == {INDEX, ID_MAP} and "scikit-learn" in manifest.libraries
+    assert manifest.parts.keys() == {INDEX_PART, ID_MAP_PART} and "scikit-learn" in manifest.libraries
 
 
 def test_the_pointer_names_what_was_published_last() -> None:
@@ -42,13 +42,13 @@ def test_the_pointer_names_what_was_published_last() -> None:
     assert moved and moved.commit == 5
 
 
-def test_an_empty_catalogue_has_a_version() -> None:
+def test_an_empty_catalog_has_a_version() -> None:
     world = World()
     none = np.empty(0, np.int64)
     published = world.versions.publish(
         vector_source_from_arrays(none, np.empty((0, DIM), np.float32)), 0, world.clock()
     )
-    manifest, index = world.versions.read(published.version)
+    manifest, index = world.versions.load(published.version)
     assert (manifest.rows, manifest.highest_row_id, manifest.dimension) == (0, 0, DIM)
     assert index.search(unit(2), 3) == [[], []]
 
@@ -102,7 +102,7 @@ def test_what_a_version_was_built_of_passes_by_again() -> None:
     world, vectors = World(), unit(2500)
     row_ids = np.random.default_rng(1).permutation(2500) + 1
     published = world.versions.publish(vector_source_from_arrays(row_ids, vectors), 9, world.clock())
-    manifest, rows = world.versions.rows(published.version)
+    manifest, rows = world.versions.vector_source(published.version)
     assert manifest == published and rows.row_ids.tolist() == row_ids.tolist()
     for _ in range(2):
         assert np.array_equal(np.concatenate([*rows.pages()]), vectors)
@@ -114,33 +114,33 @@ def test_embedders_have_versions_of_their_own_side_by_side() -> None:
     their = theirs.publish(vector_source_from_arrays([9], unit(1, 5)), 1, START)
     for _ in range(4):
         publish(world)
-    assert [one.version for one in theirs.list()] == [their.version] and theirs.read(their.version)[1].contained_ids(
-        np.arange(10)
-    ) == [9]
+    assert [one.version for one in theirs.list_manifests()] == [their.version] and theirs.load(their.version)[
+        1
+    ].contained_ids(np.arange(10)) == [9]
     with pytest.raises(NotFound):
-        theirs.read(ours.version)
+        theirs.load(ours.version)
 
 
 def test_what_is_gone_is_not_found() -> None:
     world = World()
     version = publish(world).version
     with pytest.raises(NotFound):
-        world.versions.read("20200101T000000Z-000000")
-    world.store.delete(f"{FOLDER}/{version}/{INDEX}")
+        world.versions.load("20200101T000000Z-000000")
+    world.store.delete(f"{FOLDER}/{version}/{INDEX_PART}")
     with pytest.raises(NotFound):
-        world.versions.read(version)
+        world.versions.load(version)
 
 
 def test_a_store_that_is_away_is_said_to_be() -> None:
     world = World()
     version = publish(world).version
-    world.store.away = True
-    for call in (world.versions.current, lambda: world.versions.read(version), lambda: publish(world)):
+    world.store.is_unavailable = True
+    for call in (world.versions.current, lambda: world.versions.load(version), lambda: publish(world)):
         with pytest.raises(Unavailable):
             call()
 
 
-class Interrupted(NeighboursFormat):
+class Interrupted(NeighborsFormat):
     """Does something else while it builds."""
 
     def __init__(self, meanwhile: Callable[[], object]) -> None:
@@ -157,7 +157,7 @@ def test_who_is_overtaken_while_building_publishes_nothing() -> None:
     with pytest.raises(Conflict):
         late.publish(vector_source_from_arrays([1], unit(1)), 2, START)
     pointer = world.versions.current()
-    assert pointer and [one.version for one in world.versions.list()] == [pointer.version]
+    assert pointer and [one.version for one in world.versions.list_manifests()] == [pointer.version]
     assert len(paths(world)) == 4
 
 
@@ -178,7 +178,7 @@ def test_of_publishers_at_the_same_time_one_wins(first: bool) -> None:
         won = [manifest for manifest in pool.map(race, range(6)) if manifest]
     pointer = world.versions.current()
     assert pointer and [one.version for one in won] == [pointer.version]
-    assert len(world.versions.list()) == (1 if first else 2)
+    assert len(world.versions.list_manifests()) == (1 if first else 2)
 
 
 class LostAnswer(FakeStore):
@@ -191,7 +191,7 @@ class LostAnswer(FakeStore):
 
 def test_a_lost_answer_is_no_conflict() -> None:
     world = World(LostAnswer())
-    assert [publish(world).version, publish(world).version] == [one.version for one in world.versions.list()]
+    assert [publish(world).version, publish(world).version] == [one.version for one in world.versions.list_manifests()]
 
 
 def test_an_older_commit_never_replaces_a_newer_one() -> None:
@@ -201,7 +201,7 @@ def test_an_older_commit_never_replaces_a_newer_one() -> None:
         publish(world, 4)
     assert publish(world, 5)
     pointer = world.versions.current()
-    assert pointer and pointer.commit == 5 and len(world.versions.list()) == 2
+    assert pointer and pointer.commit == 5 and len(world.versions.list_manifests()) == 2
 
 
 def test_a_bad_pointer_is_replaced() -> None:
@@ -216,18 +216,18 @@ def test_a_bad_pointer_is_replaced() -> None:
 def test_three_versions_are_kept() -> None:
     world = World()
     published = [publish(world).version for _ in range(5)]
-    assert [one.version for one in world.versions.list()] == published[2:]
+    assert [one.version for one in world.versions.list_manifests()] == published[2:]
     assert len(paths(world)) == 3 * 3 + 1
-    assert [one.commit for one in world.versions.list()] == [1, 1, 1]
+    assert [one.commit for one in world.versions.list_manifests()] == [1, 1, 1]
 
 
 def test_the_current_version_stays_though_its_clock_was_late() -> None:
     world = World()
     versions = [publish(world).version for _ in range(3)]
-    slow = IndexVersions(world.store, NeighboursFormat(), KEY, EMBEDDER, DIM, lambda: START.replace(year=2020))
+    slow = IndexVersions(world.store, NeighborsFormat(), KEY, EMBEDDER, DIM, lambda: START.replace(year=2020))
     late = slow.publish(vector_source_from_arrays([1], unit(1)), 1, START)
-    slow.read(late.version)
-    assert [one.version for one in world.versions.list()] == [late.version, *versions[1:]]
+    slow.load(late.version)
+    assert [one.version for one in world.versions.list_manifests()] == [late.version, *versions[1:]]
 
 
 class Undeletable(FakeStore):
@@ -238,5 +238,5 @@ class Undeletable(FakeStore):
 def test_a_version_counts_though_old_ones_cannot_be_deleted(caplog: pytest.LogCaptureFixture) -> None:
     world = World(Undeletable())
     published = [publish(world).version for _ in range(4)]
-    assert [one.version for one in world.versions.list()] == published
+    assert [one.version for one in world.versions.list_manifests()] == published
     assert "could not be deleted" in caplog.text

@@ -5,26 +5,26 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from lookalike.adapters.neighbours_index import ID_MAP, INDEX, NeighboursFormat
+from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART, NeighborsFormat
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.ports import Approximation, VectorIndex
 from lookalike.domain.vector_source import VectorSource, vector_source_from_arrays
+from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.reindex import Reindex
-from lookalike.usecases.versions import IndexVersions
 from tests.usecases.index_world import DIM, EMBEDDER, FOLDER, KEY, START, Counting, World, paths, unit
 
 
 class Approximate:
     """An `ApproximateFormat` that keeps the row numbers, and says what it is told to of its recall."""
 
-    name, part, libraries = "fake", "fake.bin", MappingProxyType({"fake": "1"})
+    name, part_name, libraries = "fake", "fake.bin", MappingProxyType({"fake": "1"})
 
     def __init__(self, recall: float = 1.0) -> None:
         self.recall, self.extended = recall, list[int]()
 
-    def build(self, rows: VectorSource, before: memoryview | None = None) -> Approximation:
-        self.extended.append(len(np.frombuffer(before, np.int64)) if before is not None else 0)
+    def build(self, rows: VectorSource, previous: memoryview | None = None) -> Approximation:
+        self.extended.append(len(np.frombuffer(previous, np.int64)) if previous is not None else 0)
         return Approximation(rows.row_ids.tobytes(), self.recall, 9, {"probes": 3})  # type: ignore[arg-type]
 
     def load(self, data: memoryview) -> VectorIndex:
@@ -35,7 +35,7 @@ class Approximate:
 
 
 def approximating(world: World, used: Approximate | None, above: int = 10) -> IndexVersions:
-    return IndexVersions(world.store, NeighboursFormat(), KEY, EMBEDDER, DIM, world.clock, used, above)
+    return IndexVersions(world.store, NeighborsFormat(), KEY, EMBEDDER, DIM, world.clock, used, above)
 
 
 def test_above_a_bound_a_version_has_an_approximate_index_too() -> None:
@@ -44,11 +44,11 @@ def test_above_a_bound_a_version_has_an_approximate_index_too() -> None:
     small, large = (
         versions.publish(vector_source_from_arrays(np.arange(1, n + 1), unit(n)), 1, START) for n in (10, 11)
     )
-    assert small.approximate is None and small.parts.keys() == {INDEX, ID_MAP}
-    assert large.parts.keys() == {INDEX, ID_MAP, "fake.bin"} and large.libraries["fake"] == "1"
+    assert small.approximate is None and small.parts.keys() == {INDEX_PART, ID_MAP_PART}
+    assert large.parts.keys() == {INDEX_PART, ID_MAP_PART, "fake.bin"} and large.libraries["fake"] == "1"
     assert large.approximate == {"format": "fake", "recall": 1.0, "queries": 9, "probes": 3}
-    assert versions.read(small.version)[1].is_exact and not versions.read(large.version)[1].is_exact
-    versions.check(large)
+    assert versions.load(small.version)[1].is_exact and not versions.load(large.version)[1].is_exact
+    versions.verify_parts(large)
 
 
 def test_who_searches_the_approximate_index_never_reads_the_pickle() -> None:
@@ -57,7 +57,7 @@ def test_who_searches_the_approximate_index_never_reads_the_pickle() -> None:
     versions = approximating(world, Approximate())
     version = versions.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version
     store.asked.clear()
-    versions.read(version)
+    versions.load(version)
     assert {path.split("/")[-1] for path in store.asked} == {"manifest.json", "fake.bin"}
 
 
@@ -81,25 +81,25 @@ def test_every_changed_byte_of_the_approximate_index_is_refused() -> None:
     for wrong in (b"", good[:-8], good + b"12345678", good[:20] + b"!" + good[21:]):
         world.tamper(path, wrong)
         with pytest.raises(Untrusted):
-            versions.read(version)
+            versions.load(version)
     world.store.delete(path)
     with pytest.raises(NotFound):
-        versions.read(version)
+        versions.load(version)
 
 
 def test_without_the_library_all_goes_on_exactly_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     plain, other = approximating(world, None), approximating(world, Approximate())
     version = plain.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version
-    assert plain.read(version)[1].is_exact and "lookalike[scale]" in caplog.text
+    assert plain.load(version)[1].is_exact and "lookalike[scale]" in caplog.text
     with pytest.raises(Misconfigured, match="scale"):
-        plain.read(other.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version)
+        plain.load(other.publish(vector_source_from_arrays(np.arange(1, 12), unit(11)), 1, START).version)
 
 
 def test_an_approximate_index_is_extended_where_the_version_is() -> None:
     world, used = World(), Approximate()
     versions = approximating(world, used)
-    reindex = Reindex(world.catalogue, versions, clock=world.clock)
+    reindex = Reindex(world.catalog, versions, clock=world.clock)
     world.add(unit(20))
     reindex.build_if_due()
     new = world.add(unit(5))

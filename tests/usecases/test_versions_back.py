@@ -2,7 +2,7 @@
 
 import pytest
 
-from lookalike.adapters.neighbours_index import ID_MAP
+from lookalike.adapters.neighbors_index import ID_MAP_PART
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Conflict, NotFound
 from tests.usecases.index_world import FOLDER, POINTER, World, publish, unit
@@ -66,7 +66,7 @@ def test_a_version_that_is_not_whole_never_counts_again() -> None:
     world = World()
     old = publish(world)
     newest = publish(world)
-    world.store.delete(f"{FOLDER}/{old.version}/{ID_MAP}")
+    world.store.delete(f"{FOLDER}/{old.version}/{ID_MAP_PART}")
     with pytest.raises(NotFound):
         world.versions.roll_back()
     current = world.versions.current()
@@ -91,5 +91,5 @@ def test_old_versions_are_deleted_but_not_the_one_that_counts(keep: int, left: l
     made = [publish(world) for _ in range(3)]
     world.versions.roll_back(made[0].version)
     gone = world.versions.prune(keep)
-    assert [one.version for one in world.versions.list()] == [made[number].version for number in left]
+    assert [one.version for one in world.versions.list_manifests()] == [made[number].version for number in left]
     assert set(gone) == {one.version for one in made} - {made[number].version for number in left}

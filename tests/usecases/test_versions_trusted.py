@@ -5,21 +5,21 @@ import json
 
 import pytest
 
-from lookalike.adapters.neighbours_index import ID_MAP, INDEX
+from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART
 from lookalike.domain.errors import LookalikeError, Misconfigured, Untrusted
 from lookalike.domain.signed_json import sign_json, verify_json
-from lookalike.usecases.versions import IndexVersions
+from lookalike.usecases.index_versions import IndexVersions
 from tests.usecases.index_world import FOLDER, KEY, POINTER, World, publish
 
 
 @pytest.mark.parametrize("place", [0, 300, 5000, -1])
 def test_what_passes_by_is_verified_to_the_last_byte(place: int) -> None:
     world = World()
-    path = f"{FOLDER}/{publish(world, rows=500).version}/{INDEX}"
+    path = f"{FOLDER}/{publish(world, rows=500).version}/{INDEX_PART}"
     data = bytearray(world.store.get(path))
     data[place] ^= 1
     world.tamper(path, bytes(data))
-    _, rows = world.versions.rows(path.split("/")[2])
+    _, rows = world.versions.vector_source(path.split("/")[2])
     with pytest.raises((Untrusted, LookalikeError)):
         list(rows.pages())
 
@@ -32,10 +32,10 @@ def test_a_key_is_needed() -> None:
 def is_refused(versions: IndexVersions, version: str) -> None:
     with pytest.raises(Untrusted):
         versions.current()
-        versions.read(version)
+        versions.load(version)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", INDEX, ID_MAP, None])
+@pytest.mark.parametrize("name", ["manifest.json", INDEX_PART, ID_MAP_PART, None])
 def test_every_changed_byte_is_refused(name: str | None) -> None:
     world = World()
     version = publish(world, rows=2).version
@@ -49,13 +49,13 @@ def test_every_changed_byte_is_refused(name: str | None) -> None:
         world.tamper(path, wrong)
         is_refused(world.versions, version)
     world.tamper(path, good)
-    world.versions.read(version)
+    world.versions.load(version)
 
 
 def test_another_key_is_refused_for_pointer_and_manifest() -> None:
     world = World()
     version, stranger = publish(world).version, world.versions_with(b"another key")
-    for call in (stranger.current, lambda: stranger.manifest(version)):
+    for call in (stranger.current, lambda: stranger.read_manifest(version)):
         with pytest.raises(Untrusted, match="signature"):
             call()
 
@@ -70,7 +70,7 @@ def test_unsigned_or_other_contents_are_refused() -> None:
     for data in (unsigned, sign_json({**content, "more": 1}, KEY), sign_json(less, KEY), sign_json(content, b"no")):
         world.tamper(path, data)
         with pytest.raises(Untrusted):
-            world.versions.read(version)
+            world.versions.load(version)
     world.tamper(POINTER, sign_json({"version": version}, KEY))
     with pytest.raises(Untrusted, match="fields"):
         world.versions.current()
@@ -81,7 +81,7 @@ def test_a_manifest_under_another_versions_name_is_refused() -> None:
     first, second = publish(world), publish(world)
     world.tamper(f"{FOLDER}/{second.version}/manifest.json", world.store.get(f"{FOLDER}/{first.version}/manifest.json"))
     with pytest.raises(Untrusted, match=first.version):
-        world.versions.read(second.version)
+        world.versions.load(second.version)
 
 
 @pytest.mark.parametrize(("name", "value"), [("embedder", "other"), ("dimension", 9), ("format", "other")])
@@ -90,7 +90,7 @@ def test_a_version_of_something_else_is_refused(name: str, value: object) -> Non
     manifest = publish(world)
     other = {**dataclasses.asdict(manifest), name: value}
     world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", sign_json(other, KEY))
-    for read in (world.versions.read, world.versions.rows):
+    for read in (world.versions.load, world.versions.vector_source):
         with pytest.raises(Untrusted, match=f"the {name} {value!r}, not"):
             read(manifest.version)
 
@@ -101,7 +101,7 @@ def test_a_row_count_that_is_not_the_manifests_is_refused() -> None:
     wrong = dataclasses.asdict(dataclasses.replace(manifest, rows=4))
     world.tamper(f"{FOLDER}/{manifest.version}/manifest.json", sign_json(wrong, KEY))
     with pytest.raises(Untrusted, match="3 rows, not 4"):
-        world.versions.read(manifest.version)
+        world.versions.load(manifest.version)
 
 
 def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptureFixture) -> None:
@@ -109,7 +109,7 @@ def test_the_list_leaves_out_what_is_bad_or_half_written(caplog: pytest.LogCaptu
     good, bad = publish(world), publish(world)
     world.tamper(f"{FOLDER}/{bad.version}/manifest.json", b"{}")
     world.store.put("index/20300101T000000Z-abcdef/vector_id_map.json", b"{}", "application/json")
-    assert list(world.versions.list()) == [good]
+    assert list(world.versions.list_manifests()) == [good]
     assert bad.version in caplog.text and "2030" not in caplog.text
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lookalike.domain.errors import Untrusted
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import Approximation
-from lookalike.domain.reranked_index import candidates
+from lookalike.domain.reranked_index import candidate_count
 from lookalike.domain.vector_source import VectorSource
 
 log = logging.getLogger("lookalike.index")
@@ -26,12 +26,12 @@ SHORTER = (256, 512)
 """Numbers that are kept of each vector, along the directions that tell most; more where that loses too much."""
 MOST = 1 << 30
 """Bytes that the whole vectors may take, where even that is not enough."""
-SAMPLE = 40
+SAMPLE_ROWS_PER_LIST = 40
 """Rows for each list that lists and directions are found from: k-means wants 39."""
 PIECE = 1 << 20
 QUERIES, NEAREST = 512, 10
 """Rows that are searched for to measure recall, and how many neighbours of each are to be found."""
-ENOUGH = 0.998
+TARGET_RECALL = 0.998
 """Recall from which no more lists are looked into. Others' questions find a little less than the rows themselves."""
 SET = 64
 """Bytes that a number in a set of them takes."""
@@ -46,33 +46,33 @@ class FaissFormat:
     Where none does, and all numbers of all rows are at most `most` bytes, they are kept whole.
     """
 
-    name, part = "faiss-ivf-sq8", PART
+    name, part_name = "faiss-ivf-sq8", PART
 
-    def __init__(self, shorter: Sequence[int] = SHORTER, most: int = MOST) -> None:
-        self._shorter, self._most = shorter, most
+    def __init__(self, reduced_dims: Sequence[int] = SHORTER, max_full_bytes: int = MOST) -> None:
+        self._shorter, self._most = reduced_dims, max_full_bytes
 
     @property
     def libraries(self) -> Mapping[str, str]:
         return {"faiss-cpu": importlib.metadata.version("faiss-cpu")}
 
-    def build(self, rows: VectorSource, before: memoryview | None = None) -> Approximation:
-        return (self._extended(_opened(before), rows) if before is not None else None) or self._anew(rows)
+    def build(self, source: VectorSource, previous: memoryview | None = None) -> Approximation:
+        return (self._extended(_opened(previous), source) if previous is not None else None) or self._anew(source)
 
     def _extended(self, index: Any, rows: VectorSource) -> Approximation | None:
         """None where it has outgrown its lists, or what is new is of another kind than what they were made for."""
-        if lists(len(rows)) > 2 * _faiss().extract_index_ivf(index).nlist:
+        if list_count(len(rows)) > 2 * _faiss().extract_index_ivf(index).nlist:
             return None
         found = _measured(index, rows)
-        return found if found.recall >= ENOUGH else None
+        return found if found.recall >= TARGET_RECALL else None
 
     def _anew(self, rows: VectorSource) -> Approximation:
-        sample = _picked(rows, _drawn(rows, SAMPLE * lists(len(rows)), "sample"))
+        sample = _picked(rows, _drawn(rows, SAMPLE_ROWS_PER_LIST * list_count(len(rows)), "sample"))
         lengths = sorted({min(short, rows.dim) for short in self._shorter})
         if len(rows) * rows.dim <= self._most and rows.dim not in lengths:
             lengths.append(rows.dim)
         for length in lengths:
-            found = _measured(_trained(sample, length, lists(len(rows))), rows)
-            if found.recall >= ENOUGH:
+            found = _measured(_trained(sample, length, list_count(len(rows))), rows)
+            if found.recall >= TARGET_RECALL:
                 break
             log.warning("With %d numbers of a vector only %.4f of the nearest are found", length, found.recall)
         return found
@@ -141,7 +141,7 @@ def _faiss() -> Any:
     return importlib.import_module("faiss")
 
 
-def lists(count: int) -> int:
+def list_count(count: int) -> int:
     """How many lists so many rows are kept in: twice the square root, as a power of two; 2,048 for a million."""
     return 1 << round(math.log2(2 * math.sqrt(max(count, 1))))
 
@@ -252,7 +252,7 @@ class _Truth:
 
     def recall(self, index: Any) -> float:
         """The share of the neighbours that are among the candidates, which are compared by their true vectors."""
-        _, found = _search(index, self._queries, candidates(NEAREST) + 1)
+        _, found = _search(index, self._queries, candidate_count(NEAREST) + 1)
         there = np.isfinite(self._similarities[:, :NEAREST])
         true = np.where(there, self._nearest[:, :NEAREST], -2)
         right = (found[:, :, None] == true[:, None, :]).any(2)
@@ -291,7 +291,7 @@ def _measured(index: Any, rows: VectorSource) -> Approximation:
     truth.settle()
     ivf = faiss.extract_index_ivf(index)
     ivf.nprobe = 1
-    while (recall := truth.recall(index)) < ENOUGH and ivf.nprobe < ivf.nlist:
+    while (recall := truth.recall(index)) < TARGET_RECALL and ivf.nprobe < ivf.nlist:
         ivf.nprobe = min(ivf.nprobe + max(1, ivf.nprobe // 4), ivf.nlist)
     told = {"lists": ivf.nlist, "probes": ivf.nprobe, "numbers": ivf.d}
     return Approximation(memoryview(faiss.serialize_index(index)), round(recall, 4), len(queries), told)

@@ -54,8 +54,8 @@ class MilvusIndex:
 
     is_exact = False
 
-    def __init__(self, place: str, token: str, embedder: str, dim: int, *, timeout: float = TIMEOUT) -> None:
-        self._place, self._token, self._dim, self._timeout = place, token, dim, timeout
+    def __init__(self, location: str, token: str, embedder: str, dim: int, *, timeout: float = TIMEOUT) -> None:
+        self._place, self._token, self._dim, self._timeout = location, token, dim, timeout
         self._name = re.sub(r"\W", "_", f"lookalike_{embedder}")
         self._lock = threading.Lock()
         self._client: Any = None

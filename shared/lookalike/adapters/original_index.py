@@ -17,7 +17,7 @@ FORBIDDEN = frozenset(["EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "INST", "O
 FLOATS = ("f4", "f8")
 
 
-def read_original(index: bytes, id_map: bytes) -> tuple[NDArray[np.int64], Vectors]:
+def read_original_index(index: bytes, id_map: bytes) -> tuple[NDArray[np.int64], Vectors]:
     """Row numbers (n,) and unit vectors (n, dim). Raises `Untrusted` for what holds anything but numbers and scikit-learn's
     brute-force index of them, or no such numbers.
     """

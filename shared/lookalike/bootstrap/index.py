@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from lookalike.domain.ports import ApproximateFormat, Catalog, ObjectStore
 from lookalike.settings import Settings
 from lookalike.usecases.external_index import ExternalIndex
-from lookalike.usecases.versions import IndexVersions
+from lookalike.usecases.index_versions import IndexVersions
 
 
 def uses_external_index(settings: Settings) -> bool:
@@ -16,10 +16,10 @@ def uses_external_index(settings: Settings) -> bool:
 
 def open_index_versions(settings: Settings, store: ObjectStore, key: bytes, embedder: str, dim: int) -> IndexVersions:
     """Open one embedder's index versions in the bucket; `key` signs their manifests and pointer."""
-    from lookalike.adapters.neighbours_index import NeighboursFormat
+    from lookalike.adapters.neighbors_index import NeighborsFormat
 
     approximate, above = _approximate_format(), settings.approximate_above
-    return IndexVersions(store, NeighboursFormat(), key, embedder, dim, utc_now, approximate, above)
+    return IndexVersions(store, NeighborsFormat(), key, embedder, dim, utc_now, approximate, above)
 
 
 def _approximate_format() -> ApproximateFormat | None:

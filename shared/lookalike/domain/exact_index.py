@@ -5,14 +5,14 @@ from numpy.typing import NDArray
 
 from lookalike.domain.model import SearchHit, Vectors
 
-QUERIES = 64
+QUERIES_PER_BLOCK = 64
 """How many queries share one matrix product, which bounds the memory of its result."""
-ROWS = 4096
+ROWS_PER_BLOCK = 4096
 """How many rows are widened to float64 at once."""
 
-MANY = 8
+COPY_RATIO = 8
 """The share of rows, one in so many, from which all are multiplied rather than some copied."""
-Places = NDArray[np.intp]
+Positions = NDArray[np.intp]
 
 
 class ExactIndex:
@@ -46,24 +46,24 @@ class ExactIndex:
         k = min(k, len(self.row_ids) if rows is None else len(rows))
         if k < 1:
             return [[] for _ in vectors]
-        blocks = (vectors[start : start + QUERIES] for start in range(0, len(vectors), QUERIES))
+        blocks = (vectors[start : start + QUERIES_PER_BLOCK] for start in range(0, len(vectors), QUERIES_PER_BLOCK))
         return [
             self._nearest(query, scores, k, rows)
             for block in blocks
             for query, scores in zip(block, self._scores(block, rows), strict=True)
         ]
 
-    def _scores(self, block: Vectors, rows: Places | None) -> NDArray[np.float32]:
+    def _scores(self, block: Vectors, rows: Positions | None) -> NDArray[np.float32]:
         """Shape (q, n), of these rows."""
         if rows is None:
             return np.asarray(block @ self.vectors.T)
-        if len(rows) * MANY < len(self.row_ids):
+        if len(rows) * COPY_RATIO < len(self.row_ids):
             return np.asarray(block @ self.vectors[rows].T)
         # to copy that many would take longer than to multiply with all
         return np.asarray((block @ self.vectors.T)[:, rows])
 
     def _nearest(
-        self, query: NDArray[np.float32], scores: NDArray[np.float32], k: int, rows: Places | None
+        self, query: NDArray[np.float32], scores: NDArray[np.float32], k: int, rows: Positions | None
     ) -> list[SearchHit]:
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
         near = np.flatnonzero(scores >= least - self._slack)
@@ -76,7 +76,7 @@ class ExactIndex:
         # the float32 product rounds by where a row stands; row by row in float64, a vector scores the same in every
         # index, so that the hits of several can be merged and equal vectors tie
         wide = query.astype(np.float64)
-        parts = (near[start : start + ROWS] for start in range(0, len(near), ROWS))
+        parts = (near[start : start + ROWS_PER_BLOCK] for start in range(0, len(near), ROWS_PER_BLOCK))
         products = [(self.vectors[part] * wide).sum(axis=1) for part in parts]
         similarities: NDArray[np.float64] = np.concatenate([np.empty(0), *products])
         return similarities.clip(-1, 1)

@@ -88,7 +88,7 @@ class ObjectStore(Protocol):
         """Whether there was one. Raises `Conflict` if its generation is another than the one given."""
         ...
 
-    def url(self, path: str, seconds: int = 3600) -> str:
+    def url(self, path: str, expires_in: int = 3600) -> str:
         """An address that serves the object for a while, to whoever holds it."""
         ...
 
@@ -148,7 +148,7 @@ class Catalog(Protocol):
         """The segment that was deleted, or none. Its photo goes with the last of its segments."""
         ...
 
-    def known_paths(self, paths: Sequence[str]) -> set[str]:
+    def referenced_paths(self, paths: Sequence[str]) -> set[str]:
         """Those of the store's paths that some row names."""
         ...
 
@@ -195,7 +195,7 @@ class Catalog(Protocol):
         """The caller's own, newest first: those of the account, or for anonymous callers those of the same address."""
         ...
 
-    def set_stage(self, job_id: str, stage: str) -> None: ...
+    def set_job_stage(self, job_id: str, stage: str) -> None: ...
 
     def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
         """End a job that is processing. Completing one whose cancellation was asked for cancels it; what it ended as."""
@@ -324,7 +324,7 @@ class IndexFormat(Protocol):
         """Versions of what the parts depend on."""
         ...
 
-    def build(self, rows: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def build(self, source: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
         """The parts of a version: name and pieces of each, which are read to the end before the next is asked for.
 
         Raises what `Rows.pages` raises.
@@ -335,7 +335,7 @@ class IndexFormat(Protocol):
         """Raises `Untrusted` for anything but what `build` writes. Call it with verified bytes only."""
         ...
 
-    def rows(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> VectorSource:
+    def read_vectors(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> VectorSource:
         """Those that a version was built of, streamed from it; `read` gives the pieces of a part. Raises `Untrusted`."""
         ...
 
@@ -357,14 +357,14 @@ class ApproximateFormat(Protocol):
     def name(self) -> str: ...
 
     @property
-    def part(self) -> str:
+    def part_name(self) -> str:
         """The name of its file."""
         ...
 
     @property
     def libraries(self) -> Mapping[str, str]: ...
 
-    def build(self, rows: VectorSource, before: memoryview | None = None) -> Approximation:
+    def build(self, source: VectorSource, previous: memoryview | None = None) -> Approximation:
         """With `before`, that of the first of these rows, it may be extended. Raises what `Rows.pages` raises."""
         ...
 
@@ -374,7 +374,7 @@ class ApproximateFormat(Protocol):
 
 
 class Auth(Protocol):
-    def user(self, token: str) -> User:
+    def verify_token(self, token: str) -> User:
         """Whose token this is. Raises `Unauthenticated`."""
         ...
 

@@ -9,15 +9,15 @@ from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import VectorIndex
 
-LEAST = 48
-FEW = 4096
+MIN_CANDIDATES = 48
+MAX_BRUTE_FORCE_ROWS = 4096
 """Rows of a filter up to which all their vectors are compared: 32 MB at 2,048 numbers."""
 FetchVectors = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
 
 
-def candidates(k: int) -> int:
+def candidate_count(k: int) -> int:
     """How many are compared for k neighbours."""
-    return max(LEAST, 3 * k)
+    return max(MIN_CANDIDATES, 3 * k)
 
 
 class RerankedIndex:
@@ -37,14 +37,14 @@ class RerankedIndex:
 
     def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
         """Exact where `among` names few of its rows; otherwise as good as the candidates are."""
-        if allowed_ids is not None and len(allowed_ids) <= FEW:
-            return nearest(self._vectors(self.contained_ids(allowed_ids).tolist()), vectors, k)
-        count = candidates(k)
+        if allowed_ids is not None and len(allowed_ids) <= MAX_BRUTE_FORCE_ROWS:
+            return exact_nearest(self._vectors(self.contained_ids(allowed_ids).tolist()), vectors, k)
+        count = candidate_count(k)
         while True:
             found = self._index.search(vectors, count, allowed_ids)
             there = self._vectors(sorted({hit.row_id for hits in found for hit in hits}))
             if not any(len(hits) == count and _left(hits, there) < k for hits in found):
-                return nearest(there, vectors, k)
+                return exact_nearest(there, vectors, k)
             # so many were deleted that it takes others
             count *= 2
 
@@ -53,7 +53,7 @@ def _left(hits: Sequence[SearchHit], there: Mapping[int, object]) -> int:
     return sum(hit.row_id in there for hit in hits)
 
 
-def nearest(there: Mapping[int, NDArray[np.float32]], vectors: Vectors, k: int) -> list[list[SearchHit]]:
+def exact_nearest(there: Mapping[int, NDArray[np.float32]], vectors: Vectors, k: int) -> list[list[SearchHit]]:
     """Of these rows alone, by brute force."""
     if not there:
         return [[] for _ in vectors]

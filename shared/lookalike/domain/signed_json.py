@@ -15,16 +15,16 @@ def sign_json(content: Mapping[str, object], key: bytes) -> bytes:
     return _canonical({**content, "signature": signature})
 
 
-def verify_json(data: bytes, key: bytes, what: str) -> dict[str, Any]:
+def verify_json(data: bytes, key: bytes, description: str) -> dict[str, Any]:
     """The content that was sealed. Raises `Untrusted` if a single byte is not as `seal` writes it."""
     try:
         content = json.loads(data)
         content.pop("signature")
         sealed = sign_json(content, key)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise Untrusted(f"{what} cannot be read") from error
+        raise Untrusted(f"{description} cannot be read") from error
     if not hmac.compare_digest(sealed, data):
-        raise Untrusted(f"{what} fails its signature")
+        raise Untrusted(f"{description} fails its signature")
     return dict(content)
 
 

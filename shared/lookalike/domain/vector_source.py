@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import Vectors
 
-LENGTH_ERROR = 1e-3
+LENGTH_TOLERANCE = 1e-3
 """How far a row's length may be from 1."""
-PAGE = 1000
+PAGE_SIZE = 1000
 """Rows that pass by at once."""
 
 
@@ -20,8 +20,8 @@ class VectorSource:
     `read` gives the vectors, some (m, dim) rows at a time, and does so anew whenever it is called.
     """
 
-    def __init__(self, row_ids: NDArray[np.int64], dim: int, read: Callable[[], Iterable[Vectors]]) -> None:
-        self.row_ids, self.dim, self._read = row_ids, dim, read
+    def __init__(self, row_ids: NDArray[np.int64], dim: int, read_pages: Callable[[], Iterable[Vectors]]) -> None:
+        self.row_ids, self.dim, self._read = row_ids, dim, read_pages
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -51,7 +51,7 @@ def vector_source_from_arrays(row_ids: NDArray[np.int64] | Sequence[int], vector
 
 
 def paginate(vectors: Vectors) -> Iterator[Vectors]:
-    return (vectors[start : start + PAGE] for start in range(0, len(vectors), PAGE))
+    return (vectors[start : start + PAGE_SIZE] for start in range(0, len(vectors), PAGE_SIZE))
 
 
 def concatenate_sources(first: VectorSource, second: VectorSource) -> VectorSource:
@@ -66,4 +66,4 @@ def are_unit_vectors(vectors: Vectors) -> NDArray[np.bool_]:
     """Shape (n,). False where anything is not finite, too."""
     with np.errstate(all="ignore"):
         lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        return np.abs(lengths - 1) <= LENGTH_ERROR
+        return np.abs(lengths - 1) <= LENGTH_TOLERANCE

@@ -1,7 +1,7 @@
-"""An index outside (Milvus) that follows the catalogue: written at uploads and deletions, reconciled on a schedule.
+"""An index outside (Milvus) that follows the catalog: written at uploads and deletions, reconciled on a schedule.
 
 It is never trusted to be complete: a signed mark in the bucket says up to which commit everything was written to this very one, and
-searches join it with what happened since, as they join an index version. Its hits are candidates; the catalogue has their vectors.
+searches join it with what happened since, as they join an index version. Its hits are candidates; the catalog has their vectors.
 """
 
 import logging
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from lookalike.domain.errors import Conflict, Untrusted
 from lookalike.domain.model import Manifest, SearchHit, Vectors
-from lookalike.domain.paths import INDEX
+from lookalike.domain.paths import INDEX_PREFIX
 from lookalike.domain.ports import Catalog, Clock, MutableIndex, ObjectStore, Snapshot, VectorIndex
 from lookalike.domain.signed_json import sign_json, verify_json
-from lookalike.usecases.versions import PointerState
+from lookalike.usecases.index_versions import PointerState
 
 log = logging.getLogger("lookalike.index")
 BATCH = 500
-ANNOUNCED = 1000
+MAX_SYNCED_CHANGES = 1000
 """Changes that an upload or a deletion writes on the way; more are left to the next scheduled build."""
 FIELDS = {"kind", "embedder", "collection", "commit", "at"}
 
@@ -49,7 +49,7 @@ class ExternalIndex:
     """Stands where `IndexVersions` and `Reindex` do. `key` signs the mark."""
 
     index: MutableIndex
-    catalogue: Catalog
+    catalog: Catalog
     store: ObjectStore
     key: bytes
     embedder: str
@@ -57,12 +57,12 @@ class ExternalIndex:
     clock: Clock
 
     @property
-    def mark_path(self) -> str:
-        return f"{INDEX}{self.embedder}/milvus.json"
+    def watermark_path(self) -> str:
+        return f"{INDEX_PREFIX}{self.embedder}/milvus.json"
 
     def current(self, known: PointerState | None = None) -> PointerState | None:
         """Up to where the index is complete. Raises `Untrusted`."""
-        there = self.store.stat(self.mark_path)
+        there = self.store.stat(self.watermark_path)
         if there is None:
             return None
         identity = self.index.identity()
@@ -71,22 +71,22 @@ class ExternalIndex:
         mark = self._mark_of(identity)
         return PointerState(_version(mark), _commit(mark), there.generation)
 
-    def read(self, version: str) -> tuple[Manifest, VectorIndex]:
+    def load(self, version: str) -> tuple[Manifest, VectorIndex]:
         """`version` is not looked at: there is but one."""
         mark, rows = self._mark_of(self.index.identity()), self.index.row_count
         return self._manifest(mark, rows), CountedIndex(self.index, rows)
 
-    def list(self) -> Sequence[Manifest]:
+    def list_manifests(self) -> Sequence[Manifest]:
         """There are no others."""
         return []
 
-    def announce(self) -> None:
+    def sync_recent_changes(self) -> None:
         """After an upload or a deletion. What fails, or is too much, is found by searches all the same, and written later."""
         try:
             identity = self.index.identity()
             there, since = self._place(identity)
-            with self.catalogue.snapshot(self.embedder, since) as news:
-                if len(news.row_ids) + len(news.deleted) <= ANNOUNCED:
+            with self.catalog.snapshot(self.embedder, since) as news:
+                if len(news.row_ids) + len(news.deleted) <= MAX_SYNCED_CHANGES:
                     self._take(news, identity, there)
         except Exception:
             # what was asked for is done and stored: nothing that happens here may turn it into a failure
@@ -99,22 +99,22 @@ class ExternalIndex:
         """
         identity = self.index.identity()
         there, since = self._place(identity)
-        with self.catalogue.snapshot(self.embedder, since) as news:
+        with self.catalog.snapshot(self.embedder, since) as news:
             mark = self._take(news, identity, None if there and news.last_commit == since else there)
         return self._manifest(mark, self.index.row_count)
 
     def build(self) -> Manifest:
         """Write every row anew, and delete what is no row."""
-        with self.catalogue.snapshot(self.embedder, 0) as rows:
+        with self.catalog.snapshot(self.embedder, 0) as rows:
             self._write(rows)
         return self.build_if_due()
 
     def build_if_due(self) -> Manifest:
-        """Catch up, and repair what drifted: rows that the index lost, and rows that the catalogue does not have."""
+        """Catch up, and repair what drifted: rows that the index lost, and rows that the catalog does not have."""
         self.catch_up()
         # first what is there, then what ought to be: what is uploaded in between is missing, and not too much
         there = np.concatenate([np.empty(0, np.int64), *self.index.row_ids()])
-        with self.catalogue.snapshot(self.embedder, 0) as rows:
+        with self.catalog.snapshot(self.embedder, 0) as rows:
             living = rows.row_ids
         lost, strange = np.setdiff1d(living, there), np.setdiff1d(there, living)
         if len(lost) or len(strange):
@@ -140,13 +140,13 @@ class ExternalIndex:
 
     def _restore(self, lost: NDArray[np.int64]) -> None:
         for start in range(0, len(lost), BATCH):
-            found = self.catalogue.vectors(self.embedder, lost[start : start + BATCH].tolist())
+            found = self.catalog.vectors(self.embedder, lost[start : start + BATCH].tolist())
             if found:
                 self.index.upsert(np.array(list(found), np.int64), np.stack(list(found.values())))
 
     def _place(self, identity: str) -> tuple[int, int]:
         """The mark's generation, 0 where there is none, and its commit, 0 where it is none of ours or of another collection."""
-        there = self.store.stat(self.mark_path)
+        there = self.store.stat(self.watermark_path)
         if there is None:
             return 0, 0
         try:
@@ -158,7 +158,7 @@ class ExternalIndex:
     def _mark_of(self, identity: str) -> Mapping[str, object]:
         """One that says that nothing was written, where it speaks of another collection. Raises `Untrusted`."""
         what = "The mark of the index outside"
-        mark = verify_json(self.store.get(self.mark_path), self.key, what)
+        mark = verify_json(self.store.get(self.watermark_path), self.key, what)
         if mark.keys() != FIELDS or (mark["kind"], mark["embedder"]) != ("milvus", self.embedder):
             raise Untrusted(f"{what} is that of something else")
         if mark["collection"] == identity:
@@ -173,7 +173,7 @@ class ExternalIndex:
 
     def _move(self, mark: Mapping[str, object], generation: int) -> None:
         try:
-            self.store.put(self.mark_path, sign_json(mark, self.key), "application/json", generation)
+            self.store.put(self.watermark_path, sign_json(mark, self.key), "application/json", generation)
         except Conflict:
             log.info("Another wrote the same changes to the index outside")
 

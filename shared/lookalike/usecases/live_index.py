@@ -20,13 +20,13 @@ from lookalike.domain.model import Changes, Manifest, SearchHit, Vectors
 from lookalike.domain.ports import Catalog, VectorIndex
 from lookalike.domain.reranked_index import RerankedIndex
 from lookalike.usecases.external_index import ExternalIndex
-from lookalike.usecases.versions import IndexVersions, PointerState
+from lookalike.usecases.index_versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
 Index = TypeVar("Index", bound=VectorIndex)
 Among = NDArray[np.int64] | None
-ATTEMPTS = 3
-SPARE = 10
+MAX_LOAD_ATTEMPTS = 3
+SPARE_HITS = 10
 """Dead rows among the nearest that are expected; where there are more, it is searched again."""
 
 
@@ -48,17 +48,17 @@ class IndexLayer(Generic[Index]):
     tombstones: frozenset[int] = frozenset()
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         return self.index.row_count - len(self.tombstones)
 
-    def without(self, gone: NDArray[np.int64]) -> "IndexLayer[Index]":
+    def exclude(self, gone: NDArray[np.int64]) -> "IndexLayer[Index]":
         found = self.index.contained_ids(gone)
         return replace(self, tombstones=self.tombstones.union(found.tolist())) if found.size else self
 
-    def search(self, vectors: Vectors, k: int, among: Among = None) -> list[list[SearchHit]]:
-        count = k + min(len(self.tombstones), k + SPARE)
+    def search(self, vectors: Vectors, k: int, allowed_ids: Among = None) -> list[list[SearchHit]]:
+        count = k + min(len(self.tombstones), k + SPARE_HITS)
         while True:
-            found = self.index.search(vectors, count, among)
+            found = self.index.search(vectors, count, allowed_ids)
             living = [[hit for hit in hits if hit.row_id not in self.tombstones] for hits in found]
             if not any(len(left) < k and len(hits) == count for left, hits in zip(living, found, strict=True)):
                 return [left[:k] for left in living]
@@ -80,26 +80,26 @@ class IndexState:
     """One layer, or none without a version."""
     tail: Tail = ()
 
-    def after(self, changes: Changes) -> "IndexState":
+    def apply(self, changes: Changes) -> "IndexState":
         """With what was written and deleted since. A row that was written again is the new one alone."""
         gone = np.concatenate([changes.deleted, changes.row_ids])
         if not gone.size:
             return replace(self, last_commit=changes.last_commit)
-        base = tuple(layer.without(gone) for layer in self.base)
-        tail = tuple(layer for old in self.tail if (layer := old.without(gone)).rows)
+        base = tuple(layer.exclude(gone) for layer in self.base)
+        tail = tuple(layer for old in self.tail if (layer := old.exclude(gone)).row_count)
         if len(changes.row_ids):
-            tail = grown(tail, IndexLayer(ExactIndex(changes.row_ids, changes.vectors)))
+            tail = append_layer(tail, IndexLayer(ExactIndex(changes.row_ids, changes.vectors)))
         return replace(self, last_commit=changes.last_commit, base=base, tail=tail)
 
-    def search(self, vectors: Vectors, k: int, among: Among = None) -> list[list[SearchHit]]:
+    def search(self, vectors: Vectors, k: int, allowed_ids: Among = None) -> list[list[SearchHit]]:
         layers: tuple[IndexLayer[VectorIndex] | IndexLayer[ExactIndex], ...] = self.base + self.tail
-        found = [layer.search(vectors, k, among) for layer in layers]
+        found = [layer.search(vectors, k, allowed_ids) for layer in layers]
         return [_best([hits[query] for hits in found], k) for query in range(len(vectors))]
 
     @property
     def info(self) -> IndexInfo:
-        tail = sum(layer.rows for layer in self.tail)
-        rows = tail + sum(layer.rows for layer in self.base)
+        tail = sum(layer.row_count for layer in self.tail)
+        rows = tail + sum(layer.row_count for layer in self.base)
         if self.manifest is None:
             return IndexInfo(None, None, rows, tail)
         return IndexInfo(self.manifest.version, self.manifest.built_at, rows, tail)
@@ -116,15 +116,15 @@ class LiveIndex:
     def __init__(
         self,
         versions: IndexVersions | ExternalIndex,
-        catalogue: Catalog,
+        catalog: Catalog,
         embedder_name: str,
         dim: int,
-        look_every: float = 1.0,
+        poll_interval: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._versions, self._catalogue = versions, catalogue
+        self._versions, self._catalog = versions, catalog
         self._embedder, self._dim = embedder_name, dim
-        self._look_every, self._clock, self._next_look = look_every, clock, clock()
+        self._look_every, self._clock, self._next_look = poll_interval, clock, clock()
         self._loading, self._lock = threading.Lock(), threading.Lock()
         self._state: IndexState | None = None
         self._refreshes = 0
@@ -132,7 +132,7 @@ class LiveIndex:
         self._complaint = ""
 
     def search(
-        self, vectors: Vectors, k: int, cancel: CancelToken, among: Among = None
+        self, vectors: Vectors, k: int, cancel: CancelToken, allowed_ids: Among = None
     ) -> tuple[list[list[SearchHit]], IndexInfo]:
         """For each of the (q, dim) unit rows its k nearest living rows by cosine, equally near ones by row id.
 
@@ -141,7 +141,7 @@ class LiveIndex:
         cancel.check()
         state = self._fresh()
         cancel.check()
-        return state.search(vectors, k, among), state.info
+        return state.search(vectors, k, allowed_ids), state.info
 
     def warm(self) -> IndexInfo:
         """Load the current version, if that has not happened yet. Raises `Unavailable`."""
@@ -159,15 +159,15 @@ class LiveIndex:
 
     def _refresh(self, state: IndexState) -> IndexState:
         """Needs the lock."""
-        refreshed = state.after(self._changes(state.last_commit))
+        refreshed = state.apply(self._changes(state.last_commit))
         self._state = refreshed
         self._refreshes += 1
         return refreshed
 
     def _changes(self, since: int) -> Changes:
-        changes = self._catalogue.changes(self._embedder, since)
+        changes = self._catalog.changes(self._embedder, since)
         if len(changes.row_ids) and changes.vectors.shape[1] != self._dim:
-            raise LookalikeError(f"The catalogue's vectors have length {changes.vectors.shape[1]}, not {self._dim}")
+            raise LookalikeError(f"The catalog's vectors have length {changes.vectors.shape[1]}, not {self._dim}")
         return changes
 
     def _follow_in_turn(self) -> None:
@@ -213,14 +213,14 @@ class LiveIndex:
 
     def _older(self) -> IndexState | None:
         """The newest version that is whole, where the one that counts is not, or nobody can say which that is."""
-        for manifest in reversed(self._versions.list()):
+        for manifest in reversed(self._versions.list_manifests()):
             with suppress(Untrusted, NotFound):
                 return self._load(manifest.version, None)
         return None
 
     def _newer(self) -> IndexState | None:
         known = self._refused or (self._state.pointer if self._state else None)
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_LOAD_ATTEMPTS):
             pointer = self._versions.current(known)
             if pointer is None or pointer == known:
                 return None
@@ -236,19 +236,19 @@ class LiveIndex:
         raise Untrusted(f"Index version {missing.version} is not whole")
 
     def _load(self, version: str, pointer: PointerState | None) -> IndexState:
-        manifest, index = self._versions.read(version)
+        manifest, index = self._versions.load(version)
         changes = self._changes(manifest.commit)
         if changes.last_commit < manifest.commit:
-            raise Untrusted(f"Index version {version} is ahead of the catalogue: is it another's?")
-        return IndexState(manifest.commit, pointer, manifest, (IndexLayer(self._compared(index)),)).after(changes)
+            raise Untrusted(f"Index version {version} is ahead of the catalog: is it another's?")
+        return IndexState(manifest.commit, pointer, manifest, (IndexLayer(self._compared(index)),)).apply(changes)
 
     def _compared(self, index: VectorIndex) -> VectorIndex:
-        return index if index.is_exact else RerankedIndex(index, partial(self._catalogue.vectors, self._embedder))
+        return index if index.is_exact else RerankedIndex(index, partial(self._catalog.vectors, self._embedder))
 
 
-def grown(tail: Tail, new: IndexLayer[ExactIndex]) -> Tail:
+def append_layer(tail: Tail, new: IndexLayer[ExactIndex]) -> Tail:
     """Merged as a binary counter carries: a row is copied once for each doubling, and there are few layers to search."""
-    while tail and tail[-1].rows <= new.rows:
+    while tail and tail[-1].row_count <= new.row_count:
         tail, new = tail[:-1], _merged(tail[-1], new)
     return (*tail, new)
 

@@ -1,4 +1,4 @@
-"""The rows of the catalogue become an index version."""
+"""The rows of the catalog become an index version."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -11,10 +11,10 @@ from lookalike.domain.errors import Conflict, NotFound, Untrusted
 from lookalike.domain.model import Manifest
 from lookalike.domain.ports import Catalog, Clock, Snapshot
 from lookalike.domain.vector_source import VectorSource, concatenate_sources
-from lookalike.usecases.versions import IndexVersions, PointerState
+from lookalike.usecases.index_versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
-CHEAP = 100_000_000
+MAX_VERIFIED_BYTES = 100_000_000
 """Bytes of vectors up to which a version is read to see whether it is still whole, though none is due."""
 
 
@@ -26,9 +26,9 @@ def _now() -> datetime:
 class Reindex:
     """`due_after`: written and deleted rows that searches join with the index before scheduled builds make another."""
 
-    catalogue: Catalog
+    catalog: Catalog
     versions: IndexVersions
-    due_after: int = 1
+    min_changes: int = 1
     clock: Clock = _now
 
     def build(self) -> Manifest:
@@ -41,11 +41,11 @@ class Reindex:
         Due it is where there is no version that is whole, or enough happened since, and not while one is pinned. Whoever
         has another version count while this builds, or goes back to one, wins.
         """
-        seen = self.versions.generation()
+        seen = self.versions.pointer_generation()
         try:
             return self._built_if_due(seen)
         except Conflict:
-            if self.versions.generation() == seen:
+            if self.versions.pointer_generation() == seen:
                 raise
             log.info("Another index version counts by now: this build gives up")
             return None
@@ -73,10 +73,10 @@ class Reindex:
     def _extended(self, pointer: PointerState, seen: int) -> Manifest | None:
         started = self.clock()
         with self._changes(pointer.commit) as news:
-            manifest, old = self.versions.rows(pointer.version)
-            if len(news.row_ids) + len(news.deleted) < self.due_after:
-                if 4 * manifest.rows * manifest.dimension < CHEAP:
-                    self.versions.check(manifest)
+            manifest, old = self.versions.vector_source(pointer.version)
+            if len(news.row_ids) + len(news.deleted) < self.min_changes:
+                if 4 * manifest.rows * manifest.dimension < MAX_VERIFIED_BYTES:
+                    self.versions.verify_parts(manifest)
                 return None
             new = VectorSource(news.row_ids, self.versions.dim, news.pages)
             if not len(news.deleted) and not np.isin(new.row_ids, old.row_ids).any():
@@ -84,7 +84,7 @@ class Reindex:
         return self._built(seen)
 
     def _changes(self, since: int) -> AbstractContextManager[Snapshot]:
-        return self.catalogue.snapshot(self.versions.embedder, since)
+        return self.catalog.snapshot(self.versions.embedder, since)
 
     def _publish(
         self, rows: VectorSource, commit: int, started: datetime, extends: Manifest | None, seen: int | None
