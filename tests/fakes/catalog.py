@@ -1,4 +1,4 @@
-"""The catalogue in memory. It passes the contract of the real ones."""
+"""The catalog in memory. It passes the contract of the real ones."""
 
 import functools
 import itertools
@@ -12,11 +12,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters.catalog.details import entry_row, ledger_order
-from lookalike.adapters.catalog.jobs import new_row
-from lookalike.adapters.catalog.segments import description
+from lookalike.adapters.catalog.details import entry_row, ledger_sort_key
+from lookalike.adapters.catalog.jobs import job_row
+from lookalike.adapters.catalog.segments import update_values
 from lookalike.adapters.catalog.tables import jobs, searches
-from lookalike.adapters.catalog.values import checked, details_row, photo_row, segment_row
+from lookalike.adapters.catalog.values import details_row, photo_row, segment_row, validated
 from lookalike.domain.errors import Cancelled, Conflict, NotFound, Unavailable
 from lookalike.domain.filter import Filter, matches_filter
 from lookalike.domain.model import (
@@ -53,7 +53,7 @@ def locked(
     @functools.wraps(method)
     def run(self: "FakeCatalog", /, *args: P.args, **kwargs: P.kwargs) -> T:
         with self._lock:
-            if self.away:
+            if self.is_unavailable:
                 raise Unavailable("The database cannot be reached")
             return method(self, *args, **kwargs)
 
@@ -64,7 +64,7 @@ class FakeCatalog:
     """Set `away` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:
-        self.away = False
+        self.is_unavailable = False
         self._lock = threading.RLock()
         self._ids = itertools.count(1)
         self._commit = 0
@@ -110,7 +110,7 @@ class FakeCatalog:
 
     @locked
     def update_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
-        description(changes)
+        update_values(changes)
         old = self.segment(name)
         if old is not None:
             renamed = {"box" if key == "bounding_box" else key: value for key, value in changes.items()}
@@ -130,7 +130,7 @@ class FakeCatalog:
         return segment
 
     @locked
-    def known_paths(self, paths: Sequence[str]) -> set[str]:
+    def referenced_paths(self, paths: Sequence[str]) -> set[str]:
         known = {path for segment in self._all() for path in (segment.path, segment.thumbnail)}
         return set(paths) & (known | {photo.path for photo in self._photos.values()})
 
@@ -229,7 +229,7 @@ class FakeCatalog:
 
     @locked
     def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
-        new_row(job_id, kind, caller)
+        job_row(job_id, kind, caller)
         old, moment = self._jobs.get(job_id), datetime.now(UTC)
         if old and old.status is JobStatus.PROCESSING:
             raise Conflict("A request of that id is running")
@@ -248,8 +248,8 @@ class FakeCatalog:
         return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
 
     @locked
-    def set_stage(self, job_id: str, stage: str) -> None:
-        checked(jobs, stage=stage)
+    def set_job_stage(self, job_id: str, stage: str) -> None:
+        validated(jobs, stage=stage)
         self._change(job_id, stage=stage)
 
     @locked
@@ -281,11 +281,11 @@ class FakeCatalog:
     @locked
     def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
         entries = [one for one in self._ledger.values() if one.bucket == bucket and one.name in names]
-        return sorted(entries, key=ledger_order)
+        return sorted(entries, key=ledger_sort_key)
 
     @locked
     def ledger_entries_of_photo(self, photo: str) -> list[LedgerEntry]:
-        return sorted((one for one in self._ledger.values() if one.photo == photo), key=ledger_order)
+        return sorted((one for one in self._ledger.values() if one.photo == photo), key=ledger_sort_key)
 
     @locked
     def record_ledger_entry(self, entry: LedgerEntry) -> None:
@@ -293,15 +293,15 @@ class FakeCatalog:
         self._ledger[entry.bucket, entry.name, entry.generation] = entry
 
     @locked
-    def remember(self, search: PastSearch, most: int) -> None:
-        checked(searches, owner=search.owner, id=search.id)
+    def save_search(self, search: PastSearch, max_searches: int) -> None:
+        validated(searches, owner=search.owner, id=search.id)
         living = [hit for hit in search.hits if hit.row_id in self._rows]
         self._searches[search.owner, search.id] = replace(search, hits=living)
-        for old in self.searches_of(search.owner, 10**9)[most:]:
+        for old in self.list_searches(search.owner, 10**9)[max_searches:]:
             del self._searches[old.owner, old.id]
 
     @locked
-    def searches_of(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
+    def list_searches(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
         own = [
             one
             for one in self._searches.values()
@@ -311,32 +311,32 @@ class FakeCatalog:
         return [replace(one, hits=[]) for one in newest]
 
     @locked
-    def search_of(self, owner: str, search_id: str) -> PastSearch | None:
+    def get_search(self, owner: str, search_id: str) -> PastSearch | None:
         found = self._searches.get((owner, search_id))
         return found and replace(found, hits=[hit for hit in found.hits if hit.row_id not in self._deleted])
 
     @locked
-    def forget_searches(self, owner: str, search_id: str | None = None) -> int:
+    def delete_searches(self, owner: str, search_id: str | None = None) -> int:
         gone = [key for key in self._searches if key[0] == owner and search_id in (None, key[1])]
         for key in gone:
             del self._searches[key]
         return len(gone)
 
     @locked
-    def count_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
+    def add_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
         for key in keys:
             count, began = self._attempts.get(key, (0, datetime.now(UTC)))
             self._attempts[key] = (1, datetime.now(UTC)) if began < since else (count + 1, began)
         return {key: self._attempts[key][0] for key in keys}
 
     @locked
-    def forget_attempts(self, keys: Sequence[str], most: int | None = None) -> None:
+    def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
         for key in self._attempts.keys() & set(keys):
-            count, began = self._attempts[key]
-            self._attempts[key] = (max(0, count - (count if most is None else most)), began)
+            current, started = self._attempts[key]
+            self._attempts[key] = (max(0, current - (current if count is None else count)), started)
 
     @locked
-    def clean_attempts(self, before: datetime) -> int:
+    def delete_expired_attempts(self, before: datetime) -> int:
         old = [key for key, (_, began) in self._attempts.items() if began < before]
         for key in old:
             del self._attempts[key]

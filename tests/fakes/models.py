@@ -13,13 +13,13 @@ class FakeDetector:
     """Finds what it was told to, in every photo. `asked`: whether thoroughly, of each call so far."""
 
     def __init__(self, *found: Detection) -> None:
-        self.found = list(found)
-        self.asked: list[bool] = []
+        self.detections = list(found)
+        self.thorough_calls: list[bool] = []
 
     def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
         cancel.check()
-        self.asked.append(thorough)
-        return list(self.found)
+        self.thorough_calls.append(thorough)
+        return list(self.detections)
 
 
 class FakeEmbedder:
@@ -34,6 +34,6 @@ class FakeEmbedder:
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def garment(x: float = 0, label: str = "top", score: float = 0.9) -> Detection:
+def make_detection(x: float = 0, label: str = "top", score: float = 0.9) -> Detection:
     """A box of 20 x 30 pixels at x."""
     return Detection(Box(x, 0, x + 20, 30), label, score)

@@ -1,4 +1,4 @@
-"""A moment of the catalogue in memory."""
+"""A moment of the catalog in memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

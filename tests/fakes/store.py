@@ -29,7 +29,7 @@ class FakeStore:
     """Set `away` to make every method raise `Unavailable`; `objects` is what it holds."""
 
     def __init__(self, clock: Callable[[], datetime] = _now) -> None:
-        self.away = False
+        self.is_unavailable = False
         self.objects: dict[str, Held] = {}
         self._clock = clock
         self._generations = itertools.count(1)
@@ -82,10 +82,10 @@ class FakeStore:
                 raise Conflict(f"{path} is of another generation")
             return self.objects.pop(path, None) is not None
 
-    def url(self, path: str, seconds: int = 3600) -> str:
+    def url(self, path: str, expires_in: int = 3600) -> str:
         check_path(path)
         self._reach()
-        return f"https://store.test/{path}?seconds={seconds}"
+        return f"https://store.test/{path}?seconds={expires_in}"
 
     def _find(self, path: str) -> Held | None:
         check_path(path)
@@ -93,5 +93,5 @@ class FakeStore:
         return self.objects.get(path)
 
     def _reach(self) -> None:
-        if self.away:
+        if self.is_unavailable:
             raise Unavailable("The store cannot be reached")

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Caller, JobStatus, ProductDetails, User
 from tests.cli.conftest import run
-from tests.conftest import bearer, drawn, jpeg
+from tests.conftest import bearer_header, drawn, jpeg
 
 Client = Callable[[str], FlaskClient]
 PHOTOS = {name: jpeg(drawn(seed)) for name, seed in {"one": 3, "two": 8, "three": 5}.items()}
@@ -28,10 +28,10 @@ def house(client: Client, real: Services) -> Services:
     for name, photo in PHOTOS.items():
         owner = User("bert" if name == "three" else "anna", "x@example.org", "admin")
         body = {"image_base64": text(photo), "image_name": name}
-        assert client("upload").post("/upload_image", json=body, headers=bearer(real, owner)).status_code == 200
+        assert client("upload").post("/upload_image", json=body, headers=bearer_header(real, owner)).status_code == 200
     real.segments.put_details([ProductDetails("two", brand="Marlow")])
     real.reindex.build()
-    anna = bearer(real, User("anna", "a@example.org"))
+    anna = bearer_header(real, User("anna", "a@example.org"))
     client("relay").post(
         "/relay_image", json={"image_base64": text(PHOTOS["one"]), "num": 50, "request_id": "mine"}, headers=anna
     )
@@ -52,7 +52,9 @@ def shows_nothing_of(client: Client, real: Services, admin: dict[str, str], name
     found = relay.post(
         "/relay_image", json={"image_base64": text(PHOTOS[name]), "num": 100, "include": "none"}
     ).get_data(as_text=True)
-    past = relay.get("/search_history/mine", headers=bearer(real, User("anna", "a@example.org"))).get_data(as_text=True)
+    past = relay.get("/search_history/mine", headers=bearer_header(real, User("anna", "a@example.org"))).get_data(
+        as_text=True
+    )
     read = [
         client("detail").get(path.format(name)).status_code
         for path in ("/splitted_images/{}_segment_0", "/splitted_images/by_original/{}", "/thumbnails/{}_segment_0")
@@ -62,7 +64,7 @@ def shows_nothing_of(client: Client, real: Services, admin: dict[str, str], name
 
 
 def test_a_photo_goes_with_all_its_garments(client: Client, house: Services, admin: dict[str, str]) -> None:
-    segments = [one.name for one in house.segments.of_photo("one")]
+    segments = [one.name for one in house.segments.list_segments_of_photo("one")]
     data = erased(client, admin, "DELETE", "/splitted_images/by_original/one")
     assert data["segments"] == segments and data["receipt_id"] and data["at"]
     counts = data["counts"]
@@ -75,7 +77,7 @@ def test_a_photo_goes_with_all_its_garments(client: Client, house: Services, adm
 def test_garments_go_one_by_one_and_the_photo_with_the_last(
     client: Client, house: Services, admin: dict[str, str]
 ) -> None:
-    segments = [one.name for one in house.segments.of_photo("one")]
+    segments = [one.name for one in house.segments.list_segments_of_photo("one")]
     receipts = [erased(client, admin, "DELETE", f"/splitted_images/{name}") for name in segments]
     assert [one["splitted_image_id"] for one in receipts] == segments
     assert [one["counts"]["photos"] for one in receipts] == [0] * (len(segments) - 1) + [1]
@@ -86,7 +88,8 @@ def test_what_fulfils_a_filter_goes(client: Client, house: Services, admin: dict
     wanted = {"brand": "Marlow"}
     would = erased(client, admin, "POST", "/erase", filter=wanted, dry_run=True)
     assert (
-        would["segments"] == [one.name for one in house.segments.of_photo("two")] and would["counts"]["garments"] == 0
+        would["segments"] == [one.name for one in house.segments.list_segments_of_photo("two")]
+        and would["counts"]["garments"] == 0
     )
     data = erased(client, admin, "POST", "/erase", filter=wanted)
     assert data["segments"] == would["segments"] and data["counts"]["photos"] == 1
@@ -132,10 +135,10 @@ def test_nothing_goes_that_was_not_named(
 
 
 def test_what_there_was_no_time_for_is_told(client: Client, house: Services, admin: dict[str, str]) -> None:
-    house.built["erase"] = replace(house.erase, seconds=-1)
+    house.built["erase"] = replace(house.erase, time_limit=-1)
     data = erased(client, admin, "POST", "/erase", owner="anna")
     assert data["counts"]["garments"] == 0 and data["counts"]["remaining"] > 0 and data["counts"]["searches"] == 0
-    house.built["erase"] = replace(house.erase, seconds=60)
+    house.built["erase"] = replace(house.erase, time_limit=60)
     assert erased(client, admin, "POST", "/erase", owner="anna")["counts"]["remaining"] == 0
 
 
@@ -159,7 +162,7 @@ def test_the_vectors_too_leave_the_bucket_when_an_operator_says_so(house: Servic
         assert CliRunner().invoke(main, ["erase", *wrong]).exit_code != 0
     assert CliRunner().invoke(
         main, ["erase", "--photo", "two"], input="n\n"
-    ).exit_code == 1 and house.segments.of_photo("two")
+    ).exit_code == 1 and house.segments.list_segments_of_photo("two")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +178,7 @@ def test_a_dry_run_only_tells(house: Services, what: list[str]) -> None:
 
 
 def test_an_operator_is_told_that_some_remain(house: Services) -> None:
-    house.built["erase"] = replace(house.erase, seconds=-1)
+    house.built["erase"] = replace(house.erase, time_limit=-1)
     assert run("erase", "--photo", "two", "--yes").exit_code == 1
 
 
@@ -195,7 +198,7 @@ def test_what_shops_say_comes_with_the_answer(client: Client, house: Services) -
 
 
 def test_a_garment_is_added_to_a_photo_that_is_stored(client: Client, house: Services, admin: dict[str, str]) -> None:
-    upload, count = client("upload"), len(house.segments.of_photo("one"))
+    upload, count = client("upload"), len(house.segments.list_segments_of_photo("one"))
     cut = text(jpeg(drawn(8).crop((0, 0, 200, 200))))
     body = {
         "image_base64": cut,

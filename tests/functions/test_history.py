@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import User
-from tests.conftest import bearer, drawn, jpeg
+from tests.conftest import bearer_header, drawn, jpeg
 
 Client = Callable[[str], FlaskClient]
 PHOTO = base64.b64encode(jpeg(drawn(3))).decode()
@@ -28,7 +28,7 @@ def relay(client: Client, admin: dict[str, str]) -> FlaskClient:
 
 
 def test_a_search_is_remembered_for_whoever_is_signed_in(relay: FlaskClient, real: Services) -> None:
-    anna, bert = (bearer(real, User(name, f"{name}@example.org")) for name in ("anna", "bert"))
+    anna, bert = (bearer_header(real, User(name, f"{name}@example.org")) for name in ("anna", "bert"))
     asked = {
         "image_base64": PHOTO,
         "num": 3,
@@ -54,7 +54,7 @@ def test_a_search_is_remembered_for_whoever_is_signed_in(relay: FlaskClient, rea
 
 
 def test_pages_and_forgetting_all(relay: FlaskClient, real: Services) -> None:
-    anna = bearer(real, User("anna", "a@example.org"))
+    anna = bearer_header(real, User("anna", "a@example.org"))
     for number in range(3):
         relay.post("/relay_image", json={"image_base64": PHOTO, "request_id": f"n{number}"}, headers=anna)
     page = relay.get("/search_history?limit=2", headers=anna).get_json()
@@ -72,7 +72,7 @@ def test_what_is_deleted_is_in_no_later_answer(
 ) -> None:
     relay.post("/relay_image", json={"image_base64": PHOTO, "request_id": "mine"}, headers=admin)
     assert relay.get("/search_history/mine", headers=admin).get_json()["data"]["results"]
-    for one in real.segments.of_photo("look"):
+    for one in real.segments.list_segments_of_photo("look"):
         client("detail").delete(f"/splitted_images/{one.name}", headers=admin)
     said = relay.get("/search_history/mine", headers=admin)
     assert said.get_json()["data"]["results"] == [] and "look" not in said.get_data(as_text=True)
@@ -84,8 +84,8 @@ def test_a_history_that_cannot_be_written_costs_no_answer(
     def away(*_: object) -> None:
         raise Unavailable("The database cannot be reached")
 
-    monkeypatch.setattr(real.history.history, "remember", away)
-    anna = bearer(real, User("anna", "a@example.org"))
+    monkeypatch.setattr(real.history.history, "save_search", away)
+    anna = bearer_header(real, User("anna", "a@example.org"))
     assert relay.post("/relay_image", json={"image_base64": PHOTO}, headers=anna).status_code == 200
     monkeypatch.undo()
     assert relay.get("/search_history", headers=anna).get_json()["data"] == []

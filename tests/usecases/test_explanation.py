@@ -10,9 +10,15 @@ from PIL import Image
 from lookalike.domain.color import Lab, color_distance, mean_color
 from lookalike.domain.filter import Condition
 from lookalike.domain.model import Box, Detection, ProductDetails, Segment
-from lookalike.usecases.explanation import Explanation, QueryGarment, demanded, garment_color, product_of
-from lookalike.usecases.models import whole_photo
-from tests.fakes.models import garment
+from lookalike.usecases.explanation import (
+    Explanation,
+    QueryGarment,
+    garment_color,
+    known_product_details,
+    required_values,
+)
+from lookalike.usecases.models import whole_photo_detection
+from tests.fakes.models import make_detection
 
 RED: Lab = (53.24, 80.09, 67.2)
 """Of pure red in sRGB, white D65."""
@@ -60,8 +66,8 @@ def test_transparent_pixels_do_not_count_and_others_by_how_opaque_they_are() -> 
 
 def test_a_whole_photo_has_no_colour() -> None:
     photo = Image.new("RGB", (20, 30), "red")
-    assert garment_color(whole_photo(photo), photo) is None
-    assert garment_color(garment(), photo) == pytest.approx(RED, abs=0.02)
+    assert garment_color(whole_photo_detection(photo), photo) is None
+    assert garment_color(make_detection(), photo) == pytest.approx(RED, abs=0.02)
 
 
 def test_the_cut_out_counts_and_not_what_is_around_it() -> None:
@@ -88,19 +94,19 @@ def test_labels_and_colours_are_compared() -> None:
 def test_details_are_shared_that_both_say_alike() -> None:
     ours = details(brand="Marlow", season="summer", tags=["linen", "dots"], rating=4.5, sale_status="", waist_type=None)
     theirs = details(brand="marlow", season="summer", tags=["wool", "dots"], rating=4.5, sale_status="", size=["M"])
-    product = product_of([stored("ours")], said(ours=ours), {})
-    assert QueryGarment(product=product).explain(stored("theirs"), said(theirs=theirs)).shared_details == [
+    product = known_product_details([stored("ours")], said(ours=ours), {})
+    assert QueryGarment(known_details=product).explain(stored("theirs"), said(theirs=theirs)).shared_details == [
         *("rating", "tags", "season")
     ]
-    assert QueryGarment(product=product).explain(stored("theirs"), {}).shared_details == []
+    assert QueryGarment(known_details=product).explain(stored("theirs"), {}).shared_details == []
 
 
 def test_a_garments_own_details_come_before_its_photos() -> None:
     known = {"look": details(brand="Ost"), "look_segment_0": details(brand="Marlow")}
-    product = product_of([stored()], known, {})
+    product = known_product_details([stored()], known, {})
     assert product == {"brand": only("Marlow")}
-    assert QueryGarment(product=product).explain(stored(), known).shared_details == ["brand"]
-    assert QueryGarment(product=product).explain(stored(number=1), known).shared_details == []
+    assert QueryGarment(known_details=product).explain(stored(), known).shared_details == ["brand"]
+    assert QueryGarment(known_details=product).explain(stored(number=1), known).shared_details == []
 
 
 def test_of_several_garments_that_is_known_which_all_say_alike() -> None:
@@ -109,8 +115,8 @@ def test_of_several_garments_that_is_known_which_all_say_alike() -> None:
         "look_segment_1": details(brand="Ost", season="summer"),
     }
     both = [stored(), stored(number=1)]
-    assert product_of(both, known, {}) == {"season": only("summer")}
-    assert product_of([*both, stored(number=2)], known, {}) == {}
+    assert known_product_details(both, known, {}) == {"season": only("summer")}
+    assert known_product_details([*both, stored(number=2)], known, {}) == {}
 
 
 def test_what_the_filter_demands_is_known_where_it_is_one_value() -> None:
@@ -122,12 +128,12 @@ def test_what_the_filter_demands_is_known_where_it_is_one_value() -> None:
         "label": only("dress"),
         "score": only(0.5),
     }
-    assert set(demanded(wanted)) == {"brand", "tags"}
-    product = product_of([], {}, wanted)
+    assert set(required_values(wanted)) == {"brand", "tags"}
+    product = known_product_details([], {}, wanted)
     theirs = details(brand="Marlow", tags=["linen", "dots"], season="summer")
-    assert QueryGarment(product=product).explain(stored(), said(look=theirs)).shared_details == ["brand", "tags"]
+    assert QueryGarment(known_details=product).explain(stored(), said(look=theirs)).shared_details == ["brand", "tags"]
 
 
 def test_what_is_said_of_the_photo_counts_more_than_what_is_demanded() -> None:
-    product = product_of([stored()], said(look=details(brand="Marlow")), {"brand": only("Ost")})
+    product = known_product_details([stored()], said(look=details(brand="Marlow")), {"brand": only("Ost")})
     assert product == {"brand": only("Marlow")}

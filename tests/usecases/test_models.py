@@ -46,13 +46,13 @@ def test_models_are_warmed_once_however_many_ask() -> None:
     detector, embedder = FakeDetector(), Counting()
     models = Models(detector, embedder, max_waiting=8)
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(models.warm) for _ in range(8)]:
+        for done in [pool.submit(models.warm_up) for _ in range(8)]:
             done.result(10)
-    assert len(detector.asked) == embedder.calls == 1
+    assert len(detector.thorough_calls) == embedder.calls == 1
 
 
 def test_a_failed_warming_is_tried_again() -> None:
     models = Models(FakeDetector(), FakeEmbedder(), max_waiting=0)
     for _ in range(2):
         with pytest.raises(Busy):
-            models.warm()
+            models.warm_up()

@@ -14,7 +14,7 @@ from lookalike.domain.errors import Busy, InvalidImage
 from lookalike.domain.filter import Condition, Filter
 from lookalike.domain.model import Calibration, Caller, ProductDetails, Segment
 from lookalike.usecases.explanation import Explanation
-from lookalike.usecases.jobs import Jobs, job_id
+from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
@@ -22,7 +22,7 @@ from lookalike.usecases.segments import Segments
 from lookalike.usecases.thread_pool import map_concurrently
 from lookalike.usecases.upload import Upload
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.models import FakeDetector, FakeEmbedder, garment
+from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import World as IndexWorld
 
@@ -42,24 +42,24 @@ class World:
 
     def __init__(self) -> None:
         self.detector = FakeDetector()
-        self.catalogue, self.store = FakeCatalog(), FakeStore()
+        self.catalog, self.store = FakeCatalog(), FakeStore()
         models = Models(self.detector, FakeEmbedder(), max_waiting=8)
-        self.upload = Upload(models, self.store, self.catalogue, False, timedelta(seconds=60))
-        index = LiveIndex(IndexWorld(self.store).versions, self.catalogue, FakeEmbedder.name, FakeEmbedder.dim)
-        self.search = Search(models, index, self.store, self.catalogue)
-        self.jobs, self.items = Jobs(self.catalogue, 30), Segments(self.catalogue, self.store)
+        self.upload = Upload(models, self.store, self.catalog, False, timedelta(seconds=60))
+        index = LiveIndex(IndexWorld(self.store).versions, self.catalog, FakeEmbedder.name, FakeEmbedder.dim)
+        self.search = Search(models, index, self.store, self.catalog)
+        self.jobs, self.items = Jobs(self.catalog, 30), Segments(self.catalog, self.store)
 
     def put(self, name: str, colour: str) -> Segment:
-        self.detector.found = []
+        self.detector.detections = []
         return self.upload_photo(name, photo(colour))
 
     def upload_photo(self, name: str, data: bytes) -> Segment:
-        with self.jobs.running("upload", Caller(), job_id(None)) as work:
-            return self.upload.photo(data, name, None, True, work).segments[0]
+        with self.jobs.run_job("upload", Caller(), validate_or_create_job_id(None)) as work:
+            return self.upload.upload_photo(data, name, None, True, work).segments[0]
 
     def ask(self, data: bytes, question: SearchRequest) -> SearchResult:
-        with self.jobs.running("search", Caller(), job_id(None)) as work:
-            return self.search.photo(data, question, work)
+        with self.jobs.run_job("search", Caller(), validate_or_create_job_id(None)) as work:
+            return self.search.search(data, question, work)
 
 
 @pytest.fixture
@@ -81,12 +81,12 @@ def test_the_most_similar_come_first(world: World) -> None:
 
 
 def test_each_garment_has_matches_of_its_own(world: World) -> None:
-    world.detector.found = [garment(0), garment(20, "skirt")]
+    world.detector.detections = [make_detection(0), make_detection(20, "skirt")]
     found = world.ask(photo("blue", "red"), SearchRequest(num=1, segment=True, include=Include.NONE))
     assert names(found) == [["blue"], ["red"]]
-    assert world.detector.asked[-1] is False
+    assert world.detector.thorough_calls[-1] is False
     assert [group.garment.label for group in found.groups] == ["top", "skirt"]
-    assert len(found.best(5)) == 2
+    assert len(found.best_matches(5)) == 2
 
 
 def test_without_garments_the_whole_photo_is_searched(world: World) -> None:
@@ -95,9 +95,9 @@ def test_without_garments_the_whole_photo_is_searched(world: World) -> None:
 
 
 def test_the_best_of_all_garments_are_each_named_once(world: World) -> None:
-    world.detector.found = [garment(0), garment(20)]
+    world.detector.detections = [make_detection(0), make_detection(20)]
     found = world.ask(photo("red", "#f00808"), SearchRequest(num=3, segment=True, include=Include.NONE))
-    best = [match.segment.photo for match in found.best(3)]
+    best = [match.segment.photo for match in found.best_matches(3)]
     assert best[0] == "red" and sorted(best) == ["blue", "green", "red"]
 
 
@@ -115,7 +115,7 @@ class Forgetful(FakeCatalog):
 
 def test_what_is_deleted_meanwhile_makes_room_for_the_next(world: World) -> None:
     forgetful = Forgetful()
-    forgetful.__dict__.update(world.catalogue.__dict__)
+    forgetful.__dict__.update(world.catalog.__dict__)
     index = LiveIndex(IndexWorld(world.store).versions, forgetful, FakeEmbedder.name, FakeEmbedder.dim)
     world.search = Search(world.search.models, index, world.store, forgetful)
     forgetful.doomed = "red_segment_0"
@@ -137,17 +137,17 @@ def test_a_broken_photo_is_no_empty_result(world: World) -> None:
 
 def test_a_similarity_is_told_as_a_chance_where_that_was_measured(world: World) -> None:
     (first, *_) = world.ask(photo("red"), SearchRequest()).groups[0].matches
-    assert first.match is None
+    assert first.match_probability is None
     world.search = replace(world.search, calibration=Calibration(3, -9))
     matches = world.ask(photo("red"), SearchRequest(num=3, include=Include.NONE)).groups[0].matches
-    chances = [one.match or 0.0 for one in matches]
+    chances = [one.match_probability or 0.0 for one in matches]
     assert chances[0] > 0.99 and chances == sorted(chances, reverse=True)
 
 
 @given(st.floats(-1.01, 1.01), st.floats(-1.01, 1.01))
 def test_a_chance_grows_with_the_similarity(one: float, other: float) -> None:
     curve = Calibration(3, -9)
-    assert 0 <= curve.match(min(one, other)) <= curve.match(max(one, other)) <= 1
+    assert 0 <= curve.match_probability(min(one, other)) <= curve.match_probability(max(one, other)) <= 1
 
 
 def test_a_filter_narrows_what_is_searched_and_not_what_was_found(world: World) -> None:
@@ -159,14 +159,14 @@ def test_a_filter_narrows_what_is_searched_and_not_what_was_found(world: World) 
     wanted = {"sale_status": Condition(("sale",))}
     found = world.ask(photo("red"), SearchRequest(num=5, include=Include.NONE, filter=wanted))
     assert sorted(names(found)[0]) == ["blue", "sold"]
-    world.items.delete("sold_segment_0")
+    world.items.delete_segment("sold_segment_0")
     found = world.ask(photo("red"), SearchRequest(num=5, include=Include.NONE, filter=wanted))
     assert names(found) == [["blue"]]
 
 
 def test_a_filter_holds_for_each_garment(world: World) -> None:
     world.items.put_details([ProductDetails("green", brand="Marlow")])
-    world.detector.found = [garment(0), garment(20, "skirt")]
+    world.detector.detections = [make_detection(0), make_detection(20, "skirt")]
     wanted = {"brand": Condition(("Marlow",))}
     found = world.ask(photo("blue", "red"), SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted))
     assert names(found) == [["green"], ["green"]]
@@ -195,7 +195,7 @@ def test_a_picture_that_is_stored_more_than_once_is_shown_once(world: World) -> 
 
 
 def test_very_many_copies_are_not_looked_through_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.usecases.search.LOOKED_AT", 16)
+    monkeypatch.setattr("lookalike.usecases.search.MAX_CANDIDATES", 16)
     for number in range(40):
         world.put(f"red-{number}", "red")
     found = world.ask(photo("#f01000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
@@ -223,24 +223,24 @@ def test_garments_as_near_to_the_query_are_no_copies_of_each_other(world: World)
 def test_where_the_groups_come_together_copies_are_shown_once_too(world: World) -> None:
     world.search = replace(world.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
     world.put("again", "#fa0500")
-    world.detector.found = [garment(0), garment(20)]
+    world.detector.detections = [make_detection(0), make_detection(20)]
     question = SearchRequest(num=5, segment=True, include=Include.NONE, collapse=True)
     found = world.ask(photo("red", "#fa0700"), question)
     assert [some[0] for some in names(found)] == ["red", "again"]
-    assert sorted(match.segment.photo for match in found.best(5)) == ["blue", "green", "red"]
-    assert len(world.ask(photo("red", "#fa0700"), replace(question, collapse=False)).best(5)) == 4
+    assert sorted(match.segment.photo for match in found.best_matches(5)) == ["blue", "green", "red"]
+    assert len(world.ask(photo("red", "#fa0700"), replace(question, collapse=False)).best_matches(5)) == 4
 
 
 def test_a_garment_of_the_same_kind_and_colour_says_so(world: World) -> None:
-    world.detector.found = [garment(0)]
+    world.detector.detections = [make_detection(0)]
     world.upload_photo("top", photo("#fe0000"))
     found = world.ask(photo("red"), SearchRequest(segment=True, include=Include.NONE))
-    whys = {match.segment.photo: match.why for match in found.groups[0].matches}
+    whys = {match.segment.photo: match.explanation for match in found.groups[0].matches}
     assert whys["top"].same_label is True
     assert whys["top"].colour_distance == pytest.approx(0.3, abs=0.2)
     assert whys["red"] == Explanation(), "it was stored as a whole photo"
     whole = world.ask(photo("red"), SearchRequest(include=Include.NONE))
-    assert all(match.why == Explanation() for match in whole.groups[0].matches)
+    assert all(match.explanation == Explanation() for match in whole.groups[0].matches)
 
 
 def test_details_are_shared_where_the_very_photo_is_stored(world: World) -> None:
@@ -249,12 +249,16 @@ def test_details_are_shared_where_the_very_photo_is_stored(world: World) -> None
         [ProductDetails(name, brand=brand, season=season) for name, (brand, season) in shop.items()]
     )
     question = SearchRequest(include=Include.NONE, exclude_original=True)
-    shared = {one.segment.photo: one.why.shared_details for one in world.ask(photo("red"), question).best(5)}
+    shared = {
+        one.segment.photo: one.explanation.shared_details for one in world.ask(photo("red"), question).best_matches(5)
+    }
     assert shared == {"green": ["brand"], "blue": []}
-    other = world.ask(photo("#fe0000"), question).best(5)
-    assert [one.why.shared_details for one in other] == [None] * 3
+    other = world.ask(photo("#fe0000"), question).best_matches(5)
+    assert [one.explanation.shared_details for one in other] == [None] * 3
     demanded = replace(question, filter={"season": Condition(("winter",))})
-    assert [one.why.shared_details for one in world.ask(photo("#fe0000"), demanded).best(5)] == [["season"]]
+    assert [one.explanation.shared_details for one in world.ask(photo("#fe0000"), demanded).best_matches(5)] == [
+        ["season"]
+    ]
 
 
 class Counting(FakeCatalog):
@@ -282,16 +286,16 @@ def test_details_are_asked_for_once_and_only_where_they_matter(
 ) -> None:
     world.items.put_details([ProductDetails("green", season="summer")])
     counting = Counting()
-    counting.__dict__.update(world.catalogue.__dict__)
-    world.search = replace(world.search, catalogue=counting)
-    world.detector.found = [garment(0), garment(0, "skirt")]
+    counting.__dict__.update(world.catalog.__dict__)
+    world.search = replace(world.search, catalog=counting)
+    world.detector.detections = [make_detection(0), make_detection(0, "skirt")]
     world.ask(photo(colour), SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted))
     assert counting.asked == times
 
 
 def test_a_full_queue_is_told(world: World) -> None:
     full = Models(world.detector, FakeEmbedder(), max_waiting=0)
-    world.search = Search(full, world.search.index, world.store, world.catalogue)
+    world.search = Search(full, world.search.index, world.store, world.catalog)
     with pytest.raises(Busy):
         world.ask(photo("red"), SearchRequest())
 

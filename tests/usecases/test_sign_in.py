@@ -6,7 +6,14 @@ import pytest
 
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
-from lookalike.usecases.sign_in import OF_ACCOUNT, OF_ADDRESS, REFRESHES, REGISTRATIONS, WINDOW, SignIn
+from lookalike.usecases.sign_in import (
+    ATTEMPT_WINDOW,
+    MAX_LOGINS_PER_ACCOUNT,
+    MAX_LOGINS_PER_ADDRESS,
+    MAX_REFRESHES_PER_ADDRESS,
+    MAX_REGISTRATIONS_PER_ADDRESS,
+    SignIn,
+)
 from tests.fakes.catalog import FakeCatalog
 
 ANNA, HOME, ELSEWHERE = "anna@example.com", "10.0.0.1", "10.0.0.2"
@@ -32,7 +39,7 @@ class FakeAccounts:
 
     def sign_out(self, access_token: str) -> None: ...
 
-    def grant(self, email: str, role: str) -> User:
+    def set_role(self, email: str, role: str) -> User:
         raise AssertionError("an operator's act")
 
 
@@ -54,43 +61,52 @@ class World:
 
 def test_an_account_is_tried_so_often_from_anywhere_and_then_no_more() -> None:
     world = World()
-    assert sum(world.fails(address=f"10.0.0.{number}") for number in range(30)) == OF_ACCOUNT == world.accounts.looked
+    assert (
+        sum(world.fails(address=f"10.0.0.{number}") for number in range(30))
+        == MAX_LOGINS_PER_ACCOUNT
+        == world.accounts.looked
+    )
     with pytest.raises(TooManyAttempts) as caught:
         world.task.login(f" {ANNA.upper()} ", "right", ELSEWHERE)
-    assert caught.value.status == 429 and caught.value.retry_after == WINDOW.total_seconds()
+    assert caught.value.status == 429 and caught.value.retry_after == ATTEMPT_WINDOW.total_seconds()
     assert world.task.login("bert@example.com", "right", ELSEWHERE)
 
 
 def test_an_address_tries_so_many_accounts_and_then_no_more() -> None:
     world = World()
-    assert sum(world.fails(f"{number}@example.com") for number in range(70)) == OF_ADDRESS
+    assert sum(world.fails(f"{number}@example.com") for number in range(70)) == MAX_LOGINS_PER_ADDRESS
     assert world.fails("other@example.com", ELSEWHERE)
 
 
 def test_a_network_of_ipv6_is_one_address() -> None:
     world = World()
-    assert sum(world.fails(f"{number}@example.com", f"2001:db8::{number:x}") for number in range(70)) == OF_ADDRESS
+    assert (
+        sum(world.fails(f"{number}@example.com", f"2001:db8::{number:x}") for number in range(70))
+        == MAX_LOGINS_PER_ADDRESS
+    )
     assert world.fails("other@example.com", "2001:db8:1::1")
 
 
 def test_an_address_of_ipv4_is_one_though_it_is_written_as_the_other() -> None:
     world = World()
     tried = [world.fails(f"{number}@example.com", "::ffff:10.0.0.1" if number % 2 else HOME) for number in range(70)]
-    assert sum(tried) == OF_ADDRESS
+    assert sum(tried) == MAX_LOGINS_PER_ADDRESS
     assert world.fails("other@example.com", "::ffff:10.0.0.2")
 
 
 def test_who_knows_the_password_begins_anew_but_the_address_does_not() -> None:
     world = World()
     for _ in range(3):
-        assert sum(world.fails() for _ in range(OF_ACCOUNT - 1)) == OF_ACCOUNT - 1
+        assert sum(world.fails() for _ in range(MAX_LOGINS_PER_ACCOUNT - 1)) == MAX_LOGINS_PER_ACCOUNT - 1
         world.task.login(ANNA, "right", HOME)
-    assert sum(world.fails(f"{number}@example.com") for number in range(70)) == OF_ADDRESS - 3 * (OF_ACCOUNT - 1)
+    assert sum(world.fails(f"{number}@example.com") for number in range(70)) == MAX_LOGINS_PER_ADDRESS - 3 * (
+        MAX_LOGINS_PER_ACCOUNT - 1
+    )
 
 
 def test_however_many_know_their_passwords_at_one_address() -> None:
     world = World()
-    for number in range(OF_ADDRESS + 20):
+    for number in range(MAX_LOGINS_PER_ADDRESS + 20):
         world.task.login(f"{number}@example.com", "right", HOME)
 
 
@@ -101,7 +117,7 @@ def test_while_nobody_looks_at_passwords_no_attempt_counts(monkeypatch: pytest.M
     world = World()
     with monkeypatch.context() as patch:
         patch.setattr(FakeAccounts, "sign_in", away)
-        for _ in range(OF_ADDRESS + OF_ACCOUNT):
+        for _ in range(MAX_LOGINS_PER_ADDRESS + MAX_LOGINS_PER_ACCOUNT):
             with pytest.raises(Unavailable):
                 world.task.login(ANNA, "right", HOME)
     assert world.task.login(ANNA, "right", HOME)
@@ -111,13 +127,13 @@ def test_after_a_quarter_of_an_hour_it_goes_on() -> None:
     world = World()
     while world.fails():
         pass
-    world.passed = WINDOW + timedelta(seconds=1)
+    world.passed = ATTEMPT_WINDOW + timedelta(seconds=1)
     assert world.task.login(ANNA, "right", HOME).user.email == ANNA
 
 
 def test_an_address_refreshes_so_often() -> None:
     world = World()
-    for _ in range(REFRESHES):
+    for _ in range(MAX_REFRESHES_PER_ADDRESS):
         world.task.refresh("token", HOME)
     with pytest.raises(TooManyAttempts):
         world.task.refresh("token", HOME)
@@ -126,7 +142,7 @@ def test_an_address_refreshes_so_often() -> None:
 
 def test_an_address_registers_so_many() -> None:
     world = World()
-    for number in range(REGISTRATIONS):
+    for number in range(MAX_REGISTRATIONS_PER_ADDRESS):
         world.task.register(f"{number}@example.com", "right", HOME)
     with pytest.raises(TooManyAttempts):
         world.task.register(ANNA, "right", HOME)

@@ -21,13 +21,13 @@ from lookalike.domain.errors import (
     Unavailable,
 )
 from lookalike.domain.model import Caller, Job, LedgerStatus, StoredObject
-from lookalike.usecases.ingest import Ingest, Source, photo_name
-from lookalike.usecases.jobs import Jobs, RunningJob, job_id
+from lookalike.usecases.ingest import Ingest, Source, photo_name_from_path
+from lookalike.usecases.jobs import Jobs, RunningJob, validate_or_create_job_id
 from lookalike.usecases.models import AdmissionQueue, Models
 from lookalike.usecases.segments import Segments
-from lookalike.usecases.upload import NAME, Upload, UploadResult
+from lookalike.usecases.upload import PHOTO_NAME_PATTERN, Upload, UploadResult
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.models import FakeDetector, FakeEmbedder, garment
+from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
 from tests.fakes.store import FakeStore
 
 
@@ -44,20 +44,20 @@ class World:
     """An upload with everything it needs, in memory."""
 
     def __init__(self, store: FakeStore | None = None, *, keep: bool = True, stale: float = 60) -> None:
-        self.detector = FakeDetector(garment(0), garment(30, "skirt"))
-        self.store, self.catalogue = store or FakeStore(), FakeCatalog()
+        self.detector = FakeDetector(make_detection(0), make_detection(30, "skirt"))
+        self.store, self.catalog = store or FakeStore(), FakeCatalog()
         models = Models(self.detector, FakeEmbedder(), max_waiting=32)
-        self.upload = Upload(models, self.store, self.catalogue, keep, timedelta(seconds=stale))
-        self.jobs = Jobs(self.catalogue, 30)
+        self.upload = Upload(models, self.store, self.catalog, keep, timedelta(seconds=stale))
+        self.jobs = Jobs(self.catalog, 30)
 
     @contextmanager
     def job(self) -> Iterator[RunningJob]:
-        with self.jobs.running("upload", Caller("anna"), job_id(None)) as work:
+        with self.jobs.run_job("upload", Caller("anna"), validate_or_create_job_id(None)) as work:
             yield work
 
     def put(self, name: str = "look", data: bytes = RED, force: bool = True) -> UploadResult:
         with self.job() as work:
-            return self.upload.photo(data, name, "anna", force, work)
+            return self.upload.upload_photo(data, name, "anna", force, work)
 
     def paths(self) -> list[str]:
         return [one.path for one in self.store.list()]
@@ -68,7 +68,7 @@ def test_segments_thumbnails_and_the_original_are_stored() -> None:
     stored = world.put()
     assert [one.name for one in stored.segments] == ["look_segment_0", "look_segment_1"]
     assert [one.label for one in stored.segments] == ["top", "skirt"]
-    assert world.detector.asked == [True]
+    assert world.detector.thorough_calls == [True]
     assert world.paths() == [
         "look/original.jpg",
         "look/segment_0.png",
@@ -104,7 +104,7 @@ def test_many_at_once_are_one_item() -> None:
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: world.put(), range(10)))
     assert all(one == answers[0] for one in answers)
-    assert len(world.catalogue.segments_of_photo("look")) == 2 and len(world.paths()) == 5
+    assert len(world.catalog.segments_of_photo("look")) == 2 and len(world.paths()) == 5
 
 
 def test_of_two_different_photos_at_once_one_wins() -> None:
@@ -119,12 +119,12 @@ def test_of_two_different_photos_at_once_one_wins() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(attempt, [RED, BLUE])) == ["conflict", "stored"]
-    assert all(world.store.get(one.path) for one in world.catalogue.segments_of_photo("look"))
+    assert all(world.store.get(one.path) for one in world.catalog.segments_of_photo("look"))
 
 
 def test_nothing_found_is_the_whole_photo_or_nothing() -> None:
     world = World()
-    world.detector.found = []
+    world.detector.detections = []
     assert world.put("none", force=False).segments == [] and world.paths() == []
     whole = world.put("whole").segments[0]
     assert whole.box is not None and whole.box.as_list() == [0, 0, 60, 40] and whole.label is None
@@ -135,7 +135,7 @@ def test_a_broken_photo_leaves_nothing(data: bytes) -> None:
     world = World()
     with pytest.raises(InvalidImage):
         world.put(data=data)
-    assert world.paths() == [] and world.catalogue.photo("look") is None
+    assert world.paths() == [] and world.catalog.photo("look") is None
 
 
 class BrokenStore(FakeStore):
@@ -157,7 +157,7 @@ def test_a_write_that_fails_takes_back_those_before(after: int) -> None:
     world = World(BrokenStore(after))
     with pytest.raises(LookalikeError):
         world.put()
-    assert world.paths() == [] and world.catalogue.segments_of_photo("look") == []
+    assert world.paths() == [] and world.catalog.segments_of_photo("look") == []
 
 
 class CancellingStore(FakeStore):
@@ -165,38 +165,38 @@ class CancellingStore(FakeStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.catalogue: FakeCatalog | None = None
+        self.catalog: FakeCatalog | None = None
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
-        if path.endswith("original.jpg") and self.catalogue:
-            live: list[Job] = self.catalogue.list_jobs(Caller("anna"))
-            self.catalogue.request_cancel(live[0].id)
+        if path.endswith("original.jpg") and self.catalog:
+            live: list[Job] = self.catalog.list_jobs(Caller("anna"))
+            self.catalog.request_cancel(live[0].id)
         return super().put(path, data, content_type, if_generation)
 
 
 def test_cancelled_while_storing_it_leaves_nothing_behind() -> None:
     store = CancellingStore()
     world = World(store)
-    store.catalogue = world.catalogue
+    store.catalog = world.catalog
     with pytest.raises(Cancelled):
         world.put()
-    assert world.paths() == [] and world.catalogue.photo("look") is None
+    assert world.paths() == [] and world.catalog.photo("look") is None
 
 
 def test_after_an_answer_that_was_lost_objects_are_left_to_the_sweep() -> None:
-    class LosingCatalogue(FakeCatalog):
+    class LosingCatalog(FakeCatalog):
         def add_photo(self, *args: object, **kwargs: object) -> list:  # type: ignore[type-arg]
             super().add_photo(*args, **kwargs)  # type: ignore[arg-type]
             raise Unavailable("connection lost")
 
     world = World()
-    world.catalogue = LosingCatalogue()
+    world.catalog = LosingCatalog()
     models = Models(world.detector, FakeEmbedder(), max_waiting=4)
-    world.upload = Upload(models, world.store, world.catalogue, True, timedelta(seconds=60))
-    world.jobs = Jobs(world.catalogue, 30)
+    world.upload = Upload(models, world.store, world.catalog, True, timedelta(seconds=60))
+    world.jobs = Jobs(world.catalog, 30)
     with pytest.raises(Unavailable):
         world.put()
-    assert all(world.store.get(one.path) for one in world.catalogue.segments_of_photo("look"))
+    assert all(world.store.get(one.path) for one in world.catalog.segments_of_photo("look"))
     assert "look/claim" not in world.paths()
 
 
@@ -213,7 +213,7 @@ def test_a_claim_of_a_process_that_is_gone_is_not_waited_for() -> None:
     world.store.put("look/claim", b"gone\njob", "text/plain")
     upload = world.upload
     world.upload = Upload(
-        upload.models, world.store, world.catalogue, True, timedelta(hours=1), "me", lambda holder: holder == "gone"
+        upload.models, world.store, world.catalog, True, timedelta(hours=1), "me", lambda holder: holder == "gone"
     )
     assert len(world.put().segments) == 2
 
@@ -224,8 +224,8 @@ def test_no_photo_takes_the_place_of_what_the_bucket_keeps_besides(name: str) ->
     world.store.put(f"{name}/kept", b"an index, or a photo that waits", "text/plain")
     with pytest.raises(InvalidField):
         world.put(name)
-    ingest = Ingest(world.upload, Segments(world.catalogue, world.store), world.catalogue, world.jobs)
-    assert ingest.take(Source("shop", f"{name}.png", "1"), RED).photo == f"{name}-photo"
+    ingest = Ingest(world.upload, Segments(world.catalog, world.store), world.catalog, world.jobs)
+    assert ingest.ingest(Source("shop", f"{name}.png", "1"), RED).photo == f"{name}-photo"
     assert world.store.get(f"{name}/kept")
 
 
@@ -234,7 +234,7 @@ def test_what_a_row_names_is_never_cleared_away() -> None:
     world = World()
     stored = world.put("other").segments[0]
     world.store.put("look/strayed.png", b"a garment", "image/png")
-    world.catalogue._rows[stored.row_id].segment = replace(stored, path="look/strayed.png")
+    world.catalog._rows[stored.row_id].segment = replace(stored, path="look/strayed.png")
     world.put("look")
     assert world.store.get("look/strayed.png") == b"a garment"
 
@@ -242,40 +242,40 @@ def test_what_a_row_names_is_never_cleared_away() -> None:
 def test_a_deleted_item_takes_its_objects_with_it() -> None:
     world = World()
     world.put()
-    items = Segments(world.catalogue, world.store)
-    items.delete("look_segment_0")
+    items = Segments(world.catalog, world.store)
+    items.delete_segment("look_segment_0")
     assert world.paths() == ["look/original.jpg", "look/segment_1.png", "look/segment_1.thumbnail.jpg"]
-    items.delete("look_segment_1")
-    assert world.paths() == [] and world.catalogue.photo("look") is None
+    items.delete_segment("look_segment_1")
+    assert world.paths() == [] and world.catalog.photo("look") is None
     with pytest.raises(NotFound):
-        items.delete("look_segment_1")
+        items.delete_segment("look_segment_1")
 
 
 def test_an_object_is_taken_once_and_a_broken_one_is_noted() -> None:
     world = World()
-    ingest = Ingest(world.upload, Segments(world.catalogue, world.store), world.catalogue, world.jobs)
+    ingest = Ingest(world.upload, Segments(world.catalog, world.store), world.catalog, world.jobs)
     good, bad = Source("shop", "a/red.png", "1"), Source("shop", "bad.png", "1")
-    assert ingest.take(good, RED).photo == "a-red"
-    entry = ingest.take(bad, b"no photo")
+    assert ingest.ingest(good, RED).photo == "a-red"
+    entry = ingest.ingest(bad, b"no photo")
     assert entry.status is LedgerStatus.FAILED and entry.reason
-    known = ingest.known("shop", ["a/red.png", "bad.png", "new.png"])
+    known = ingest.known_versions("shop", ["a/red.png", "bad.png", "new.png"])
     assert set(known) == {("a/red.png", "1"), ("bad.png", "1")}
-    assert ingest.take(Source("shop", "a-red.png", "1"), BLUE).photo != "a-red"
+    assert ingest.ingest(Source("shop", "a-red.png", "1"), BLUE).photo != "a-red"
 
 
 def test_what_may_pass_is_not_noted() -> None:
     world = World()
-    ingest = Ingest(world.upload, Segments(world.catalogue, world.store), world.catalogue, world.jobs)
-    world.store.away = True
+    ingest = Ingest(world.upload, Segments(world.catalog, world.store), world.catalog, world.jobs)
+    world.store.is_unavailable = True
     with pytest.raises(Unavailable):
-        ingest.take(Source("shop", "red.png", "1"), RED)
-    world.store.away = False
-    assert ingest.known("shop", ["red.png"]) == {}
+        ingest.ingest(Source("shop", "red.png", "1"), RED)
+    world.store.is_unavailable = False
+    assert ingest.known_versions("shop", ["red.png"]) == {}
 
 
 @pytest.mark.parametrize("path", ["Summer 24/robe d'été.jpg", "ü.png", "日本.jpg", "..jpg", "a" * 400, ".hidden/x.jpg"])
 def test_any_path_gives_a_legal_name(path: str) -> None:
-    assert NAME.fullmatch(photo_name(path))
+    assert PHOTO_NAME_PATTERN.fullmatch(photo_name_from_path(path))
 
 
 def test_the_turnstile_lets_one_through_at_a_time_and_no_crowd_wait() -> None:

@@ -64,7 +64,7 @@ class Forbidden(LookalikeError):
 class NotFound(LookalikeError):
     """No such thing, or none that the caller may see."""
 
-    status, code, word = 404, "not_found", "not_found"
+    status, code, status_text = 404, "not_found", "not_found"
 
 
 class MethodNotAllowed(LookalikeError):
@@ -82,7 +82,7 @@ class Conflict(LookalikeError):
 class Cancelled(LookalikeError):
     """The caller asked for it: answered with 200 and `status: cancelled`, where the original's client looks."""
 
-    status, code, word = 200, "cancelled", "cancelled"
+    status, code, status_text = 200, "cancelled", "cancelled"
 
 
 class Busy(LookalikeError):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lookalike.domain.color import Lab
 
-KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "shoes", "bag", "hat", "scarf")
+GARMENT_KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "shoes", "bag", "hat", "scarf")
 """The ten garment kinds that the built-in detector tells apart."""
 
 Vectors = NDArray[np.float32]
@@ -32,7 +32,7 @@ class Box:
     def area(self) -> float:
         return max(0.0, self.x2 - self.x1) * max(0.0, self.y2 - self.y1)
 
-    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+    def pixel_bounds(self, width: int, height: int) -> tuple[int, int, int, int]:
         """The whole pixels that the box touches, at least one, inside a photo of that size."""
         x1, y1 = min(max(int(self.x1), 0), width - 1), min(max(int(self.y1), 0), height - 1)
         x2, y2 = min(-int(-self.x2 // 1), width), min(-int(-self.y2 // 1), height)
@@ -61,7 +61,7 @@ class Detection:
 
     def cut_out(self, photo: Image.Image) -> Image.Image:
         """The garment alone: RGBA of the box's pixels with white under the transparent ones, or RGB where there is no mask."""
-        crop = photo.crop(self.box.pixels(*photo.size))
+        crop = photo.crop(self.box.pixel_bounds(*photo.size))
         if self.mask is None:
             return crop
         alpha = Image.fromarray(self.mask).resize(crop.size, Image.Resampling.BILINEAR)
@@ -88,7 +88,7 @@ class Calibration:
     offset: float
     duplicate_threshold: float = IDENTICAL_SIMILARITY
 
-    def match(self, similarity: float) -> float:
+    def match_probability(self, similarity: float) -> float:
         """The chance, 0 to 1, that a garment and one that a search shows for it are the same."""
         return 1 / (1 + math.exp(-(self.slope * log_distance_score(similarity) + self.offset)))
 

@@ -29,7 +29,7 @@ class Accounts(Protocol):
         """No refresh token of this user is taken any more. Access tokens are good until they run out."""
         ...
 
-    def grant(self, email: str, role: str) -> User:
+    def set_role(self, email: str, role: str) -> User:
         """What an operator may do: in effect with the next tokens. Raises `NotFound`, `Misconfigured` without the right."""
         ...
 
@@ -37,17 +37,17 @@ class Accounts(Protocol):
 class History(Protocol):
     """What users searched for. A garment that is deleted is in none of them any more."""
 
-    def remember(self, search: PastSearch, most: int) -> None:
+    def save_search(self, search: PastSearch, max_searches: int) -> None:
         """Insert or replace; of its owner's the newest `most` stay."""
         ...
 
-    def searches_of(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
+    def list_searches(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
         """The newest first, without their hits."""
         ...
 
-    def search_of(self, owner: str, search_id: str) -> PastSearch | None: ...
+    def get_search(self, owner: str, search_id: str) -> PastSearch | None: ...
 
-    def forget_searches(self, owner: str, search_id: str | None = None) -> int:
+    def delete_searches(self, owner: str, search_id: str | None = None) -> int:
         """One, or all of that owner's; how many."""
         ...
 
@@ -55,14 +55,14 @@ class History(Protocol):
 class Attempts(Protocol):
     """How often something was tried, across all instances."""
 
-    def count_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
+    def add_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
         """One more under each of the keys; how many there are now. Counts that began before `since` begin anew."""
         ...
 
-    def forget_attempts(self, keys: Sequence[str], most: int | None = None) -> None:
+    def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
         """All under each of the keys, or so many at most."""
         ...
 
-    def clean_attempts(self, before: datetime) -> int:
+    def delete_expired_attempts(self, before: datetime) -> int:
         """Forget the counts that began before then; how many."""
         ...

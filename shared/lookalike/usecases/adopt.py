@@ -8,21 +8,21 @@ from pathlib import PurePosixPath
 from lookalike import images
 from lookalike.domain.errors import Conflict, InvalidImage, LookalikeError
 from lookalike.domain.model import AdoptedRow, LegacyRow
-from lookalike.domain.paths import is_path
+from lookalike.domain.paths import is_valid_path
 from lookalike.domain.ports import LegacyRows, ObjectStore
-from lookalike.usecases.ingest import photo_name
+from lookalike.usecases.ingest import photo_name_from_path
 
 log = logging.getLogger("lookalike.adopt")
-BATCH, BATCH_BYTES = 100, 32 * 1024 * 1024
+BATCH_ROWS, BATCH_BYTES = 100, 32 * 1024 * 1024
 """Rows, and bytes of pictures, that one transaction takes over at most."""
 
 
 @dataclass
-class Summary:
+class AdoptSummary:
     """`left`: row numbers that stay as they are, and why."""
 
-    moved: int = 0
-    left: dict[int, str] = field(default_factory=dict)
+    adopted: int = 0
+    skipped: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +33,37 @@ class AdoptDatabase:
     store: ObjectStore
     embedder: str
 
-    def run(self, progress: Callable[[int], object] = lambda count: None) -> Summary:
+    def run(self, progress: Callable[[int], object] = lambda count: None) -> AdoptSummary:
         """`progress` hears of how many more rows were looked at. Raises `Unavailable`."""
-        summary, dims = Summary(), set[int]()
+        summary, dims = AdoptSummary(), set[int]()
         for batch in self._batches():
             adopted = [new for old in batch if (new := self._moved(old, summary, dims))]
             if adopted:
                 self.rows.adopt(adopted, self.embedder)
-            summary.moved += len(adopted)
+            summary.adopted += len(adopted)
             progress(len(batch))
         return summary
 
     def _batches(self) -> Iterator[list[LegacyRow]]:
         after, batch, size = 0, list[LegacyRow](), 0
-        while row_ids := self.rows.legacy_row_ids(after, BATCH):
+        while row_ids := self.rows.legacy_row_ids(after, BATCH_ROWS):
             after = row_ids[-1]
             for old in filter(None, map(self.rows.legacy_row, row_ids)):
                 batch.append(old)
                 size += len(old.image or b"")
-                if len(batch) >= BATCH or size >= BATCH_BYTES:
+                if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0
         if batch:
             yield batch
 
-    def _moved(self, old: LegacyRow, summary: Summary, dims: set[int]) -> AdoptedRow | None:
+    def _moved(self, old: LegacyRow, summary: AdoptSummary, dims: set[int]) -> AdoptedRow | None:
         try:
             return self._adopted(old, dims)
         except LookalikeError as error:
             if error.retry_after is not None:
                 raise
-            summary.left[old.row_id] = error.message
+            summary.skipped[old.row_id] = error.message
             return None
 
     def _adopted(self, old: LegacyRow, dims: set[int]) -> AdoptedRow:
@@ -80,9 +80,9 @@ class AdoptDatabase:
 
     def _put(self, old: LegacyRow, data: bytes) -> str:
         """Under its own path, or one of our making where that is no name or is taken."""
-        made = f"{photo_name(old.photo)}/row_{old.row_id}.png"
+        made = f"{photo_name_from_path(old.photo)}/row_{old.row_id}.png"
         for path in (old.path, made):
-            if is_path(path):
+            if is_valid_path(path):
                 try:
                     self._create(path, data)
                 except Conflict:

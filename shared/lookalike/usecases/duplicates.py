@@ -19,16 +19,16 @@ class DuplicateFilter:
     garment. Above 0.985 it is 98 % and 49 pairs, above 0.995 92 % and five.
     """
 
-    catalogue: Catalog
+    catalog: Catalog
     embedder: str
     threshold: float
-    known: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    vectors: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
     def deduplicate(self, hits: Sequence[SearchHit], num: int) -> list[SearchHit]:
         """The first of each picture, at most `num`, in their order. What is no longer stored is left out."""
         self._learn(hits)
-        left = [hit for hit in hits if hit.row_id in self.known]
-        vectors = np.array([self.known[hit.row_id] for hit in left], np.float64)
+        left = [hit for hit in hits if hit.row_id in self.vectors]
+        vectors = np.array([self.vectors[hit.row_id] for hit in left], np.float64)
         kept: list[SearchHit] = []
         while left and len(kept) < num:
             kept.append(left[0])
@@ -42,6 +42,6 @@ class DuplicateFilter:
         return frozenset(hit.row_id for hit in hits) - kept
 
     def _learn(self, hits: Sequence[SearchHit]) -> None:
-        new = [hit.row_id for hit in hits if hit.row_id not in self.known]
+        new = [hit.row_id for hit in hits if hit.row_id not in self.vectors]
         if new:
-            self.known.update(self.catalogue.vectors(self.embedder, new))
+            self.vectors.update(self.catalog.vectors(self.embedder, new))

@@ -10,13 +10,13 @@ from datetime import datetime
 from lookalike.domain.errors import Conflict, DeadlineExceeded, NotFound, Unavailable
 from lookalike.domain.filter import Filter
 from lookalike.domain.model import LedgerEntry
-from lookalike.domain.paths import INCOMING
+from lookalike.domain.paths import INCOMING_PREFIX
 from lookalike.domain.ports import Catalog, Clock
 from lookalike.domain.user_ports import History
 from lookalike.usecases.segments import Segments
 
-PAGE = 200
-NAMED = 1000
+PAGE_SIZE = 200
+MAX_LISTED_SEGMENTS = 1000
 """Garments that a receipt names; of more, it tells how many."""
 
 
@@ -47,33 +47,33 @@ class Receipt:
 class Erase:
     """`seconds` is the time after which it stops, with the rest `remaining`."""
 
-    items: Segments
-    catalogue: Catalog
+    segments: Segments
+    catalog: Catalog
     history: History
     clock: Clock
-    seconds: float
+    time_limit: float
 
-    def segment(self, key: str | int, dry_run: bool = False) -> Receipt:
+    def erase_segment(self, key: str | int, dry_run: bool = False) -> Receipt:
         """Raises `NotFound`."""
         if dry_run:
-            return self._told([self.items.segment(key).row_id])
+            return self._told([self.segments.get_segment(key).row_id])
         receipt = self._receipt()
         self._one(key, receipt)
         return receipt
 
-    def photo(self, name: str, dry_run: bool = False) -> Receipt:
+    def erase_photo(self, name: str, dry_run: bool = False) -> Receipt:
         """With all its garments. Raises `NotFound`."""
-        row_ids = [one.row_id for one in self.items.of_photo(name)]
+        row_ids = [one.row_id for one in self.segments.list_segments_of_photo(name)]
         return self._told(row_ids) if dry_run else self._all(row_ids, self._receipt())
 
-    def where(self, wanted: Filter, dry_run: bool = False) -> Receipt:
+    def erase_matching(self, wanted: Filter, dry_run: bool = False) -> Receipt:
         """What fulfils the filter, of whichever embedder."""
-        row_ids = self.catalogue.matching_row_ids(None, wanted).tolist()
+        row_ids = self.catalog.matching_row_ids(None, wanted).tolist()
         return self._told(row_ids) if dry_run else self._all(row_ids, self._receipt())
 
-    def owner(self, user: str, dry_run: bool = False) -> Receipt:
+    def erase_owner(self, user: str, dry_run: bool = False) -> Receipt:
         """What that user stored, searched for and started."""
-        row_ids = self.catalogue.row_ids_of_owner(user)
+        row_ids = self.catalog.row_ids_of_owner(user)
         if dry_run:
             return self._told(row_ids)
         receipt = self._all(row_ids, self._receipt())
@@ -83,8 +83,8 @@ class Erase:
 
     def _forget(self, user: str, receipt: Receipt) -> None:
         try:
-            receipt.searches = self.history.forget_searches(user)
-            receipt.jobs = self.catalogue.delete_jobs_of_owner(user)
+            receipt.searches = self.history.delete_searches(user)
+            receipt.jobs = self.catalog.delete_jobs_of_owner(user)
         except Unavailable:
             if not (receipt.garments or receipt.searches):
                 raise
@@ -95,13 +95,13 @@ class Erase:
 
     def _told(self, row_ids: list[int]) -> Receipt:
         receipt = self._receipt()
-        there = [one for page in _pages(row_ids) for one in self.catalogue.segments(page).values()]
-        receipt.segments = [one.name for one in there[:NAMED]]
+        there = [one for page in _pages(row_ids) for one in self.catalog.segments(page).values()]
+        receipt.segments = [one.name for one in there[:MAX_LISTED_SEGMENTS]]
         receipt.remaining = len(there)
         return receipt
 
     def _all(self, keys: Iterable[str | int], receipt: Receipt) -> Receipt:
-        until, rest = time.monotonic() + self.seconds, iter(keys)
+        until, rest = time.monotonic() + self.time_limit, iter(keys)
         for key in rest:
             try:
                 if time.monotonic() > until:
@@ -118,18 +118,18 @@ class Erase:
         return receipt
 
     def _one(self, key: str | int, receipt: Receipt) -> None:
-        segment = self.items.segment(key)
+        segment = self.segments.get_segment(key)
         sources = self._sources(segment.photo)
-        if sources and len(self.catalogue.segments_of_photo(segment.photo)) == 1:
+        if sources and len(self.catalog.segments_of_photo(segment.photo)) == 1:
             # before the row, while it can be asked for again if the bucket is away
             receipt.objects += self._drop(sources)
             sources = []
-        gone = self.items.delete(segment.name)
+        gone = self.segments.delete_segment(segment.name)
         receipt.garments += 1
         receipt.photos += gone.photo is not None
-        receipt.objects += gone.objects
-        receipt.left += gone.left
-        if len(receipt.segments) < NAMED:
+        receipt.objects += gone.objects_deleted
+        receipt.left += gone.objects_left
+        if len(receipt.segments) < MAX_LISTED_SEGMENTS:
             receipt.segments.append(gone.segment.name)
         if gone.photo:
             # two who erase at once took each other's garment for the last
@@ -137,17 +137,17 @@ class Erase:
 
     def _sources(self, photo: str) -> list[LedgerEntry]:
         """The objects of our bucket that the photo was made of."""
-        found = self.catalogue.ledger_entries_of_photo(photo)
-        return [one for one in found if one.name.startswith(INCOMING) and one.generation.isdecimal()]
+        found = self.catalog.ledger_entries_of_photo(photo)
+        return [one for one in found if one.name.startswith(INCOMING_PREFIX) and one.generation.isdecimal()]
 
     def _drop(self, sources: list[LedgerEntry]) -> int:
         """How many; what was written again stays."""
         count = 0
         for one in sources:
             with suppress(Conflict):
-                count += self.items.store.delete(one.name, int(one.generation))
+                count += self.segments.store.delete(one.name, int(one.generation))
         return count
 
 
 def _pages(row_ids: list[int]) -> Iterator[list[int]]:
-    return (row_ids[start : start + PAGE] for start in range(0, len(row_ids), PAGE))
+    return (row_ids[start : start + PAGE_SIZE] for start in range(0, len(row_ids), PAGE_SIZE))

@@ -14,7 +14,7 @@ from lookalike.domain.model import Box, Detection, Vectors
 from lookalike.domain.ports import Detector, Embedder
 
 log = logging.getLogger("lookalike.models")
-PATIENCE = 0.05
+CANCEL_CHECK_SECONDS = 0.05
 """Seconds after which one who waits looks whether it was cancelled."""
 
 
@@ -25,7 +25,7 @@ class Models:
     """
 
     def __init__(self, detector: Detector, embedder: Embedder, max_waiting: int, max_concurrency: int = 1) -> None:
-        self._detector, self._embedder, self.at_once = detector, embedder, max_concurrency
+        self._detector, self._embedder, self.max_concurrency = detector, embedder, max_concurrency
         self._turnstile = AdmissionQueue(max_waiting, max_concurrency)
         self._warming, self._is_warm = threading.Lock(), False
 
@@ -37,17 +37,17 @@ class Models:
     def dim(self) -> int:
         return self._embedder.dim
 
-    def detect(self, photo: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
+    def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
         """With `thorough`, also what is less sure: for what is stored."""
         with self._turnstile.admit(cancel):
-            return self._detector.detect(photo, cancel, thorough)
+            return self._detector.detect(image, cancel, thorough)
 
     def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
         """Shape (n, dim), unit rows."""
         with self._turnstile.admit(cancel):
             return self._embedder.embed(images, cancel)
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Run both, if that was not done yet, so that the first request finds them ready."""
         with self._warming:
             if not self._is_warm:
@@ -61,7 +61,7 @@ class Models:
         log.info("Models warm", extra={"seconds": round(time.monotonic() - began, 3)})
 
 
-def whole_photo(photo: Image.Image) -> Detection:
+def whole_photo_detection(photo: Image.Image) -> Detection:
     """The whole photo as if it were a garment."""
     return Detection(Box(0, 0, photo.width, photo.height), None, None)
 
@@ -79,7 +79,7 @@ class AdmissionQueue:
         if not self._places.acquire(blocking=False):
             raise Busy("Too many requests are waiting for the models; come again in a moment")
         try:
-            while not self._turn.acquire(timeout=PATIENCE):
+            while not self._turn.acquire(timeout=CANCEL_CHECK_SECONDS):
                 cancel.check()
             try:
                 yield

@@ -28,23 +28,23 @@ from lookalike.usecases.duplicates import DuplicateFilter
 from lookalike.usecases.explanation import (
     Explanation,
     QueryGarment,
-    demanded,
-    details_of,
+    details_for,
+    details_keys,
     garment_color,
-    names_of,
-    product_of,
+    known_product_details,
+    required_values,
 )
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
-from lookalike.usecases.models import Models, whole_photo
+from lookalike.usecases.models import Models, whole_photo_detection
 from lookalike.usecases.thread_pool import map_concurrently
-from lookalike.usecases.upload import digest
+from lookalike.usecases.upload import sha256_hex
 
 log = logging.getLogger("lookalike.search")
-ATTEMPTS = 3
-ENOUGH = 1500
+MAX_ATTEMPTS = 3
+MAX_SIDE = 1500
 """Pixels of each side that garments are looked for in: a larger JPEG is not decoded in full, since nothing of it is stored."""
-LOOKED_AT = 4096
+MAX_CANDIDATES = 4096
 """Garments, nearest first, among which those are looked for that are wanted: 32 MB of vectors where copies are told apart."""
 
 
@@ -67,10 +67,10 @@ class Match:
 
     segment: Segment
     similarity: float
-    match: float | None = None
-    why: Explanation = field(default_factory=Explanation)
+    match_probability: float | None = None
+    explanation: Explanation = field(default_factory=Explanation)
     details: ProductDetails | None = None
-    picture: dict[str, str] = field(default_factory=dict)
+    image_fields: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,14 @@ class SearchResult:
     width: int
     height: int
     index: IndexInfo
-    copies: frozenset[int] = frozenset()
+    duplicate_row_ids: frozenset[int] = frozenset()
 
-    def best(self, num: int) -> list[Match]:
+    def best_matches(self, num: int) -> list[Match]:
         """The `num` most similar of all groups, each garment once."""
         ordered = sorted((one for group in self.groups for one in group.matches), key=lambda one: -one.similarity)
         first: dict[int, Match] = {}
         for one in ordered:
-            if one.segment.row_id not in self.copies:
+            if one.segment.row_id not in self.duplicate_row_ids:
                 first.setdefault(one.segment.row_id, one)
         return list(first.values())[:num]
 
@@ -128,16 +128,16 @@ class HitSelector:
     """Which hits are wanted. `without`: rows that are not; `copies` tells those of one picture, of which one is."""
 
     request: SearchRequest
-    without: frozenset[int]
-    copies: DuplicateFilter | None
+    excluded_ids: frozenset[int]
+    duplicates: DuplicateFilter | None
 
-    def left_of(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
+    def select(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
         """Those of the hits, best first, that are wanted."""
         least, num = self.request.min_similarity, self.request.num
-        good = [hit for hit in hits if hit.row_id not in self.without and hit.similarity >= least]
-        return self.copies.deduplicate(good, num) if self.copies else good[:num]
+        good = [hit for hit in hits if hit.row_id not in self.excluded_ids and hit.similarity >= least]
+        return self.duplicates.deduplicate(good, num) if self.duplicates else good[:num]
 
-    def wants_more(self, hits: Sequence[SearchHit], left: Sequence[SearchHit], asked: int) -> bool:
+    def needs_more(self, hits: Sequence[SearchHit], left: Sequence[SearchHit], asked: int) -> bool:
         """Whether some that are further away could be wanted still."""
         ended = len(hits) < asked or hits[-1].similarity < self.request.min_similarity
         return len(left) < self.request.num and not ended
@@ -148,48 +148,48 @@ class Search:
     models: Models
     index: LiveIndex
     store: ObjectStore
-    catalogue: Catalog
+    catalog: Catalog
     calibration: Calibration | None = None
     """Of the models' embedder."""
 
-    def photo(self, data: bytes, request: SearchRequest, work: RunningJob) -> SearchResult:
+    def search(self, data: bytes, request: SearchRequest, job: RunningJob) -> SearchResult:
         """Raises what `images.read_image` raises."""
-        work.entering("reading")
-        picture, size = images.read_image(data, ENOUGH), images.upright_size(data)
-        garments = self._garments(picture, request.segment, work)
-        work.entering("embedding")
+        job.enter_stage("reading")
+        picture, size = images.read_image(data, MAX_SIDE), images.upright_size(data)
+        garments = self._garments(picture, request.segment, job)
+        job.enter_stage("embedding")
         cut_outs = [one.cut_out(picture) for one in garments]
-        vectors = self.models.embed(cut_outs, work.cancel)
-        work.entering("searching")
-        own = self.catalogue.row_ids_of_photo_hash(digest(data))
+        vectors = self.models.embed(cut_outs, job.cancel)
+        job.enter_stage("searching")
+        own = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
         choice = self._choice(request, own)
-        matches, info = self._living(vectors, choice, work.cancel)
+        matches, info = self._living(vectors, choice, job.cancel)
         asked = [QueryGarment(one.label, garment_color(one, cut)) for one, cut in zip(garments, cut_outs, strict=True)]
         explained = self._explained(asked, matches, own, request)
-        work.entering("fetching")
-        shown = self._shown(explained, request.include, work.cancel)
+        job.enter_stage("fetching")
+        shown = self._shown(explained, request.include, job.cancel)
         seen = [_in_photo(one, picture.size, size) for one in garments]
         groups = [MatchGroup(garment, found) for garment, found in zip(seen, shown, strict=True)]
-        return SearchResult(groups, *size, info, repeated(matches, choice.copies))
+        return SearchResult(groups, *size, info, duplicates_across_groups(matches, choice.duplicates))
 
     def _garments(self, picture: Image.Image, segment: bool, work: RunningJob) -> list[Detection]:
         if not segment:
-            return [whole_photo(picture)]
-        work.entering("detecting")
-        return self.models.detect(picture, work.cancel) or [whole_photo(picture)]
+            return [whole_photo_detection(picture)]
+        work.enter_stage("detecting")
+        return self.models.detect(picture, work.cancel) or [whole_photo_detection(picture)]
 
     def _choice(self, question: SearchRequest, own: frozenset[int]) -> HitSelector:
         bound = self.calibration.duplicate_threshold if self.calibration else IDENTICAL_SIMILARITY
-        copies = DuplicateFilter(self.catalogue, self.models.embedder, bound) if question.collapse else None
+        copies = DuplicateFilter(self.catalog, self.models.embedder, bound) if question.collapse else None
         return HitSelector(question, own if question.exclude_original else frozenset(), copies)
 
     def _living(
         self, vectors: Vectors, choice: HitSelector, cancel: CancelToken
     ) -> tuple[list[list[Match]], IndexInfo]:
         """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             near, info = self._nearest(vectors, choice, cancel)
-            rows = self.catalogue.segments(sorted({hit.row_id for some in near for hit in some}))
+            rows = self.catalog.segments(sorted({hit.row_id for some in near for hit in some}))
             if all(hit.row_id in rows for some in near for hit in some):
                 break
         return [self._joined(some, rows) for some in near], info
@@ -199,20 +199,20 @@ class Search:
     ) -> tuple[list[list[SearchHit]], IndexInfo]:
         """More are asked for than are wanted, until enough are left."""
         wanted = choice.request.filter
-        among = self.catalogue.matching_row_ids(self.models.embedder, wanted) if wanted else None
-        count = choice.request.num + len(choice.without)
+        among = self.catalog.matching_row_ids(self.models.embedder, wanted) if wanted else None
+        count = choice.request.num + len(choice.excluded_ids)
         while True:
             hits, info = self.index.search(vectors, count, cancel, among)
-            left = [choice.left_of(some) for some in hits]
-            enough = not any(choice.wants_more(*pair, count) for pair in zip(hits, left, strict=True))
-            if enough or count >= LOOKED_AT:
+            left = [choice.select(some) for some in hits]
+            enough = not any(choice.needs_more(*pair, count) for pair in zip(hits, left, strict=True))
+            if enough or count >= MAX_CANDIDATES:
                 return left, info
-            count = min(2 * count, LOOKED_AT)
+            count = min(2 * count, MAX_CANDIDATES)
 
     def _joined(self, hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
         curve = self.calibration
         return [
-            Match(rows[hit.row_id], hit.similarity, curve.match(hit.similarity) if curve else None)
+            Match(rows[hit.row_id], hit.similarity, curve.match_probability(hit.similarity) if curve else None)
             for hit in hits
             if hit.row_id in rows
         ]
@@ -226,13 +226,16 @@ class Search:
     ) -> list[list[Match]]:
         """The matches with what each has in common with the garment that was asked with, and with what shops say of them."""
         found, wanted = [one.segment for some in matches for one in some], question.filter
-        stored = list(self.catalogue.segments(sorted(own)).values()) if found and own else []
-        is_needed = found and (stored or demanded(wanted) or question.include_details)
-        said = self.catalogue.details(names_of([*stored, *found])) if is_needed else {}
-        queries = [replace(one, product=product_of(stored, said, wanted)) for one in asked]
+        stored = list(self.catalog.segments(sorted(own)).values()) if found and own else []
+        is_needed = found and (stored or required_values(wanted) or question.include_details)
+        said = self.catalog.details(details_keys([*stored, *found])) if is_needed else {}
+        queries = [replace(one, known_details=known_product_details(stored, said, wanted)) for one in asked]
         shown = said if question.include_details else {}
         return [
-            [replace(one, why=query.explain(one.segment, said), details=details_of(one.segment, shown)) for one in some]
+            [
+                replace(one, explanation=query.explain(one.segment, said), details=details_for(one.segment, shown))
+                for one in some
+            ]
             for query, some in zip(queries, matches, strict=True)
         ]
 
@@ -241,7 +244,7 @@ class Search:
         fetched = map_concurrently(lambda one: self._picture(one, include, cancel), list(segments.values()))
         known = dict(zip(segments, fetched, strict=True))
         return [
-            [replace(one, picture=picture) for one in some if (picture := known[one.segment.row_id]) is not None]
+            [replace(one, image_fields=picture) for one in some if (picture := known[one.segment.row_id]) is not None]
             for some in matches
         ]
 
@@ -251,23 +254,23 @@ class Search:
         try:
             return self._fetched(segment, include)
         except NotFound:
-            if self.catalogue.segment(segment.row_id) is not None:
+            if self.catalog.segment(segment.row_id) is not None:
                 log.error("%s has a row, but no picture", segment.path)
             return None
 
     def _fetched(self, segment: Segment, include: Include) -> dict[str, str]:
         match include:
             case Include.IMAGE:
-                return {"processed_image_base64": _text(segment_images.picture(self.store, self.catalogue, segment))}
+                return {"processed_image_base64": _text(segment_images.load_image(self.store, self.catalog, segment))}
             case Include.THUMBNAIL:
-                return {"thumbnail_base64": _text(segment_images.thumbnail(self.store, self.catalogue, segment))}
+                return {"thumbnail_base64": _text(segment_images.load_thumbnail(self.store, self.catalog, segment))}
             case Include.URL:
-                return segment_images.addresses(self.store, segment)
+                return segment_images.image_urls(self.store, segment)
             case Include.NONE:
                 return {}
 
 
-def repeated(matches: Sequence[Sequence[Match]], copies: DuplicateFilter | None) -> frozenset[int]:
+def duplicates_across_groups(matches: Sequence[Sequence[Match]], copies: DuplicateFilter | None) -> frozenset[int]:
     """The rows whose picture a better match of another group shows: within a group none does."""
     if copies is None or len(matches) < 2:
         return frozenset()

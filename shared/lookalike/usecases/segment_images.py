@@ -6,25 +6,25 @@ from lookalike.domain.model import Segment
 from lookalike.domain.ports import Catalog, ObjectStore
 
 
-def picture(store: ObjectStore, catalogue: Catalog, segment: Segment) -> bytes:
+def load_image(store: ObjectStore, catalog: Catalog, segment: Segment) -> bytes:
     """Raises `NotFound`."""
     try:
         return store.get(segment.path)
     except NotFound:
-        kept = catalogue.legacy_image(segment.row_id)
+        kept = catalog.legacy_image(segment.row_id)
         if kept is None:
             raise
         return kept
 
 
-def thumbnail(store: ObjectStore, catalogue: Catalog, segment: Segment) -> bytes:
+def load_thumbnail(store: ObjectStore, catalog: Catalog, segment: Segment) -> bytes:
     """A JPEG. Raises `NotFound`, and what `images.read_image` raises where there is none yet and the picture is broken."""
     if segment.thumbnail:
         return store.get(segment.thumbnail)
-    return images.thumbnail(images.read_image(picture(store, catalogue, segment)))
+    return images.thumbnail(images.read_image(load_image(store, catalog, segment)))
 
 
-def addresses(store: ObjectStore, segment: Segment) -> dict[str, str]:
+def image_urls(store: ObjectStore, segment: Segment) -> dict[str, str]:
     """Of the picture and its thumbnail; none while they are no objects."""
     if not segment.thumbnail:
         return {}

@@ -18,38 +18,38 @@ class DeletedSegment:
 
     segment: Segment
     photo: Photo | None
-    objects: int
-    left: int
+    objects_deleted: int
+    objects_left: int
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
     """`announce` is called when something was deleted."""
 
-    catalogue: Catalog
+    catalog: Catalog
     store: ObjectStore
-    announce: Callable[[], object] = lambda: None
+    on_change: Callable[[], object] = lambda: None
 
-    def segment(self, key: str | int) -> Segment:
+    def get_segment(self, key: str | int) -> Segment:
         """By name, or by row number, which may be written as text. Raises `NotFound`."""
-        segment = self.catalogue.segment(key)
+        segment = self.catalog.segment(key)
         if segment is None and isinstance(key, str) and key.isascii() and key.isdigit():
-            segment = self.catalogue.segment(int(key[:19]))
+            segment = self.catalog.segment(int(key[:19]))
         if segment is None:
             raise NotFound(f"No garment {key!r}")
         return segment
 
-    def of_photo(self, name: str) -> list[Segment]:
+    def list_segments_of_photo(self, name: str) -> list[Segment]:
         """Raises `NotFound`."""
-        segments = self.catalogue.segments_of_photo(name)
+        segments = self.catalog.segments_of_photo(name)
         if not segments:
             raise NotFound(f"No photo {name!r}")
         return segments
 
-    def details(self, key: str | int) -> ProductDetails:
+    def get_details(self, key: str | int) -> ProductDetails:
         """Those of the garment itself, else of its photo. Raises `NotFound`."""
         names = self._names(key)
-        found = self.catalogue.details(names)
+        found = self.catalog.details(names)
         for name in names:
             if name in found:
                 return found[name]
@@ -58,7 +58,7 @@ class Segments:
     def _names(self, key: str | int) -> list[str]:
         """What details may be filed under; of a photo whose garments are not stored, its own name."""
         try:
-            segment = self.segment(key)
+            segment = self.get_segment(key)
         except NotFound:
             if isinstance(key, int):
                 raise
@@ -67,33 +67,33 @@ class Segments:
 
     def put_details(self, details: Iterable[ProductDetails]) -> int:
         """Insert or replace; how many."""
-        return self.catalogue.put_details(details)
+        return self.catalog.put_details(details)
 
-    def describe(self, key: str, changes: Mapping[str, object]) -> Segment:
+    def update_segment(self, key: str, changes: Mapping[str, object]) -> Segment:
         """Raises `NotFound`."""
-        changed = self.catalogue.update_segment(self.segment(key).name, changes)
+        changed = self.catalog.update_segment(self.get_segment(key).name, changes)
         if changed is None:
             raise NotFound(f"No garment {key!r}")
         return changed
 
-    def thumbnail(self, key: str) -> bytes:
+    def load_thumbnail(self, key: str) -> bytes:
         """A JPEG. Raises `NotFound`."""
-        return segment_images.thumbnail(self.store, self.catalogue, self.segment(key))
+        return segment_images.load_thumbnail(self.store, self.catalog, self.get_segment(key))
 
-    def delete(self, key: str | int) -> DeletedSegment:
+    def delete_segment(self, key: str | int) -> DeletedSegment:
         """The row first, so that no row is ever without its objects; its photo's with the last of its garments.
 
         Raises `NotFound`. What is not deleted of the bucket then, because it is away or we are killed, the sweep deletes.
         """
-        segment = self.segment(key)
-        photo = self.catalogue.photo(segment.photo)
+        segment = self.get_segment(key)
+        photo = self.catalog.photo(segment.photo)
         objects = self._objects(segment, photo)
-        if self.catalogue.delete_segment(segment.name) is None:
+        if self.catalog.delete_segment(segment.name) is None:
             raise NotFound(f"No garment {key!r}")
-        gone = photo if photo and self.catalogue.photo(photo.name) is None else None
+        gone = photo if photo and self.catalog.photo(photo.name) is None else None
         kept = photo.path if photo and not gone else None
         removed = [self._remove(one) for one in objects if one.path != kept]
-        self.announce()
+        self.on_change()
         return DeletedSegment(segment, gone, sum(removed), removed.count(False))
 
     def _objects(self, segment: Segment, photo: Photo | None) -> list[StoredObject]:

@@ -7,7 +7,7 @@ from PIL import Image
 from lookalike import images
 from lookalike.domain.model import Detection
 from lookalike.usecases.jobs import RunningJob
-from lookalike.usecases.models import Models, whole_photo
+from lookalike.usecases.models import Models, whole_photo_detection
 from lookalike.usecases.thread_pool import map_concurrently
 
 
@@ -15,7 +15,7 @@ from lookalike.usecases.thread_pool import map_concurrently
 class SplitResult:
     """The garments found and each as a PNG, and the size of the upright photo."""
 
-    garments: list[Detection]
+    detections: list[Detection]
     images: list[bytes]
     width: int
     height: int
@@ -25,13 +25,15 @@ class SplitResult:
 class Split:
     models: Models
 
-    def photo(self, data: bytes, force: bool, work: RunningJob) -> SplitResult:
+    def split_photo(self, data: bytes, force: bool, job: RunningJob) -> SplitResult:
         """With `force`, the whole photo is the one piece where no garment is found."""
-        work.entering("reading")
+        job.enter_stage("reading")
         picture = images.read_image(data)
-        work.entering("detecting")
-        garments = self.models.detect(picture, work.cancel, thorough=True) or ([whole_photo(picture)] if force else [])
-        work.entering("cutting")
+        job.enter_stage("detecting")
+        garments = self.models.detect(picture, job.cancel, thorough=True) or (
+            [whole_photo_detection(picture)] if force else []
+        )
+        job.enter_stage("cutting")
         return SplitResult(garments, map_concurrently(lambda one: _png(one, picture), garments), *picture.size)
 
 

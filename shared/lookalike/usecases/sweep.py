@@ -7,36 +7,36 @@ from itertools import islice
 
 from lookalike.domain.errors import Conflict
 from lookalike.domain.model import StoredObject
-from lookalike.domain.paths import INCOMING, INDEX
+from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog, Clock, ObjectStore
 
 log = logging.getLogger("lookalike.sweep")
-KEPT = (INDEX, INCOMING)
+KEPT_PREFIXES = (INDEX_PREFIX, INCOMING_PREFIX)
 """Prefixes of what belongs to no row: index versions, and photos that wait to be ingested."""
-BATCH = 500
+BATCH_SIZE = 500
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def sweep(store: ObjectStore, catalogue: Catalog, older_than: float, clock: Clock = _now) -> int:
+def sweep(store: ObjectStore, catalog: Catalog, older_than: float, clock: Clock = _now) -> int:
     """Delete what has been there for more than `older_than` seconds and no row names; how many objects.
 
     Keep `older_than` well above the longest upload: its objects are there before their rows.
     """
     before = clock() - timedelta(seconds=older_than)
-    old = (one for one in store.list() if one.updated < before and not one.path.startswith(KEPT))
-    return sum(_delete(store, one) for batch in _batches(old) for one in _unnamed(catalogue, batch))
+    old = (one for one in store.list() if one.updated < before and not one.path.startswith(KEPT_PREFIXES))
+    return sum(_delete(store, one) for batch in _batches(old) for one in _unnamed(catalog, batch))
 
 
 def _batches(objects: Iterator[StoredObject]) -> Iterator[list[StoredObject]]:
-    while batch := list(islice(objects, BATCH)):
+    while batch := list(islice(objects, BATCH_SIZE)):
         yield batch
 
 
-def _unnamed(catalogue: Catalog, batch: list[StoredObject]) -> list[StoredObject]:
-    known = catalogue.known_paths([one.path for one in batch])
+def _unnamed(catalog: Catalog, batch: list[StoredObject]) -> list[StoredObject]:
+    known = catalog.referenced_paths([one.path for one in batch])
     return [one for one in batch if one.path not in known]
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
-AT_ONCE = 8
+MAX_THREADS = 8
 
 
 def map_concurrently(do: Callable[[A], B], things: Sequence[A]) -> list[B]:
@@ -25,4 +25,4 @@ def map_concurrently(do: Callable[[A], B], things: Sequence[A]) -> list[B]:
 @cache
 def _pool() -> ThreadPoolExecutor:
     """Made when first needed, which is after the host's fork."""
-    return ThreadPoolExecutor(AT_ONCE, "together")
+    return ThreadPoolExecutor(MAX_THREADS, "together")

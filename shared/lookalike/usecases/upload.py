@@ -18,16 +18,16 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import Lab
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject, Vectors
-from lookalike.domain.paths import INCOMING, INDEX
+from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.usecases.explanation import garment_color
 from lookalike.usecases.jobs import RunningJob
-from lookalike.usecases.models import Models, whole_photo
+from lookalike.usecases.models import Models, whole_photo_detection
 from lookalike.usecases.thread_pool import map_concurrently
 
 log = logging.getLogger("lookalike.upload")
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
-WAIT = 0.1
+PHOTO_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+CLAIM_RETRY_SECONDS = 0.1
 """Seconds between two looks at another upload of the same name."""
 
 
@@ -57,78 +57,80 @@ class Upload:
 
     models: Models
     store: ObjectStore
-    catalogue: Catalog
+    catalog: Catalog
     keep_originals: bool
-    stale: timedelta
+    claim_timeout: timedelta
     holder: str = ""
-    is_gone: Callable[[str], bool] = lambda holder: False
-    announce: Callable[[], object] = lambda: None
+    is_holder_gone: Callable[[str], bool] = lambda holder: False
+    on_change: Callable[[], object] = lambda: None
 
-    def photo(self, data: bytes, name: str, owner: str | None, force: bool, work: RunningJob) -> UploadResult:
+    def upload_photo(self, data: bytes, name: str, owner: str | None, force: bool, job: RunningJob) -> UploadResult:
         """Store a photo's garments; with `force`, the whole photo where none is found. No segments: nothing stored.
 
         Raises `Conflict` if another photo has that name, and what `images.read_image` raises.
         """
-        sha256 = digest(data)
-        with self._claim(check_name(name), work) as ours:
+        sha256 = sha256_hex(data)
+        with self._claim(validate_photo_name(name), job) as ours:
             if not ours:
                 return self._stored(name, sha256)
-            work.entering("reading")
+            job.enter_stage("reading")
             picture = images.read_image(data)
-            work.entering("detecting")
-            found = self.models.detect(picture, work.cancel, thorough=True) or ([whole_photo(picture)] if force else [])
+            job.enter_stage("detecting")
+            found = self.models.detect(picture, job.cancel, thorough=True) or (
+                [whole_photo_detection(picture)] if force else []
+            )
             if not found:
                 return UploadResult(name, [])
             photo = Photo(name, sha256, *picture.size, self._original(name), owner)
-            stored = self._keep(photo, picture, found, work)
-        self.announce()
+            stored = self._keep(photo, picture, found, job)
+        self.on_change()
         return UploadResult(name, stored)
 
-    def segment(
+    def upload_segment(
         self,
         data: bytes,
         name: str,
         number: int | None,
         owner: str | None,
-        work: RunningJob,
+        job: RunningJob,
         attributes: SegmentAttributes | None = None,
     ) -> Segment:
         """Store a garment that was cut out elsewhere as segment `number` of a photo, or as its next one."""
-        with self._claim(check_name(name), work, shared=True):
+        with self._claim(validate_photo_name(name), job, shared=True):
             number = self._next(name) if number is None else number
-            if there := self.catalogue.segment(segment_name(name, number)):
+            if there := self.catalog.segment(segment_name(name, number)):
                 raise Conflict(f"There is a segment {there.name} already")
             self._clear(f"{name}/segment_{number}.")
-            work.entering("reading")
+            job.enter_stage("reading")
             picture = images.read_image(data)
-            photo = Photo(name, digest(data), *picture.size, None, owner)
-            vectors = self._embed([picture], work)
+            photo = Photo(name, sha256_hex(data), *picture.size, None, owner)
+            vectors = self._embed([picture], job)
             found = _detection(picture, attributes or SegmentAttributes())
-            new = plan(name, number, found, vectors[0], garment_color(found, picture))
-            with self._objects(self._pictures([new], [picture]), work):
-                stored = self.catalogue.add_segment(photo, new, self.models.embedder, work.id)
-        self.announce()
+            new = new_segment(name, number, found, vectors[0], garment_color(found, picture))
+            with self._objects(self._pictures([new], [picture]), job):
+                stored = self.catalog.add_segment(photo, new, self.models.embedder, job.id)
+        self.on_change()
         return stored
 
     def _next(self, name: str) -> int:
-        numbers = [one.name.removeprefix(segment_name(name, "")) for one in self.catalogue.segments_of_photo(name)]
+        numbers = [one.name.removeprefix(segment_name(name, "")) for one in self.catalog.segments_of_photo(name)]
         return max((int(one) for one in numbers if one.isascii() and one.isdigit()), default=-1) + 1
 
     def _keep(self, photo: Photo, picture: Image.Image, found: list[Detection], work: RunningJob) -> list[Segment]:
         cut_outs = [one.cut_out(picture) for one in found]
         vectors = self._embed(cut_outs, work)
-        work.entering("storing")
+        work.enter_stage("storing")
         colours = [garment_color(*pair) for pair in zip(found, cut_outs, strict=True)]
         parts = zip(found, vectors, colours, strict=True)
-        new = [plan(photo.name, number, *part) for number, part in enumerate(parts)]
+        new = [new_segment(photo.name, number, *part) for number, part in enumerate(parts)]
         objects = self._pictures(new, cut_outs)
         if photo.path:
             objects[photo.path] = images.jpeg(picture)
         with self._objects(objects, work):
-            return self.catalogue.add_photo(photo, new, self.models.embedder, work.id)
+            return self.catalog.add_photo(photo, new, self.models.embedder, work.id)
 
     def _embed(self, cut_outs: Sequence[Image.Image], work: RunningJob) -> Vectors:
-        work.entering("embedding")
+        work.enter_stage("embedding")
         return self.models.embed(cut_outs, work.cancel)
 
     def _original(self, name: str) -> str | None:
@@ -168,10 +170,10 @@ class Upload:
             log.warning("%s was not taken back", made.path, exc_info=True)
 
     def _stored(self, name: str, sha256: str) -> UploadResult:
-        photo = self.catalogue.photo(name)
+        photo = self.catalog.photo(name)
         if photo is None or photo.sha256 != sha256:
             raise Conflict(f"Another photo is stored as {name!r}", field="image_name")
-        return UploadResult(name, self.catalogue.segments_of_photo(name))
+        return UploadResult(name, self.catalog.segments_of_photo(name))
 
     @contextmanager
     def _claim(self, name: str, work: RunningJob, shared: bool = False) -> Iterator[bool]:
@@ -179,7 +181,7 @@ class Upload:
 
         With `shared`, it is ours even so. What a process that died left under a free name is removed.
         """
-        work.entering("claiming")
+        work.enter_stage("claiming")
         claim = f"{name}/claim"
         while True:
             taken = self._is_taken(name)
@@ -189,7 +191,7 @@ class Upload:
             if claimed := self._try_claim(claim, work.id):
                 break
             work.cancel.check()
-            time.sleep(WAIT)
+            time.sleep(CLAIM_RETRY_SECONDS)
         try:
             # whoever held the claim before has given it up after its rows: look again
             taken = self._is_taken(name)
@@ -200,7 +202,7 @@ class Upload:
             self._take_back(claimed)
 
     def _is_taken(self, name: str) -> bool:
-        return self.catalogue.photo(name) is not None or bool(self.catalogue.segments_of_photo(name))
+        return self.catalog.photo(name) is not None or bool(self.catalog.segments_of_photo(name))
 
     def _try_claim(self, claim: str, job: str) -> StoredObject | None:
         there = self.store.stat(claim)
@@ -213,21 +215,23 @@ class Upload:
             return None
 
     def _is_left_behind(self, claim: StoredObject) -> bool:
-        if claim.updated < datetime.now(UTC) - self.stale:
+        if claim.updated < datetime.now(UTC) - self.claim_timeout:
             return True
         try:
-            return self.is_gone(self.store.get(claim.path).decode().split("\n")[0])
+            return self.is_holder_gone(self.store.get(claim.path).decode().split("\n")[0])
         except NotFound:
             return False
 
     def _clear(self, prefix: str, but: str = "") -> None:
         """Remove what no row names, so that nothing half-written is taken for ours, nor swept while we use it."""
         found = [one.path for one in self.store.list(prefix)]
-        for path in set(found) - self.catalogue.known_paths(found) - {but}:
+        for path in set(found) - self.catalog.referenced_paths(found) - {but}:
             self.store.delete(path)
 
 
-def plan(photo: str, number: int, found: Detection, vector: NDArray[np.float32], colour: Lab | None) -> NewSegment:
+def new_segment(
+    photo: str, number: int, found: Detection, vector: NDArray[np.float32], colour: Lab | None
+) -> NewSegment:
     """Segment `number` of a photo."""
     path = f"{photo}/segment_{number}"
     name, thumbnail = segment_name(photo, number), f"{path}.thumbnail.jpg"
@@ -235,22 +239,22 @@ def plan(photo: str, number: int, found: Detection, vector: NDArray[np.float32],
 
 
 def _detection(picture: Image.Image, about: SegmentAttributes) -> Detection:
-    return Detection(about.box or whole_photo(picture).box, about.label, about.score)
+    return Detection(about.box or whole_photo_detection(picture).box, about.label, about.score)
 
 
 def segment_name(photo: str, number: int | str) -> str:
     return f"{photo}_segment_{number}"
 
 
-def check_name(name: str) -> str:
+def validate_photo_name(name: str) -> str:
     """Raises `InvalidField`."""
-    if not NAME.fullmatch(name):
+    if not PHOTO_NAME_PATTERN.fullmatch(name):
         message = "must be 1 to 200 letters, digits, '.', '_' or '-', not starting with a dot"
         raise InvalidField(f"image_name {message}", field="image_name")
-    if f"{name}/" in (INDEX, INCOMING):
+    if f"{name}/" in (INDEX_PREFIX, INCOMING_PREFIX):
         raise InvalidField(f"image_name must not be {name!r}: the bucket keeps other things there", field="image_name")
     return name
 
 
-def digest(data: bytes) -> str:
+def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
