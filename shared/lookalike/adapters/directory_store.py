@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from lookalike.domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
-from lookalike.domain.paths import check_path, check_prefix, is_path
+from lookalike.domain.paths import check_path, check_prefix, is_valid_path
 
 PRIVATE_DIRECTORY = ".tmp"
 """Holds unfinished files, the lock and the last generation. Object paths cannot start with it."""
@@ -73,11 +73,11 @@ class DirectoryStore:
                 while chunk := content.read(CHUNK_SIZE):
                     yield chunk
 
-    def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
+    def write(self, path: str, chunks: Iterable[bytes], content_type: str) -> StoredObject:
         """Create an object from chunks. It appears when it is complete. Raises `Conflict` if it exists."""
         file = self._file(path)
         self._delete_stale_files()
-        with _translate_disk_errors(), self._temporary_file(pieces) as temporary:
+        with _translate_disk_errors(), self._temporary_file(chunks) as temporary:
             size = temporary.stat().st_size
             with self._lock():
                 if self._stat(path, file):
@@ -98,7 +98,7 @@ class DirectoryStore:
         folder = prefix.rpartition("/")[0]
         start = self._file(folder) if folder else self._root
         for path in self._walk(start, folder):
-            if path.startswith(prefix) and is_path(path) and (stored := self.stat(path)):
+            if path.startswith(prefix) and is_valid_path(path) and (stored := self.stat(path)):
                 yield stored
 
     def delete(self, path: str, if_generation: int | None = None) -> bool:
@@ -114,10 +114,10 @@ class DirectoryStore:
             self._remove_empty_directories(file.parent)
         return True
 
-    def url(self, path: str, seconds: int = 3600) -> str:
-        """Return a signed URL of the object, valid for `seconds`."""
+    def url(self, path: str, expires_in: int = 3600) -> str:
+        """Return a signed URL of the object, valid for `expires_in` seconds."""
         check_path(path)
-        expires = int(time.time()) + seconds
+        expires = int(time.time()) + expires_in
         return f"{self._url_base}/{quote(path)}?expires={expires}&signature={self._signature(path, str(expires))}"
 
     def open_url(self, path: str, expires: str, signature: str) -> bytes:

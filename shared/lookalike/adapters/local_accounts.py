@@ -99,11 +99,11 @@ class LocalAccounts:
 
     def sign_out(self, access_token: str) -> None:
         """Revoke all refresh tokens of the user. Access tokens stay valid until they expire."""
-        user = self._auth.user(access_token)
+        user = self._auth.verify_token(access_token)
         with self._transaction() as db:
             db.execute("DELETE FROM refresh_tokens WHERE account = ?", (user.id,))
 
-    def grant(self, email: str, role: str) -> User:
+    def set_role(self, email: str, role: str) -> User:
         """Set the role of an account, effective with the next token. Raises `NotFound`."""
         with self._transaction() as db:
             db.execute("UPDATE accounts SET role = ? WHERE email = ?", (role, _normalize_email(email)))

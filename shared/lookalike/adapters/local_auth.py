@@ -16,7 +16,7 @@ class LocalAuth:
     def __init__(self, secret: str) -> None:
         self._secret = secret
 
-    def user(self, token: str) -> User:
+    def verify_token(self, token: str) -> User:
         """Verify an access token and return its user. Raises `Unauthenticated`."""
         try:
             claims = jwt.decode(

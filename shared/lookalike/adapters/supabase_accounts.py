@@ -66,7 +66,7 @@ class SupabaseAccounts:
         with self._client() as client:
             client.auth.admin.sign_out(access_token)
 
-    def grant(self, email: str, role: str) -> User:
+    def set_role(self, email: str, role: str) -> User:
         """Set the role of an account. Raises `NotFound`, and `Misconfigured` without a service key."""
         if not self._service_key:
             raise Misconfigured("Set SUPABASE_SERVICE_KEY to grant roles")

@@ -35,7 +35,7 @@ class SupabaseAuth:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at: float | None = None
 
-    def user(self, token: str) -> User:
+    def verify_token(self, token: str) -> User:
         """Verify an access token and return its user.
 
         Raises `Unauthenticated`, and `Unavailable` if the keys cannot be fetched.

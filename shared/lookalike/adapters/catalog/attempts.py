@@ -18,22 +18,22 @@ class AttemptQueries(Database):
     """Queries of the port `Attempts`."""
 
     @write_transaction
-    def count_attempt(self, tx: Connection, keys: Sequence[str], since: datetime) -> dict[str, int]:
+    def add_attempt(self, tx: Connection, keys: Sequence[str], since: datetime) -> dict[str, int]:
         """Increment the counter of each key and return the new counts. Counters started before `since` restart at 1."""
         # All transactions lock the rows in sorted order. Two of them with the same keys can then not deadlock.
         return {key: _increment(tx, _hash_key(key), to_naive_utc(since)) for key in sorted(keys)}
 
     @write_transaction
-    def forget_attempts(self, tx: Connection, keys: Sequence[str], most: int | None = None) -> None:
-        """Subtract at most `most` from the counter of each key, or delete the counters if it is `None`."""
+    def reduce_attempts(self, tx: Connection, keys: Sequence[str], count: int | None = None) -> None:
+        """Subtract `count` from the counter of each key, down to 0, or delete the counters if it is `None`."""
         has_key = _key.in_([_hash_key(key) for key in keys])
-        if most is None:
+        if count is None:
             tx.execute(delete(attempts).where(has_key))
         else:
-            tx.execute(update(attempts).where(has_key).values(count=case((_count > most, _count - most), else_=0)))
+            tx.execute(update(attempts).where(has_key).values(count=case((_count > count, _count - count), else_=0)))
 
     @write_transaction
-    def clean_attempts(self, tx: Connection, before: datetime) -> int:
+    def delete_expired_attempts(self, tx: Connection, before: datetime) -> int:
         """Delete counters started before that time. Returns their number."""
         return tx.execute(delete(attempts).where(_start < to_naive_utc(before))).rowcount
 

@@ -19,8 +19,8 @@ class HistoryQueries(Database):
     """Queries of the port `History`."""
 
     @write_transaction
-    def remember(self, tx: Connection, search: PastSearch, most: int) -> None:
-        """Insert or replace a search, and delete the owner's oldest ones above `most`. Raises `InvalidField`."""
+    def save_search(self, tx: Connection, search: PastSearch, max_searches: int) -> None:
+        """Insert or replace a search, and delete the owner's oldest ones above `max_searches`. Raises `InvalidField`."""
         _delete_searches(tx, search.owner, search.id)
         key = {"owner": search.owner, "id": search.id}
         row = validated(searches, **key, create_time=to_naive_utc(search.searched_at))
@@ -37,10 +37,10 @@ class HistoryQueries(Database):
         ]
         if rows:
             tx.execute(insert(search_hits), rows)
-        _delete_oldest(tx, search.owner, most)
+        _delete_oldest(tx, search.owner, max_searches)
 
     @read_transaction
-    def searches_of(self, tx: Connection, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
+    def list_searches(self, tx: Connection, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
         """Return a page of the owner's searches, newest first, without their hits."""
         is_before = true() if before is None else _searches.create_time < to_naive_utc(before)
         newest = (
@@ -51,7 +51,7 @@ class HistoryQueries(Database):
         return [_to_search(row, []) for row in tx.execute(newest.limit(limit)).mappings()]
 
     @read_transaction
-    def search_of(self, tx: Connection, owner: str, search_id: str) -> PastSearch | None:
+    def get_search(self, tx: Connection, owner: str, search_id: str) -> PastSearch | None:
         """Return one search of the owner with its hits, or `None`."""
         row = tx.execute(select(searches).where(_is_search(owner, search_id))).mappings().first()
         if row is None:
@@ -61,7 +61,7 @@ class HistoryQueries(Database):
         return _to_search(row, [PastHit(hit["garment"], hit["row_id"], hit["similarity"]) for hit in hits])
 
     @write_transaction
-    def forget_searches(self, tx: Connection, owner: str, search_id: str | None = None) -> int:
+    def delete_searches(self, tx: Connection, owner: str, search_id: str | None = None) -> int:
         """Delete one search of the owner, or all without an id. Returns the number of deleted searches."""
         return _delete_searches(tx, owner, search_id)
 
@@ -78,9 +78,9 @@ def _delete_searches(tx: Connection, owner: str, search_id: str | None) -> int:
     return tx.execute(delete(searches).where(is_deleted)).rowcount
 
 
-def _delete_oldest(tx: Connection, owner: str, maximum: int) -> None:
+def _delete_oldest(tx: Connection, owner: str, max_searches: int) -> None:
     newest = select(_searches.id).where(_searches.owner == owner).order_by(_searches.create_time.desc(), _searches.id)
-    for search_id in tx.execute(newest.offset(maximum).limit(_DELETE_LIMIT)).scalars().all():
+    for search_id in tx.execute(newest.offset(max_searches).limit(_DELETE_LIMIT)).scalars().all():
         _delete_searches(tx, owner, search_id)
 
 

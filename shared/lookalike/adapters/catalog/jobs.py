@@ -51,7 +51,7 @@ class JobQueries(Database):
         return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
     @write_transaction
-    def set_stage(self, tx: Connection, job_id: str, stage: str) -> None:
+    def set_job_stage(self, tx: Connection, job_id: str, stage: str) -> None:
         """Set the progress text of a running job."""
         tx.execute(_update_running(name_in(jobs.c.id, job_id), stage=stage))
 

@@ -118,7 +118,7 @@ class SegmentQueries(Database):
         return segment
 
     @read_transaction
-    def known_paths(self, tx: Connection, paths: Sequence[str]) -> set[str]:
+    def referenced_paths(self, tx: Connection, paths: Sequence[str]) -> set[str]:
         """Return those of the object paths that a photo or segment refers to."""
         known: set[str] = set()
         for batch in batches(paths):

@@ -17,7 +17,7 @@ from lookalike.adapters.cloud_store.signing import signing_credentials
 from lookalike.adapters.cloud_store.streams import ChecksummedChunks, ChunkReader
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
-from lookalike.domain.paths import LONGEST, check_path, check_prefix, is_path
+from lookalike.domain.paths import MAX_PATH_BYTES, check_path, check_prefix, is_valid_path
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -105,15 +105,15 @@ class CloudStore:
             if chunks.crc32c != blob.crc32c:
                 raise Unavailable(f"{path} was received with a wrong checksum")
 
-    def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
+    def write(self, path: str, chunks: Iterable[bytes], content_type: str) -> StoredObject:
         """Create an object from chunks by a resumable upload, which resends lost chunks. Raises `Conflict` if it exists."""
         check_path(path)
-        write_id, chunks = uuid.uuid4().hex, ChecksummedChunks(pieces)
+        write_id, checksummed = uuid.uuid4().hex, ChecksummedChunks(chunks)
         with self._translate_errors(path, "storage.objects.create"):
-            blob = self._upload_chunks(path, chunks, content_type, write_id)
+            blob = self._upload_chunks(path, checksummed, content_type, write_id)
             if blob is None or (blob.metadata or {}).get("write") != write_id:
                 raise Conflict(f"{path} was changed by another writer")
-            if blob.crc32c != chunks.crc32c:
+            if blob.crc32c != checksummed.crc32c:
                 self._delete(path, blob.generation)
                 raise Unavailable(f"{path} was stored with a wrong checksum and deleted again: retry the upload")
             return _to_stored_object(path, blob)
@@ -134,7 +134,7 @@ class CloudStore:
             for blob in blobs:
                 path = blob.name.removeprefix(self._prefix)
                 # Other tools create objects with names such as `folder/`, which are not valid paths here.
-                if is_path(path):
+                if is_valid_path(path):
                     yield _to_stored_object(path, blob)
 
     def delete(self, path: str, if_generation: int | None = None) -> bool:
@@ -147,14 +147,14 @@ class CloudStore:
             blob = self._find(path)
             return blob is not None and self._delete(path, blob.generation)
 
-    def url(self, path: str, seconds: int = 3600) -> str:
-        """Return a signed URL of the object, valid for `seconds`, at most seven days.
+    def url(self, path: str, expires_in: int = 3600) -> str:
+        """Return a signed URL of the object, valid for `expires_in` seconds, at most seven days.
 
         Signs with the key of the credentials, or by IAM (one request) for a service account without a key.
         """
         check_path(path)
         with self._translate_errors(path, "iam.serviceAccounts.signBlob"):
-            options = {"version": "v4", "expiration": timedelta(seconds=min(seconds, MAX_URL_SECONDS))}
+            options = {"version": "v4", "expiration": timedelta(seconds=min(expires_in, MAX_URL_SECONDS))}
             blob = self._blob(path)
             credentials = signing_credentials(self._client, self._iam_endpoint, self._timeout)
             return str(self._retry(lambda: blob.generate_signed_url(**options, credentials=credentials)))
@@ -179,8 +179,10 @@ class CloudStore:
 
     def _blob(self, path: str) -> "Blob":
         name = self._prefix + path
-        if len(name.encode()) > LONGEST:
-            raise InvalidField(f"The object name is longer than {LONGEST} bytes, including the prefix", field="path")
+        if len(name.encode()) > MAX_PATH_BYTES:
+            raise InvalidField(
+                f"The object name is longer than {MAX_PATH_BYTES} bytes, including the prefix", field="path"
+            )
         return self._client.bucket(self._bucket).blob(name)
 
     def _new_blob(self, path: str, data: bytes, content_type: str, write_id: str) -> "Blob":
