@@ -121,6 +121,6 @@ def test_a_start_without_the_right_weights_says_what_to_do(
 ) -> None:
     wrong = {"MODELS_DIR": str(tmp_path / "none")} if missing else {"MODELS_SHA256": ""}
     server = Server(tmp_path / "home", settings | wrong)
-    with pytest.raises(AssertionError, match="`lookalike models fetch` gets it"):
+    with pytest.raises(AssertionError, match="run `lookalike models fetch`"):
         server.start()
     assert "Traceback" not in server.log()
