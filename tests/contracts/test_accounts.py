@@ -21,8 +21,7 @@ from lookalike.adapters.local_auth import LocalAuth
 from lookalike.adapters.supabase_accounts import SupabaseAccounts
 from lookalike.adapters.supabase_auth import SupabaseAuth
 from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unauthenticated, Unavailable
-from lookalike.domain.ports import Auth
-from lookalike.domain.user_ports import Accounts
+from lookalike.domain.ports import Accounts, Auth
 from tests.emulators.auth_server import AuthServer, auth_server
 
 ANNA, BERT, PASSWORD = "anna@example.com", "bert@example.com", "correct horse"
@@ -65,7 +64,7 @@ def test_who_registers_can_sign_in_and_is_a_user(world: World) -> None:
     registered = world.accounts.register(ANNA, PASSWORD)
     session = world.open_another().sign_in(ANNA, PASSWORD)
     assert session.user == registered and (registered.email, registered.role) == (ANNA, "user")
-    assert world.auth.user(session.access_token) == registered
+    assert world.auth.verify_token(session.access_token) == registered
     assert session.expires_in == 3600 and PASSWORD not in repr(session) and session.access_token not in repr(session)
 
 
@@ -110,7 +109,7 @@ def test_a_refresh_token_gives_another_pair(world: World) -> None:
     first = world.accounts.sign_in(ANNA, PASSWORD)
     second = world.open_another().refresh(first.refresh_token)
     assert second.user == user and second.refresh_token != first.refresh_token
-    assert world.auth.user(second.access_token) == user
+    assert world.auth.verify_token(second.access_token) == user
     assert world.accounts.refresh(second.refresh_token).user == user
 
 
@@ -155,19 +154,19 @@ def test_signed_out_no_refresh_token_is_taken(world: World) -> None:
 def test_a_granted_role_comes_with_the_next_tokens(world: World) -> None:
     user = world.accounts.register(ANNA, PASSWORD)
     before = world.accounts.sign_in(ANNA, PASSWORD)
-    granted = world.open_another().grant("Anna@example.com", "admin")
+    granted = world.open_another().set_role("Anna@example.com", "admin")
     assert (granted.id, granted.role) == (user.id, "admin")
-    assert not world.auth.user(before.access_token).is_admin
+    assert not world.auth.verify_token(before.access_token).is_admin
     after = world.accounts.refresh(before.refresh_token)
-    assert after.user.is_admin and world.auth.user(after.access_token).is_admin
-    world.accounts.grant(ANNA, "user")
+    assert after.user.is_admin and world.auth.verify_token(after.access_token).is_admin
+    world.accounts.set_role(ANNA, "user")
     assert not world.accounts.sign_in(ANNA, PASSWORD).user.is_admin
 
 
 def test_nobody_who_is_not_there_gets_a_role(world: World) -> None:
     world.accounts.register(BERT, PASSWORD)
     with pytest.raises(NotFound):
-        world.accounts.grant(ANNA, "admin")
+        world.accounts.set_role(ANNA, "admin")
 
 
 def test_fifty_interleaved_logins_cross_no_token(world: World) -> None:
@@ -184,7 +183,7 @@ def test_fifty_interleaved_logins_cross_no_token(world: World) -> None:
         sessions = [world.accounts.sign_in(email, f"{email} secret")]
         sessions += [world.accounts.refresh(sessions[-1].refresh_token) for _ in range(2)]
         world.accounts.sign_out(sessions[-1].access_token)
-        seen = [world.auth.user(one.access_token) for one in sessions]
+        seen = [world.auth.verify_token(one.access_token) for one in sessions]
         return [(one.id, one.email) for one in (*seen, *(one.user for one in sessions))]
 
     with ThreadPoolExecutor(50) as pool:
@@ -208,7 +207,7 @@ def test_the_service_away_is_said(server: AuthServer) -> None:
     calls = (
         lambda: accounts.sign_in(ANNA, PASSWORD),
         lambda: accounts.refresh("token"),
-        lambda: accounts.grant(ANNA, "admin"),
+        lambda: accounts.set_role(ANNA, "admin"),
         lambda: accounts.register(BERT, PASSWORD),
     )
     for name in ("away", "garbles"):
@@ -224,7 +223,7 @@ def test_the_service_away_is_said(server: AuthServer) -> None:
 
 
 def test_where_addresses_are_confirmed_a_taken_one_is_told_and_nobody_signs_in_before(server: AuthServer) -> None:
-    server.confirms = True
+    server.requires_confirmation = True
     accounts = SupabaseAccounts(server.url, server.PUBLIC, server.SERVICE)
     assert accounts.register(ANNA, PASSWORD).email == ANNA
     with pytest.raises(Conflict):
@@ -238,7 +237,7 @@ def test_a_role_is_looked_for_among_all_users(server: AuthServer, monkeypatch: p
     accounts = SupabaseAccounts(server.url, server.PUBLIC, server.SERVICE)
     for number in range(5):
         accounts.register(f"{number}@example.com", PASSWORD)
-    assert accounts.grant("4@example.com", "admin").is_admin
+    assert accounts.set_role("4@example.com", "admin").is_admin
     assert server.accounts["4@example.com"].app_metadata["provider"] == "email", "what is there besides stays"
 
 
@@ -265,7 +264,7 @@ class TestTime:
         session = accounts.sign_in(ANNA, PASSWORD)
         for _ in range(2):
             accounts.refresh(session.refresh_token)
-            clock.append(clock[-1] + 0.6 * local_accounts.AGAIN)
+            clock.append(clock[-1] + 0.6 * local_accounts.REUSE_SECONDS)
         with pytest.raises(Unauthenticated, match="used before"):
             accounts.refresh(session.refresh_token)
 
@@ -273,7 +272,7 @@ class TestTime:
         self, accounts: LocalAccounts, clock: list[float], tmp_path: Path
     ) -> None:
         old = accounts.sign_in(ANNA, PASSWORD)
-        clock.append(clock[-1] + local_accounts.MONTH + 1)
+        clock.append(clock[-1] + local_accounts.REFRESH_TOKEN_SECONDS + 1)
         with pytest.raises(Unauthenticated, match="not known"):
             accounts.refresh(old.refresh_token)
         accounts.sign_in(ANNA, PASSWORD)

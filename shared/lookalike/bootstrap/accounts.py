@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lookalike.bootstrap.secrets import Secrets
-from lookalike.domain.ports import Auth
-from lookalike.domain.user_ports import Accounts
+from lookalike.domain.ports import Accounts, Auth
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:

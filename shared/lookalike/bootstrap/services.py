@@ -13,14 +13,14 @@ from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.secrets import Secrets, local_secrets
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
-from lookalike.domain.ports import Auth, Catalog, ObjectStore
-from lookalike.domain.user_ports import Accounts, Attempts
+from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, ObjectStore
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.erase import Erase
 from lookalike.usecases.external_index import ExternalIndex
 from lookalike.usecases.history import SearchHistory
 from lookalike.usecases.import_index import ImportIndex
+from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
@@ -32,7 +32,6 @@ from lookalike.usecases.segments import Segments
 from lookalike.usecases.sign_in import SignIn
 from lookalike.usecases.split import Split
 from lookalike.usecases.upload import Upload
-from lookalike.usecases.versions import IndexVersions
 
 if TYPE_CHECKING:
     from lookalike.adapters.catalog import SqlCatalog
@@ -120,7 +119,7 @@ class Services:
     @property
     def _notify_external_index(self) -> Callable[[], object]:
         """What a write calls after its commit, so that an external index hears of it; nothing for index versions."""
-        return self._external_index.announce if self._uses_external_index else lambda: None
+        return self._external_index.sync_recent_changes if self._uses_external_index else lambda: None
 
     @lazy
     def reindex(self) -> Reindex | ExternalIndex:

@@ -1,4 +1,4 @@
-"""Candidates of an index that is not exact, compared anew by their true vectors."""
+"""Reranking: scores the candidates of an approximate index by their exact vectors."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,51 +10,62 @@ from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import VectorIndex
 
 MIN_CANDIDATES = 48
+"""Candidates per query at least. Few neighbors need relatively more candidates for the same recall."""
 MAX_BRUTE_FORCE_ROWS = 4096
-"""Rows of a filter up to which all their vectors are compared: 32 MB at 2,048 numbers."""
+"""Filtered searches of up to this many rows compare all their vectors: 32 MB at 2,048 dimensions."""
 FetchVectors = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
+"""Returns vectors (dim,) by row id. Rows that were deleted are missing from the result."""
 
 
 def candidate_count(k: int) -> int:
-    """How many are compared for k neighbours."""
+    """Return how many candidates are reranked for k neighbors."""
     return max(MIN_CANDIDATES, 3 * k)
 
 
 class RerankedIndex:
-    """A `VectorIndex` over another. `vectors` gives those of rows that still exist: what was deleted falls out."""
+    """`VectorIndex` that reranks the hits of another index.
+
+    `fetch_vectors` returns the vectors of rows that still exist. Deleted rows therefore drop out of the hits.
+    """
 
     is_exact = True
 
-    def __init__(self, index: VectorIndex, vectors: FetchVectors) -> None:
-        self._index, self._vectors = index, vectors
+    def __init__(self, index: VectorIndex, fetch_vectors: FetchVectors) -> None:
+        self._index, self._fetch_vectors = index, fetch_vectors
 
     @property
     def row_count(self) -> int:
+        """Number of rows of the wrapped index, deleted ones included."""
         return self._index.row_count
 
     def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of the given row ids that are in the wrapped index."""
         return self._index.contained_ids(row_ids)
 
     def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
-        """Exact where `among` names few of its rows; otherwise as good as the candidates are."""
+        """Return the k nearest rows of each (q, dim) query; similarities are exact.
+
+        The result is exact if `allowed_ids` has at most `MAX_BRUTE_FORCE_ROWS` ids. Otherwise its recall is that of
+        the candidates.
+        """
         if allowed_ids is not None and len(allowed_ids) <= MAX_BRUTE_FORCE_ROWS:
-            return exact_nearest(self._vectors(self.contained_ids(allowed_ids).tolist()), vectors, k)
+            return exact_nearest(self._fetch_vectors(self.contained_ids(allowed_ids).tolist()), vectors, k)
         count = candidate_count(k)
         while True:
-            found = self._index.search(vectors, count, allowed_ids)
-            there = self._vectors(sorted({hit.row_id for hits in found for hit in hits}))
-            if not any(len(hits) == count and _left(hits, there) < k for hits in found):
-                return exact_nearest(there, vectors, k)
-            # so many were deleted that it takes others
+            candidates = self._index.search(vectors, count, allowed_ids)
+            existing = self._fetch_vectors(sorted({hit.row_id for hits in candidates for hit in hits}))
+            # A full candidate list with fewer than k existing rows: deleted rows took the places of others.
+            is_short = any(
+                len(hits) == count and sum(hit.row_id in existing for hit in hits) < k for hits in candidates
+            )
+            if not is_short:
+                return exact_nearest(existing, vectors, k)
             count *= 2
 
 
-def _left(hits: Sequence[SearchHit], there: Mapping[int, object]) -> int:
-    return sum(hit.row_id in there for hit in hits)
-
-
-def exact_nearest(there: Mapping[int, NDArray[np.float32]], vectors: Vectors, k: int) -> list[list[SearchHit]]:
-    """Of these rows alone, by brute force."""
-    if not there:
-        return [[] for _ in vectors]
-    return ExactIndex(np.array(list(there), np.int64), np.stack(list(there.values()))).search(vectors, k)
+def exact_nearest(vectors_by_id: Mapping[int, NDArray[np.float32]], queries: Vectors, k: int) -> list[list[SearchHit]]:
+    """Return the k nearest of the given rows for each (q, dim) query, by brute force."""
+    if not vectors_by_id:
+        return [[] for _ in queries]
+    index = ExactIndex(np.array(list(vectors_by_id), np.int64), np.stack(list(vectors_by_id.values())))
+    return index.search(queries, k)

@@ -1,4 +1,4 @@
-"""JSON that only we can have written: signed with a key that is not where it is kept."""
+"""Signed JSON documents. The HMAC key is kept apart from them, so the bucket alone cannot forge one."""
 
 import hashlib
 import hmac
@@ -10,23 +10,28 @@ from lookalike.domain.errors import Untrusted
 
 
 def sign_json(content: Mapping[str, object], key: bytes) -> bytes:
-    """Canonical JSON of the content with its `signature`: HMAC-SHA256, in hex, over the canonical JSON of the rest."""
-    signature = hmac.new(key, _canonical(content), hashlib.sha256).hexdigest()
-    return _canonical({**content, "signature": signature})
+    """Return canonical JSON of the content and its `signature`: hexadecimal HMAC-SHA256 of the canonical content."""
+    signature = hmac.new(key, _canonical_json(content), hashlib.sha256).hexdigest()
+    return _canonical_json({**content, "signature": signature})
 
 
 def verify_json(data: bytes, key: bytes, description: str) -> dict[str, Any]:
-    """The content that was sealed. Raises `Untrusted` if a single byte is not as `seal` writes it."""
+    """Return the signed content without its signature.
+
+    Raises `Untrusted` unless the data are byte for byte what `sign_json` writes. `description` names the document in
+    the error message.
+    """
     try:
         content = json.loads(data)
         content.pop("signature")
-        sealed = sign_json(content, key)
+        expected = sign_json(content, key)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise Untrusted(f"{description} cannot be read") from error
-    if not hmac.compare_digest(sealed, data):
-        raise Untrusted(f"{description} fails its signature")
+        raise Untrusted(f"{description} is not a valid signed document") from error
+    # Compares whole documents: JSON that parses to the same content but is spelled differently is refused, too.
+    if not hmac.compare_digest(expected, data):
+        raise Untrusted(f"{description} has an invalid signature")
     return dict(content)
 
 
-def _canonical(content: Mapping[str, object]) -> bytes:
+def _canonical_json(content: Mapping[str, object]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -11,8 +11,7 @@ from lookalike.domain.errors import Conflict, DeadlineExceeded, NotFound, Unavai
 from lookalike.domain.filter import Filter
 from lookalike.domain.model import LedgerEntry
 from lookalike.domain.paths import INCOMING_PREFIX
-from lookalike.domain.ports import Catalog, Clock
-from lookalike.domain.user_ports import History
+from lookalike.domain.ports import Catalog, Clock, History
 from lookalike.usecases.segments import Segments
 
 PAGE_SIZE = 200

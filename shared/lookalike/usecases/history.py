@@ -7,8 +7,7 @@ from datetime import datetime
 
 from lookalike.domain.errors import LookalikeError, NotFound
 from lookalike.domain.model import PastHit, PastSearch, Segment
-from lookalike.domain.ports import Catalog, Clock
-from lookalike.domain.user_ports import History
+from lookalike.domain.ports import Catalog, Clock, History
 from lookalike.usecases.search import SearchResult
 
 log = logging.getLogger("lookalike.history")

@@ -7,8 +7,7 @@ from datetime import timedelta
 
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unavailable
 from lookalike.domain.model import Session, User
-from lookalike.domain.ports import Clock
-from lookalike.domain.user_ports import Accounts, Attempts
+from lookalike.domain.ports import Accounts, Attempts, Clock
 
 ATTEMPT_WINDOW = timedelta(minutes=15)
 MAX_LOGINS_PER_ADDRESS, MAX_LOGINS_PER_ACCOUNT, MAX_REGISTRATIONS_PER_ADDRESS = 50, 10, 20

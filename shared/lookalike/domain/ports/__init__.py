@@ -1,0 +1,37 @@
+"""Ports: the interfaces through which the use cases reach models, storage, database, indexes and accounts.
+
+Each port has one contract test, which runs against every adapter and fake that implements the port.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from lookalike.domain.ports.catalog import Catalog, Snapshot
+from lookalike.domain.ports.index import ApproximateFormat, Approximation, IndexFormat, MutableIndex, VectorIndex
+from lookalike.domain.ports.models import Detector, Embedder
+from lookalike.domain.ports.object_store import ObjectStore
+from lookalike.domain.ports.users import Accounts, Attempts, Auth, History
+from lookalike.domain.ports.vectors import LegacyRows, SecondaryVectors
+
+__all__ = [
+    "Accounts",
+    "ApproximateFormat",
+    "Approximation",
+    "Attempts",
+    "Auth",
+    "Catalog",
+    "Clock",
+    "Detector",
+    "Embedder",
+    "History",
+    "IndexFormat",
+    "LegacyRows",
+    "MutableIndex",
+    "ObjectStore",
+    "SecondaryVectors",
+    "Snapshot",
+    "VectorIndex",
+]
+
+Clock = Callable[[], datetime]
+"""Returns the current time, with a time zone."""

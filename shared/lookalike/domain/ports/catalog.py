@@ -1,0 +1,211 @@
+"""Port of the catalog: the database of photos, segments, product details, jobs and ingested objects."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.filter import Filter
+from lookalike.domain.model import (
+    Caller,
+    Changes,
+    Job,
+    JobStatus,
+    LedgerEntry,
+    NewSegment,
+    Photo,
+    ProductDetails,
+    Segment,
+    Vectors,
+)
+
+
+class Snapshot(Protocol):
+    """Consistent view of the changes after some commit, like `Changes`, with the vectors read on demand."""
+
+    @property
+    def last_commit(self) -> int:
+        """Number of the last commit that the snapshot contains."""
+        ...
+
+    @property
+    def row_ids(self) -> NDArray[np.int64]:
+        """Ids (n,) of the rows written, ascending."""
+        ...
+
+    @property
+    def deleted(self) -> NDArray[np.int64]:
+        """Ids (m,) of the rows deleted."""
+        ...
+
+    def pages(self) -> Iterator[Vectors]:
+        """Yield the vectors of `row_ids` in the same order, in blocks of shape (k, dim). Can be called repeatedly."""
+        ...
+
+
+class Catalog(Protocol):
+    """Database access. Each method is one transaction.
+
+    Every method raises `Unavailable` if the database cannot be reached. Methods that store text raise `InvalidField` if a
+    value does not fit its column.
+    """
+
+    def add_photo(
+        self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None = None
+    ) -> list[Segment]:
+        """Store a photo with its segments and complete the job, atomically.
+
+        Raises `Conflict` if a photo or segment with one of the names exists or the job has ended, and `Cancelled` if the
+        job's cancellation was requested. Nothing is stored then.
+        """
+        ...
+
+    def add_segment(self, photo: Photo, segment: NewSegment, embedder: str, job: str | None = None) -> Segment:
+        """Store one more segment. Creates its photo if it does not exist. Raises as `add_photo`."""
+        ...
+
+    def photo(self, name: str) -> Photo | None:
+        """Return a photo, or `None` if it does not exist."""
+        ...
+
+    def segment(self, key: str | int) -> Segment | None:
+        """Return a segment by name (`str`) or row id (`int`), or `None` if it does not exist."""
+        ...
+
+    def segments(self, row_ids: Sequence[int]) -> dict[int, Segment]:
+        """Return segments by row id. Deleted ones are missing in the result."""
+        ...
+
+    def segments_of_photo(self, photo: str) -> list[Segment]:
+        """Return the segments of a photo, ordered by row id. The list is empty if the photo does not exist."""
+        ...
+
+    def update_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
+        """Change `bounding_box` (a `Box`), `label` or `score` of a segment.
+
+        Returns the changed segment, or `None` if it does not exist. Raises `InvalidField` for other keys or types.
+        """
+        ...
+
+    def delete_segment(self, name: str) -> Segment | None:
+        """Delete a segment, and its photo with the last segment of it.
+
+        Returns the deleted segment, or `None` if it does not exist.
+        """
+        ...
+
+    def referenced_paths(self, paths: Sequence[str]) -> set[str]:
+        """Return those of the object paths that a photo or segment refers to."""
+        ...
+
+    def changes(self, embedder: str, since: int) -> Changes:
+        """Return the rows written and deleted after commit `since`. With 0, all existing rows and no deletions.
+
+        Commit numbers follow the order of visibility: a reader that sees commit n has seen all commits before it.
+        """
+        ...
+
+    def snapshot(self, embedder: str, since: int) -> AbstractContextManager[Snapshot]:
+        """Return the same as `changes`, without loading the vectors.
+
+        The snapshot is valid inside the context and in the thread that opened it.
+        """
+        ...
+
+    def vectors(self, embedder: str, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Return unit vectors (dim,) by row id. Deleted rows and rows without a vector of this embedder are missing."""
+        ...
+
+    def matching_row_ids(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+        """Return the ids (n,), ascending, of rows that match the filter and have a vector of this embedder.
+
+        Without an embedder, of all rows that match the filter.
+        """
+        ...
+
+    def row_ids_of_owner(self, user: str) -> list[int]:
+        """Return the row ids, ascending, of all segments of photos that the user uploaded."""
+        ...
+
+    def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
+        """Return the row ids of segments of photos that were uploaded with this SHA-256 (hexadecimal)."""
+        ...
+
+    def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:
+        """Return product details by the name of a photo or segment. Names without details are missing in the result."""
+        ...
+
+    def put_details(self, details: Iterable[ProductDetails]) -> int:
+        """Insert or replace product details, in one transaction for each batch. Returns their number."""
+        ...
+
+    def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
+        """Insert a running job, replacing a finished one with the same id. Raises `Conflict` if that one is running."""
+        ...
+
+    def job(self, job_id: str) -> Job | None:
+        """Return a job, or `None` if it does not exist."""
+        ...
+
+    def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
+        """Return the caller's jobs, newest first.
+
+        They are the jobs of the same user, or for anonymous callers the anonymous jobs from the same address.
+        """
+        ...
+
+    def set_job_stage(self, job_id: str, stage: str) -> None:
+        """Set the progress text of a running job. Does nothing if the job is not running."""
+        ...
+
+    def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
+        """End a running job and return its final status. Raises `NotFound`.
+
+        A job whose cancellation was requested ends as cancelled instead of completed. A finished job keeps its status.
+        """
+        ...
+
+    def request_cancel(self, job_id: str) -> bool:
+        """Mark a running job for cancellation. Returns whether there is such a job."""
+        ...
+
+    def cancel_requested(self, job_ids: Sequence[str]) -> set[str]:
+        """Return the ids of those jobs whose cancellation was requested."""
+        ...
+
+    def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
+        """Delete finished jobs last updated before that time, and mark older running ones as failed.
+
+        Without a caller, the jobs of all callers. Returns the number of changed jobs.
+        """
+        ...
+
+    def delete_jobs_of_owner(self, user: str) -> int:
+        """Delete the finished jobs of a user. Returns their number."""
+        ...
+
+    def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
+        """Return the entries of all versions of these objects, ordered by name and generation, the newest version last."""
+        ...
+
+    def ledger_entries_of_photo(self, photo: str) -> list[LedgerEntry]:
+        """Return the entries of the objects that a photo was ingested from.
+
+        Object names that are not valid text are returned in an escaped form.
+        """
+        ...
+
+    def record_ledger_entry(self, entry: LedgerEntry) -> None:
+        """Insert or replace the entry of that bucket, name and generation."""
+        ...
+
+    def legacy_image(self, row_id: int) -> bytes | None:
+        """Return the image that the original system stored inside the row, or `None` if there is none (any more)."""
+        ...
+
+    def ping(self) -> None:
+        """Check the connection. Raises `Unavailable` also if tables are missing or older than this code expects."""
+        ...

@@ -1,0 +1,43 @@
+"""Ports of the models: garment detection and image embedding."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from PIL import Image
+
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.model import Detection, Vectors
+
+
+class Detector(Protocol):
+    """Finds garments in a photo. Safe to use from several threads."""
+
+    def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
+        """Return the garments of an upright RGB photo, highest score first.
+
+        Boxes lie inside the photo, in its pixels. With `thorough`, a detector with two score thresholds uses the lower
+        one. Raises `Cancelled` or `DeadlineExceeded` as soon as `cancel` does.
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Maps images to vectors whose cosine similarity tells how alike the images are. Safe to use from several threads."""
+
+    @property
+    def name(self) -> str:
+        """Identifier of the model and its preprocessing. It changes whenever new vectors cannot be compared to old ones."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+        ...
+
+    def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
+        """Embed RGB photos or RGBA cut-outs.
+
+        Returns float32 of shape (n, dim) in the order of the images, each row of length 1. Raises `Cancelled` or
+        `DeadlineExceeded` as soon as `cancel` does.
+        """
+        ...

@@ -1,0 +1,87 @@
+"""Ports of user management: tokens, accounts, search history and rate limits."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from lookalike.domain.model import PastSearch, Session, User
+
+
+class Auth(Protocol):
+    """Verification of access tokens."""
+
+    def verify_token(self, token: str) -> User:
+        """Return the user of an access token. Raises `Unauthenticated` if the token is invalid or has expired."""
+        ...
+
+
+class Accounts(Protocol):
+    """User accounts and sessions. Every method raises `Unavailable` if the service cannot be reached.
+
+    An instance serves all users: it must not keep state of one user that another one could get.
+    """
+
+    def register(self, email: str, password: str) -> User:
+        """Create an account with the role `user`.
+
+        Raises `Conflict` if the email address is taken, and `InvalidField` if address or password are not accepted.
+        """
+        ...
+
+    def sign_in(self, email: str, password: str) -> Session:
+        """Return a new session. Raises `Unauthenticated`, the same for a wrong password and an unknown address."""
+        ...
+
+    def refresh(self, refresh_token: str) -> Session:
+        """Exchange an unused refresh token for a new session. Raises `Unauthenticated`.
+
+        A token that is used again later was probably stolen. It revokes all tokens derived from it.
+        """
+        ...
+
+    def sign_out(self, access_token: str) -> None:
+        """Revoke all refresh tokens of the user. Access tokens stay valid until they expire."""
+        ...
+
+    def set_role(self, email: str, role: str) -> User:
+        """Set the role of an account, effective with the next token. For operators only.
+
+        Raises `NotFound`, and `Misconfigured` if the service lacks the permission to change roles.
+        """
+        ...
+
+
+class History(Protocol):
+    """Past searches of users. A deleted garment disappears from all of them."""
+
+    def save_search(self, search: PastSearch, max_searches: int) -> None:
+        """Insert or replace a search, and keep only the newest `max_searches` of its owner."""
+        ...
+
+    def list_searches(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
+        """Return the owner's searches before that time, newest first, without their hits."""
+        ...
+
+    def get_search(self, owner: str, search_id: str) -> PastSearch | None:
+        """Return one search of the owner with its hits, or `None`."""
+        ...
+
+    def delete_searches(self, owner: str, search_id: str | None = None) -> int:
+        """Delete one search of the owner, or all without an id. Returns the number of deleted searches."""
+        ...
+
+
+class Attempts(Protocol):
+    """Rate limit counters, shared by all instances of the service."""
+
+    def add_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
+        """Increment the counter of each key and return the new counts. Counters started before `since` restart at 1."""
+        ...
+
+    def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
+        """Subtract `count` from the counter of each key, to 0 at the lowest. Without `count`, reset the counters."""
+        ...
+
+    def delete_expired_attempts(self, before: datetime) -> int:
+        """Delete counters started before that time. Returns their number."""
+        ...
