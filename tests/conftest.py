@@ -21,8 +21,15 @@ from lookalike.http.openapi import build_openapi
 from lookalike.http.routes import route_functions
 from lookalike.local.closet import draw_scene
 from lookalike.local.gateway import load_function
+from tests.skip_summary import mariadb_summary
 
 FUNCTIONS_FOLDER = Path(lookalike.__file__).parents[2] / "functions"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End the output with the number of tests that were skipped because MariaDB is missing."""
+    if line := mariadb_summary(terminalreporter.getreports("skipped")):
+        terminalreporter.write_line(line, yellow=True, bold=True)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
-"""Fresh databases for tests: SQLite files, and schemas of a MySQL or MariaDB server.
+"""Temporary databases: SQLite files, and databases of a MySQL or MariaDB server.
 
-The server is the one at `TEST_MYSQL_URL`, or a `mariadbd` of this machine, started once for all tests in a folder of its own.
+The server is the one at `TEST_MYSQL_URL`, or a local `mariadbd` started once per test process with a data directory of its own.
 """
 
 import atexit
@@ -21,16 +21,18 @@ import pymysql
 import pytest
 from sqlalchemy import create_engine, make_url
 
-KINDS = ("sqlite", "mysql")
+from tests.skip_summary import MARIADB_MISSING
+
+DATABASE_KINDS = ("sqlite", "mysql")
 
 
 @contextmanager
-def fresh_database(kind: str, folder: Path) -> Iterator[str]:
-    """The address of an empty database, gone afterwards. Skips where there is no server."""
+def temporary_database(kind: str, folder: Path) -> Iterator[str]:
+    """Create an empty database and yield its URL. Skips the test if there is no server."""
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'lookalike.db'}"
         return
-    server = make_url(server_address())
+    server = make_url(mysql_server_url())
     name = f"lookalike_test_{uuid.uuid4().hex[:8]}"
     execute(server.render_as_string(False), f"CREATE DATABASE {name}")
     try:
@@ -40,6 +42,7 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
 
 
 def execute(url: str, *statements: str) -> None:
+    """Execute SQL statements in one transaction."""
     engine = create_engine(url)
     with engine.begin() as connection:
         for statement in statements:
@@ -47,17 +50,17 @@ def execute(url: str, *statements: str) -> None:
     engine.dispose()
 
 
-def server_address() -> str:
-    """Skips the test where there is no server, and says so."""
-    address = os.environ.get("TEST_MYSQL_URL") or own_server()
-    if not address:
-        pytest.skip("No MySQL: neither TEST_MYSQL_URL nor mariadbd is there")
-    return address
+def mysql_server_url() -> str:
+    """Return the URL of a server, starting one if needed. Skips the test if there is none."""
+    url = os.environ.get("TEST_MYSQL_URL") or local_server_url()
+    if not url:
+        pytest.skip(MARIADB_MISSING)
+    return url
 
 
 @cache
-def own_server() -> str:
-    """The address of a MariaDB server of ours, stopped at the end; empty where it is not installed."""
+def local_server_url() -> str:
+    """Start a MariaDB server and return its URL, or an empty string if it is not installed. Stopped at exit."""
     if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
         return ""
     folder = tempfile.mkdtemp(prefix="lookalike-mariadb-")
@@ -66,10 +69,11 @@ def own_server() -> str:
     install = ["mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run(install, check=True, capture_output=True)
     port = _free_port()
-    quick = ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--innodb-buffer-pool-size=64M"]
+    # Faster, and safe for tests only: commits are not synced to disk.
+    speed = ["--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--innodb-buffer-pool-size=64M"]
     listen = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
     with Path(folder, "log").open("wb") as log:
-        server = subprocess.Popen(["mariadbd", *options, *listen, *quick], stdout=log, stderr=log)
+        server = subprocess.Popen(["mariadbd", *options, *listen, *speed], stdout=log, stderr=log)
     atexit.register(_stop, server)
     _wait_for(port, server, Path(folder, "log"))
     return f"mysql+pymysql://root@127.0.0.1:{port}/mysql"
@@ -85,7 +89,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.1)
         else:
             return
-    raise AssertionError(f"mariadbd does not answer: {log.read_text()[-2000:]}")
+    raise AssertionError(f"mariadbd did not start within 30 s: {log.read_text()[-2000:]}")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The contracts of the ports `Detector` and `Embedder`: what every one of them must do, whatever it is made of."""
+"""Contracts of the ports `Detector` and `Embedder`: checks that every implementation must pass."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,97 +13,103 @@ from lookalike.domain.model import Detection
 from lookalike.domain.ports import Detector, Embedder
 from lookalike.local.closet import draw_scene
 
-SIZES = [(1, 1), (3, 400), (400, 3), (640, 480)]
+EXTREME_SIZES = [(1, 1), (3, 400), (400, 3), (640, 480)]
 
 
-def photo(seed: int = 0) -> Image.Image:
+def scene(seed: int = 0) -> Image.Image:
+    """Return a drawn photo of a worn outfit."""
     return draw_scene(seed, worn=True).image
 
 
-def stopped() -> dict[type[Exception], CancelToken]:
-    """Tokens of work that must not go on, by what they raise."""
+def stopped_tokens() -> dict[type[Exception], CancelToken]:
+    """Return tokens that stop the work, by the error they raise."""
     cancelled = CancelToken()
     cancelled.cancel()
     return {Cancelled: cancelled, DeadlineExceeded: CancelToken(0.0)}
 
 
-def garments_lie_inside_the_photo_best_first(detector: Detector) -> None:
-    for picture in (photo(), *(Image.effect_noise(size, 60).convert("RGB") for size in SIZES)):
-        found = detector.detect(picture, CancelToken(), True)
-        scores = [one.score or 0 for one in found]
+def detections_lie_inside_the_photo_best_first(detector: Detector) -> None:
+    for image in (scene(), *(Image.effect_noise(size, 60).convert("RGB") for size in EXTREME_SIZES)):
+        detections = detector.detect(image, CancelToken(), True)
+        scores = [detection.score or 0 for detection in detections]
         assert scores == sorted(scores, reverse=True) and all(0 < score <= 1 for score in scores)
-        for one in found:
-            assert one.label
-            assert 0 <= one.box.x1 < one.box.x2 <= picture.width and 0 <= one.box.y1 < one.box.y2 <= picture.height
-            assert one.cut_out(picture).size[0] >= 1
+        for detection in detections:
+            box = detection.box
+            assert detection.label
+            assert 0 <= box.x1 < box.x2 <= image.width and 0 <= box.y1 < box.y2 <= image.height
+            assert detection.cut_out(image).size[0] >= 1
 
 
-def the_same_photo_gives_the_same(detector: Detector) -> None:
-    assert told(detector.detect(photo(), CancelToken())) == told(detector.detect(photo(), CancelToken()))
+def detection_is_deterministic(detector: Detector) -> None:
+    first, second = (detector.detect(scene(), CancelToken()) for _ in range(2))
+    assert summarize(first) == summarize(second)
 
 
-def thoroughness_finds_no_less(detector: Detector) -> None:
-    least = min((one.score or 0 for one in detector.detect(photo(), CancelToken(), True)), default=1)
-    assert least <= min((one.score or 0 for one in detector.detect(photo(), CancelToken())), default=1)
+def thorough_detection_uses_no_higher_threshold(detector: Detector) -> None:
+    thorough, default = (detector.detect(scene(), CancelToken(), thorough) for thorough in (True, False))
+    lowest_scores = [min((detection.score or 0 for detection in found), default=1) for found in (thorough, default)]
+    assert lowest_scores[0] <= lowest_scores[1]
 
 
-def threads_do_not_touch(detector: Detector) -> None:
-    photos = [photo(seed) for seed in range(4)]
-    alone = [told(detector.detect(one, CancelToken())) for one in photos]
+def detection_is_thread_safe(detector: Detector) -> None:
+    images = [scene(seed) for seed in range(4)]
+    expected = [summarize(detector.detect(image, CancelToken())) for image in images]
     with ThreadPoolExecutor(4) as pool:
-        assert [told(one) for one in pool.map(lambda one: detector.detect(one, CancelToken()), photos)] == alone
+        found = pool.map(lambda image: detector.detect(image, CancelToken()), images)
+        assert [summarize(detections) for detections in found] == expected
 
 
-def stopped_work_detects_nothing(detector: Detector) -> None:
-    for error, token in stopped().items():
+def detection_respects_the_cancel_token(detector: Detector) -> None:
+    for error, token in stopped_tokens().items():
         with pytest.raises(error):
-            detector.detect(photo(), token)
+            detector.detect(scene(), token)
 
 
-def rows_are_unit_and_in_order(embedder: Embedder) -> None:
-    pictures = [photo(seed) for seed in range(3)]
-    rows = embedder.embed(pictures, CancelToken())
-    assert rows.shape == (3, embedder.dim) and rows.dtype == np.float32 and np.isfinite(rows).all()
-    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
-    for number, picture in enumerate(pictures):
-        assert rows[number] @ embedder.embed([picture], CancelToken())[0] > 0.999
+def embeddings_are_unit_vectors_in_order(embedder: Embedder) -> None:
+    images = [scene(seed) for seed in range(3)]
+    vectors = embedder.embed(images, CancelToken())
+    assert vectors.shape == (3, embedder.dim) and vectors.dtype == np.float32 and np.isfinite(vectors).all()
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+    for vector, image in zip(vectors, images, strict=True):
+        assert vector @ embedder.embed([image], CancelToken())[0] > 0.999
 
 
-def any_shape_and_a_cut_out_are_embedded(embedder: Embedder) -> None:
-    pictures = [Image.new("RGB", size, "teal") for size in SIZES] + [Image.new("RGBA", (40, 60), (9, 9, 9, 0))]
-    rows = embedder.embed(pictures, CancelToken())
-    assert rows.shape == (len(pictures), embedder.dim) and np.isfinite(rows).all()
+def images_of_all_sizes_and_modes_are_embedded(embedder: Embedder) -> None:
+    images = [Image.new("RGB", size, "teal") for size in EXTREME_SIZES] + [Image.new("RGBA", (40, 60), (9, 9, 9, 0))]
+    vectors = embedder.embed(images, CancelToken())
+    assert vectors.shape == (len(images), embedder.dim) and np.isfinite(vectors).all()
 
 
-def nothing_comes_of_nothing(embedder: Embedder) -> None:
+def no_images_give_no_embeddings(embedder: Embedder) -> None:
     assert embedder.embed([], CancelToken()).shape == (0, embedder.dim)
 
 
-def a_name_tells_it_from_others(embedder: Embedder) -> None:
+def name_is_short_ascii_without_spaces(embedder: Embedder) -> None:
     assert embedder.name and embedder.name.isascii() and " " not in embedder.name and len(embedder.name) <= 64
 
 
-def stopped_work_embeds_nothing(embedder: Embedder) -> None:
-    for error, token in stopped().items():
+def embedding_respects_the_cancel_token(embedder: Embedder) -> None:
+    for error, token in stopped_tokens().items():
         with pytest.raises(error):
-            embedder.embed([photo()], token)
+            embedder.embed([scene()], token)
 
 
-def told(found: list[Detection]) -> list[tuple[list[float], str | None, float]]:
-    return [(one.box.as_list(), one.label, round(one.score or 0, 3)) for one in found]
+def summarize(detections: list[Detection]) -> list[tuple[list[float], str | None, float]]:
+    """Return boxes, labels and rounded scores, which can be compared."""
+    return [(detection.box.as_list(), detection.label, round(detection.score or 0, 3)) for detection in detections]
 
 
-OF_DETECTORS: list[Callable[[Detector], None]] = [
-    garments_lie_inside_the_photo_best_first,
-    the_same_photo_gives_the_same,
-    thoroughness_finds_no_less,
-    threads_do_not_touch,
-    stopped_work_detects_nothing,
+DETECTOR_CONTRACT: list[Callable[[Detector], None]] = [
+    detections_lie_inside_the_photo_best_first,
+    detection_is_deterministic,
+    thorough_detection_uses_no_higher_threshold,
+    detection_is_thread_safe,
+    detection_respects_the_cancel_token,
 ]
-OF_EMBEDDERS: list[Callable[[Embedder], None]] = [
-    rows_are_unit_and_in_order,
-    any_shape_and_a_cut_out_are_embedded,
-    nothing_comes_of_nothing,
-    a_name_tells_it_from_others,
-    stopped_work_embeds_nothing,
+EMBEDDER_CONTRACT: list[Callable[[Embedder], None]] = [
+    embeddings_are_unit_vectors_in_order,
+    images_of_all_sizes_and_modes_are_embedded,
+    no_images_give_no_embeddings,
+    name_is_short_ascii_without_spaces,
+    embedding_respects_the_cancel_token,
 ]

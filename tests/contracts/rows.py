@@ -1,4 +1,4 @@
-"""What tests of the catalogue write and read."""
+"""Sample rows for tests of the catalog."""
 
 import itertools
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from lookalike.domain.ports import Catalog
 
 MODEL = "compact-1"
 ANNA, BERT = Caller(user="anna", address="10.0.0.1"), Caller(user="bert", address="10.0.0.1")
-ANYONE, SOMEONE = Caller(address="10.0.0.1"), Caller(address="10.0.0.2")
+ANONYMOUS, OTHER_ANONYMOUS = Caller(address="10.0.0.1"), Caller(address="10.0.0.2")
 serial = itertools.count()
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few_examples = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass
 class World:
-    """A catalogue, and how another process opens the same one."""
+    """A catalog. `open_another` opens the same database as another process would; `url` is `None` for the fake."""
 
-    catalogue: Catalog
+    catalog: Catalog
     open_another: Callable[[], Catalog]
     url: str | None = None
 
@@ -50,18 +50,19 @@ def garment(name: str = "look", number: int = 0, vector: tuple[float, ...] = (0.
     )
 
 
-def add(catalogue: Catalog, name: str = "look", count: int = 1, embedder: str = MODEL) -> list[int]:
+def add_photo(catalog: Catalog, name: str = "look", count: int = 1, embedder: str = MODEL) -> list[int]:
+    """Store a photo with `count` garments. Return their row ids."""
     segments = [garment(name, number, (float(number), 1.0)) for number in range(count)]
-    return [segment.row_id for segment in catalogue.add_photo(photo(name), segments, embedder)]
+    return [segment.row_id for segment in catalog.add_photo(photo(name), segments, embedder)]
 
 
-def written(changes: Changes) -> list[int]:
+def written_ids(changes: Changes) -> list[int]:
     return [int(row_id) for row_id in changes.row_ids]
 
 
-def gone(changes: Changes) -> list[int]:
+def deleted_ids(changes: Changes) -> list[int]:
     return [int(row_id) for row_id in changes.deleted]
 
 
-def later() -> datetime:
+def one_minute_later() -> datetime:
     return datetime.now(UTC) + timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""The contracts of detectors and embedders, on the fakes and the built-in ones; tests/full runs them on the full ones."""
+"""Contracts of detectors and embedders, on the fakes and the compact models. `tests/full` runs them on the full models."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.bootstrap import WEIGHTS
 from lookalike.domain.model import Box, Detection
 from lookalike.domain.ports import Detector, Embedder
-from tests.contracts.models import OF_DETECTORS, OF_EMBEDDERS
+from tests.contracts.models import DETECTOR_CONTRACT, EMBEDDER_CONTRACT
 from tests.fakes.models import FakeDetector, FakeEmbedder
 
 
@@ -25,11 +25,11 @@ def embedder(request: pytest.FixtureRequest) -> Embedder:
     return FakeEmbedder() if request.param == "fake" else CompactEmbedder(WEIGHTS / "embedder.onnx")
 
 
-@pytest.mark.parametrize("contract", OF_DETECTORS, ids=lambda one: one.__name__)
-def test_detectors(detector: Detector, contract: Callable[[Detector], None]) -> None:
-    contract(detector)
+@pytest.mark.parametrize("check", DETECTOR_CONTRACT, ids=lambda check: check.__name__)
+def test_detector_contract(detector: Detector, check: Callable[[Detector], None]) -> None:
+    check(detector)
 
 
-@pytest.mark.parametrize("contract", OF_EMBEDDERS, ids=lambda one: one.__name__)
-def test_embedders(embedder: Embedder, contract: Callable[[Embedder], None]) -> None:
-    contract(embedder)
+@pytest.mark.parametrize("check", EMBEDDER_CONTRACT, ids=lambda check: check.__name__)
+def test_embedder_contract(embedder: Embedder, check: Callable[[Embedder], None]) -> None:
+    check(embedder)
