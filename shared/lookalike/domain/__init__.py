@@ -1,1 +1,1 @@
-"""What there is (model), what we need from outside (ports), and what can go wrong (errors)."""
+"""Domain layer: data model, ports and errors, plus pure functions on them. It has no side effects."""

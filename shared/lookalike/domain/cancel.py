@@ -1,4 +1,4 @@
-"""How running work learns that it should stop."""
+"""Cancellation tokens, which stop running work on request or at a deadline."""
 
 import threading
 import time
@@ -9,49 +9,55 @@ from lookalike.domain.errors import Cancelled, DeadlineExceeded, LookalikeError
 
 
 class CancelToken:
-    """Asked by work whether it may go on. Safe to use from several threads.
+    """Signal to running work that it must stop. Safe to use from several threads.
 
-    `deadline` is a `time.monotonic()` moment; past it `check` raises `DeadlineExceeded`.
+    `deadline` is a value of `time.monotonic()`. After it, `check` raises `DeadlineExceeded`.
     """
 
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline = deadline
         self._lock = threading.Lock()
         self._error: LookalikeError | None = None
-        self._stops: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
 
     @property
     def is_cancelled(self) -> bool:
-        return self._error is not None or self._is_late()
+        """Whether the work must stop, because of a cancellation or the deadline."""
+        return self._error is not None or self._is_past_deadline()
 
     def check(self) -> None:
-        """Raise `Cancelled` or `DeadlineExceeded` if work must stop."""
-        if self._is_late():
+        """Raise `Cancelled` or `DeadlineExceeded` if the work must stop. Call it between steps of the work."""
+        if self._is_past_deadline():
             self.expire()
         if self._error is not None:
             raise self._error
 
     def cancel(self) -> None:
+        """Request cancellation. Does nothing if the work was already stopped."""
         self._stop(Cancelled("The request was cancelled"))
 
     def expire(self) -> None:
-        self._stop(DeadlineExceeded("The request ran out of time; nothing was stored"))
+        """Stop the work because its time is over, without waiting for the next `check`."""
+        self._stop(DeadlineExceeded("The request exceeded its time limit and nothing was stored: try again later"))
 
     @contextmanager
-    def on_cancel(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While inside, call `stop` (from the cancelling thread) as soon as the token is cancelled."""
+    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
+        """Call `callback` when the token is cancelled inside the context, or at once if it is cancelled already.
+
+        The callback runs in the thread that cancels.
+        """
         with self._lock:
-            self._stops.append(stop)
-            stopped = self._error is not None
-        if stopped:
-            stop()
+            self._callbacks.append(callback)
+            is_stopped = self._error is not None
+        if is_stopped:
+            callback()
         try:
             yield
         finally:
             with self._lock:
-                self._stops.remove(stop)
+                self._callbacks.remove(callback)
 
-    def _is_late(self) -> bool:
+    def _is_past_deadline(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def _stop(self, error: LookalikeError) -> None:
@@ -59,6 +65,7 @@ class CancelToken:
             if self._error is not None:
                 return
             self._error = error
-            stops = list(self._stops)
-        for stop in stops:
-            stop()
+            callbacks = list(self._callbacks)
+        # called without the lock: a callback may use the token itself
+        for callback in callbacks:
+            callback()

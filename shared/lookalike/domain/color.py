@@ -1,4 +1,4 @@
-"""Colours in CIE L*a*b* of white D65, where they are about as far apart as they look."""
+"""Colors in CIE L*a*b* with white point D65, where distances are close to perceived differences."""
 
 import math
 
@@ -8,32 +8,36 @@ from PIL import Image
 
 Lab = tuple[float, float, float]
 """L* from 0 (black) to 100 (white), a* from green to red, b* from blue to yellow."""
+# Matrix, white point and constants of `rgb_to_lab`: sRGB (IEC 61966-2-1) and CIE 15, rounded to four digits.
 RGB_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 D65_WHITE = np.array([0.9505, 1.0, 1.089])
 MAX_SIDE = 128
-"""Of larger pictures, so many rows and columns count."""
+"""Larger images are sampled down to this many pixels a side, which changes the mean color very little."""
 
 
 def mean_color(image: Image.Image) -> Lab | None:
-    """Of an RGB picture, or of an RGBA one as far as it is opaque; to two decimals. None where nothing is."""
-    # nearest takes pixels as they are; others would mix in what lies under the transparent ones
+    """Return the mean color of an RGB or RGBA image, rounded to two decimals.
+
+    Pixels are weighted by their alpha. Returns `None` if all pixels are transparent.
+    """
+    # NEAREST keeps pixels as they are. Other filters would mix in the color of transparent neighbors.
     size = (min(image.width, MAX_SIDE), min(image.height, MAX_SIDE))
     small = image.resize(size, Image.Resampling.NEAREST).convert("RGBA")
     pixels = np.asarray(small).reshape(-1, 4)
     pixels = pixels[pixels[:, 3] > 0]
     if not len(pixels):
         return None
-    lightness, red, yellow = np.average(rgb_to_lab(pixels[:, :3]), axis=0, weights=pixels[:, 3]).round(2).tolist()
-    return lightness, red, yellow
+    lightness, a, b = np.average(rgb_to_lab(pixels[:, :3]), axis=0, weights=pixels[:, 3]).round(2).tolist()
+    return lightness, a, b
 
 
 def color_distance(one: Lab, other: Lab) -> float:
-    """CIE76: 2 is just seen, 100 is black beside white."""
+    """Return the CIE76 difference. About 2 is just noticeable; black and white differ by 100."""
     return math.dist(one, other)
 
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """sRGB (n, 3) in L*a*b* (n, 3)."""
+    """Convert sRGB values 0 to 255, shape (n, 3), to L*a*b*, shape (n, 3)."""
     values = rgb / 255.0
     linear = np.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92)
     ratios = linear @ RGB_TO_XYZ.T / D65_WHITE

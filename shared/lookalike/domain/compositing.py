@@ -1,10 +1,10 @@
-"""What is done to pictures in more than one place."""
+"""Alpha compositing, used by several model adapters."""
 
 from PIL import Image
 
 
 def composite_on_white(image: Image.Image) -> Image.Image:
-    """A new image in RGB, white where the other is transparent."""
+    """Return a new RGB image with the input drawn on a white background."""
     if image.mode != "RGBA":
         return image.convert("RGB")
     white = Image.new("RGB", image.size, "white")

@@ -1,17 +1,17 @@
-"""Everything that can go wrong for a caller. Each error has a status and a stable code; `http` alone turns them into answers."""
+"""Errors that callers see. Each class has an HTTP status and a stable code for the error response."""
 
 from typing import ClassVar
 
 
 class LookalikeError(Exception):
-    """The root. `details` is shown to the caller and must hold nothing secret."""
+    """Base class of all expected errors. Callers get the message and `details`, which must not contain secrets."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
     status_text: ClassVar[str] = "error"
-    """What stands under `status` in the answer, where clients of the original look."""
+    """Value of `status` in the response body, which clients of the original system read."""
     retry_after: ClassVar[int | None] = None
-    """Seconds after which it is worth coming again, if it is."""
+    """Seconds after which a retry can succeed, `None` if a retry is pointless. Sent as `Retry-After`."""
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -20,67 +20,67 @@ class LookalikeError(Exception):
 
 
 class BadRequest(LookalikeError):
-    """The request cannot be understood."""
+    """The request is malformed."""
 
     status, code = 400, "bad_request"
 
 
 class InvalidField(LookalikeError):
-    """A field has the wrong type or is out of range; `details` names it."""
+    """A field is missing, has the wrong type or is out of range. `details` contains its name as `field`."""
 
     status, code = 422, "invalid_field"
 
 
 class InvalidImage(LookalikeError):
-    """The bytes are not a photo, or a broken one."""
+    """The bytes are not an image, or the image is damaged."""
 
     status, code = 400, "invalid_image"
 
 
 class UnsupportedFormat(LookalikeError):
-    """An image, but of a format that is not accepted; or a body of another content type."""
+    """The image format or the content type of the body is not supported."""
 
     status, code = 415, "unsupported_format"
 
 
 class TooLarge(LookalikeError):
-    """More bytes or pixels than are accepted."""
+    """The body has too many bytes, or the image too many pixels."""
 
     status, code = 413, "too_large"
 
 
 class Unauthenticated(LookalikeError):
-    """No token, or one that does not hold."""
+    """The token or the credentials are missing, invalid or expired."""
 
     status, code = 401, "unauthenticated"
 
 
 class Forbidden(LookalikeError):
-    """A valid token, but not of someone who may do this."""
+    """The caller is known but not permitted to do this."""
 
     status, code = 403, "forbidden"
 
 
 class NotFound(LookalikeError):
-    """No such thing, or none that the caller may see."""
+    """The object does not exist, or the caller may not see it."""
 
     status, code, status_text = 404, "not_found", "not_found"
 
 
 class MethodNotAllowed(LookalikeError):
-    """The route exists, but not for this method."""
+    """The path exists, but not with this method."""
 
     status, code = 405, "method_not_allowed"
 
 
 class Conflict(LookalikeError):
-    """Another thing of that name exists, or it is too late."""
+    """The name is taken, or the state of the object does not permit the change (any more)."""
 
     status, code = 409, "conflict"
 
 
 class Cancelled(LookalikeError):
-    """The caller asked for it: answered with 200 and `status: cancelled`, where the original's client looks."""
+    """The caller cancelled the request. Status 200, because clients of the original system read `status: cancelled`."""
 
     status, code, status_text = 200, "cancelled", "cancelled"
 
@@ -92,30 +92,30 @@ class Busy(LookalikeError):
 
 
 class TooManyAttempts(LookalikeError):
-    """Tried too often, by this address or for this account."""
+    """The rate limit of the client's address or of the account is exceeded."""
 
     status, code, retry_after = 429, "too_many_attempts", 900
 
 
 class DeadlineExceeded(LookalikeError):
-    """The request ran out of time; nothing of it was stored."""
+    """The request exceeded its time limit. Nothing was stored."""
 
     status, code = 504, "deadline_exceeded"
 
 
 class Unavailable(LookalikeError):
-    """Something outside is away for now: a database, a store, an index that is not built yet."""
+    """A service is temporarily unavailable: the database, the store, or an index that is not loaded yet."""
 
     status, code, retry_after = 503, "unavailable", 5
 
 
 class Untrusted(LookalikeError):
-    """An index version that fails its signature, checksums or format."""
+    """An index version has an invalid signature, checksum or format."""
 
     code = "untrusted_index"
 
 
 class Misconfigured(LookalikeError):
-    """A setting is wrong, unknown or missing; raised at the start, by name."""
+    """A setting is wrong, unknown or missing. The message names it. Mostly raised at startup."""
 
     code = "misconfigured"

@@ -1,4 +1,4 @@
-"""What there is: photos, garments found in them, stored segments, their product details, jobs."""
+"""Domain model: photos, detected garments, stored segments, product details, users, jobs and index manifests."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from PIL import Image
 from lookalike.domain.color import Lab
 
 GARMENT_KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "shoes", "bag", "hat", "scarf")
-"""The ten garment kinds that the built-in detector tells apart."""
+"""Labels of the built-in detector, in the order of its classes."""
 
 Vectors = NDArray[np.float32]
-"""Shape (n, dim), rows of length 1."""
+"""Unit vectors, shape (n, dim)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels of the upright photo, x to the right, y down; x2 and y2 exclusive."""
+    """Rectangle in pixels of the upright photo. x grows to the right, y downwards; x2 and y2 are exclusive."""
 
     x1: float
     y1: float
@@ -30,37 +30,46 @@ class Box:
 
     @property
     def area(self) -> float:
+        """Area in square pixels."""
         return max(0.0, self.x2 - self.x1) * max(0.0, self.y2 - self.y1)
 
     def pixel_bounds(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """The whole pixels that the box touches, at least one, inside a photo of that size."""
+        """Return the box (x1, y1, x2, y2) extended to whole pixels and clipped to a photo of that size.
+
+        The result contains at least one pixel, so that it can always be cropped.
+        """
         x1, y1 = min(max(int(self.x1), 0), width - 1), min(max(int(self.y1), 0), height - 1)
+        # -(-x // 1) rounds up
         x2, y2 = min(-int(-self.x2 // 1), width), min(-int(-self.y2 // 1), height)
         return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
 
     def as_list(self) -> list[float]:
+        """Return [x1, y1, x2, y2], rounded to 0.01 pixels."""
         return [round(float(value), 2) for value in (self.x1, self.y1, self.x2, self.y2)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """A garment found in a photo, or the whole photo, without label and score, where none was.
-
-    `mask` is an alpha map (0 to 255) that covers exactly the box, at any resolution; none where the detector gives none.
-    """
+    """A garment found in a photo, or the whole photo as a substitute if none was found."""
 
     box: Box
     label: str | None
+    """Garment kind. `None` for the whole photo."""
     score: float | None
+    """Confidence, 0 to 1. `None` for the whole photo."""
     mask: NDArray[np.uint8] | None = None
+    """Alpha map (0 to 255) of exactly the box, at any resolution. `None` if the detector makes no masks."""
 
     @property
     def is_whole_photo(self) -> bool:
-        """Whether it is the whole photo, in which no garment was found or looked for."""
+        """Whether this stands for the whole photo instead of a detected garment."""
         return self.score is None
 
     def cut_out(self, photo: Image.Image) -> Image.Image:
-        """The garment alone: RGBA of the box's pixels with white under the transparent ones, or RGB where there is no mask."""
+        """Return the garment cut out of the RGB photo: RGBA with the mask as alpha, or RGB without a mask.
+
+        Fully transparent pixels are white, so that nothing of the background remains in the file.
+        """
         crop = photo.crop(self.box.pixel_bounds(*photo.size))
         if self.mask is None:
             return crop
@@ -72,35 +81,40 @@ class Detection:
 
 
 IDENTICAL_SIMILARITY = 1 - 1e-6
-"""The cosine of equal vectors, as far as rounding lets it be 1."""
+"""Least cosine similarity of identical vectors. Rounding in float32 can keep it below 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a similarity of one embedder's vectors means: a logistic curve over how near they are, fitted to pairs of
-    which half show one garment. `infra/training/calibrate.py` makes it.
+    """Maps similarities of one embedder to probabilities, by logistic regression on `log_distance_score`.
 
-    `copies`: the cosine from which two vectors are taken for those of one picture, stored as it is, resized or compressed
-    anew; where it was not measured, that of equal vectors.
+    `infra/training/calibrate.py` fits it to image pairs, half of which show the same garment.
     """
 
     slope: float
     offset: float
     duplicate_threshold: float = IDENTICAL_SIMILARITY
+    """Cosine from which two stored vectors count as the same image, possibly resized or recompressed.
+
+    The default, for embedders without a measured value, accepts only identical vectors.
+    """
 
     def match_probability(self, similarity: float) -> float:
-        """The chance, 0 to 1, that a garment and one that a search shows for it are the same."""
+        """Return the probability, 0 to 1, that a query and a result with this cosine are the same garment."""
         return 1 / (1 + math.exp(-(self.slope * log_distance_score(similarity) + self.offset)))
 
 
 def log_distance_score(similarity: float) -> float:
-    """Grows without steps from far to near, and tells small distances apart as well as large ones."""
+    """Return the negative logarithm of the cosine distance, a similarity scale that resolves small distances.
+
+    0.003 is added to the distance to keep the score finite for identical vectors.
+    """
     return -math.log(1.003 - min(similarity, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A row of the index and its cosine similarity (-1 to 1) to the query."""
+    """Row of an index with its cosine similarity, -1 to 1, to the query."""
 
     row_id: int
     similarity: float
@@ -108,56 +122,62 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewSegment:
-    """A garment about to be stored; without label and score where it is the whole photo."""
+    """A segment to be stored. `label` and `score` are `None` for a whole photo."""
 
     name: str
     path: str
+    """Path of the image in the object store."""
     thumbnail: str
+    """Path of the thumbnail in the object store."""
     box: Box
     label: str | None
     score: float | None
     vector: NDArray[np.float32]
+    """Unit vector, shape (dim,)."""
     color: Lab | None = None
+    """Mean color of the garment, `None` for a whole photo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stored garment: a row of `splitted_images`, without its vector.
-
-    `colour` is its mean colour; none of a whole photo, and of what was stored before colours were.
-    """
+    """A stored segment: one row of `splitted_images`, without its vector."""
 
     row_id: int
     name: str
     path: str
+    """Path of the image in the object store."""
     thumbnail: str | None
+    """Path of the thumbnail, `None` in rows of the original system that were not adopted."""
     photo: str
+    """Name of the photo."""
     box: Box | None
     label: str | None
     score: float | None
     created: datetime
     color: Lab | None = None
+    """Mean color. `None` for whole photos, and for rows stored before colors were recorded."""
 
 
 ORIGINAL_EMBEDDER, ORIGINAL_DIM = "resnet50-imagenet1k-v1", 2048
-"""What the original system's vectors were made with, and how many numbers they have."""
+"""Embedder name and vector length of the original system."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LegacyRow:
-    """A row as the original system wrote it: its vector a list of numbers of any length, its picture in the row itself."""
+    """A row of the original system, with its vector as JSON text and its image inside the row."""
 
     row_id: int
     path: str
     photo: str
     vector: NDArray[np.float32] | None
-    """Shape (dim,), length 1; none where there is none that can be used."""
+    """Unit vector (dim,) of any dimension. `None` if the row has no valid vector."""
     image: bytes | None
+    """Encoded image. `None` if only `path` refers to it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AdoptedRow:
-    """The same row with its picture in the store; `vector` as before, none where it had none."""
+    """A legacy row converted to the current format: its image is in the object store, its vector unchanged."""
 
     row_id: int
     path: str
@@ -168,21 +188,26 @@ class AdoptedRow:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An uploaded photo. `path` names the upright original in the store, none where originals are not kept."""
+    """An uploaded photo."""
 
     name: str
     sha256: str
+    """Hexadecimal SHA-256 of the uploaded file."""
     width: int
+    """Width and height in pixels, after rotation to upright."""
     height: int
     path: str | None = None
+    """Path of the upright photo in the object store, `None` if originals are not kept."""
     owner: str | None = None
+    """Id of the user who uploaded it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductDetails:
-    """What a shop says of the garments of one photo: a row of `image_details`."""
+    """A shop's product data for a photo or a single segment: one row of `image_details`."""
 
     image_id: str
+    """Name of the photo or of the segment."""
     store_name: str | None = None
     brand: str | None = None
     product_name: str | None = None
@@ -198,6 +223,8 @@ class ProductDetails:
 
 
 class JobStatus(StrEnum):
+    """State of a job. All but `PROCESSING` are final."""
+
     PROCESSING = "processing"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
@@ -206,9 +233,10 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the signed-in user's id or none, and the address the request came from."""
+    """Sender of a request: a signed-in user, or an anonymous client known by its network address."""
 
     user: str | None = None
+    """User id, `None` for anonymous callers."""
     is_admin: bool = False
     address: str = ""
     email: str = ""
@@ -216,7 +244,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One upload or search, as every process sees it. Times are UTC."""
+    """State of an upload, split or search, shared by all processes through the catalog. Times are in UTC."""
 
     id: str
     kind: str
@@ -232,7 +260,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Someone with a valid token. Roles come from its app_metadata alone."""
+    """A user identified by a valid access token."""
 
     id: str
     email: str
@@ -240,19 +268,21 @@ class User:
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, object]) -> "User":
-        """Whom verified claims name. Roles are read from app_metadata alone: user_metadata is the user's own to write."""
+        """Return the user named by verified token claims."""
+        # Only app_metadata is read. Users can write user_metadata, and could make themselves administrators.
         data = claims.get("app_metadata")
         role = data.get("role") if isinstance(data, dict) else None
         return cls(str(claims["sub"]), str(claims.get("email") or ""), role if isinstance(role, str) else "user")
 
     @property
     def is_admin(self) -> bool:
+        """Whether the user has the role `admin`."""
         return self.role == "admin"
 
 
 @dataclass(frozen=True, slots=True)
 class PastHit:
-    """A garment that was found: for the which of those in the photo, its row, and the similarity then."""
+    """A search result in the history: index of the query garment, row id, and similarity at the time of the search."""
 
     garment_index: int
     row_id: int
@@ -261,45 +291,53 @@ class PastHit:
 
 @dataclass(frozen=True, slots=True)
 class PastSearch:
-    """What a user searched for: never the photo, but what was asked of it (JSON) and what was found, best first."""
+    """A search in the history of a user. It contains the request (as JSON values) and the hits, but not the photo."""
 
     id: str
     owner: str
     searched_at: datetime
     request: Mapping[str, object]
     hits: Sequence[PastHit] = ()
+    """Best first, for each query garment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A sign-in. The refresh token is good for one other session, once the access token has run out after `seconds`."""
+    """Tokens of a signed-in user. The refresh token can be exchanged once for a new session."""
 
     user: User
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in: int
+    """Lifetime of the access token in seconds."""
 
 
 class LedgerStatus(StrEnum):
+    """Outcome of ingesting an object version."""
+
     DONE = "done"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What became of one object of one source: `bucket` is a bucket or a folder, `generation` tells versions of a name apart."""
+    """Outcome of ingesting one version of one object."""
 
     bucket: str
+    """Bucket, or folder of a file system."""
     name: str
     generation: str
+    """Version of the object."""
     status: LedgerStatus
     photo: str | None = None
+    """Name of the photo stored from it."""
     reason: str | None = None
+    """Why no photo was stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a store knows of an object without reading it."""
+    """Metadata of an object in the store. `size` is in bytes, `generation` the version for optimistic locking."""
 
     path: str
     size: int
@@ -310,20 +348,21 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Changes:
-    """What happened to the rows of one embedder after commit number `since`.
-
-    `upto` is the last commit seen; `row_ids` (n,) and `vectors` (n, dim) are the rows written, `deleted` (m,) those gone.
-    """
+    """Rows of one embedder that were written or deleted after a given commit."""
 
     last_commit: int
+    """Number of the last commit that is contained. Pass it as `since` to get the changes that follow."""
     row_ids: NDArray[np.int64]
+    """Ids (n,) of rows written, ascending."""
     vectors: Vectors
+    """Their vectors (n, dim)."""
     deleted: NDArray[np.int64]
+    """Ids (m,) of rows deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What pins an index version: how it was made, and the SHA-256 of each part."""
+    """Description of an index version: how it was built, and the SHA-256 of each file. Stored as signed JSON."""
 
     version: str
     format: str
@@ -333,10 +372,12 @@ class Manifest:
     dimension: int
     highest_row_id: int
     commit: int
-    """The version holds the rows of every commit up to this one."""
+    """The version contains the changes of every commit up to this one."""
     built_at: str
     build_seconds: float
     libraries: Mapping[str, str]
+    """Versions of the libraries that the files depend on, by library name."""
     parts: Mapping[str, str]
+    """Hexadecimal SHA-256 by file name."""
     approximate: Mapping[str, object] | None = None
-    """Of a version that is searched for candidates: its `format`, the `recall` of so many `queries`, and what it was built with."""
+    """Approximate index, if the version has one: `format`, measured `recall`, number of `queries`, build settings."""

@@ -1,37 +1,40 @@
-"""Which names an object may have, in every store: what a file system and Cloud Storage both take, and that leads nowhere else."""
+"""Validation of object paths: valid in file systems and in Cloud Storage, and unable to leave the store's folder."""
 
 from lookalike.domain.errors import InvalidField
 
 MAX_PATH_BYTES, MAX_PART_BYTES = 1024, 255
-"""Bytes in UTF-8, of a path and of what stands between its slashes."""
+"""Maximum UTF-8 bytes of a path (limit of Cloud Storage), and of a part between slashes (limit of file systems)."""
 RESERVED_FIRST_PARTS = {".tmp", ".well-known"}
-"""No path starts with these: the directory's own files, and what Cloud Storage keeps for certificates."""
+"""A path must not start with these: `DirectoryStore` uses `.tmp`, and Cloud Storage reserves `.well-known`."""
 INDEX_PREFIX, INCOMING_PREFIX = "index/", "incoming/"
-"""What the bucket holds besides photos: index versions, and photos that wait to be ingested. No photo has such a name."""
+"""Prefixes of index versions and of photos to be ingested. Photos must not have these names."""
 FORBIDDEN_CHARACTERS = frozenset("\0\\\r\n")
 
 
 def is_valid_path(path: str) -> bool:
+    """Return whether the string can be the path of an object."""
     if not is_utf8_encodable(path) or FORBIDDEN_CHARACTERS & set(path) or len(path.encode()) > MAX_PATH_BYTES:
         return False
     parts = path.split("/")
-    wrong = any(part in ("", ".", "..") or len(part.encode()) > MAX_PART_BYTES for part in parts)
-    return not wrong and parts[0] not in RESERVED_FIRST_PARTS
+    is_wrong = any(part in ("", ".", "..") or len(part.encode()) > MAX_PART_BYTES for part in parts)
+    return not is_wrong and parts[0] not in RESERVED_FIRST_PARTS
 
 
 def check_path(path: str) -> None:
-    """Raises `InvalidField` for what could lead elsewhere."""
+    """Raise `InvalidField` if the string is not a valid path."""
     if not is_valid_path(path):
-        raise InvalidField("Not the name of an object", field="path")
+        limits = f"at most {MAX_PATH_BYTES} bytes, without empty parts, '.', '..', backslashes and control characters"
+        raise InvalidField(f"The object path is not valid: use {limits}", field="path")
 
 
 def check_prefix(prefix: str) -> None:
-    """Raises `InvalidField` where its folder is none; the last part may be the beginning of anything."""
+    """Raise `InvalidField` if no valid path can start with the string. The part after the last slash is not checked."""
     folder = prefix.rpartition("/")[0]
     if not is_utf8_encodable(prefix) or (folder and not is_valid_path(folder)):
-        raise InvalidField("Not the beginning of an object's name", field="prefix")
+        raise InvalidField("The prefix is not valid: no object path can start with it", field="prefix")
 
 
 def is_utf8_encodable(path: str) -> bool:
-    """Whether it can be written in UTF-8."""
+    """Return whether the string can be encoded in UTF-8."""
+    # JSON can contain lone surrogates, which Python accepts in strings but not in UTF-8
     return not any("\ud800" <= character <= "\udfff" for character in path)
