@@ -1,7 +1,8 @@
-"""An index outside (Milvus) that follows the catalog: written at uploads and deletions, reconciled on a schedule.
+"""Synchronization of an external index (Milvus) with the catalog.
 
-It is never trusted to be complete: a signed mark in the bucket says up to which commit everything was written to this very one, and
-searches join it with what happened since, as they join an index version. Its hits are candidates; the catalog has their vectors.
+Uploads and deletions are written to it at once; a scheduled build reconciles the rest. It is never assumed to be complete:
+a signed watermark in the bucket records up to which commit this very collection has all rows. Searches combine it with
+later rows, as they do with an index version. Its hits are candidates that are reranked by the catalog's vectors.
 """
 
 import logging
@@ -20,17 +21,19 @@ from lookalike.domain.signed_json import sign_json, verify_json
 from lookalike.usecases.index_versions import PointerState
 
 log = logging.getLogger("lookalike.index")
-BATCH = 500
+BATCH_SIZE = 500
+"""Lost rows whose vectors are read from the catalog and written again at a time."""
 MAX_SYNCED_CHANGES = 1000
-"""Changes that an upload or a deletion writes on the way; more are left to the next scheduled build."""
-FIELDS = {"kind", "embedder", "collection", "commit", "at"}
+"""Most changes that an upload or deletion writes by itself. More are left to the next scheduled build."""
+WATERMARK_FIELDS = {"kind", "embedder", "collection", "commit", "at"}
+WATERMARK_DESCRIPTION = "The watermark of the external index"
 
 
 @dataclass(frozen=True, slots=True)
 class CountedIndex:
-    """The index with the number of rows that it had when the mark was read: to ask for it takes a request each time.
+    """Index with a cached row count, because counting takes a request each time.
 
-    What is deleted from it is counted until the mark is looked at again, a second later.
+    Rows deleted since are still counted until the pointer is polled again, about a second later.
     """
 
     index: VectorIndex
@@ -38,15 +41,17 @@ class CountedIndex:
     is_exact: bool = False
 
     def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of the given row ids that are in the index."""
         return self.index.contained_ids(row_ids)
 
     def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
+        """Return the k nearest rows of each (q, dim) query."""
         return self.index.search(vectors, k, allowed_ids)
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalIndex:
-    """Stands where `IndexVersions` and `Reindex` do. `key` signs the mark."""
+    """Takes the place of `IndexVersions` and `Reindex` for an external index. `key` signs the watermark."""
 
     index: MutableIndex
     catalog: Catalog
@@ -58,145 +63,160 @@ class ExternalIndex:
 
     @property
     def watermark_path(self) -> str:
+        """Path of the watermark object."""
         return f"{INDEX_PREFIX}{self.embedder}/milvus.json"
 
     def current(self, known: PointerState | None = None) -> PointerState | None:
-        """Up to where the index is complete. Raises `Untrusted`."""
-        there = self.store.stat(self.watermark_path)
-        if there is None:
+        """Return the watermark as a pointer, `known` if it has not changed, or `None` if there is none.
+
+        Raises `Untrusted` for an invalid watermark.
+        """
+        stored = self.store.stat(self.watermark_path)
+        if stored is None:
             return None
         identity = self.index.identity()
-        if known and known.generation == there.generation and known.version.endswith(identity):
+        if known and known.generation == stored.generation and known.version.endswith(identity):
             return known
-        mark = self._mark_of(identity)
-        return PointerState(_version(mark), _commit(mark), there.generation)
+        watermark = self._read_watermark(identity)
+        return PointerState(_version(watermark), _commit(watermark), stored.generation)
 
     def load(self, version: str) -> tuple[Manifest, VectorIndex]:
-        """`version` is not looked at: there is but one."""
-        mark, rows = self._mark_of(self.index.identity()), self.index.row_count
-        return self._manifest(mark, rows), CountedIndex(self.index, rows)
+        """Return a manifest made from the watermark, and the index. Ignores `version`: there is only one."""
+        watermark, rows = self._read_watermark(self.index.identity()), self.index.row_count
+        return self._manifest(watermark, rows), CountedIndex(self.index, rows)
 
     def list_manifests(self) -> Sequence[Manifest]:
-        """There are no others."""
+        """Return an empty list: there are no older versions."""
         return []
 
     def sync_recent_changes(self) -> None:
-        """After an upload or a deletion. What fails, or is too much, is found by searches all the same, and written later."""
+        """Write the changes since the watermark after an upload or deletion. Never raises.
+
+        Skips more than `MAX_SYNCED_CHANGES`. Searches find changes that were not written from the catalog.
+        """
         try:
             identity = self.index.identity()
-            there, since = self._place(identity)
-            with self.catalog.snapshot(self.embedder, since) as news:
-                if len(news.row_ids) + len(news.deleted) <= MAX_SYNCED_CHANGES:
-                    self._take(news, identity, there)
+            generation, since = self._watermark_position(identity)
+            with self.catalog.snapshot(self.embedder, since) as changes:
+                if len(changes.row_ids) + len(changes.deleted) <= MAX_SYNCED_CHANGES:
+                    self._write_changes(changes, identity, generation)
         except Exception:
-            # what was asked for is done and stored: nothing that happens here may turn it into a failure
-            log.warning("The index outside does not have the last changes yet", exc_info=True)
+            # The upload or deletion is already committed, so no error here may turn it into a failure.
+            log.warning("Recent changes were not written to the external index", exc_info=True)
 
     def catch_up(self) -> Manifest:
-        """Write what happened since the mark, and move it. May run in several processes at once.
+        """Write all changes since the watermark and advance it. Several processes may run it at once.
 
-        Raises `LookalikeError` for vectors that cannot be searched, `Unavailable`.
+        Raises `LookalikeError` for invalid vectors, `Unavailable`.
         """
         identity = self.index.identity()
-        there, since = self._place(identity)
-        with self.catalog.snapshot(self.embedder, since) as news:
-            mark = self._take(news, identity, None if there and news.last_commit == since else there)
-        return self._manifest(mark, self.index.row_count)
+        generation, since = self._watermark_position(identity)
+        with self.catalog.snapshot(self.embedder, since) as changes:
+            is_unchanged = generation and changes.last_commit == since
+            watermark = self._write_changes(changes, identity, None if is_unchanged else generation)
+        return self._manifest(watermark, self.index.row_count)
 
     def build(self) -> Manifest:
-        """Write every row anew, and delete what is no row."""
+        """Write every row again, and delete rows that the catalog does not have."""
         with self.catalog.snapshot(self.embedder, 0) as rows:
-            self._write(rows)
+            self._upsert(rows)
         return self.build_if_due()
 
     def build_if_due(self) -> Manifest:
-        """Catch up, and repair what drifted: rows that the index lost, and rows that the catalog does not have."""
+        """Catch up, then reconcile: write missing rows again and delete rows that the catalog does not have."""
         self.catch_up()
-        # first what is there, then what ought to be: what is uploaded in between is missing, and not too much
-        there = np.concatenate([np.empty(0, np.int64), *self.index.row_ids()])
+        # The index is read before the catalog. A row uploaded in between then counts as missing and is written twice,
+        # which is harmless; in the other order it would count as surplus and be deleted.
+        indexed = np.concatenate([np.empty(0, np.int64), *self.index.row_ids()])
         with self.catalog.snapshot(self.embedder, 0) as rows:
-            living = rows.row_ids
-        lost, strange = np.setdiff1d(living, there), np.setdiff1d(there, living)
-        if len(lost) or len(strange):
-            log.warning("The index outside lacked %d rows and had %d too many", len(lost), len(strange))
-        self._restore(lost)
-        self.index.delete(strange)
-        return self._manifest(self._mark_of(self.index.identity()), self.index.row_count)
+            expected = rows.row_ids
+        missing, surplus = np.setdiff1d(expected, indexed), np.setdiff1d(indexed, expected)
+        if len(missing) or len(surplus):
+            log.warning("The external index had %d missing rows and %d surplus rows", len(missing), len(surplus))
+        self._restore(missing)
+        self.index.delete(surplus)
+        return self._manifest(self._read_watermark(self.index.identity()), self.index.row_count)
 
-    def _take(self, news: Snapshot, identity: str, generation: int | None) -> Mapping[str, object]:
-        """Write them, and say so; a generation of none leaves the mark as it is."""
-        self._write(news)
-        self.index.delete(news.deleted)
-        mark = self._new_mark(identity, news.last_commit)
+    def _write_changes(self, changes: Snapshot, identity: str, generation: int | None) -> Mapping[str, object]:
+        """Write the changes and return the new watermark. It is stored unless `generation` is `None`."""
+        self._upsert(changes)
+        self.index.delete(changes.deleted)
+        watermark = self._new_watermark(identity, changes.last_commit)
         if generation is not None:
-            self._move(mark, generation)
-        return mark
+            try:
+                data = sign_json(watermark, self.key)
+                self.store.put(self.watermark_path, data, "application/json", generation)
+            except Conflict:
+                log.info("Another process wrote the same changes to the external index")
+        return watermark
 
-    def _write(self, rows: Snapshot) -> None:
-        passed = 0
+    def _upsert(self, rows: Snapshot) -> None:
+        written = 0
         for page in rows.pages():
-            self.index.upsert(rows.row_ids[passed : passed + len(page)], page)
-            passed += len(page)
+            self.index.upsert(rows.row_ids[written : written + len(page)], page)
+            written += len(page)
 
-    def _restore(self, lost: NDArray[np.int64]) -> None:
-        for start in range(0, len(lost), BATCH):
-            found = self.catalog.vectors(self.embedder, lost[start : start + BATCH].tolist())
-            if found:
-                self.index.upsert(np.array(list(found), np.int64), np.stack(list(found.values())))
+    def _restore(self, missing: NDArray[np.int64]) -> None:
+        for start in range(0, len(missing), BATCH_SIZE):
+            vectors = self.catalog.vectors(self.embedder, missing[start : start + BATCH_SIZE].tolist())
+            if vectors:
+                self.index.upsert(np.array(list(vectors), np.int64), np.stack(list(vectors.values())))
 
-    def _place(self, identity: str) -> tuple[int, int]:
-        """The mark's generation, 0 where there is none, and its commit, 0 where it is none of ours or of another collection."""
-        there = self.store.stat(self.watermark_path)
-        if there is None:
+    def _watermark_position(self, identity: str) -> tuple[int, int]:
+        """Return the watermark's generation and commit.
+
+        The generation is 0 if there is no watermark. The commit is 0 if the watermark is missing, invalid or of another
+        collection.
+        """
+        stored = self.store.stat(self.watermark_path)
+        if stored is None:
             return 0, 0
         try:
-            return there.generation, _commit(self._mark_of(identity))
+            return stored.generation, _commit(self._read_watermark(identity))
         except Untrusted as error:
-            log.error("%s; everything is written anew", error)
-            return there.generation, 0
+            log.error("Writing all rows to the external index again: %s", error)
+            return stored.generation, 0
 
-    def _mark_of(self, identity: str) -> Mapping[str, object]:
-        """One that says that nothing was written, where it speaks of another collection. Raises `Untrusted`."""
-        what = "The mark of the index outside"
-        mark = verify_json(self.store.get(self.watermark_path), self.key, what)
-        if mark.keys() != FIELDS or (mark["kind"], mark["embedder"]) != ("milvus", self.embedder):
-            raise Untrusted(f"{what} is that of something else")
-        if mark["collection"] == identity:
-            return mark
-        log.warning("%s speaks of another collection: `lookalike index build` fills this one", what)
-        return self._new_mark(identity, 0)
+    def _read_watermark(self, identity: str) -> Mapping[str, object]:
+        """Return the watermark, or one of commit 0 if it is of another collection. Raises `Untrusted`."""
+        watermark = verify_json(self.store.get(self.watermark_path), self.key, WATERMARK_DESCRIPTION)
+        expected = ("milvus", self.embedder)
+        if watermark.keys() != WATERMARK_FIELDS or (watermark["kind"], watermark["embedder"]) != expected:
+            raise Untrusted(f"{WATERMARK_DESCRIPTION} has other fields or is of another embedder")
+        if watermark["collection"] == identity:
+            return watermark
+        log.warning("The watermark is of another collection; `lookalike index build` fills the current one")
+        return self._new_watermark(identity, 0)
 
-    def _new_mark(self, identity: str, commit: int) -> Mapping[str, object]:
-        moment = self.clock().astimezone(UTC).isoformat(timespec="seconds")
-        own = {"kind": "milvus", "embedder": self.embedder, "collection": identity}
-        return {**own, "commit": commit, "at": moment}
+    def _new_watermark(self, identity: str, commit: int) -> Mapping[str, object]:
+        return {
+            "kind": "milvus",
+            "embedder": self.embedder,
+            "collection": identity,
+            "commit": commit,
+            "at": self.clock().astimezone(UTC).isoformat(timespec="seconds"),
+        }
 
-    def _move(self, mark: Mapping[str, object], generation: int) -> None:
-        try:
-            self.store.put(self.watermark_path, sign_json(mark, self.key), "application/json", generation)
-        except Conflict:
-            log.info("Another wrote the same changes to the index outside")
-
-    def _manifest(self, mark: Mapping[str, object], rows: int) -> Manifest:
+    def _manifest(self, watermark: Mapping[str, object], rows: int) -> Manifest:
         return Manifest(
-            version=_version(mark),
+            version=_version(watermark),
             format="milvus",
             embedder=self.embedder,
             metric="cosine",
             rows=rows,
             dimension=self.dim,
             highest_row_id=0,
-            commit=_commit(mark),
-            built_at=str(mark["at"]),
+            commit=_commit(watermark),
+            built_at=str(watermark["at"]),
             build_seconds=0.0,
             libraries={},
             parts={},
         )
 
 
-def _commit(mark: Mapping[str, object]) -> int:
-    return int(str(mark["commit"]))
+def _commit(watermark: Mapping[str, object]) -> int:
+    return int(str(watermark["commit"]))
 
 
-def _version(mark: Mapping[str, object]) -> str:
-    return f"commit-{mark['commit']}-{mark['collection']}"
+def _version(watermark: Mapping[str, object]) -> str:
+    return f"commit-{watermark['commit']}-{watermark['collection']}"

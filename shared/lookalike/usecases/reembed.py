@@ -1,4 +1,4 @@
-"""The stored garments get vectors of another embedder, beside the ones that searches go on to use meanwhile."""
+"""Change of embedder: gives stored garments vectors of another embedder while searches keep using the old ones."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -23,24 +23,32 @@ from lookalike.usecases.thread_pool import map_concurrently
 
 log = logging.getLogger("lookalike.reembed")
 BATCH_SIZE = 32
-"""Garments that are read and embedded at a time, and stored in one transaction."""
+"""Segments read, embedded and stored in one transaction."""
+DROP_BATCH_SIZE = 100
+"""Segments whose old vectors are dropped in one transaction."""
 SELF_CHECK_ROWS = 100
-"""Garments that must find themselves in the new index."""
+"""Stored vectors that are searched for in the new index after the build."""
 SIMILARITY_TOLERANCE = 1e-4
+"""A stored vector must find a row of similarity 1 within this tolerance. Float32 rounding is far smaller."""
 
 
 @dataclass
 class ReembedSummary:
-    """`failed`: garments that have no such vector, and why; those of earlier runs included."""
+    """Result of a run."""
 
     embedded: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    """Reasons by name of the segments that could not be embedded, those of earlier runs included."""
     version: str = ""
+    """The index version that was built."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reembed:
-    """Everything but `catalog` and `store` is the new embedder's. May be interrupted and run again, beside uploads."""
+    """Embeds stored segments with a new embedder. Can be interrupted and run again, also during uploads.
+
+    `models`, `reindex` and `index` are those of the new embedder.
+    """
 
     catalog: Catalog
     secondary_vectors: SecondaryVectors
@@ -50,36 +58,42 @@ class Reembed:
     index: LiveIndex
 
     def run(self, retry_failed: bool = False, progress: Callable[[int], object] = lambda count: None) -> ReembedSummary:
-        """Embed, build the new embedder's index and check it. `progress` hears of how many more garments were looked at.
+        """Embed all segments that lack a vector, build the new embedder's index and check it.
 
-        What may pass is raised, what is broken is noted in the ledger and passed over.
+        `progress` is called with the number of segments processed since the last call. Raises temporary errors.
+        Segments with broken images are recorded in the ledger and skipped, also by later runs unless `retry_failed`.
         """
         summary = ReembedSummary()
         for batch in self._batches():
-            self._embed(self._worth_trying(batch, retry_failed, summary), summary)
+            self._embed_batch(self._without_failed(batch, retry_failed, summary), summary)
             progress(len(batch))
         summary.version = self.reindex.build().version
-        self._check()
+        self._check_index()
         return summary
 
-    def drop_old_vectors(self, passed_over: int = 0) -> int:
-        """Give up the vectors that garments had before, and their index. `passed_over` cannot get others: they keep theirs.
+    def drop_old_vectors(self, allowed_missing: int = 0) -> int:
+        """Delete all other embedders' vectors and index versions; return the number of segments changed.
 
-        Whoever still searches with another embedder finds nothing any more. Raises `Conflict` while more than those have none.
+        Up to `allowed_missing` segments may lack a vector of the new embedder; they keep their old ones. Searches with
+        another embedder find nothing afterwards. Raises `Conflict` if more segments lack a vector.
         """
-        if (left := self.secondary_vectors.count_missing_vectors(self.models.embedder)) > passed_over:
-            raise Conflict(f"{left - passed_over} garments have no vector of {self.models.embedder} yet: run it again")
-        settled = 0
-        while count := self.secondary_vectors.drop_other_vectors(self.models.embedder, 100):
-            settled += count
-        ours = f"{INDEX_PREFIX}{self.models.embedder}/"
-        for path in [one.path for one in self.store.list(INDEX_PREFIX) if not one.path.startswith(ours)]:
-            self.store.delete(path)
-        return settled
+        missing = self.secondary_vectors.count_missing_vectors(self.models.embedder)
+        if missing > allowed_missing:
+            raise Conflict(
+                f"{missing - allowed_missing} garments have no vector of {self.models.embedder} yet: "
+                "run `lookalike reembed` again"
+            )
+        changed = 0
+        while count := self.secondary_vectors.drop_other_vectors(self.models.embedder, DROP_BATCH_SIZE):
+            changed += count
+        kept_prefix = f"{INDEX_PREFIX}{self.models.embedder}/"
+        for path in [stored.path for stored in self.store.list(INDEX_PREFIX)]:
+            if not path.startswith(kept_prefix):
+                self.store.delete(path)
+        return changed
 
     @property
-    def _source(self) -> str:
-        """What the ledger calls us."""
+    def _ledger_source(self) -> str:
         return f"reembed:{self.models.embedder}"
 
     def _batches(self) -> Iterator[list[Segment]]:
@@ -88,29 +102,32 @@ class Reembed:
             after = batch[-1].row_id
             yield batch
 
-    def _worth_trying(self, batch: Sequence[Segment], retry_failed: bool, summary: ReembedSummary) -> list[Segment]:
+    def _without_failed(self, batch: Sequence[Segment], retry_failed: bool, summary: ReembedSummary) -> list[Segment]:
+        """Return the segments that did not fail in an earlier run; add the others to the summary."""
         if retry_failed:
             return list(batch)
-        known = self.catalog.ledger_entries(self._source, [one.name for one in batch])
-        # a garment of that name may be another one by now
-        reasons = {(entry.name, entry.generation): entry.reason or "" for entry in known}
-        failed = {one.name: reasons[key] for one in batch if (key := (one.name, str(one.row_id))) in reasons}
+        entries = self.catalog.ledger_entries(self._ledger_source, [segment.name for segment in batch])
+        # The key includes the row id, because a new segment may have the name of a deleted one.
+        reasons = {(entry.name, entry.generation): entry.reason or "" for entry in entries}
+        failed = {
+            segment.name: reasons[key] for segment in batch if (key := (segment.name, str(segment.row_id))) in reasons
+        }
         summary.failed |= failed
-        return [one for one in batch if one.name not in failed]
+        return [segment for segment in batch if segment.name not in failed]
 
-    def _embed(self, batch: Sequence[Segment], summary: ReembedSummary) -> None:
-        read = zip(batch, map_concurrently(lambda one: self._picture(one, summary), batch), strict=True)
-        there = [(one, picture) for one, picture in read if picture is not None]
-        if not there:
+    def _embed_batch(self, batch: Sequence[Segment], summary: ReembedSummary) -> None:
+        images_or_none = map_concurrently(lambda segment: self._read_image(segment, summary), batch)
+        readable = [(segment, image) for segment, image in zip(batch, images_or_none, strict=True) if image is not None]
+        if not readable:
             return
-        vectors = self.models.embed([picture for _, picture in there], CancelToken())
+        vectors = self.models.embed([image for _, image in readable], CancelToken())
         rows: dict[int, NDArray[np.float32]] = {
-            one.row_id: vector for (one, _), vector in zip(there, vectors, strict=True)
+            segment.row_id: vector for (segment, _), vector in zip(readable, vectors, strict=True)
         }
         summary.embedded += self.secondary_vectors.add_vectors(self.models.embedder, rows)
 
-    def _picture(self, segment: Segment, summary: ReembedSummary) -> Image.Image | None:
-        """As it was cut out. None where it is broken, which is noted, or was deleted meanwhile."""
+    def _read_image(self, segment: Segment, summary: ReembedSummary) -> Image.Image | None:
+        """Return the cut-out, or `None` if it is broken (recorded as failed) or its segment was deleted meanwhile."""
         try:
             return images.read_cut_out(segment_images.load_image(self.store, self.catalog, segment))
         except LookalikeError as error:
@@ -118,29 +135,29 @@ class Reembed:
                 raise
             if isinstance(error, NotFound) and self.catalog.segment(segment.row_id) is None:
                 return None
-            self._note(segment, error.message)
+            self._record_failure(segment, error.message)
             summary.failed[segment.name] = error.message
             return None
 
-    def _note(self, segment: Segment, reason: str) -> None:
-        log.error("%s cannot be embedded: %s", segment.name, reason)
-        failed = LedgerStatus.FAILED
+    def _record_failure(self, segment: Segment, reason: str) -> None:
+        log.error("Could not embed %s: %s", segment.name, reason)
         self.catalog.record_ledger_entry(
-            LedgerEntry(self._source, segment.name, str(segment.row_id), failed, None, reason)
+            LedgerEntry(self._ledger_source, segment.name, str(segment.row_id), LedgerStatus.FAILED, None, reason)
         )
 
-    def _check(self) -> None:
-        """Raises `LookalikeError` unless garments find themselves, or one that looks the very same, first."""
+    def _check_index(self) -> None:
+        """Raise `LookalikeError` unless a sample of stored vectors is found in the index with similarity 1."""
         with self.catalog.snapshot(self.models.embedder, 0) as rows:
-            asked = np.random.default_rng(len(rows.row_ids)).permutation(rows.row_ids)[:SELF_CHECK_ROWS]
-        vectors = self.catalog.vectors(self.models.embedder, asked.tolist())
+            # Seeded, so that a failed check can be repeated with the same sample.
+            sample = np.random.default_rng(len(rows.row_ids)).permutation(rows.row_ids)[:SELF_CHECK_ROWS]
+        vectors = self.catalog.vectors(self.models.embedder, sample.tolist())
         if not vectors:
             return
-        found, _ = self.index.search(np.stack(list(vectors.values())), 1, CancelToken())
-        lost = [
-            row_id
-            for row_id, hits in zip(vectors, found, strict=True)
-            if not hits or hits[0].similarity < 1 - SIMILARITY_TOLERANCE
-        ]
-        if lost:
-            raise LookalikeError(f"{len(lost)} of {len(vectors)} garments do not find themselves in the new index")
+        results, _ = self.index.search(np.stack(list(vectors.values())), 1, CancelToken())
+        # Another garment with an identical vector may come first, so similarities are compared and not row ids.
+        not_found = sum(not hits or hits[0].similarity < 1 - SIMILARITY_TOLERANCE for hits in results)
+        if not_found:
+            raise LookalikeError(
+                f"{not_found} of {len(vectors)} garments do not find themselves in the new index: "
+                "run `lookalike index build`"
+            )

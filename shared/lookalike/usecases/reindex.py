@@ -1,4 +1,4 @@
-"""The rows of the catalog become an index version."""
+"""Builds and publishes index versions of the catalog's rows."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from lookalike.usecases.index_versions import IndexVersions, PointerState
 
 log = logging.getLogger("lookalike.index")
 MAX_VERIFIED_BYTES = 100_000_000
-"""Bytes of vectors up to which a version is read to see whether it is still whole, though none is due."""
+"""Scheduled builds that are not due verify the current version's checksums if its vectors have at most this size."""
 
 
 def _now() -> datetime:
@@ -24,7 +24,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Reindex:
-    """`due_after`: written and deleted rows that searches join with the index before scheduled builds make another."""
+    """Builds index versions. Scheduled builds are due after `min_changes` written and deleted rows."""
 
     catalog: Catalog
     versions: IndexVersions
@@ -32,63 +32,72 @@ class Reindex:
     clock: Clock = _now
 
     def build(self) -> Manifest:
-        """Publish a version of all living rows, whatever counts now. Raises `Conflict` if another is published meanwhile."""
-        return self._built(None)
+        """Publish a version of all rows, even if the current one is pinned or up to date.
+
+        Raises `Conflict` if another version is published meanwhile.
+        """
+        return self._build_from_catalog(expected_generation=None)
 
     def build_if_due(self) -> Manifest | None:
-        """What `build` does, of the version before and the new rows where nothing was deleted; none where none is due.
+        """Publish a version if one is due, else return `None`.
 
-        Due it is where there is no version that is whole, or enough happened since, and not while one is pinned. Whoever
-        has another version count while this builds, or goes back to one, wins.
+        A build is due if there is no valid version or enough rows changed, unless the current version is pinned. If no
+        row was deleted or rewritten, it extends the current version. If another version becomes current meanwhile, that
+        one stays and `None` is returned.
         """
-        seen = self.versions.pointer_generation()
+        generation = self.versions.pointer_generation()
         try:
-            return self._built_if_due(seen)
+            return self._build_if_due(generation)
         except Conflict:
-            if self.versions.pointer_generation() == seen:
+            if self.versions.pointer_generation() == generation:
                 raise
-            log.info("Another index version counts by now: this build gives up")
+            log.info("Another index version became current during the build: the build gives up")
             return None
 
-    def _built_if_due(self, seen: int) -> Manifest | None:
+    def _build_if_due(self, generation: int) -> Manifest | None:
         try:
             pointer = self.versions.current()
             if pointer is None:
-                return self._built(seen)
+                return self._build_from_catalog(generation)
             if pointer.pinned:
-                log.warning("Index version %s is pinned: `lookalike index build` publishes another", pointer.version)
+                log.warning("Index version %s is pinned: run `lookalike index build` to end it", pointer.version)
                 return None
-            return self._extended(pointer, seen)
+            return self._extend_if_due(pointer, generation)
         except (Untrusted, NotFound) as error:
-            log.error("The current index version is built anew. %s", error)
-            return self._built(seen)
+            log.error("The current index version is invalid and is rebuilt: %s", error)
+            return self._build_from_catalog(generation)
 
-    def _built(self, seen: int | None) -> Manifest:
+    def _build_from_catalog(self, expected_generation: int | None) -> Manifest:
         started = self.clock()
-        with self._changes(0) as rows:
-            return self._publish(
-                VectorSource(rows.row_ids, self.versions.dim, rows.pages), rows.last_commit, started, None, seen
-            )
+        with self._changes_since(0) as rows:
+            source = VectorSource(rows.row_ids, self.versions.dim, rows.pages)
+            return self._publish(source, rows.last_commit, started, None, expected_generation)
 
-    def _extended(self, pointer: PointerState, seen: int) -> Manifest | None:
+    def _extend_if_due(self, pointer: PointerState, generation: int) -> Manifest | None:
         started = self.clock()
-        with self._changes(pointer.commit) as news:
+        with self._changes_since(pointer.commit) as changes:
             manifest, old = self.versions.vector_source(pointer.version)
-            if len(news.row_ids) + len(news.deleted) < self.min_changes:
+            if len(changes.row_ids) + len(changes.deleted) < self.min_changes:
                 if 4 * manifest.rows * manifest.dimension < MAX_VERIFIED_BYTES:
                     self.versions.verify_parts(manifest)
                 return None
-            new = VectorSource(news.row_ids, self.versions.dim, news.pages)
-            if not len(news.deleted) and not np.isin(new.row_ids, old.row_ids).any():
-                return self._publish(concatenate_sources(old, new), news.last_commit, started, manifest, seen)
-        return self._built(seen)
+            new = VectorSource(changes.row_ids, self.versions.dim, changes.pages)
+            if not len(changes.deleted) and not np.isin(new.row_ids, old.row_ids).any():
+                source = concatenate_sources(old, new)
+                return self._publish(source, changes.last_commit, started, manifest, generation)
+        return self._build_from_catalog(generation)
 
-    def _changes(self, since: int) -> AbstractContextManager[Snapshot]:
-        return self.catalog.snapshot(self.versions.embedder, since)
+    def _changes_since(self, commit: int) -> AbstractContextManager[Snapshot]:
+        return self.catalog.snapshot(self.versions.embedder, commit)
 
     def _publish(
-        self, rows: VectorSource, commit: int, started: datetime, extends: Manifest | None, seen: int | None
+        self,
+        source: VectorSource,
+        commit: int,
+        started: datetime,
+        previous: Manifest | None,
+        expected_generation: int | None,
     ) -> Manifest:
-        manifest = self.versions.publish(rows, commit, started, extends, seen)
-        log.info("Index version %s holds %d rows", manifest.version, manifest.rows)
+        manifest = self.versions.publish(source, commit, started, previous, expected_generation)
+        log.info("Published index version %s with %d rows", manifest.version, manifest.rows)
         return manifest

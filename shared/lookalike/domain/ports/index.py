@@ -73,7 +73,7 @@ class IndexFormat(Protocol):
         """Versions of the libraries that the files depend on, by library name."""
         ...
 
-    def build(self, rows: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def build(self, source: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield the name and the content of each file, as a stream.
 
         Each stream must be read to its end before the next file is requested. Raises as `VectorSource.pages`.
@@ -127,7 +127,7 @@ class ApproximateFormat(Protocol):
         """Versions of the libraries that the file depends on, by library name."""
         ...
 
-    def build(self, rows: VectorSource, previous: memoryview | None = None) -> Approximation:
+    def build(self, source: VectorSource, previous: memoryview | None = None) -> Approximation:
         """Build an index. Raises as `VectorSource.pages`.
 
         `previous` is the index of the first of these rows. The format may extend it instead of starting from nothing.
