@@ -1,4 +1,4 @@
-"""The original's index: scikit-learn's brute-force NearestNeighbors in a pickle, and a JSON map from positions to rows."""
+"""Index format of the original system: scikit-learn's `NearestNeighbors` in a pickle, and a JSON map of row ids."""
 
 import importlib.metadata
 import io
@@ -18,211 +18,231 @@ from lookalike.domain.model import Vectors
 from lookalike.domain.vector_source import PAGE_SIZE, VectorSource, are_unit_vectors
 
 INDEX_PART, ID_MAP_PART = "vector_nn_index.pkl", "vector_id_map.json"
-HOLE = b"the matrix" * (1 << 13)
-"""So long that the pickle gives it a place outside its frames, whose lengths stay right when something longer comes there."""
-OPCODES = frozenset(
+PLACEHOLDER = b"the matrix" * (1 << 13)
+"""Stands for the matrix bytes while the pickle is made.
+
+At 80 KiB it is longer than a pickle frame (64 KiB), so the pickler writes it outside of the frames. Their lengths stay
+valid when the real bytes, which are longer, take its place.
+"""
+ALLOWED_OPCODES = frozenset(
     ["PROTO", "FRAME", "STOP", "MARK", "MEMOIZE", "BINGET", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1"]
     + ["BININT2", "BINFLOAT", "SHORT_BINUNICODE", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "EMPTY_TUPLE", "TUPLE1"]
     + ["TUPLE2", "TUPLE3", "TUPLE", "EMPTY_DICT", "SETITEMS", "STACK_GLOBAL", "NEWOBJ", "REDUCE", "BUILD"]
 )
-"""What `build` writes, and nothing more: no extension registry, no persistent ids, no older ways to name a global."""
+"""Opcodes that `build` writes. Without extension registry, persistent ids and the older opcodes for globals."""
 
 
 class NeighborsFormat:
-    """An `IndexFormat`. scikit-learn writes the pickle and can read it, but is not needed to search it."""
+    """`IndexFormat` whose pickle scikit-learn can load. Building needs scikit-learn; searching does not."""
 
     name = "neighbours"
 
     @property
     def libraries(self) -> Mapping[str, str]:
-        found = {name: importlib.metadata.version(name) for name in ("scikit-learn", "numpy")}
-        return found | {"python": platform.python_version()}
+        """Versions of scikit-learn, numpy and Python."""
+        versions = {name: importlib.metadata.version(name) for name in ("scikit-learn", "numpy")}
+        return versions | {"python": platform.python_version()}
 
     def build(self, source: VectorSource) -> Iterator[tuple[str, Iterator[bytes]]]:
-        yield INDEX_PART, _pickled(source)
-        yield ID_MAP_PART, _id_map(source.row_ids)
+        """Yield the pickle and the id map, each as a name and a stream of chunks."""
+        yield INDEX_PART, _pickle_chunks(source)
+        yield ID_MAP_PART, _id_map_chunks(source.row_ids)
 
     def load(self, parts: Mapping[str, bytes]) -> ExactIndex:
+        """Return the index without executing anything in the pickle. Raises `Untrusted` for unexpected content."""
         try:
-            return _loaded(parts)
+            return _load(parts)
         except Untrusted:
             raise
         except Exception as error:
-            raise Untrusted(f"The index cannot be read: {type(error).__name__}") from error
+            raise Untrusted(f"The index is not valid: {type(error).__name__} while it was parsed") from error
 
     def read_vectors(self, count: int, dim: int, read: Callable[[str], Iterable[bytes]]) -> VectorSource:
-        """Those that a version was built of, streamed anew. `read` gives the verified bytes of a part."""
-        row_ids = _read_ids(b"".join(read(ID_MAP_PART)))
-        _require(len(row_ids) == count, "the id map is of another length")
-        return VectorSource(row_ids, dim, lambda: _read_pages(read(INDEX_PART), count, dim))
+        """Return the vectors of an index as a stream. `read` yields the bytes of a part in chunks.
+
+        Raises `Untrusted` for an invalid id map; an invalid pickle is raised during the stream.
+        """
+        row_ids = _parse_id_map(b"".join(read(ID_MAP_PART)))
+        _require(len(row_ids) == count, f"the id map has {len(row_ids)} rows, not {count}")
+        return VectorSource(row_ids, dim, lambda: _stream_matrix(read(INDEX_PART), count, dim))
 
 
-class _Matrix:
-    """Pickles as numpy's (rows, dim) array would, but with `HOLE` where its numbers belong."""
+class _MatrixPlaceholder:
+    """Pickles like a numpy float32 array (rows, dim), with `PLACEHOLDER` as its data."""
 
     def __init__(self, rows: int, dim: int) -> None:
         self._shape = rows, dim
 
     def __reduce__(self) -> tuple[Any, ...]:
-        numpys: Any = np.empty(0, "<f4").__reduce__()
-        return *numpys[:2], (1, self._shape, np.dtype("<f4"), False, HOLE)
+        # Constructor and arguments of numpy's own pickle; the rest is the state for ndarray.__setstate__.
+        reduced: Any = np.empty(0, "<f4").__reduce__()
+        return *reduced[:2], (1, self._shape, np.dtype("<f4"), False, PLACEHOLDER)
 
 
-def _pickled(rows: VectorSource) -> Iterator[bytes]:
-    """The pickle, whose matrix passes by: it is in memory nowhere."""
-    matrix = _Matrix(len(rows), rows.dim)
-    # protocol 5 would need one more global of numpy's
-    whole = pickle.dumps({"index": _neighbours(matrix, rows), "vectors": matrix}, protocol=4)
-    before, after = whole.split(_bytes_header(len(HOLE)) + HOLE)
-    yield before + _bytes_header(4 * len(rows) * rows.dim)
-    for page in rows.pages():
+def _pickle_chunks(source: VectorSource) -> Iterator[bytes]:
+    """Yield the pickle page by page. The whole matrix is never in memory."""
+    matrix = _MatrixPlaceholder(len(source), source.dim)
+    # Protocol 4, because numpy's pickles of protocol 5 name one more global.
+    template = pickle.dumps({"index": _fitted_neighbors(matrix, source), "vectors": matrix}, protocol=4)
+    before, after = template.split(_bytes_header(len(PLACEHOLDER)) + PLACEHOLDER)
+    yield before + _bytes_header(4 * len(source) * source.dim)
+    for page in source.pages():
         yield np.ascontiguousarray(page, "<f4").tobytes()
     yield after
 
 
 def _bytes_header(size: int) -> bytes:
-    """How protocol 4 announces so many bytes."""
+    """Return the opcode and length that precede a bytes object of this size in protocol 4."""
     if size < 1 << 8:
         return pickle.SHORT_BINBYTES + struct.pack("<B", size)
     return pickle.BINBYTES + struct.pack("<I", size) if size < 1 << 32 else pickle.BINBYTES8 + struct.pack("<Q", size)
 
 
-def _neighbours(matrix: _Matrix, rows: VectorSource) -> Any:
-    """As if it had been fitted to the matrix."""
+def _fitted_neighbors(matrix: _MatrixPlaceholder, source: VectorSource) -> Any:
+    """Return a `NearestNeighbors` in the state after fitting the matrix."""
     from sklearn.neighbors import NearestNeighbors
 
     index = NearestNeighbors(metric="cosine", algorithm="brute")
-    if len(rows):
-        index.fit(np.ones((1, rows.dim), np.float32))
-        # the very same array, so that the pickle holds it once
-        index._fit_X, index.n_samples_fit_ = matrix, len(rows)
+    if len(source):
+        index.fit(np.ones((1, source.dim), np.float32))
+        # The same object as under "vectors", so that the pickle contains the matrix once.
+        index._fit_X, index.n_samples_fit_ = matrix, len(source)
     return index
 
 
-def _read_pages(pieces: Iterable[bytes], count: int, dim: int) -> Iterator[Vectors]:
-    """The matrix of a pickle that passes by, some whole rows at a time."""
-    header, size, width = _bytes_header(4 * count * dim), 4 * count * dim, 4 * dim
-    waiting, inside, left = bytearray(), False, size
-    for piece in pieces:
-        waiting += piece
-        if not inside and (place := waiting.find(header)) >= 0:
-            del waiting[: place + len(header)]
-            inside = True
-        if inside and (ready := min(len(waiting), left) // width * width):
-            yield np.frombuffer(bytes(waiting[:ready]), "<f4").reshape(-1, dim)
-            del waiting[:ready]
-            left -= ready
-    _require(left == 0, "its matrix is not where it should be")
+def _stream_matrix(chunks: Iterable[bytes], count: int, dim: int) -> Iterator[Vectors]:
+    """Find the matrix (count, dim) in the chunks of a pickle and yield it as pages of whole rows."""
+    remaining, row_size = 4 * count * dim, 4 * dim
+    header = _bytes_header(remaining)
+    buffer, is_inside = bytearray(), False
+    for chunk in chunks:
+        buffer += chunk
+        if not is_inside and (position := buffer.find(header)) >= 0:
+            del buffer[: position + len(header)]
+            is_inside = True
+        if is_inside and (size := min(len(buffer), remaining) // row_size * row_size):
+            yield np.frombuffer(bytes(buffer[:size]), "<f4").reshape(-1, dim)
+            del buffer[:size]
+            remaining -= size
+    _require(remaining == 0, "the pickle does not contain the matrix")
 
 
-def _id_map(row_ids: NDArray[np.int64]) -> Iterator[bytes]:
-    """The JSON object of each position's row."""
+def _id_map_chunks(row_ids: NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield the JSON object from position to row id."""
     yield b"{"
     for start in range(0, len(row_ids), PAGE_SIZE):
-        places = enumerate(row_ids[start : start + PAGE_SIZE].tolist(), start)
-        yield ((", " if start else "") + ", ".join(f'"{place}": {row_id}' for place, row_id in places)).encode()
+        items = enumerate(row_ids[start : start + PAGE_SIZE].tolist(), start)
+        text = ", ".join(f'"{position}": {row_id}' for position, row_id in items)
+        yield ((", " if start else "") + text).encode()
     yield b"}"
 
 
-def _loaded(parts: Mapping[str, bytes]) -> ExactIndex:
-    _require(parts.keys() == {INDEX_PART, ID_MAP_PART}, "it has other parts")
-    matrix, row_ids = _read_matrix(parts[INDEX_PART]), _read_ids(parts[ID_MAP_PART])
-    _require(len(matrix) == len(row_ids), "the id map is of another length")
-    _require(bool(are_unit_vectors(matrix).all()), "not every row is a unit vector")
-    # not NearestNeighbors.kneighbors: it normalises the whole matrix anew for every query
+def _load(parts: Mapping[str, bytes]) -> ExactIndex:
+    _require(parts.keys() == {INDEX_PART, ID_MAP_PART}, f"it must have exactly {INDEX_PART} and {ID_MAP_PART}")
+    matrix, row_ids = _parse_pickle(parts[INDEX_PART]), _parse_id_map(parts[ID_MAP_PART])
+    _require(len(matrix) == len(row_ids), f"the id map has {len(row_ids)} rows, not {len(matrix)}")
+    _require(bool(are_unit_vectors(matrix).all()), "not every vector is of length 1")
+    # Not NearestNeighbors.kneighbors: it normalizes the whole matrix again for each query.
     return ExactIndex(row_ids, matrix)
 
 
-def _read_ids(data: bytes) -> NDArray[np.int64]:
-    """Without an object for each: the numbers alone are read, and then it must be what they are written as."""
+def _parse_id_map(data: bytes) -> NDArray[np.int64]:
+    """Return the row ids (n,) by position."""
+    # Parses all numbers at once instead of creating a Python object for each. The result is proven right by writing
+    # it again: anything that differs from what `build` writes is refused.
     numbers = np.fromstring(data[1:-1].replace(b'"', b"").replace(b":", b",").decode("ascii"), np.int64, sep=",")
     row_ids = numbers[1::2].copy()
-    _require(data == b"".join(_id_map(row_ids)), "the id map is not written as it should be")
-    _require(bool((row_ids > 0).all()), "a row id is no number")
-    _require(len(np.unique(row_ids)) == len(row_ids), "a row id occurs twice")
+    _require(data == b"".join(_id_map_chunks(row_ids)), "the id map is not in the expected form")
+    _require(bool((row_ids > 0).all()), "the id map has a row id that is not positive")
+    _require(len(np.unique(row_ids)) == len(row_ids), "the id map has a duplicate row id")
     return row_ids
 
 
-def _read_matrix(data: bytes) -> Vectors:
+def _parse_pickle(data: bytes) -> Vectors:
+    """Return the matrix (n, dim)."""
     _check_opcodes(data)
-    stored = _Reader(io.BytesIO(data)).load()
-    _require(type(stored) is dict and stored.keys() == {"index", "vectors"}, "it holds something else")
-    array, index = stored["vectors"], stored["index"]
-    _require(isinstance(array, _Array) and isinstance(index, _Neighbours), "it holds something else")
-    _require(index.is_over(array), "scikit-learn would search it otherwise")
+    content = _RestrictedUnpickler(io.BytesIO(data)).load()
+    _require(type(content) is dict and content.keys() == {"index", "vectors"}, "the pickle has unexpected content")
+    array, index = content["vectors"], content["index"]
+    is_known = isinstance(array, _ArrayStub) and isinstance(index, _NearestNeighborsStub)
+    _require(is_known, "the pickle has unexpected content")
+    _require(index.searches(array), "scikit-learn would search other vectors or with another metric")
     matrix: Vectors = array.matrix
     return matrix
 
 
-class _Dtype:
-    """Stands for `numpy.dtype`: little-endian float32, no other."""
+class _DtypeStub:
+    """Replaces `numpy.dtype`. Accepts little-endian float32 only."""
 
     def __init__(self, kind: object, align: object, copy: object) -> None:
-        _require((kind, align, copy) == ("f4", False, True), "its numbers are no float32")
+        _require((kind, align, copy) == ("f4", False, True), "its numbers are not float32")
 
     def __setstate__(self, state: object) -> None:
-        _require(state == (3, "<", None, None, None, -1, -1, 0), "its numbers are no float32")
+        # Pickle state of dtype("<f4"): version, byte order, four fields for structured types, flags.
+        _require(state == (3, "<", None, None, None, -1, -1, 0), "its numbers are not little-endian float32")
 
 
-class _Array:
-    """Stands for `numpy.ndarray` and for what rebuilds one: two dimensions of float32 over bytes, which stay read-only."""
+class _ArrayStub:
+    """Replaces `numpy.ndarray` and its reconstructor. Accepts two-dimensional float32 over bytes, read-only."""
 
     matrix: Vectors
     """Shape (n, dim)."""
 
     def __init__(self, kind: object, shape: object, code: object) -> None:
-        _require(kind is _Array and (shape, code) == ((0,), b"b"), "its array is of another kind")
+        _require(kind is _ArrayStub and (shape, code) == ((0,), b"b"), "its array is of an unexpected kind")
 
     def __setstate__(self, state: Any) -> None:
         version, (rows, dim), dtype, is_fortran, data = state
-        _require(version == 1 and type(dtype) is _Dtype and is_fortran is False, "its array is of another kind")
-        _require(type(rows) is type(dim) is int and rows >= 0 and dim > 0, "its array has no such shape")
-        _require(type(data) is bytes and len(data) == 4 * rows * dim, "its array is of another size")
+        is_plain = version == 1 and type(dtype) is _DtypeStub and is_fortran is False
+        _require(is_plain, "its array is of an unexpected kind")
+        _require(type(rows) is type(dim) is int and rows >= 0 and dim > 0, "its array has an invalid shape")
+        _require(type(data) is bytes and len(data) == 4 * rows * dim, "the size of its array does not fit its shape")
         self.matrix = np.frombuffer(data, "<f4").reshape(rows, dim)
 
 
-class _Neighbours:
-    """Stands for `NearestNeighbors`."""
+class _NearestNeighborsStub:
+    """Replaces `NearestNeighbors`."""
 
     state: Any = None
 
     def __setstate__(self, state: object) -> None:
         self.state = state
 
-    def is_over(self, array: _Array) -> bool:
-        """Whether scikit-learn would answer as we do; it holds no matrix where there are no rows."""
-        fitted = array if len(array.matrix) else None
+    def searches(self, array: _ArrayStub) -> bool:
+        """Return whether scikit-learn would search this very array by cosine; an empty index has no array."""
+        expected = array if len(array.matrix) else None
         is_cosine = self.state["metric"] == "cosine" and self.state["algorithm"] == "brute"
-        return is_cosine and self.state.get("_fit_X") is fitted
+        return is_cosine and self.state.get("_fit_X") is expected
 
 
-GLOBALS: Mapping[tuple[str, str], type] = {
-    ("sklearn.neighbors._unsupervised", "NearestNeighbors"): _Neighbours,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
+ALLOWED_GLOBALS: Mapping[tuple[str, str], type] = {
+    ("sklearn.neighbors._unsupervised", "NearestNeighbors"): _NearestNeighborsStub,
+    ("numpy._core.multiarray", "_reconstruct"): _ArrayStub,
+    ("numpy", "ndarray"): _ArrayStub,
+    ("numpy", "dtype"): _DtypeStub,
 }
 
 
-class _Reader(pickle.Unpickler):
-    """Gives a pickle no real global, only stand-ins that hold what is written and check it.
+class _RestrictedUnpickler(pickle.Unpickler):
+    """Unpickler that resolves the allowed globals to stubs, which check and keep their state, and refuses all others.
 
-    An allowed numpy or scikit-learn global would still take any arguments and any state; and this way a process that
-    only searches does not import scikit-learn. The stand-ins' own `__setstate__` keeps BUILD from changing their classes.
+    Real numpy and scikit-learn classes would accept any arguments and state. With stubs, searching also needs no import
+    of scikit-learn. Each stub defines `__setstate__`, because BUILD would otherwise set attributes from the pickle.
     """
 
     def find_class(self, module: str, name: str) -> type:
-        _require((module, name) in GLOBALS, f"{module}.{name} in a pickle")
-        return GLOBALS[module, name]
+        """Return the stub of a global. Raises `Untrusted` for globals that are not allowed."""
+        _require((module, name) in ALLOWED_GLOBALS, f"the pickle uses {module}.{name}")
+        return ALLOWED_GLOBALS[module, name]
 
 
 def _check_opcodes(data: bytes) -> None:
     position = None
-    for opcode, _, position in pickletools.genops(data):  # noqa: B007 - the last one is looked at
-        _require(opcode.name in OPCODES, f"{opcode.name} in a pickle")
-    _require(position == len(data) - 1, "something follows the pickle")
+    for opcode, _, position in pickletools.genops(data):  # noqa: B007 - the last position is used after the loop
+        _require(opcode.name in ALLOWED_OPCODES, f"the pickle has the opcode {opcode.name}")
+    _require(position == len(data) - 1, "data follow the pickle")
 
 
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Untrusted(f"The index cannot be trusted: {otherwise}")
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise Untrusted(f"The index is not valid: {problem}")
