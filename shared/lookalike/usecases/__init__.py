@@ -1,1 +1,1 @@
-"""What the system does, one file a verb."""
+"""Use cases: everything that lookalike does, independent of HTTP, the command line and the concrete adapters."""

@@ -1,4 +1,4 @@
-"""A database of the original system becomes ours: pictures to the store, vectors to the binary column, in batches."""
+"""Adoption of a database of the original system: images move to the object store, vectors to the binary column."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,12 +14,12 @@ from lookalike.usecases.ingest import photo_name_from_path
 
 log = logging.getLogger("lookalike.adopt")
 BATCH_ROWS, BATCH_BYTES = 100, 32 * 1024 * 1024
-"""Rows, and bytes of pictures, that one transaction takes over at most."""
+"""A transaction ends at this number of rows, or when its images exceed this number of bytes in memory."""
 
 
 @dataclass
 class AdoptSummary:
-    """`left`: row numbers that stay as they are, and why."""
+    """Number of adopted rows, and the reason for each skipped row by its id."""
 
     adopted: int = 0
     skipped: dict[int, str] = field(default_factory=dict)
@@ -27,69 +27,75 @@ class AdoptSummary:
 
 @dataclass(frozen=True, slots=True)
 class AdoptDatabase:
-    """Objects first, then their rows. May be killed at any time and run again: what is moved is no longer old."""
+    """Converts legacy rows in batches. Can be interrupted at any time and run again: adopted rows are no longer legacy."""
 
     rows: LegacyRows
     store: ObjectStore
     embedder: str
 
     def run(self, progress: Callable[[int], object] = lambda count: None) -> AdoptSummary:
-        """`progress` hears of how many more rows were looked at. Raises `Unavailable`."""
+        """Adopt all legacy rows and skip those that cannot be adopted.
+
+        Calls `progress` with the number of rows of each batch. Raises `Unavailable`.
+        """
         summary, dims = AdoptSummary(), set[int]()
         for batch in self._batches():
-            adopted = [new for old in batch if (new := self._moved(old, summary, dims))]
+            adopted = [row for legacy in batch if (row := self._adopt_or_skip(legacy, summary, dims))]
             if adopted:
+                # The objects were written before. After a crash here, the next run writes the same objects again.
                 self.rows.adopt(adopted, self.embedder)
             summary.adopted += len(adopted)
             progress(len(batch))
         return summary
 
     def _batches(self) -> Iterator[list[LegacyRow]]:
-        after, batch, size = 0, list[LegacyRow](), 0
-        while row_ids := self.rows.legacy_row_ids(after, BATCH_ROWS):
-            after = row_ids[-1]
-            for old in filter(None, map(self.rows.legacy_row, row_ids)):
-                batch.append(old)
-                size += len(old.image or b"")
+        last_id, batch, size = 0, list[LegacyRow](), 0
+        while row_ids := self.rows.legacy_row_ids(last_id, BATCH_ROWS):
+            last_id = row_ids[-1]
+            for legacy in filter(None, map(self.rows.legacy_row, row_ids)):
+                batch.append(legacy)
+                size += len(legacy.image or b"")
                 if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0
         if batch:
             yield batch
 
-    def _moved(self, old: LegacyRow, summary: AdoptSummary, dims: set[int]) -> AdoptedRow | None:
+    def _adopt_or_skip(self, legacy: LegacyRow, summary: AdoptSummary, dims: set[int]) -> AdoptedRow | None:
         try:
-            return self._adopted(old, dims)
+            return self._adopt(legacy, dims)
         except LookalikeError as error:
+            # Temporary errors say nothing about the row: a later run can adopt it.
             if error.retry_after is not None:
                 raise
-            summary.skipped[old.row_id] = error.message
+            summary.skipped[legacy.row_id] = error.message
             return None
 
-    def _adopted(self, old: LegacyRow, dims: set[int]) -> AdoptedRow:
-        if old.vector is not None and dims and len(old.vector) not in dims:
-            raise InvalidImage(f"Its vector has {len(old.vector)} numbers, those of others {min(dims)}")
-        data = self.store.get(old.path) if old.image is None else old.image
-        small = images.thumbnail(images.read_image(data))
-        path = old.path if old.image is None else self._put(old, data)
-        thumbnail = f"{PurePosixPath(path).with_suffix('')}.thumbnail.jpg"
-        self._create(thumbnail, small)
-        if old.vector is not None:
-            dims.add(len(old.vector))
-        return AdoptedRow(old.row_id, path, thumbnail, old.photo, old.vector)
+    def _adopt(self, legacy: LegacyRow, dims: set[int]) -> AdoptedRow:
+        """Write the image and thumbnail of a row to the store. `dims` has the vector length of rows adopted so far."""
+        if legacy.vector is not None and dims and len(legacy.vector) not in dims:
+            raise InvalidImage(f"The vector has {len(legacy.vector)} numbers, but those of other rows {min(dims)}")
+        data = self.store.get(legacy.path) if legacy.image is None else legacy.image
+        thumbnail = images.thumbnail(images.read_image(data))
+        path = legacy.path if legacy.image is None else self._store_image(legacy, data)
+        thumbnail_path = f"{PurePosixPath(path).with_suffix('')}.thumbnail.jpg"
+        self._put(thumbnail_path, thumbnail)
+        if legacy.vector is not None:
+            dims.add(len(legacy.vector))
+        return AdoptedRow(legacy.row_id, path, thumbnail_path, legacy.photo, legacy.vector)
 
-    def _put(self, old: LegacyRow, data: bytes) -> str:
-        """Under its own path, or one of our making where that is no name or is taken."""
-        made = f"{photo_name_from_path(old.photo)}/row_{old.row_id}.png"
-        for path in (old.path, made):
+    def _store_image(self, legacy: LegacyRow, data: bytes) -> str:
+        """Store an image under the row's own path, or under a new one if that is invalid or taken. Returns the path."""
+        new_path = f"{photo_name_from_path(legacy.photo)}/row_{legacy.row_id}.png"
+        for path in (legacy.path, new_path):
             if is_valid_path(path):
                 try:
-                    self._create(path, data)
+                    self._put(path, data)
                 except Conflict:
                     continue
                 return path
-        raise Conflict(f"{old.path} and {made} are taken by others")
+        raise Conflict(f"Other objects have the paths {legacy.path} and {new_path}")
 
-    def _create(self, path: str, data: bytes) -> None:
-        kind = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
-        self.store.put(path, data, kind)
+    def _put(self, path: str, data: bytes) -> None:
+        content_type = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+        self.store.put(path, data, content_type)

@@ -1,4 +1,4 @@
-"""What a signed-in user searched for: remembered, listed, and forgotten when they say so."""
+"""Search history of signed-in users: save, list and delete searches."""
 
 import logging
 from collections.abc import Mapping
@@ -12,47 +12,53 @@ from lookalike.usecases.search import SearchResult
 
 log = logging.getLogger("lookalike.history")
 MAX_SEARCHES_PER_USER = 500
-"""Searches of one user that are kept."""
+"""The oldest searches above this number are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchHistory:
+    """Access to the past searches of one user at a time."""
+
     history: History
     catalog: Catalog
     clock: Clock
 
     def save_search(self, owner: str, search_id: str, request: Mapping[str, object], result: SearchResult) -> None:
-        """Never the photo. What fails is logged: the search itself has an answer."""
+        """Save a search without its photo. A failure is logged and not raised, so that the search itself succeeds."""
         garments = [
             {"label": group.garment.label, "bounding_box": group.garment.box.as_list()} for group in result.groups
         ]
         hits = [
-            PastHit(number, match.segment.row_id, match.similarity)
-            for number, group in enumerate(result.groups)
+            PastHit(garment_index, match.segment.row_id, match.similarity)
+            for garment_index, group in enumerate(result.groups)
             for match in group.matches
         ]
+        search = PastSearch(search_id, owner, self.clock(), {**request, "garments": garments}, hits)
         try:
-            self.history.save_search(
-                PastSearch(search_id, owner, self.clock(), {**request, "garments": garments}, hits),
-                MAX_SEARCHES_PER_USER,
-            )
+            self.history.save_search(search, MAX_SEARCHES_PER_USER)
         except LookalikeError:
-            log.warning("A search could not be remembered", exc_info=True)
+            log.warning("A search could not be saved to the history", exc_info=True)
 
     def list_searches(self, owner: str, limit: int, before: datetime | None) -> list[PastSearch]:
-        """The newest first, without their hits."""
+        """Return the owner's searches before that time, newest first, without their hits."""
         return self.history.list_searches(owner, limit, before)
 
     def get_search(self, owner: str, search_id: str) -> tuple[PastSearch, dict[int, Segment]]:
-        """With those of its garments that are still stored, by row number. Raises `NotFound`, for others' too."""
-        found = self.history.get_search(owner, search_id)
-        if found is None:
-            raise NotFound(f"No search {search_id!r}")
-        return found, self.catalog.segments(sorted({hit.row_id for hit in found.hits}))
+        """Return a search, and the segments of its hits that still exist by row id.
+
+        Raises `NotFound`, also for a search of another user.
+        """
+        search = self.history.get_search(owner, search_id)
+        if search is None:
+            raise NotFound(f"There is no search {search_id!r} in your history")
+        return search, self.catalog.segments(sorted({hit.row_id for hit in search.hits}))
 
     def delete_searches(self, owner: str, search_id: str | None = None) -> int:
-        """One, or all; how many. Raises `NotFound` where the one is none of theirs."""
+        """Delete one search of the owner, or all without an id. Returns the number of deleted searches.
+
+        Raises `NotFound` if the owner has no search with that id.
+        """
         count = self.history.delete_searches(owner, search_id)
         if search_id is not None and not count:
-            raise NotFound(f"No search {search_id!r}")
+            raise NotFound(f"There is no search {search_id!r} in your history")
         return count

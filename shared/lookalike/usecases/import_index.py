@@ -1,4 +1,4 @@
-"""An index of the original system is taken over, because somebody asked for it: nothing unsigned is ever searched."""
+"""Import of an index file of the original system: verifies its vectors against the catalog and publishes them signed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from lookalike.usecases.reindex import Reindex
 
 BATCH_ROWS = 500
 MIN_SAME_VECTOR_SIMILARITY = 0.999
-"""Cosine of a garment's vector in the index and in the catalog, from which they are taken for the same."""
+"""Cosine from which a vector of the index and one of the catalog are the same. Other machines round differently."""
 
 
 @dataclass
 class ImportSummary:
-    """Rows whose vectors the catalog knew, rows that got theirs, and rows that the catalog does not know."""
+    """Number of rows that had a vector, that got one, and that the catalog does not contain; and the new version."""
 
     known: int = 0
     added: int = 0
@@ -28,34 +28,39 @@ class ImportSummary:
 
 @dataclass(frozen=True, slots=True)
 class ImportIndex:
-    """Its vectors go into the catalog, where that has none, and from there into a signed version."""
+    """Copies vectors of an index into the catalog, where they are missing, and builds a signed version from the catalog."""
 
     catalog: Catalog
     secondary_vectors: SecondaryVectors
     reindex: Reindex
 
     def run(self, row_ids: NDArray[np.int64], vectors: Vectors, unchecked: bool = False) -> ImportSummary:
-        """Of (n,) row numbers and (n, dim) unit vectors. May be interrupted and run again.
+        """Import row ids (n,) with their unit vectors (n, dim). Can be interrupted and repeated.
 
-        Raises `Untrusted`, having changed nothing, for vectors of another length or others than the catalog has, where none
-        of the rows is known, or, unless `unchecked`, where the catalog has no vector of any to compare with.
+        Raises `Untrusted`, without any change, if
+        - the vectors have another length than those of the embedder,
+        - a vector differs from that of the same row in the catalog,
+        - the catalog contains none of the rows, or
+        - the catalog has no vector to compare with, unless `unchecked` is set.
         """
         dim = self.reindex.versions.dim
         if vectors.shape[1] != dim:
-            raise Untrusted(f"The index has vectors of length {vectors.shape[1]}, not {dim}")
+            raise Untrusted(f"The index has vectors of length {vectors.shape[1]}, not {dim}: choose its embedder")
         starts = range(0, len(row_ids), BATCH_ROWS)
         batches = [
             (row_ids[start : start + BATCH_ROWS].tolist(), vectors[start : start + BATCH_ROWS]) for start in starts
         ]
+        # All checks come before the first change.
         summary = ImportSummary(known=sum(self._compare(*batch) for batch in batches))
-        there = sum(len(self.catalog.segments(some)) for some, _ in batches)
-        if not there:
-            raise Untrusted("The catalog knows none of the index's rows: is it another's?")
+        existing = sum(len(self.catalog.segments(batch_ids)) for batch_ids, _ in batches)
+        if not existing:
+            raise Untrusted("The catalog contains none of the index's rows: does the index belong to another database?")
+        # Row ids alone prove nothing, because every database counts from 1.
         if not (summary.known or unchecked):
-            raise Untrusted("No garment has a vector to compare the index with: it may be another database's")
-        summary.unknown_rows = len(row_ids) - there
+            raise Untrusted("No garment has a vector to compare the index with: it may belong to another database")
+        summary.unknown_rows = len(row_ids) - existing
         summary.added = sum(
-            self.secondary_vectors.add_vectors(self._embedder, dict(zip(*one, strict=True))) for one in batches
+            self.secondary_vectors.add_vectors(self._embedder, dict(zip(*batch, strict=True))) for batch in batches
         )
         summary.version = self.reindex.build().version
         return summary
@@ -65,10 +70,13 @@ class ImportIndex:
         return self.reindex.versions.embedder
 
     def _compare(self, row_ids: Sequence[int], vectors: Vectors) -> int:
-        """How many the catalog has vectors of."""
+        """Return how many of the rows have a vector in the catalog. Raises `Untrusted` if one differs."""
         known = self.catalog.vectors(self._embedder, row_ids)
         for row_id, vector in zip(row_ids, vectors, strict=True):
-            there = known.get(row_id, vector)
-            if there.shape != vector.shape or float(there @ vector) < MIN_SAME_VECTOR_SIMILARITY:
-                raise Untrusted(f"Row {row_id} has another vector in the catalog: is the index another's, or older?")
+            expected = known.get(row_id, vector)
+            if expected.shape != vector.shape or float(expected @ vector) < MIN_SAME_VECTOR_SIMILARITY:
+                raise Untrusted(
+                    f"Row {row_id} has a different vector in the catalog: "
+                    "the index is outdated or belongs to another database"
+                )
         return len(known)

@@ -1,4 +1,4 @@
-"""Many photos come in, from a folder or as events: of each object one result, that of its newest version."""
+"""Ingestion of objects from a folder or bucket: each object results in one photo, that of its newest version."""
 
 import hashlib
 import logging
@@ -26,13 +26,14 @@ from lookalike.usecases.upload import Upload
 
 log = logging.getLogger("lookalike.ingest")
 TRANSIENT_ERRORS = (Unavailable, Busy, DeadlineExceeded, Cancelled)
-"""Errors that say nothing of the photo: it is to come again."""
+"""Errors that do not depend on the photo. They are raised and not recorded, so that the object is delivered again."""
 SUPERSEDED_REASON = "A newer version of the object was written"
+"""Reason in the ledger for a version that was overwritten before it was ingested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One version of one object: `bucket` is a bucket or a folder."""
+    """One version of one object. `bucket` is a bucket or a folder of the file system."""
 
     bucket: str
     name: str
@@ -41,20 +42,24 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
+    """Stores photos from objects and records the outcome in the ledger."""
+
     upload: Upload
     segments: Segments
     catalog: Catalog
     jobs: Jobs
     force: bool = True
+    """Whether to store the whole photo if no garment is found."""
 
     def known_versions(self, bucket: str, names: list[str]) -> dict[tuple[str, str], LedgerEntry]:
-        """What became of those objects before, by name and generation."""
-        return {(one.name, one.generation): one for one in self.catalog.ledger_entries(bucket, names)}
+        """Return the recorded outcomes of these objects by (name, generation)."""
+        return {(entry.name, entry.generation): entry for entry in self.catalog.ledger_entries(bucket, names)}
 
     def ingest(self, source: Source, data: bytes, is_current: Callable[[], bool] = lambda: True) -> LedgerEntry:
-        """Store a photo in place of the object's older versions, and note what became of it.
+        """Store the photo of an object, delete those of its older versions, and record and return the outcome.
 
-        `is_current` tells whether the object still is this version. Raises what may pass, so that it comes again.
+        `is_current` returns whether the object still has this version. Raises only `TRANSIENT_ERRORS`. Every other error
+        is recorded as a failure.
         """
         try:
             photo = self._store(source, data)
@@ -62,46 +67,50 @@ class Ingest:
             raise
         except LookalikeError as error:
             return self.record_failure(source, error.message)
-        before = {entry.photo for entry in self.catalog.ledger_entries(source.bucket, [source.name])} - {None, photo}
+        entries = self.catalog.ledger_entries(source.bucket, [source.name])
+        older_photos = {entry.photo for entry in entries} - {None, photo}
+        # Checked after storing: events of two versions can be processed at the same time and in any order. If a newer
+        # version exists, its photo is or will be stored, and this one must not stay beside it.
         if not is_current():
-            # a newer version was stored meanwhile, or will be: ours must not stand beside it
-            self._remove(source, photo)
+            self._delete_photo(source, photo)
             return self.record_superseded(source)
-        entry = self._note(source, LedgerStatus.DONE, photo=photo)
-        for old in before:
-            self._remove(source, str(old))
+        entry = self._record(source, LedgerStatus.DONE, photo=photo)
+        for older in older_photos:
+            self._delete_photo(source, str(older))
         return entry
 
     def record_failure(self, source: Source, reason: str) -> LedgerEntry:
-        """Note that an object is not taken, and why."""
-        return self._note(source, LedgerStatus.FAILED, reason=reason)
+        """Record that an object version cannot be ingested."""
+        return self._record(source, LedgerStatus.FAILED, reason=reason)
 
     def record_superseded(self, source: Source) -> LedgerEntry:
-        """Note that an object's version was overwritten before it was taken."""
-        return self._note(source, LedgerStatus.DONE, reason=SUPERSEDED_REASON)
+        """Record that an object version was overwritten before it was ingested."""
+        return self._record(source, LedgerStatus.DONE, reason=SUPERSEDED_REASON)
 
     def _store(self, source: Source, data: bytes) -> str:
+        """Store the photo and return its name."""
         name = photo_name_from_path(source.name)
         try:
             return self._store_as(name, data)
         except Conflict:
-            # two files of one name in different folders, or a new version of one
+            # Another object with a similar path, or an older version of this one, has the name.
             return self._store_as(f"{name}-{hashlib.sha256(data).hexdigest()[:8]}", data)
 
     def _store_as(self, name: str, data: bytes) -> str:
-        with self.jobs.run_job("ingest", Caller(), validate_or_create_job_id(None)) as work:
-            return self.upload.upload_photo(data, name, None, self.force, work).photo
+        with self.jobs.run_job("ingest", Caller(), validate_or_create_job_id(None)) as job:
+            return self.upload.upload_photo(data, name, None, self.force, job).photo
 
-    def _remove(self, source: Source, photo: str) -> None:
-        """Unless the newest version that was noted is that very photo."""
+    def _delete_photo(self, source: Source, photo: str) -> None:
+        """Delete a photo, unless it is that of the newest recorded version."""
+        # Both versions may have the same bytes, and then the same photo.
         if any(entry.photo == photo for entry in self.catalog.ledger_entries(source.bucket, [source.name])[-1:]):
             return
         for segment in self.catalog.segments_of_photo(photo):
             with suppress(NotFound):
                 self.segments.delete_segment(segment.name)
-        log.info("%s was replaced", photo)
+        log.info("A photo was replaced by a newer version", extra={"photo": photo})
 
-    def _note(
+    def _record(
         self, source: Source, status: LedgerStatus, photo: str | None = None, reason: str | None = None
     ) -> LedgerEntry:
         entry = LedgerEntry(source.bucket, source.name, source.generation, status, photo, reason)
@@ -110,9 +119,13 @@ class Ingest:
 
 
 def photo_name_from_path(path: str) -> str:
-    """A legal `image_name` from an object's path without its ending: `Summer 24/robe d'été.jpg` -> `Summer_24-robe_d_ete`."""
+    """Return a valid photo name for an object path: `Summer 24/robe d'été.jpg` becomes `Summer_24-robe_d_ete`.
+
+    Paths without any usable character get a name from their hash.
+    """
     stem = re.sub(r"\.[A-Za-z0-9]{1,5}$", "", path)
     plain = unicodedata.normalize("NFKD", stem.replace("/", "-")).encode("ascii", "ignore").decode()
+    # 180 leaves room for a hash suffix within the 200 characters of a photo name
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip(".")[:180]
     if f"{name}/" in (INDEX_PREFIX, INCOMING_PREFIX):
         return f"{name}-photo"

@@ -1,4 +1,4 @@
-"""Stored garments and what shops say of them: looked up, described, deleted."""
+"""Stored segments and their product details: read, change and delete."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -9,104 +9,112 @@ from lookalike.domain.model import Photo, ProductDetails, Segment, StoredObject
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.usecases import segment_images
 
-log = logging.getLogger("lookalike.items")
+log = logging.getLogger("lookalike.segments")
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedSegment:
-    """A garment that is gone, its photo if that went with it, and how many objects: some may be left for the sweep."""
+    """Result of a deletion."""
 
     segment: Segment
     photo: Photo | None
+    """The photo, if it was deleted with its last segment."""
     objects_deleted: int
     objects_left: int
+    """Objects that could not be deleted. The sweep deletes them later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """`announce` is called when something was deleted."""
+    """Operations on stored segments. Keys are names, or row ids as `int` or as text."""
 
     catalog: Catalog
     store: ObjectStore
     on_change: Callable[[], object] = lambda: None
+    """Called after a deletion."""
 
     def get_segment(self, key: str | int) -> Segment:
-        """By name, or by row number, which may be written as text. Raises `NotFound`."""
+        """Return a segment. Raises `NotFound`."""
         segment = self.catalog.segment(key)
         if segment is None and isinstance(key, str) and key.isascii() and key.isdigit():
+            # 64-bit row ids have at most 19 digits
             segment = self.catalog.segment(int(key[:19]))
         if segment is None:
-            raise NotFound(f"No garment {key!r}")
+            raise NotFound(f"There is no garment {key!r}")
         return segment
 
     def list_segments_of_photo(self, name: str) -> list[Segment]:
-        """Raises `NotFound`."""
+        """Return the segments of a photo, ordered by row id. Raises `NotFound`."""
         segments = self.catalog.segments_of_photo(name)
         if not segments:
-            raise NotFound(f"No photo {name!r}")
+            raise NotFound(f"There is no photo {name!r}")
         return segments
 
     def get_details(self, key: str | int) -> ProductDetails:
-        """Those of the garment itself, else of its photo. Raises `NotFound`."""
-        names = self._names(key)
+        """Return the product details of a segment, or of its photo if it has none of its own. Raises `NotFound`."""
+        names = self._details_names(key)
         found = self.catalog.details(names)
         for name in names:
             if name in found:
                 return found[name]
-        raise NotFound(f"No product details of {key!r}")
+        raise NotFound(f"There are no product details of {key!r}")
 
-    def _names(self, key: str | int) -> list[str]:
-        """What details may be filed under; of a photo whose garments are not stored, its own name."""
+    def _details_names(self, key: str | int) -> list[str]:
         try:
             segment = self.get_segment(key)
         except NotFound:
             if isinstance(key, int):
                 raise
+            # the name of a photo, whose details may be stored before its segments
             return [key]
         return [segment.name, segment.photo]
 
     def put_details(self, details: Iterable[ProductDetails]) -> int:
-        """Insert or replace; how many."""
+        """Insert or replace product details. Returns their number."""
         return self.catalog.put_details(details)
 
     def update_segment(self, key: str, changes: Mapping[str, object]) -> Segment:
-        """Raises `NotFound`."""
+        """Change `bounding_box`, `label` or `score` of a segment. Raises `NotFound`, `InvalidField`."""
         changed = self.catalog.update_segment(self.get_segment(key).name, changes)
         if changed is None:
-            raise NotFound(f"No garment {key!r}")
+            raise NotFound(f"There is no garment {key!r}")
         return changed
 
     def load_thumbnail(self, key: str) -> bytes:
-        """A JPEG. Raises `NotFound`."""
+        """Return the thumbnail of a segment as JPEG. Raises `NotFound`."""
         return segment_images.load_thumbnail(self.store, self.catalog, self.get_segment(key))
 
     def delete_segment(self, key: str | int) -> DeletedSegment:
-        """The row first, so that no row is ever without its objects; its photo's with the last of its garments.
-
-        Raises `NotFound`. What is not deleted of the bucket then, because it is away or we are killed, the sweep deletes.
-        """
+        """Delete a segment and its objects, and with the last segment of a photo also the photo. Raises `NotFound`."""
         segment = self.get_segment(key)
         photo = self.catalog.photo(segment.photo)
-        objects = self._objects(segment, photo)
+        objects = self._stat_objects(segment, photo)
+        # The row first: a row must never refer to missing objects. Objects without a row are harmless, and are what remains
+        # if this process is killed here.
         if self.catalog.delete_segment(segment.name) is None:
-            raise NotFound(f"No garment {key!r}")
-        gone = photo if photo and self.catalog.photo(photo.name) is None else None
-        kept = photo.path if photo and not gone else None
-        removed = [self._remove(one) for one in objects if one.path != kept]
+            raise NotFound(f"There is no garment {key!r}")
+        deleted_photo = photo if photo and self.catalog.photo(photo.name) is None else None
+        kept_path = photo.path if photo and not deleted_photo else None
+        is_deleted = [self._delete_object(stored) for stored in objects if stored.path != kept_path]
         self.on_change()
-        return DeletedSegment(segment, gone, sum(removed), removed.count(False))
+        return DeletedSegment(segment, deleted_photo, is_deleted.count(True), is_deleted.count(False))
 
-    def _objects(self, segment: Segment, photo: Photo | None) -> list[StoredObject]:
+    def _stat_objects(self, segment: Segment, photo: Photo | None) -> list[StoredObject]:
         paths = [segment.path, segment.thumbnail, photo.path if photo else None]
-        return [there for path in paths if path and (there := self.store.stat(path))]
+        return [stored for path in paths if path and (stored := self.store.stat(path))]
 
-    def _remove(self, one: StoredObject) -> bool:
-        """Whether it is gone. The row is: no answer shows it any more, and a failure now would hide that from the caller."""
+    def _delete_object(self, stored: StoredObject) -> bool:
+        """Delete an object. Returns false instead of raising if the store is unavailable.
+
+        The row is already deleted: an error would make the caller believe that the garment still exists.
+        """
         try:
-            self.store.delete(one.path, one.generation)
+            self.store.delete(stored.path, stored.generation)
         except Conflict:
-            log.info("%s was written again in the meantime and stays", one.path)
+            log.info("An object was overwritten meanwhile and is kept", extra={"path": stored.path})
         except Unavailable:
-            log.warning("%s is left for the sweep", one.path, exc_info=True)
+            log.warning(
+                "An object could not be deleted and is left to the sweep", exc_info=True, extra={"path": stored.path}
+            )
             return False
         return True

@@ -1,4 +1,4 @@
-"""A photo comes in, its garments come out, cut out. Nothing is stored."""
+"""Split: detects the garments of a photo and cuts them out. Only the job row is written."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from lookalike.usecases.thread_pool import map_concurrently
 
 @dataclass(frozen=True, slots=True)
 class SplitResult:
-    """The garments found and each as a PNG, and the size of the upright photo."""
+    """Detected garments, their cut-outs as PNG in the same order, and the size of the upright photo in pixels."""
 
     detections: list[Detection]
     images: list[bytes]
@@ -23,19 +23,25 @@ class SplitResult:
 
 @dataclass(frozen=True, slots=True)
 class Split:
+    """Detection and cutting out, without storage."""
+
     models: Models
 
     def split_photo(self, data: bytes, force: bool, job: RunningJob) -> SplitResult:
-        """With `force`, the whole photo is the one piece where no garment is found."""
+        """Split an encoded photo. With `force`, returns the whole photo if no garment is found.
+
+        Raises the same as `images.read_image` and `Models.detect`.
+        """
         job.enter_stage("reading")
-        picture = images.read_image(data)
+        photo = images.read_image(data)
         job.enter_stage("detecting")
-        garments = self.models.detect(picture, job.cancel, thorough=True) or (
-            [whole_photo_detection(picture)] if force else []
-        )
+        detections = self.models.detect(photo, job.cancel, thorough=True)
+        if not detections and force:
+            detections = [whole_photo_detection(photo)]
         job.enter_stage("cutting")
-        return SplitResult(garments, map_concurrently(lambda one: _png(one, picture), garments), *picture.size)
+        cut_outs = map_concurrently(lambda detection: _encode_cut_out(detection, photo), detections)
+        return SplitResult(detections, cut_outs, *photo.size)
 
 
-def _png(garment: Detection, picture: Image.Image) -> bytes:
-    return images.png(garment.cut_out(picture))
+def _encode_cut_out(detection: Detection, photo: Image.Image) -> bytes:
+    return images.png(detection.cut_out(photo))

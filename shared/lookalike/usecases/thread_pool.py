@@ -1,4 +1,4 @@
-"""Waiting for several slow things at once."""
+"""Thread pool for blocking calls, mostly to the object store."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -8,21 +8,23 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 MAX_THREADS = 8
+"""Threads of the pool, which all requests of a process share."""
 
 
-def map_concurrently(do: Callable[[A], B], things: Sequence[A]) -> list[B]:
-    """`do` of each, in their order, side by side. All have ended when it returns or raises the first error.
+def map_concurrently(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    """Apply a function to all items in parallel. Returns the results in the order of the items.
 
-    `do` must not call `together` itself: the threads are shared by all.
+    Waits for all calls, also if one of them fails, and then raises the first exception. `function` must not call
+    `map_concurrently` itself: with all threads waiting for nested calls, the pool would deadlock.
     """
-    if len(things) < 2:
-        return [do(thing) for thing in things]
-    running = [_pool().submit(do, thing) for thing in things]
-    wait(running)
-    return [one.result() for one in running]
+    if len(items) < 2:
+        return [function(item) for item in items]
+    futures = [_pool().submit(function, item) for item in items]
+    wait(futures)
+    return [future.result() for future in futures]
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    """Made when first needed, which is after the host's fork."""
-    return ThreadPoolExecutor(MAX_THREADS, "together")
+    # Created at the first call and not at import: threads do not survive the fork of the server's workers.
+    return ThreadPoolExecutor(MAX_THREADS, "map-concurrently")
