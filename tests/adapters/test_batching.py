@@ -1,4 +1,4 @@
-"""Requests that wait at the same time, worked on together."""
+"""Tests of dynamic batching."""
 
 import threading
 import time
@@ -7,46 +7,54 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lookalike.adapters.batching import Alive, Batcher
+from lookalike.adapters.batching import Batcher, CancelCheck
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, DeadlineExceeded, Unavailable
 
-WAIT = 10
+TIMEOUT = 10
+"""Seconds that a step may take on a busy machine."""
 
 
-class TooMuch(Exception):
-    """What a device says that has no more memory."""
+class OutOfMemory(Exception):
+    """Stands for a device's out-of-memory error."""
 
 
-class Machine:
-    """Doubles numbers, and remembers its batches. Holds each batch back while `open` is not set."""
+class FakeDevice:
+    """Doubles numbers and records its batches. A batch runs until `can_finish` is set.
 
-    def __init__(self, room: int = 100) -> None:
+    Batches larger than `memory` raise `OutOfMemory`; batches with -1 raise `ValueError`.
+    """
+
+    def __init__(self, memory: int = 100) -> None:
         self.batches: list[list[int]] = []
-        self.open, self.busy = threading.Event(), threading.Event()
-        self.open.set()
-        self.room = room
+        self.can_finish, self.is_busy = threading.Event(), threading.Event()
+        self.can_finish.set()
+        self.memory = memory
 
-    def run(self, things: list[int], alive: Alive) -> list[int]:
-        self.batches.append(things)
-        self.busy.set()
-        if len(things) > self.room:
-            raise TooMuch("no memory")
-        while not self.open.wait(0.005):
-            alive()
-        if -1 in things:
+    def run(self, values: list[int], check_cancelled: CancelCheck) -> list[int]:
+        self.batches.append(values)
+        self.is_busy.set()
+        if len(values) > self.memory:
+            raise OutOfMemory("no memory")
+        while not self.can_finish.wait(0.005):
+            check_cancelled()
+        if -1 in values:
             raise ValueError("minus one")
-        return [2 * thing for thing in things]
+        return [2 * value for value in values]
 
-    def batcher(self, most: int = 4, wait: float = 0.0) -> Batcher[int, int]:
-        return Batcher(self.run, most, wait, threading.Lock(), TooMuch)
+    def batcher(self, max_batch: int = 4, max_delay: float = 0.0) -> Batcher[int, int]:
+        return Batcher(self.run, max_batch, max_delay, threading.Lock(), OutOfMemory)
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
-    made = Machine()
-    yield made
-    made.open.set()
+def device() -> Iterator[FakeDevice]:
+    device = FakeDevice()
+    yield device
+    device.can_finish.set()
 
 
 @pytest.fixture
@@ -55,129 +63,133 @@ def clients() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + WAIT
-    while not true():
-        assert time.monotonic() < ends
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
-def test_results_come_in_the_order_of_the_things(machine: Machine) -> None:
-    assert machine.batcher(4).all(list(range(10)), None, CancelToken()) == list(range(0, 20, 2))
-    assert [len(batch) for batch in machine.batches] == [4, 4, 2]
+def test_results_have_the_order_of_the_values(device: FakeDevice) -> None:
+    assert device.batcher(4).run_all(list(range(10)), None, CancelToken()) == list(range(0, 20, 2))
+    assert device.batch_sizes == [4, 4, 2]
 
 
-def test_nothing_comes_of_nothing(machine: Machine) -> None:
-    assert machine.batcher().all([], None, CancelToken()) == []
+def test_no_values_give_no_results(device: FakeDevice) -> None:
+    assert device.batcher().run_all([], None, CancelToken()) == []
 
 
-def test_those_who_wait_go_together_and_get_their_own(machine: Machine, clients: ThreadPoolExecutor) -> None:
-    batcher = machine.batcher(8)
-    machine.open.clear()
-    first = clients.submit(batcher.all, [100], None, CancelToken())
-    assert machine.busy.wait(WAIT)
-    others = [clients.submit(batcher.all, [number], None, CancelToken()) for number in range(16)]
-    until(lambda: len(batcher._waiting) == 16)
-    machine.open.set()
-    assert first.result(WAIT) == [200]
-    assert [one.result(WAIT) for one in others] == [[2 * number] for number in range(16)]
-    assert [len(batch) for batch in machine.batches] == [1, 8, 8]
+def test_concurrent_callers_share_batches_and_get_their_own_results(
+    device: FakeDevice, clients: ThreadPoolExecutor
+) -> None:
+    batcher = device.batcher(8)
+    device.can_finish.clear()
+    first = clients.submit(batcher.run_all, [100], None, CancelToken())
+    assert device.is_busy.wait(TIMEOUT)
+    others = [clients.submit(batcher.run_all, [number], None, CancelToken()) for number in range(16)]
+    wait_for(lambda: len(batcher._queue) == 16)
+    device.can_finish.set()
+    assert first.result(TIMEOUT) == [200]
+    assert [other.result(TIMEOUT) for other in others] == [[2 * number] for number in range(16)]
+    assert device.batch_sizes == [1, 8, 8]
 
 
-def test_only_things_of_one_kind_go_together(machine: Machine) -> None:
-    batcher = machine.batcher(8, wait=0.05)
+def test_values_with_different_keys_do_not_share_a_batch(device: FakeDevice) -> None:
+    batcher = device.batcher(8, max_delay=0.05)
     with ThreadPoolExecutor(4) as pool:
-        for answer in [pool.submit(batcher.all, [n], n % 2, CancelToken()) for n in range(4)]:
-            answer.result(WAIT)
-    assert sorted(map(sorted, machine.batches)) == [[0, 2], [1, 3]]
+        for future in [pool.submit(batcher.run_all, [n], n % 2, CancelToken()) for n in range(4)]:
+            future.result(TIMEOUT)
+    assert sorted(map(sorted, device.batches)) == [[0, 2], [1, 3]]
 
 
-def test_the_first_waits_for_others_but_not_for_long(machine: Machine) -> None:
-    batcher, began = machine.batcher(2, wait=0.2), time.monotonic()
-    assert batcher.all([1], None, CancelToken()) == [2]
-    assert 0.2 <= time.monotonic() - began < 2
-    began = time.monotonic()
-    assert batcher.all([1, 2], None, CancelToken()) == [2, 4]
-    assert time.monotonic() - began < 0.2
+def test_a_partial_batch_waits_for_the_delay_and_a_full_one_does_not(device: FakeDevice) -> None:
+    batcher, started = device.batcher(2, max_delay=0.2), time.monotonic()
+    assert batcher.run_all([1], None, CancelToken()) == [2]
+    assert 0.2 <= time.monotonic() - started < 2
+    started = time.monotonic()
+    assert batcher.run_all([1, 2], None, CancelToken()) == [2, 4]
+    assert time.monotonic() - started < 0.2
 
 
-def test_who_is_cancelled_leaves_at_once_and_harms_nobody(machine: Machine, clients: ThreadPoolExecutor) -> None:
-    batcher, token = machine.batcher(2, wait=1), CancelToken()
-    machine.open.clear()
-    leaves, stays = (clients.submit(batcher.all, [n], None, t) for n, t in ((1, token), (2, CancelToken())))
-    assert machine.busy.wait(WAIT)
+def test_a_cancelled_caller_returns_at_once_and_its_batch_continues(
+    device: FakeDevice, clients: ThreadPoolExecutor
+) -> None:
+    batcher, token = device.batcher(2, max_delay=1), CancelToken()
+    device.can_finish.clear()
+    cancelled, other = (clients.submit(batcher.run_all, [n], None, t) for n, t in ((1, token), (2, CancelToken())))
+    assert device.is_busy.wait(TIMEOUT)
     token.cancel()
     with pytest.raises(Cancelled):
-        leaves.result(1)
-    machine.open.set()
-    assert stays.result(WAIT) == [4]
+        cancelled.result(1)
+    device.can_finish.set()
+    assert other.result(TIMEOUT) == [4]
 
 
-def test_a_batch_that_all_have_left_ends_early(machine: Machine, clients: ThreadPoolExecutor) -> None:
-    batcher, tokens = machine.batcher(2, wait=1), [CancelToken(), CancelToken()]
-    machine.open.clear()
-    gone = [clients.submit(batcher.all, [1], None, token) for token in tokens]
-    assert machine.busy.wait(WAIT)
+def test_a_batch_stops_when_all_of_its_callers_are_cancelled(device: FakeDevice, clients: ThreadPoolExecutor) -> None:
+    batcher, tokens = device.batcher(2, max_delay=1), [CancelToken(), CancelToken()]
+    device.can_finish.clear()
+    cancelled = [clients.submit(batcher.run_all, [1], None, token) for token in tokens]
+    assert device.is_busy.wait(TIMEOUT)
     for token in tokens:
         token.cancel()
-    assert all(isinstance(one.exception(1), Cancelled) for one in gone)
-    # still closed: the next one is served only if the machine is free again
-    machine.busy.clear()
-    after = clients.submit(batcher.all, [3], None, CancelToken())
-    assert machine.busy.wait(WAIT)
-    machine.open.set()
-    assert after.result(WAIT) == [6]
+    assert all(isinstance(future.exception(1), Cancelled) for future in cancelled)
+    # `can_finish` is still clear, so the next batch starts only if the first one stopped
+    device.is_busy.clear()
+    after = clients.submit(batcher.run_all, [3], None, CancelToken())
+    assert device.is_busy.wait(TIMEOUT)
+    device.can_finish.set()
+    assert after.result(TIMEOUT) == [6]
 
 
-def test_who_leaves_the_queue_is_not_worked_for(machine: Machine, clients: ThreadPoolExecutor) -> None:
-    batcher, token = machine.batcher(1), CancelToken()
-    machine.open.clear()
-    first = clients.submit(batcher.all, [1], None, CancelToken())
-    assert machine.busy.wait(WAIT)
-    gone = clients.submit(batcher.all, [2], None, token)
-    until(lambda: len(batcher._waiting) == 1)
+def test_a_value_cancelled_in_the_queue_is_not_computed(device: FakeDevice, clients: ThreadPoolExecutor) -> None:
+    batcher, token = device.batcher(1), CancelToken()
+    device.can_finish.clear()
+    first = clients.submit(batcher.run_all, [1], None, CancelToken())
+    assert device.is_busy.wait(TIMEOUT)
+    cancelled = clients.submit(batcher.run_all, [2], None, token)
+    wait_for(lambda: len(batcher._queue) == 1)
     token.cancel()
-    assert isinstance(gone.exception(1), Cancelled)
-    machine.open.set()
-    assert first.result(WAIT) == [2] and batcher.all([3], None, CancelToken()) == [6]
-    assert [2] not in machine.batches
+    assert isinstance(cancelled.exception(1), Cancelled)
+    device.can_finish.set()
+    assert first.result(TIMEOUT) == [2] and batcher.run_all([3], None, CancelToken()) == [6]
+    assert [2] not in device.batches
 
 
-def test_a_deadline_ends_the_waiting(machine: Machine) -> None:
-    machine.open.clear()
-    began = time.monotonic()
+def test_a_deadline_ends_the_wait(device: FakeDevice) -> None:
+    device.can_finish.clear()
+    started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
-        machine.batcher().all([1], None, CancelToken(time.monotonic() + 0.2))
-    assert time.monotonic() - began < 1
+        device.batcher().run_all([1], None, CancelToken(time.monotonic() + 0.2))
+    assert time.monotonic() - started < 1
 
 
-def test_an_error_reaches_whom_it_concerns_and_the_next_one_is_served(machine: Machine) -> None:
-    batcher = machine.batcher()
+def test_an_error_is_raised_by_its_caller_and_later_batches_run(device: FakeDevice) -> None:
+    batcher = device.batcher()
     with pytest.raises(ValueError, match="minus one"):
-        batcher.all([-1], None, CancelToken())
-    assert batcher.all([1], None, CancelToken()) == [2]
+        batcher.run_all([-1], None, CancelToken())
+    assert batcher.run_all([1], None, CancelToken()) == [2]
 
 
-def test_too_few_results_are_an_error_and_the_next_one_is_served(machine: Machine) -> None:
-    batcher: Batcher[int, int] = Batcher(lambda things, _: things[1:], 4, 0, threading.Lock())
+def test_too_few_results_raise_and_later_batches_run() -> None:
+    batcher: Batcher[int, int] = Batcher(lambda values, _: values[1:], 4, 0, threading.Lock())
     for _ in range(2):
         with pytest.raises(ValueError, match="zip"):
-            batcher.all([1, 2], None, CancelToken(time.monotonic() + WAIT))
+            batcher.run_all([1, 2], None, CancelToken(time.monotonic() + TIMEOUT))
 
 
-def test_short_of_memory_a_batch_is_halved_and_later_ones_are_smaller(machine: Machine) -> None:
-    machine.room = 3
-    batcher = machine.batcher(8)
-    assert batcher.all(list(range(8)), None, CancelToken()) == list(range(0, 16, 2))
-    assert [len(batch) for batch in machine.batches] == [8, 4, 2, 2, 4, 2, 2]
-    assert batcher.most == 2 and batcher.all([1, 2, 3], None, CancelToken()) == [2, 4, 6]
-    assert [len(batch) for batch in machine.batches[7:]] == [2, 1]
+def test_out_of_memory_halves_the_batch_and_limits_later_ones(device: FakeDevice) -> None:
+    device.memory = 3
+    batcher = device.batcher(8)
+    assert batcher.run_all(list(range(8)), None, CancelToken()) == list(range(0, 16, 2))
+    assert device.batch_sizes == [8, 4, 2, 2, 4, 2, 2]
+    assert batcher.max_batch == 2 and batcher.run_all([1, 2, 3], None, CancelToken()) == [2, 4, 6]
+    assert device.batch_sizes[7:] == [2, 1]
 
 
-def test_what_does_not_fit_even_alone_is_told_and_the_next_one_is_served(machine: Machine) -> None:
-    machine.room = 0
-    batcher = machine.batcher()
-    with pytest.raises(Unavailable, match="short of memory"):
-        batcher.all([1], None, CancelToken())
-    machine.room = 1
-    assert batcher.all([1], None, CancelToken()) == [2]
+def test_out_of_memory_on_a_single_value_raises_and_later_batches_run(device: FakeDevice) -> None:
+    device.memory = 0
+    batcher = device.batcher()
+    with pytest.raises(Unavailable, match="out of memory on a single image: no memory"):
+        batcher.run_all([1], None, CancelToken())
+    device.memory = 1
+    assert batcher.run_all([1], None, CancelToken()) == [2]

@@ -1,4 +1,4 @@
-"""Things that wait at the same time are worked on together, by one thread for all."""
+"""Dynamic batching: one thread runs concurrent callers' items through a model in batches."""
 
 import logging
 import threading
@@ -14,126 +14,142 @@ from lookalike.domain.errors import Unavailable
 log = logging.getLogger("lookalike.batching")
 T = TypeVar("T")
 R = TypeVar("R")
-Alive = Callable[[], None]
-Run = Callable[[list[T], Alive], list[R]]
-"""What is done with a batch. It calls the second argument often, which raises where nobody waits any more."""
-PATIENCE = 0.05
-"""Seconds between two looks of a waiting caller at the clock."""
+CancelCheck = Callable[[], None]
+"""Raises if the result is no longer needed. Long computations call it often, for example between layers."""
+BatchFunction = Callable[[list[T], CancelCheck], list[R]]
+"""Computes one result for each item of a batch, in the same order."""
+POLL_INTERVAL = 0.05
+"""Seconds between two deadline checks of a waiting caller. Cancellation wakes it at once; a deadline does not."""
 
 
-class Abandoned(Exception):
-    """Nobody waits for this batch any more."""
+class BatchAbandoned(Exception):
+    """Every caller of the running batch was cancelled."""
 
 
 @dataclass(slots=True, eq=False)
-class Ticket(Generic[T, R]):
-    """One thing of one caller. `left` tells the caller's thread that there is something to see."""
+class PendingItem(Generic[T, R]):
+    """One item of one caller, with its result or error. `wakeup` is shared by all items of the caller."""
 
-    thing: T
-    kind: Hashable
+    value: T
+    key: Hashable
     cancel: CancelToken
-    left: threading.Event
-    since: float = field(default_factory=time.monotonic)
+    wakeup: threading.Event
+    queued_at: float = field(default_factory=time.monotonic)
     result: R | None = None
     error: BaseException | None = None
-    done: bool = False
+    is_done: bool = False
 
-    def end(self, result: R | None, error: BaseException | None = None) -> None:
-        self.result, self.error, self.done = result, error, True
-        self.left.set()
+    def finish(self, result: R | None, error: BaseException | None = None) -> None:
+        """Store the outcome and wake the caller."""
+        self.result, self.error, self.is_done = result, error, True
+        self.wakeup.set()
 
 
 class Batcher(Generic[T, R]):
-    """At most `most` things of one kind go through `run` at once; the first of them waits at most `wait` seconds for others.
+    """Collects items with equal keys into batches and runs them on one thread.
 
-    Who is cancelled leaves at once; the batch goes on for the others, and ends early only when all have left. A batch that
-    raises `too_much` is halved and tried again, and from then on batches are no larger than that.
-    `turn` is held while `run` works: several batchers of one device share it.
+    A batch has at most `max_batch` items. Its first item waits at most `max_delay` seconds for others.
+    A cancelled caller returns at once; its batch continues for the other callers and stops only when all are cancelled.
+    A batch that raises `out_of_memory` is split in half and retried, and `max_batch` stays at the smaller size.
+    Batchers that share a device share `device_lock`, which is held while `run` computes.
     """
 
     def __init__(
-        self, run: Run[T, R], most: int, wait: float, turn: threading.Lock, too_much: type[BaseException] = MemoryError
+        self,
+        run: BatchFunction[T, R],
+        max_batch: int,
+        max_delay: float,
+        device_lock: threading.Lock,
+        out_of_memory: type[BaseException] = MemoryError,
     ) -> None:
-        self._run, self.most, self._wait, self._turn, self._too_much = run, most, wait, turn, too_much
-        self._waiting: deque[Ticket[T, R]] = deque()
-        self._news = threading.Condition()
+        self._run, self.max_batch, self._max_delay = run, max_batch, max_delay
+        self._device_lock, self._out_of_memory = device_lock, out_of_memory
+        self._queue: deque[PendingItem[T, R]] = deque()
+        self._queue_changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def all(self, things: Sequence[T], kind: Hashable, cancel: CancelToken) -> list[R]:
-        """What becomes of each, in order. Raises the token's error as soon as it stops, and what `run` raised."""
-        cancel.check()
-        left = threading.Event()
-        tickets: list[Ticket[T, R]] = [Ticket(thing, kind, cancel, left) for thing in things]
-        self._queue(tickets)
-        with cancel.on_cancel(left.set):
-            while not all(ticket.done for ticket in tickets):
-                left.wait(PATIENCE)
-                left.clear()
-                cancel.check()
-        for ticket in tickets:
-            if ticket.error:
-                raise ticket.error
-        return [ticket.result for ticket in tickets]  # type: ignore[misc]
+    def run_all(self, values: Sequence[T], key: Hashable, cancel: CancelToken) -> list[R]:
+        """Return the result of each value, in order. Blocks until all are computed.
 
-    def _queue(self, tickets: list[Ticket[T, R]]) -> None:
-        with self._news:
-            self._waiting.extend(tickets)
+        Only values with equal keys share a batch. Raises the token's error as soon as it is cancelled or its deadline
+        passes, and any error that `run` raised.
+        """
+        cancel.check()
+        wakeup = threading.Event()
+        items: list[PendingItem[T, R]] = [PendingItem(value, key, cancel, wakeup) for value in values]
+        self._enqueue(items)
+        with cancel.on_cancel(wakeup.set):
+            while not all(item.is_done for item in items):
+                wakeup.wait(POLL_INTERVAL)
+                # cleared before the items are looked at again, so that no wake-up between the two is lost
+                wakeup.clear()
+                cancel.check()
+        for item in items:
+            if item.error:
+                raise item.error
+        return [item.result for item in items]  # type: ignore[misc]
+
+    def _enqueue(self, items: list[PendingItem[T, R]]) -> None:
+        with self._queue_changed:
+            self._queue.extend(items)
             if self._thread is None:
-                # now, not when made: the host forks in between, and threads do not survive that
+                # Started with the first item, not in __init__: gunicorn forks in between, and threads do not survive a fork.
                 self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
                 self._thread.start()
-            self._news.notify()
+            self._queue_changed.notify()
 
     def _work(self) -> None:
         while True:
-            batch = self._next()
-            with self._turn:
-                self._serve([ticket for ticket in batch if not ticket.cancel.is_cancelled])
+            batch = self._next_batch()
+            with self._device_lock:
+                self._run_batch([item for item in batch if not item.cancel.is_cancelled])
 
-    def _next(self) -> list[Ticket[T, R]]:
-        with self._news:
-            while not self._waiting:
-                self._news.wait()
-            first = self._waiting[0]
-            while self._count(first.kind) < self.most and (spare := first.since + self._wait - time.monotonic()) > 0:
-                self._news.wait(spare)
-            batch = [ticket for ticket in self._waiting if ticket.kind == first.kind][: self.most]
-            for ticket in batch:
-                self._waiting.remove(ticket)
+    def _next_batch(self) -> list[PendingItem[T, R]]:
+        with self._queue_changed:
+            while not self._queue:
+                self._queue_changed.wait()
+            first = self._queue[0]
+            latest_start = first.queued_at + self._max_delay
+            while self._count(first.key) < self.max_batch and (delay := latest_start - time.monotonic()) > 0:
+                self._queue_changed.wait(delay)
+            batch = [item for item in self._queue if item.key == first.key][: self.max_batch]
+            for item in batch:
+                self._queue.remove(item)
             return batch
 
-    def _count(self, kind: Hashable) -> int:
-        return sum(ticket.kind == kind for ticket in self._waiting)
+    def _count(self, key: Hashable) -> int:
+        return sum(item.key == key for item in self._queue)
 
-    def _serve(self, batch: list[Ticket[T, R]]) -> None:
+    def _run_batch(self, batch: list[PendingItem[T, R]]) -> None:
         if not batch:
             return
         try:
-            results = self._run([ticket.thing for ticket in batch], lambda: check(batch))
-            for ticket, result in zip(batch, results, strict=True):
-                ticket.end(result)
-        except self._too_much as error:
-            self._halve(batch, error)
-        except Abandoned:
-            # whoever left has an error of its own
+            results = self._run([item.value for item in batch], lambda: raise_if_abandoned(batch))
+            for item, result in zip(batch, results, strict=True):
+                item.finish(result)
+        except self._out_of_memory as error:
+            self._split_batch(batch, error)
+        except BatchAbandoned:
+            # each caller has already raised its own cancellation error
             return
         except Exception as error:
-            # raised where each of them waits; this thread has to go on for the others
-            for ticket in batch:
-                ticket.end(None, error)
-            if all(ticket.cancel.is_cancelled for ticket in batch):
-                log.exception("A batch failed that nobody waits for any more")
+            # Passed to the callers, which raise it. It must not end this thread, which serves all later batches.
+            for item in batch:
+                item.finish(None, error)
+            if all(item.cancel.is_cancelled for item in batch):
+                log.exception("Batch failed after all of its callers were cancelled")
 
-    def _halve(self, batch: list[Ticket[T, R]], error: BaseException) -> None:
+    def _split_batch(self, batch: list[PendingItem[T, R]], error: BaseException) -> None:
         if len(batch) == 1:
-            batch[0].end(None, Unavailable(f"The models are short of memory: {error}".splitlines()[0]))
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            batch[0].finish(None, Unavailable(f"The models ran out of memory on a single image: {reason}"))
             return
-        half = self.most = len(batch) // 2
-        self._serve(batch[:half])
-        self._serve(batch[half:])
+        half = self.max_batch = len(batch) // 2
+        self._run_batch(batch[:half])
+        self._run_batch(batch[half:])
 
 
-def check(batch: Sequence[Ticket[T, R]]) -> None:
-    """Raises `Abandoned` if nobody waits for any of the batch."""
-    if all(ticket.cancel.is_cancelled for ticket in batch):
-        raise Abandoned
+def raise_if_abandoned(batch: Sequence[PendingItem[T, R]]) -> None:
+    """Raise `BatchAbandoned` if every caller of the batch was cancelled."""
+    if all(item.cancel.is_cancelled for item in batch):
+        raise BatchAbandoned
