@@ -25,12 +25,12 @@ SECRET = "s" * 40
 class KeyServer(ThreadingHTTPServer):
     """Publishes keys as Supabase's Auth server does, and counts the requests.
 
-    `private_keys`: ES256 keys by id. `extra_keys`: further published JWKs. `is_away`: respond with status 503.
+    `private_keys`: ES256 keys by id. `extra_keys`: further published JWKs. `is_unavailable`: respond with status 503.
     """
 
     def __init__(self) -> None:
         self.private_keys = {"one": ec.generate_private_key(ec.SECP256R1())}
-        self.request_count, self.is_away = 0, False
+        self.request_count, self.is_unavailable = 0, False
         self.extra_keys: list[dict[str, str]] = []
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.request_count += 1
-        is_found = self.path == "/auth/v1/.well-known/jwks.json" and not self.server.is_away
+        is_found = self.path == "/auth/v1/.well-known/jwks.json" and not self.server.is_unavailable
         self.send_response(200 if is_found else 503)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
@@ -197,13 +197,13 @@ def test_new_key_is_fetched_within_a_minute(key_server: KeyServer) -> None:
     assert auth.verify_token(token(key_server, "two")).id == "user-1"
 
 
-def test_known_keys_are_used_while_the_service_is_away(key_server: KeyServer) -> None:
+def test_known_keys_are_used_while_the_service_is_unavailable(key_server: KeyServer) -> None:
     clock = Clock()
     auth = SupabaseAuth(key_server.url, clock=clock)
-    key_server.is_away = True
+    key_server.is_unavailable = True
     with pytest.raises(Unavailable):
         auth.verify_token(token(key_server))
-    key_server.is_away = False
+    key_server.is_unavailable = False
     auth.verify_token(token(key_server))
-    key_server.is_away, clock.now = True, clock.now + 2 * KEY_CACHE_SECONDS
+    key_server.is_unavailable, clock.now = True, clock.now + 2 * KEY_CACHE_SECONDS
     assert auth.verify_token(token(key_server)).id == "user-1"

@@ -1,4 +1,4 @@
-"""A database of the original system: served as it is after `db upgrade`, and taken over without losing anything."""
+"""Database of the original system: served after `db upgrade`, and adopted without loss."""
 
 import io
 import json
@@ -12,217 +12,232 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.adapters.catalog import SqlCatalog, open_catalog, upgrade
-from lookalike.adapters.neighbours_index import NeighboursFormat
+from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, Caller, StoredObject
 from lookalike.usecases.adopt import AdoptDatabase
-from lookalike.usecases.jobs import Jobs, job_id
+from lookalike.usecases.index_versions import IndexVersions
+from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
 from lookalike.usecases.segments import Segments
-from lookalike.usecases.versions import IndexVersions
-from tests.contracts.databases import KINDS, execute, fresh_database
-from tests.contracts.test_migrations import DETAILS, IMAGES, MYSQL, SQLITE
+from tests.contracts.databases import DATABASE_KINDS, execute, temporary_database
+from tests.contracts.test_migrations import MYSQL_TYPES, ORIGINAL_DETAILS_TABLE, ORIGINAL_IMAGES_TABLE, SQLITE_TYPES
 from tests.fakes.models import FakeDetector, FakeEmbedder
 from tests.fakes.store import FakeStore
 from tests.usecases.index_world import KEY, Ticking
 
-COLOURS = {"red": [255.0, 1, 1], "green": [1, 128, 1], "blue": [1, 1, 255]}
-BROKEN = {"short": "[1.0, 2.0]", "zero": "[0, 0, 0]", "words": '["a", "b"]', "nested": "[[1, 2, 3]]", "number": "7"}
+COLORS = {"red": [255.0, 1, 1], "green": [1, 128, 1], "blue": [1, 1, 255]}
+INVALID_VECTORS = {
+    "short": "[1.0, 2.0]",
+    "zero": "[0, 0, 0]",
+    "words": '["a", "b"]',
+    "nested": "[[1, 2, 3]]",
+    "number": "7",
+}
 
 
 class OriginalEmbedder(FakeEmbedder):
+    """Fake embedder with the name of the original one."""
+
     name = ORIGINAL_EMBEDDER
 
 
-def png(colour: str) -> bytes:
+def png(color: str) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (20, 30), colour).save(file, "PNG")
+    Image.new("RGB", (20, 30), color).save(file, "PNG")
     return file.getvalue()
 
 
-def insert(url: str, number: int, vector: str, picture: bytes, path: str | None = None) -> None:
-    marker = f"0x{picture.hex()}" if url.startswith("mysql") else f"X'{picture.hex()}'"
-    where = path or f"0{number}/segment_0.png"
+def insert_legacy_row(url: str, number: int, vector: str, image: bytes, path: str | None = None) -> None:
+    """Insert the only garment of photo `number`, as the original system did."""
+    literal = f"0x{image.hex()}" if url.startswith("mysql") else f"X'{image.hex()}'"
+    image_path = path or f"0{number}/segment_0.png"
     execute(
         url,
         "INSERT INTO splitted_images (splitted_image_id, splitted_image_path, original_image_id, vector, "
-        f"splitted_image_data) VALUES ('0{number}_segment_0', '{where}', '0{number}', '{vector}', {marker})",
+        f"splitted_image_data) VALUES ('0{number}_segment_0', '{image_path}', '0{number}', '{vector}', {literal})",
     )
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=DATABASE_KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Three garments as the original stored them, their vectors of any length, and tables brought up to date."""
-    with fresh_database(request.param, tmp_path) as address:
-        words = MYSQL if request.param == "mysql" else SQLITE
-        execute(address, IMAGES.format(**words), DETAILS.format(**words))
-        for number, (colour, vector) in enumerate(COLOURS.items(), 1):
-            insert(address, number, json.dumps(vector), png(colour))
-        upgrade(address)
-        yield address
+    """A migrated database with three legacy rows, whose vectors are not normalized."""
+    with temporary_database(request.param, tmp_path) as url:
+        types = MYSQL_TYPES if request.param == "mysql" else SQLITE_TYPES
+        execute(url, ORIGINAL_IMAGES_TABLE.format(**types), ORIGINAL_DETAILS_TABLE.format(**types))
+        for number, (color, vector) in enumerate(COLORS.items(), 1):
+            insert_legacy_row(url, number, json.dumps(vector), png(color))
+        upgrade(url)
+        yield url
 
 
 class World:
-    def __init__(self, catalogue: SqlCatalog, store: FakeStore) -> None:
-        self.catalogue, self.store = catalogue, store
+    """The use cases on one catalog and store."""
+
+    def __init__(self, catalog: SqlCatalog, store: FakeStore) -> None:
+        self.catalog, self.store = catalog, store
         self.models = Models(FakeDetector(), OriginalEmbedder(), max_waiting=4)
-        self.versions = IndexVersions(store, NeighboursFormat(), KEY, ORIGINAL_EMBEDDER, FakeEmbedder.dim, Ticking())
-        self.index = LiveIndex(self.versions, catalogue, ORIGINAL_EMBEDDER, FakeEmbedder.dim)
-        self.items = Segments(catalogue, store)
+        self.versions = IndexVersions(store, NeighborsFormat(), KEY, ORIGINAL_EMBEDDER, FakeEmbedder.dim, Ticking())
+        self.index = LiveIndex(self.versions, catalog, ORIGINAL_EMBEDDER, FakeEmbedder.dim)
+        self.segments = Segments(catalog, store)
 
-    def ask(self, colour: str, include: Include = Include.NONE) -> SearchResult:
-        search = Search(self.models, self.index, self.store, self.catalogue)
-        with Jobs(self.catalogue, 30).running("search", Caller(), job_id(None)) as work:
-            return search.photo(png(colour), SearchRequest(num=10, include=include), work)
+    def search(self, color: str, include: Include = Include.NONE) -> SearchResult:
+        """Search for a photo of one color."""
+        search = Search(self.models, self.index, self.store, self.catalog)
+        with Jobs(self.catalog, 30).run_job("search", Caller(), validate_or_create_job_id(None)) as job:
+            return search.search(png(color), SearchRequest(num=10, include=include), job)
 
-    def names(self, colour: str) -> list[str]:
-        return [match.segment.photo for match in self.ask(colour).groups[0].matches]
+    def photos_found(self, color: str) -> list[str]:
+        """Return the names of the photos found for a color, most similar first."""
+        return [match.segment.photo for match in self.search(color).groups[0].matches]
 
     def adopt(self, store: FakeStore | None = None) -> AdoptDatabase:
-        return AdoptDatabase(self.catalogue, store or self.store, ORIGINAL_EMBEDDER)
+        return AdoptDatabase(self.catalog, store or self.store, ORIGINAL_EMBEDDER)
 
 
 @pytest.fixture
 def world(url: str) -> Iterator[World]:
-    with closing(open_catalog(url)) as catalogue:
-        yield World(catalogue, FakeStore())
+    with closing(open_catalog(url)) as catalog:
+        yield World(catalog, FakeStore())
 
 
-def test_rows_of_the_original_serve_at_once(world: World) -> None:
-    assert world.names("#e01010")[0] == "01" and len(world.names("red")) == 3
-    changes = world.catalogue.changes(ORIGINAL_EMBEDDER, 0)
+def test_legacy_rows_are_searchable_after_upgrade(world: World) -> None:
+    assert world.photos_found("#e01010")[0] == "01" and len(world.photos_found("red")) == 3
+    changes = world.catalog.changes(ORIGINAL_EMBEDDER, 0)
     assert np.allclose(np.linalg.norm(changes.vectors, axis=1), 1, atol=1e-6)
-    assert len(world.catalogue.changes("compact-1", 0).row_ids) == 0, "vectors of two models are never compared"
+    assert len(world.catalog.changes("compact-1", 0).row_ids) == 0, "vectors of two models are never compared"
 
 
-def test_their_pictures_come_from_the_rows(world: World) -> None:
-    match = world.ask("red", Include.IMAGE).groups[0].matches[0]
-    assert match.picture["processed_image_base64"]
-    assert images.read_image(world.items.thumbnail("01_segment_0")).size == (20, 30)
-    assert world.ask("red", Include.URL).groups[0].matches[0].picture == {}
+def test_legacy_images_are_read_from_the_rows(world: World) -> None:
+    match = world.search("red", Include.IMAGE).groups[0].matches[0]
+    assert match.image_fields["processed_image_base64"]
+    assert images.read_image(world.segments.load_thumbnail("01_segment_0")).size == (20, 30)
+    assert world.search("red", Include.URL).groups[0].matches[0].image_fields == {}
 
 
-def test_one_that_is_deleted_is_in_no_later_answer(world: World) -> None:
-    assert len(world.names("red")) == 3
-    world.items.delete("01_segment_0")
-    assert sorted(world.names("red")) == ["02", "03"]
+def test_deleted_legacy_row_is_not_found(world: World) -> None:
+    assert len(world.photos_found("red")) == 3
+    world.segments.delete_segment("01_segment_0")
+    assert sorted(world.photos_found("red")) == ["02", "03"]
 
 
-def test_broken_vectors_are_left_out_and_told(url: str, world: World, caplog: pytest.LogCaptureFixture) -> None:
-    for number, vector in enumerate(value for name, value in BROKEN.items() if name != "short"):
-        insert(url, number + 4, vector, png("white"))
+def test_invalid_legacy_vectors_are_skipped_with_a_warning(
+    url: str, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, vector in enumerate(value for name, value in INVALID_VECTORS.items() if name != "short"):
+        insert_legacy_row(url, number + 4, vector, png("white"))
     execute(url, "UPDATE splitted_images SET commit_number = 1")
-    assert sorted(world.names("red")) == ["01", "02", "03"]
-    assert "cannot be used" in caplog.text
+    assert sorted(world.photos_found("red")) == ["01", "02", "03"]
+    assert "vector of a legacy row is not valid" in caplog.text
 
 
-def test_all_are_taken_over(world: World) -> None:
+def test_adopt_moves_all_rows(world: World) -> None:
     counts: list[int] = []
-    assert world.catalogue.count_legacy_rows() == 3
+    assert world.catalog.count_legacy_rows() == 3
     summary = world.adopt().run(counts.append)
-    assert (summary.moved, summary.left, sum(counts)) == (3, {}, 3)
-    assert world.catalogue.count_legacy_rows() == 0 and world.catalogue.legacy_image(1) is None
+    assert (summary.adopted, summary.skipped, sum(counts)) == (3, {}, 3)
+    assert world.catalog.count_legacy_rows() == 0 and world.catalog.legacy_image(1) is None
     assert world.store.get("01/segment_0.png") == png("red")
     assert images.read_image(world.store.get("01/segment_0.thumbnail.jpg")).size == (20, 30)
-    assert world.names("red")[0] == "01" and len(world.names("red")) == 3
-    assert world.ask("red", Include.URL).groups[0].matches[0].picture["url"]
-    photo = world.catalogue.photo("01")
+    assert world.photos_found("red")[0] == "01" and len(world.photos_found("red")) == 3
+    assert world.search("red", Include.URL).groups[0].matches[0].image_fields["url"]
+    photo = world.catalog.photo("01")
     assert photo is not None and photo.path is None
-    assert world.adopt().run().moved == 0
+    assert world.adopt().run().adopted == 0
 
 
-def test_their_vectors_are_the_same_before_and_after(url: str, world: World) -> None:
-    insert(url, 4, BROKEN["zero"], png("white"))
-    before = world.catalogue.vectors(ORIGINAL_EMBEDDER, range(9))
-    assert sorted(before) == [1, 2, 3] and world.catalogue.vectors("compact-1", range(9)) == {}
-    red = np.array(COLOURS["red"])
+def test_adopt_keeps_the_vectors(url: str, world: World) -> None:
+    insert_legacy_row(url, 4, INVALID_VECTORS["zero"], png("white"))
+    before = world.catalog.vectors(ORIGINAL_EMBEDDER, range(9))
+    assert sorted(before) == [1, 2, 3] and world.catalog.vectors("compact-1", range(9)) == {}
+    red = np.array(COLORS["red"])
     assert np.allclose(before[1], red / np.linalg.norm(red), atol=1e-6)
     world.adopt().run()
-    after = world.catalogue.vectors(ORIGINAL_EMBEDDER, range(9))
+    after = world.catalog.vectors(ORIGINAL_EMBEDDER, range(9))
     assert all(np.array_equal(before[row_id], after[row_id]) for row_id in before) and len(after) == 3
 
 
-def test_vectors_of_another_embedder_outlive_it(world: World) -> None:
+def test_adopt_keeps_vectors_of_another_embedder(world: World) -> None:
     other = {1: np.array([1, 0], np.float32), 2: np.array([0, 1], np.float32)}
-    world.catalogue.add_vectors("full-1", other)
-    while world.catalogue.drop_other_vectors("full-1", 9):
+    world.catalog.add_vectors("full-1", other)
+    while world.catalog.drop_other_vectors("full-1", 9):
         pass
-    assert world.adopt().run().moved == 3
-    found = world.catalogue.vectors("full-1", range(9))
-    assert {row_id: one.tolist() for row_id, one in found.items()} == {1: [1, 0], 2: [0, 1]}
-    assert sorted(world.catalogue.vectors(ORIGINAL_EMBEDDER, range(9))) == [3]
+    assert world.adopt().run().adopted == 3
+    found = world.catalog.vectors("full-1", range(9))
+    assert {row_id: vector.tolist() for row_id, vector in found.items()} == {1: [1, 0], 2: [0, 1]}
+    assert sorted(world.catalog.vectors(ORIGINAL_EMBEDDER, range(9))) == [3]
 
 
-def test_vectors_settled_while_a_row_was_read_stay(world: World) -> None:
-    row = world.catalogue.legacy_row(1)
+def test_adopt_keeps_a_vector_replaced_while_the_row_was_read(world: World) -> None:
+    row = world.catalog.legacy_row(1)
     assert row is not None and row.vector is not None
-    world.catalogue.add_vectors("full-1", {1: np.array([1, 0], np.float32)})
-    world.catalogue.drop_other_vectors("full-1", 9)
-    world.catalogue.adopt([AdoptedRow(1, row.path, "01/t.jpg", row.photo, row.vector)], ORIGINAL_EMBEDDER)
-    assert world.catalogue.vectors("full-1", [1])[1].tolist() == [1, 0]
+    world.catalog.add_vectors("full-1", {1: np.array([1, 0], np.float32)})
+    world.catalog.drop_other_vectors("full-1", 9)
+    world.catalog.adopt([AdoptedRow(1, row.path, "01/t.jpg", row.photo, row.vector)], ORIGINAL_EMBEDDER)
+    assert world.catalog.vectors("full-1", [1])[1].tolist() == [1, 0]
 
 
-def test_an_index_that_is_loaded_notices(world: World) -> None:
+def test_loaded_index_follows_adopted_rows(world: World) -> None:
     from lookalike.usecases.reindex import Reindex
 
-    Reindex(world.catalogue, world.versions).build()
-    before = world.names("red")
+    Reindex(world.catalog, world.versions).build()
+    before = world.photos_found("red")
     world.adopt().run()
-    assert world.names("red") == before
+    assert world.photos_found("red") == before
     vectors = np.array([[1, 0, 0]], np.float32)
     assert world.index.search(vectors, 9, CancelToken())[1].rows == 3
 
 
-class Stalling(FakeStore):
-    """Goes away after some writes."""
+class FailingStore(FakeStore):
+    """Shares the objects of another store and becomes unavailable after some writes."""
 
     def __init__(self, other: FakeStore, writes: int) -> None:
         super().__init__()
-        self.objects, self.left = other.objects, writes
+        self.objects, self.writes_left = other.objects, writes
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
-        self.left -= 1
-        self.away = self.left < 0
+        self.writes_left -= 1
+        self.is_unavailable = self.writes_left < 0
         return super().put(path, data, content_type, if_generation)
 
 
 @pytest.mark.parametrize("writes", range(6))
-def test_interrupted_anywhere_it_goes_on(world: World, writes: int) -> None:
+def test_interrupted_adoption_can_be_repeated(world: World, writes: int) -> None:
     with pytest.raises(Unavailable):
-        world.adopt(Stalling(world.store, writes)).run()
-    assert len(world.names("red")) == 3 and world.ask("red", Include.IMAGE).groups[0].matches[0].picture
-    assert world.adopt().run().moved == 3
-    assert world.names("red")[0] == "01" and world.store.get("03/segment_0.png") == png("blue")
+        world.adopt(FailingStore(world.store, writes)).run()
+    assert len(world.photos_found("red")) == 3 and world.search("red", Include.IMAGE).groups[0].matches[0].image_fields
+    assert world.adopt().run().adopted == 3
+    assert world.photos_found("red")[0] == "01" and world.store.get("03/segment_0.png") == png("blue")
 
 
-def test_what_cannot_be_taken_over_stays_as_it_is(url: str, world: World) -> None:
-    insert(url, 4, BROKEN["short"], png("white"))
-    insert(url, 5, json.dumps([3, 4, 0]), b"no picture")
+def test_rows_that_cannot_be_adopted_are_unchanged(url: str, world: World) -> None:
+    insert_legacy_row(url, 4, INVALID_VECTORS["short"], png("white"))
+    insert_legacy_row(url, 5, json.dumps([3, 4, 0]), b"no image")
     summary = world.adopt().run()
-    assert summary.moved == 3 and set(summary.left) == {4, 5}
-    assert world.catalogue.legacy_image(5) == b"no picture" and world.catalogue.legacy_row_ids(0, 9) == [4, 5]
+    assert summary.adopted == 3 and set(summary.skipped) == {4, 5}
+    assert world.catalog.legacy_image(5) == b"no image" and world.catalog.legacy_row_ids(0, 9) == [4, 5]
 
 
 @pytest.mark.parametrize("path", ["../x.png", "/etc/passwd", "a//b.png"])
-def test_a_path_that_is_no_objects_name_gets_one_of_ours(url: str, world: World, path: str) -> None:
-    insert(url, 4, json.dumps([1, 2, 3]), png("white"), path)
-    assert world.adopt().run().left == {}
-    segment = world.catalogue.segment("04_segment_0")
+def test_invalid_path_is_replaced(url: str, world: World, path: str) -> None:
+    insert_legacy_row(url, 4, json.dumps([1, 2, 3]), png("white"), path)
+    assert world.adopt().run().skipped == {}
+    segment = world.catalog.segment("04_segment_0")
     assert segment is not None and segment.path == "04/row_4.png" and world.store.get(segment.path) == png("white")
 
 
-def test_a_row_without_a_usable_vector_keeps_its_picture(url: str, world: World) -> None:
-    insert(url, 4, BROKEN["zero"], png("white"))
-    assert world.adopt().run().moved == 4
-    assert world.store.get("04/segment_0.png") == png("white") and len(world.names("red")) == 3
+def test_row_with_an_invalid_vector_keeps_its_image(url: str, world: World) -> None:
+    insert_legacy_row(url, 4, INVALID_VECTORS["zero"], png("white"))
+    assert world.adopt().run().adopted == 4
+    assert world.store.get("04/segment_0.png") == png("white") and len(world.photos_found("red")) == 3
 
 
-def test_a_row_whose_vector_could_not_be_read_can_get_one_once_it_is_adopted(url: str, world: World) -> None:
-    insert(url, 4, BROKEN["words"], png("white"))
+def test_row_with_an_invalid_vector_can_be_embedded_after_adoption(url: str, world: World) -> None:
+    insert_legacy_row(url, 4, INVALID_VECTORS["words"], png("white"))
     world.adopt().run()
-    assert [one.row_id for one in world.catalogue.segments_missing_vectors(ORIGINAL_EMBEDDER, 0, 9)] == [4]
-    assert world.catalogue.add_vectors(ORIGINAL_EMBEDDER, {4: np.array([0, 1, 0], np.float32)}) == 1
-    assert sorted(world.names("red")) == ["01", "02", "03", "04"]
+    assert [segment.row_id for segment in world.catalog.segments_missing_vectors(ORIGINAL_EMBEDDER, 0, 9)] == [4]
+    assert world.catalog.add_vectors(ORIGINAL_EMBEDDER, {4: np.array([0, 1, 0], np.float32)}) == 1
+    assert sorted(world.photos_found("red")) == ["01", "02", "03", "04"]

@@ -87,7 +87,7 @@ class AuthServer(ThreadingHTTPServer):
     """The emulator with its state and settings.
 
     `requested_paths`: paths of all requests. `keys_by_kid`: signing keys by id, of which the last signs new tokens.
-    `is_away`: respond with status 503. `returns_html`: respond with a body that is not JSON. `delay`: seconds before each
+    `is_unavailable`: respond with status 503. `returns_html`: respond with a body that is not JSON. `delay`: seconds before each
     response. `reuse_interval`: seconds in which a used refresh token is accepted again; later use revokes its session.
     `requires_confirmation`: new accounts cannot sign in, and signing up with a taken address looks successful.
     """
@@ -102,7 +102,7 @@ class AuthServer(ThreadingHTTPServer):
         self.tokens: dict[str, RefreshToken] = {}
         self.keys_by_kid = {"one": ec.generate_private_key(ec.SECP256R1())}
         self.requested_paths: list[str] = []
-        self.is_away = self.requires_confirmation = self.returns_html = False
+        self.is_unavailable = self.requires_confirmation = self.returns_html = False
         self.reuse_interval, self.delay = 10.0, 0.0
         self.lock = threading.Lock()
 
@@ -255,7 +255,7 @@ class Handler(BaseHTTPRequestHandler):
         server, url = self.server, urlsplit(self.path)
         path = url.path.removeprefix("/auth/v1/")
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        if server.is_away:
+        if server.is_unavailable:
             raise ApiError(503, "unexpected_failure", "Service Unavailable")
         if path == ".well-known/jwks.json":
             return 200, server.key_set()
