@@ -1,7 +1,7 @@
-"""Candidates among very many rows, by faiss: an inverted file of vectors that are shortened and rounded to a byte a number.
+"""Approximate index for large catalogs: a faiss inverted file (IVF) over PCA-reduced vectors of one byte per dimension.
 
-An inverted file rather than a graph (HNSW), because it is built in minutes on two cores, takes rows later without being
-rebuilt, is hardly larger than its codes, and finds all of the rows that a filter leaves. The README's figures have both.
+Why not a graph (HNSW): the inverted file builds in minutes on two cores, accepts new rows without a rebuild, is hardly
+larger than its codes, and finds all rows that pass a filter. `docs/benchmarks.md` compares both.
 """
 
 import importlib
@@ -21,277 +21,313 @@ from lookalike.domain.reranked_index import candidate_count
 from lookalike.domain.vector_source import VectorSource
 
 log = logging.getLogger("lookalike.index")
-PART = "vector_ivf.faiss"
-SHORTER = (256, 512)
-"""Numbers that are kept of each vector, along the directions that tell most; more where that loses too much."""
-MOST = 1 << 30
-"""Bytes that the whole vectors may take, where even that is not enough."""
+PART_NAME = "vector_ivf.faiss"
+REDUCED_DIMS = (256, 512)
+"""Dimensions after PCA, tried in this order until the recall suffices."""
+MAX_FULL_BYTES = 1 << 30
+"""If no reduction suffices, all dimensions are kept as long as the codes take at most this many bytes."""
 SAMPLE_ROWS_PER_LIST = 40
-"""Rows for each list that lists and directions are found from: k-means wants 39."""
-PIECE = 1 << 20
-QUERIES, NEAREST = 512, 10
-"""Rows that are searched for to measure recall, and how many neighbours of each are to be found."""
+"""Training rows per list. faiss's k-means asks for at least 39."""
+READ_CHUNK = 1 << 20
+"""Bytes that faiss reads at a time when it parses an index."""
+RECALL_QUERIES, RECALL_NEIGHBORS = 512, 10
+"""Rows that are searched for to measure the recall, and the number of neighbors that each should find."""
 TARGET_RECALL = 0.998
-"""Recall from which no more lists are looked into. Others' questions find a little less than the rows themselves."""
-SET = 64
-"""Bytes that a number in a set of them takes."""
-SAME = 1e-6
-"""Similarities so far apart are equal: float32 knows no better."""
-Numbers = NDArray[np.int64]
+"""Recall at which the number of probed lists is not raised further. Real queries find slightly less than stored rows."""
+BYTES_PER_SET_ENTRY = 64
+"""Approximate memory of one row id in faiss's id set, to choose between set and bitmap."""
+TIE_TOLERANCE = 1e-6
+"""Similarities closer than this are equal, because float32 does not resolve them."""
+SAMPLE_SEED, QUERY_SEED = 6, 7
+Ids = NDArray[np.int64]
 
 
 class FaissFormat:
-    """An `ApproximateFormat`. The numbers kept of a vector are the first of `shorter` that find enough.
+    """`ApproximateFormat` that keeps the first of `reduced_dims` dimensions whose recall suffices.
 
-    Where none does, and all numbers of all rows are at most `most` bytes, they are kept whole.
+    If none does, and the codes of all dimensions take at most `max_full_bytes`, all dimensions are kept.
     """
 
-    name, part_name = "faiss-ivf-sq8", PART
+    name, part_name = "faiss-ivf-sq8", PART_NAME
 
-    def __init__(self, reduced_dims: Sequence[int] = SHORTER, max_full_bytes: int = MOST) -> None:
-        self._shorter, self._most = reduced_dims, max_full_bytes
+    def __init__(self, reduced_dims: Sequence[int] = REDUCED_DIMS, max_full_bytes: int = MAX_FULL_BYTES) -> None:
+        self._reduced_dims, self._max_full_bytes = reduced_dims, max_full_bytes
 
     @property
     def libraries(self) -> Mapping[str, str]:
+        """Version of faiss."""
         return {"faiss-cpu": importlib.metadata.version("faiss-cpu")}
 
     def build(self, source: VectorSource, previous: memoryview | None = None) -> Approximation:
-        return (self._extended(_opened(previous), source) if previous is not None else None) or self._anew(source)
+        """Return an index of the rows and its measured recall.
 
-    def _extended(self, index: Any, rows: VectorSource) -> Approximation | None:
-        """None where it has outgrown its lists, or what is new is of another kind than what they were made for."""
-        if list_count(len(rows)) > 2 * _faiss().extract_index_ivf(index).nlist:
+        `previous` is the index of the first of these rows, which is extended if it stays good enough. Raises what
+        `VectorSource.pages` raises.
+        """
+        extended = self._extend(_parse(previous), source) if previous is not None else None
+        return extended or self._train_and_build(source)
+
+    def _extend(self, index: Any, source: VectorSource) -> Approximation | None:
+        """Return `None` if there are too many rows for its lists, or new rows differ from those it was trained on."""
+        if list_count(len(source)) > 2 * _faiss().extract_index_ivf(index).nlist:
             return None
-        found = _measured(index, rows)
-        return found if found.recall >= TARGET_RECALL else None
+        built = _fill_and_measure(index, source)
+        return built if built.recall >= TARGET_RECALL else None
 
-    def _anew(self, rows: VectorSource) -> Approximation:
-        sample = _picked(rows, _drawn(rows, SAMPLE_ROWS_PER_LIST * list_count(len(rows)), "sample"))
-        lengths = sorted({min(short, rows.dim) for short in self._shorter})
-        if len(rows) * rows.dim <= self._most and rows.dim not in lengths:
-            lengths.append(rows.dim)
-        for length in lengths:
-            found = _measured(_trained(sample, length, list_count(len(rows))), rows)
-            if found.recall >= TARGET_RECALL:
+    def _train_and_build(self, source: VectorSource) -> Approximation:
+        lists = list_count(len(source))
+        sample = _read_positions(source, _random_positions(source, SAMPLE_ROWS_PER_LIST * lists, SAMPLE_SEED))
+        dims = sorted({min(dim, source.dim) for dim in self._reduced_dims})
+        if len(source) * source.dim <= self._max_full_bytes and source.dim not in dims:
+            dims.append(source.dim)
+        for dim in dims:
+            built = _fill_and_measure(_train(sample, dim, lists), source)
+            if built.recall >= TARGET_RECALL:
                 break
-            log.warning("With %d numbers of a vector only %.4f of the nearest are found", length, found.recall)
-        return found
+            log.warning("Recall with %d dimensions is only %.4f", dim, built.recall)
+        return built
 
     def load(self, data: memoryview) -> "FaissIndex":
+        """Return the index. Raises `Untrusted` if faiss cannot parse it."""
         try:
-            return FaissIndex(_opened(data))
+            return FaissIndex(_parse(data))
         except Exception as error:
-            raise Untrusted(f"The approximate index cannot be read: {type(error).__name__}") from error
+            raise Untrusted(
+                f"The approximate index is not valid: {type(error).__name__} while it was parsed"
+            ) from error
 
 
 class FaissIndex:
-    """A `VectorIndex` that finds candidates; similarities are those of the shortened vectors."""
+    """`VectorIndex` whose hits are candidates: their similarities are those of the reduced vectors."""
 
     is_exact = False
 
     def __init__(self, index: Any) -> None:
         faiss = _faiss()
         self._index, self._ivf = index, faiss.extract_index_ivf(index)
-        self._row_ids = np.sort(np.concatenate([np.empty(0, np.int64), *_lists(self._ivf)]))
+        self._row_ids = np.sort(np.concatenate([np.empty(0, np.int64), *_ids_by_list(self._ivf)]))
 
     @property
     def row_count(self) -> int:
+        """Number of indexed rows."""
         return len(self._row_ids)
 
-    def contained_ids(self, row_ids: Numbers) -> Numbers:
-        places = np.searchsorted(self._row_ids, row_ids)
-        there = places < len(self._row_ids)
-        there[there] = self._row_ids[places[there]] == row_ids[there]
-        return np.unique(row_ids[there])
+    def contained_ids(self, row_ids: Ids) -> Ids:
+        """Return those of the given row ids that are in the index, sorted."""
+        positions = np.searchsorted(self._row_ids, row_ids)
+        is_contained = positions < len(self._row_ids)
+        is_contained[is_contained] = self._row_ids[positions[is_contained]] == row_ids[is_contained]
+        return np.unique(row_ids[is_contained])
 
-    def search(self, vectors: Vectors, k: int, allowed_ids: Numbers | None = None) -> list[list[SearchHit]]:
-        """In this thread alone: several threads for one query take longer, and requests come side by side anyway.
+    def search(self, vectors: Vectors, k: int, allowed_ids: Ids | None = None) -> list[list[SearchHit]]:
+        """Return k candidates for each (q, dim) query, fewer if there are fewer rows.
 
-        Looks into every list where only some rows count: the nearest of those may lie anywhere.
+        With `allowed_ids` every list is probed, because the nearest allowed rows may be in any of them.
         """
         count = min(k, self.row_count)
         if count < 1:
             return [[] for _ in vectors]
+        # One thread per search: OpenMP slows down a single query, and requests already run concurrently.
         _faiss().omp_set_num_threads(1)
-        chosen = None if allowed_ids is None else self._chosen(allowed_ids)
-        found = _search(self._index, vectors, count, self._everywhere(chosen) if chosen else None)
-        if chosen is None and (found[1] < 0).any():
-            # the lists looked into have not as many
-            found = _search(self._index, vectors, count, self._everywhere())
-        return [_hits(*one) for one in zip(*found, strict=True)]
+        if allowed_ids is not None:
+            similarities, row_ids = _search(
+                self._index, vectors, count, self._probe_all_lists(self._id_selector(allowed_ids))
+            )
+        else:
+            similarities, row_ids = _search(self._index, vectors, count)
+            # faiss pads with -1 if the probed lists have fewer rows than requested.
+            if (row_ids < 0).any():
+                similarities, row_ids = _search(self._index, vectors, count, self._probe_all_lists())
+        return [_hits(*result) for result in zip(similarities, row_ids, strict=True)]
 
-    def _chosen(self, among: Numbers) -> Any:
-        """A bit for each row number up to the highest, or a set where that takes less."""
-        held, size = self.contained_ids(among), int(self._row_ids[-1]) // 8 + 1
-        if size > SET * len(held):
-            return _faiss().IDSelectorBatch(held)
-        bits = np.zeros(size, np.uint8)
-        np.bitwise_or.at(bits, held >> 3, (1 << (held & 7)).astype(np.uint8))
+    def _id_selector(self, allowed_ids: Ids) -> Any:
+        """Return a bitmap over all row ids up to the highest, or a set if that takes less memory."""
+        contained, bitmap_size = self.contained_ids(allowed_ids), int(self._row_ids[-1]) // 8 + 1
+        if bitmap_size > BYTES_PER_SET_ENTRY * len(contained):
+            return _faiss().IDSelectorBatch(contained)
+        bits = np.zeros(bitmap_size, np.uint8)
+        np.bitwise_or.at(bits, contained >> 3, (1 << (contained & 7)).astype(np.uint8))
         return _faiss().IDSelectorBitmap(bits)
 
-    def _everywhere(self, chosen: Any = None) -> Any:
-        """Look into every list."""
+    def _probe_all_lists(self, selector: Any = None) -> Any:
         faiss = _faiss()
-        inside = {"nprobe": self._ivf.nlist} | ({"sel": chosen} if chosen else {})
-        return faiss.SearchParametersPreTransform(index_params=faiss.SearchParametersIVF(**inside))
+        parameters = {"nprobe": self._ivf.nlist} | ({"sel": selector} if selector else {})
+        return faiss.SearchParametersPreTransform(index_params=faiss.SearchParametersIVF(**parameters))
 
 
 def _faiss() -> Any:
-    """Imported when first needed. Its stubs do not know what its Python layer adds."""
+    # Imported on first use. As `Any`, because its type stubs lack what its Python layer adds.
     return importlib.import_module("faiss")
 
 
-def list_count(count: int) -> int:
-    """How many lists so many rows are kept in: twice the square root, as a power of two; 2,048 for a million."""
-    return 1 << round(math.log2(2 * math.sqrt(max(count, 1))))
+def list_count(row_count: int) -> int:
+    """Return the number of lists: twice the square root of the rows, as a power of two; 2,048 for a million."""
+    return 1 << round(math.log2(2 * math.sqrt(max(row_count, 1))))
 
 
-def _opened(data: memoryview) -> Any:
-    """Piece by piece: to hand faiss all of it would hold it three times."""
-    faiss, start = _faiss(), 0
+def _parse(data: memoryview) -> Any:
+    # In chunks: handing all bytes to faiss at once would hold the index three times in memory.
+    faiss, position = _faiss(), 0
 
     def read(size: int) -> bytes:
-        nonlocal start
-        start += size
-        return bytes(data[start - size : start])
+        nonlocal position
+        position += size
+        return bytes(data[position - size : position])
 
-    return faiss.read_index(faiss.PyCallbackIOReader(read, PIECE))
+    return faiss.read_index(faiss.PyCallbackIOReader(read, READ_CHUNK))
 
 
-def _lists(ivf: Any) -> Iterator[Numbers]:
+def _ids_by_list(ivf: Any) -> Iterator[Ids]:
     faiss = _faiss()
     for number in range(ivf.nlist):
         size = ivf.invlists.list_size(number)
         if size:
+            # Copied, because the SWIG pointer refers to faiss's own memory.
             yield faiss.rev_swig_ptr(ivf.invlists.get_ids(number), size).copy()
 
 
-def _search(index: Any, vectors: Vectors, count: int, parameters: Any = None) -> tuple[Vectors, Numbers]:
+def _search(index: Any, vectors: Vectors, count: int, parameters: Any = None) -> tuple[Vectors, Ids]:
+    """Return similarities and row ids, both (q, count); ids are -1 where fewer rows were found."""
     similarities, row_ids = index.search(np.ascontiguousarray(vectors, np.float32), count, params=parameters)
     return similarities, row_ids
 
 
-def _hits(similarities: NDArray[np.float32], row_ids: Numbers) -> list[SearchHit]:
-    """faiss fills up with -1 where it found fewer."""
-    return [
-        SearchHit(row_id, one)
-        for row_id, one in zip(row_ids.tolist(), similarities.tolist(), strict=True)
-        if row_id >= 0
-    ]
+def _hits(similarities: NDArray[np.float32], row_ids: Ids) -> list[SearchHit]:
+    pairs = zip(row_ids.tolist(), similarities.tolist(), strict=True)
+    return [SearchHit(row_id, similarity) for row_id, similarity in pairs if row_id >= 0]
 
 
-def _drawn(rows: VectorSource, count: int, what: str) -> Numbers:
-    """So many places, in order, the same for the same number of rows."""
-    dice = np.random.default_rng([len(rows), len(what)])
-    return np.sort(dice.permutation(len(rows))[:count])
+def _random_positions(source: VectorSource, count: int, seed: int) -> Ids:
+    """Return up to `count` positions, sorted; the same ones for the same number of rows and seed."""
+    rng = np.random.default_rng([len(source), seed])
+    return np.sort(rng.permutation(len(source))[:count])
 
 
-def _picked(rows: VectorSource, places: Numbers) -> Vectors:
-    """The vectors at these places, in order, of all that pass by."""
-    found, passed, filled = np.empty((len(places), rows.dim), np.float32), 0, 0
-    for page in rows.pages():
-        inside = places[(places >= passed) & (places < passed + len(page))] - passed
-        found[filled : filled + len(inside)] = page[inside]
-        passed, filled = passed + len(page), filled + len(inside)
-    return found
+def _read_positions(source: VectorSource, positions: Ids) -> Vectors:
+    """Return the vectors (m, dim) at sorted positions (m,), in one pass over the source."""
+    vectors, row, filled = np.empty((len(positions), source.dim), np.float32), 0, 0
+    for page in source.pages():
+        in_page = positions[(positions >= row) & (positions < row + len(page))] - row
+        vectors[filled : filled + len(in_page)] = page[in_page]
+        row, filled = row + len(page), filled + len(in_page)
+    return vectors
 
 
-def _trained(sample: Vectors, short: int, count: int) -> Any:
+def _train(sample: Vectors, dim: int, lists: int) -> Any:
     faiss = _faiss()
-    quantizer, byte = faiss.IndexFlatIP(short), faiss.ScalarQuantizer.QT_8bit
-    # of the vectors themselves, not of what is left beside their list's centre: inner products need no more then
-    ivf = faiss.IndexIVFScalarQuantizer(quantizer, short, count, byte, faiss.METRIC_INNER_PRODUCT, False)
+    quantizer, code_type = faiss.IndexFlatIP(dim), faiss.ScalarQuantizer.QT_8bit
+    # by_residual=False: codes of the vectors instead of residuals to the list's centroid. Inner products then need
+    # no correction per list.
+    ivf = faiss.IndexIVFScalarQuantizer(quantizer, dim, lists, code_type, faiss.METRIC_INNER_PRODUCT, False)
     ivf.cp.seed, ivf.cp.min_points_per_centroid = 20_261, 1
-    index = faiss.IndexPreTransform(_directions(sample, short), ivf)
-    # few rows are repeated, since training wants as many as there are lists; np.resize copies always
-    index.train(sample if len(sample) >= count else np.resize(sample, (count, sample.shape[1])))
+    index = faiss.IndexPreTransform(_pca_projection(sample, dim), ivf)
+    # Training needs as many rows as lists, so few rows are repeated. np.resize would copy the sample in any case.
+    index.train(sample if len(sample) >= lists else np.resize(sample, (lists, sample.shape[1])))
     return index
 
 
-def _directions(sample: Vectors, short: int) -> Any:
-    """The rotation and cut that loses least of the inner products: PCA about zero. About the mean, they would be others."""
+def _pca_projection(sample: Vectors, dim: int) -> Any:
+    """Return the projection to `dim` dimensions that preserves inner products best.
+
+    It is a PCA about the origin. Centering on the mean, as usual, would change the inner products.
+    """
     faiss = _faiss()
-    _, vectors = np.linalg.eigh((sample.T @ sample).astype(np.float64))
-    transform = faiss.LinearTransform(sample.shape[1], short, False)
-    faiss.copy_array_to_vector(np.ascontiguousarray(vectors[:, ::-1][:, :short].T, np.float32).ravel(), transform.A)
+    _, eigenvectors = np.linalg.eigh((sample.T @ sample).astype(np.float64))
+    transform = faiss.LinearTransform(sample.shape[1], dim, False)
+    # eigh sorts ascending; the last columns belong to the largest eigenvalues.
+    projection = np.ascontiguousarray(eigenvectors[:, ::-1][:, :dim].T, np.float32)
+    faiss.copy_array_to_vector(projection.ravel(), transform.A)
     transform.is_trained = True
     return transform
 
 
-class _Truth:
-    """The true neighbours of the rows at some places, themselves left out, found by brute force while all rows pass by."""
+class _GroundTruth:
+    """True nearest neighbors of sampled rows, found by brute force in one pass over all rows.
 
-    def __init__(self, rows: VectorSource, places: Numbers) -> None:
-        self._rows, self._row_ids, self._queries = rows, rows.row_ids[places], _picked(rows, places)
-        # one more, to see whether there are others as near as the last of them
-        self._nearest = np.full((len(places), NEAREST + 1), -1, np.int64)
-        self._similarities = np.full((len(places), NEAREST + 1), -np.inf, np.float32)
-        self._tied, self._as_near = np.empty(0, np.int64), np.empty((0, 0), np.uint8)
-        self._in_order = np.empty(0, np.int64)
+    A query's own row is not its neighbor. Call `add_page` for all pages, then `find_ties`, then `recall`.
+    """
 
-    def see(self, row_ids: Numbers, page: Vectors) -> None:
+    def __init__(self, source: VectorSource, positions: Ids) -> None:
+        self._source, self._row_ids = source, source.row_ids[positions]
+        self._queries = _read_positions(source, positions)
+        # One neighbor more than needed, to see whether rows beyond the last one are equally near.
+        shape = (len(positions), RECALL_NEIGHBORS + 1)
+        self._nearest = np.full(shape, -1, np.int64)
+        self._similarities = np.full(shape, -np.inf, np.float32)
+        self._tied_queries, self._near_bits = np.empty(0, np.int64), np.empty((0, 0), np.uint8)
+        self._id_order = np.empty(0, np.int64)
+
+    def add_page(self, row_ids: Ids, page: Vectors) -> None:
+        """Merge rows (m,) with vectors (m, dim) into the nearest neighbors."""
         scores = self._queries @ page.T
         scores[self._row_ids[:, None] == row_ids[None]] = -np.inf
         all_scores = np.hstack([self._similarities, scores])
         all_ids = np.hstack([self._nearest, np.broadcast_to(row_ids, scores.shape)])
-        best = np.argpartition(-all_scores, NEAREST)[:, : NEAREST + 1]
-        self._similarities, self._nearest = (np.take_along_axis(one, best, 1) for one in (all_scores, all_ids))
+        best = np.argpartition(-all_scores, RECALL_NEIGHBORS)[:, : RECALL_NEIGHBORS + 1]
+        self._similarities, self._nearest = (np.take_along_axis(values, best, 1) for values in (all_scores, all_ids))
 
-    def settle(self) -> None:
-        """When all have passed by: see which others are as near as the last, where any are.
+    def find_ties(self) -> None:
+        """Find all rows that are as near as a query's last neighbor, in a second pass if there are any.
 
-        Many rows may be one picture, and whichever of them are found is right. A bit for each of them and each such query.
+        Many rows may show the same image, and a search may return any of them. Keeps one bit per row and tied query.
         """
-        least, next_one = self._similarities[:, :NEAREST].min(1) - SAME, self._similarities[:, NEAREST]
-        self._tied = np.flatnonzero(np.isfinite(next_one) & (next_one >= least))
-        if not self._tied.size:
+        thresholds = self._similarities[:, :RECALL_NEIGHBORS].min(1) - TIE_TOLERANCE
+        beyond = self._similarities[:, RECALL_NEIGHBORS]
+        self._tied_queries = np.flatnonzero(np.isfinite(beyond) & (beyond >= thresholds))
+        if not self._tied_queries.size:
             return
-        queries, least = self._queries[self._tied], least[self._tied]
-        self._as_near = np.concatenate([np.packbits(page @ queries.T >= least, axis=1) for page in self._rows.pages()])
-        self._in_order = np.argsort(self._rows.row_ids)
+        queries, thresholds = self._queries[self._tied_queries], thresholds[self._tied_queries]
+        pages = self._source.pages()
+        self._near_bits = np.concatenate([np.packbits(page @ queries.T >= thresholds, axis=1) for page in pages])
+        self._id_order = np.argsort(self._source.row_ids)
 
     def recall(self, index: Any) -> float:
-        """The share of the neighbours that are among the candidates, which are compared by their true vectors."""
-        _, found = _search(index, self._queries, candidate_count(NEAREST) + 1)
-        there = np.isfinite(self._similarities[:, :NEAREST])
-        true = np.where(there, self._nearest[:, :NEAREST], -2)
-        right = (found[:, :, None] == true[:, None, :]).any(2)
-        right[self._tied] = self._is_as_near(found[self._tied])
-        return float(right.sum(1).clip(max=NEAREST).sum() / max(there.sum(), 1))
+        """Return the share of true neighbors among the index's candidates."""
+        # One candidate more, because each query finds its own row.
+        _, candidates = _search(index, self._queries, candidate_count(RECALL_NEIGHBORS) + 1)
+        exists = np.isfinite(self._similarities[:, :RECALL_NEIGHBORS])
+        # -2 never equals a candidate; missing candidates are -1.
+        neighbors = np.where(exists, self._nearest[:, :RECALL_NEIGHBORS], -2)
+        is_hit = (candidates[:, :, None] == neighbors[:, None, :]).any(2)
+        is_hit[self._tied_queries] = self._is_near(candidates[self._tied_queries])
+        return float(is_hit.sum(1).clip(max=RECALL_NEIGHBORS).sum() / max(exists.sum(), 1))
 
-    def _is_as_near(self, found: Numbers) -> NDArray[np.bool_]:
-        """For each tied query and what was found for it, shape (tied, candidates)."""
-        if not found.size:
-            return np.empty(found.shape, bool)
-        places = self._in_order[np.searchsorted(self._rows.row_ids, found.clip(0), sorter=self._in_order)]
-        which = np.arange(len(found))[:, None]
-        is_near = self._as_near[places, which // 8] >> (7 - which % 8) & 1
-        right: NDArray[np.bool_] = (is_near == 1) & (found >= 0) & (found != self._row_ids[self._tied, None])
-        return right
-
-
-def _fill(index: Any, rows: VectorSource, truth: _Truth) -> None:
-    """Add the rows that it does not have yet: the first are those that it was made of before."""
-    held, passed = index.ntotal, 0
-    for page in rows.pages():
-        row_ids = rows.row_ids[passed : passed + len(page)]
-        truth.see(row_ids, page)
-        new = slice(max(held - passed, 0), None)
-        if len(page[new]):
-            index.add_with_ids(page[new], row_ids[new])
-        passed += len(page)
+    def _is_near(self, candidates: Ids) -> NDArray[np.bool_]:
+        """Return whether each candidate (tied queries, candidates) is as near as the last neighbor."""
+        if not candidates.size:
+            return np.empty(candidates.shape, bool)
+        positions = self._id_order[np.searchsorted(self._source.row_ids, candidates.clip(0), sorter=self._id_order)]
+        query = np.arange(len(candidates))[:, None]
+        # np.packbits stores the first query in the highest bit of a byte.
+        bits = self._near_bits[positions, query // 8] >> (7 - query % 8) & 1
+        is_own_row = candidates == self._row_ids[self._tied_queries, None]
+        is_near: NDArray[np.bool_] = (bits == 1) & (candidates >= 0) & ~is_own_row
+        return is_near
 
 
-def _measured(index: Any, rows: VectorSource) -> Approximation:
-    """Filled with the rows that it does not have, and looking into as many lists as it takes."""
+def _fill_and_measure(index: Any, source: VectorSource) -> Approximation:
+    """Add the rows that the index lacks, and probe as many lists as the target recall takes."""
     faiss = _faiss()
-    queries = _drawn(rows, QUERIES, "queries")
-    truth = _Truth(rows, queries)
-    _fill(index, rows, truth)
-    truth.settle()
+    positions = _random_positions(source, RECALL_QUERIES, QUERY_SEED)
+    truth = _GroundTruth(source, positions)
+    _add_rows(index, source, truth)
+    truth.find_ties()
     ivf = faiss.extract_index_ivf(index)
     ivf.nprobe = 1
     while (recall := truth.recall(index)) < TARGET_RECALL and ivf.nprobe < ivf.nlist:
         ivf.nprobe = min(ivf.nprobe + max(1, ivf.nprobe // 4), ivf.nlist)
-    told = {"lists": ivf.nlist, "probes": ivf.nprobe, "numbers": ivf.d}
-    return Approximation(memoryview(faiss.serialize_index(index)), round(recall, 4), len(queries), told)
+    settings = {"lists": ivf.nlist, "probes": ivf.nprobe, "numbers": ivf.d}
+    return Approximation(memoryview(faiss.serialize_index(index)), round(recall, 4), len(positions), settings)
+
+
+def _add_rows(index: Any, source: VectorSource, truth: _GroundTruth) -> None:
+    """Pass all rows to `truth`, and add those that the index lacks."""
+    # An extended index already has the first rows of the source.
+    existing, row = index.ntotal, 0
+    for page in source.pages():
+        row_ids = source.row_ids[row : row + len(page)]
+        truth.add_page(row_ids, page)
+        new = slice(max(existing - row, 0), None)
+        if len(page[new]):
+            index.add_with_ids(page[new], row_ids[new])
+        row += len(page)
