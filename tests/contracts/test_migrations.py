@@ -1,4 +1,4 @@
-"""The tables are made from nothing and from the original's, and taken back without loss."""
+"""Migrations of empty, original and older databases, up and down without loss."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +17,9 @@ from lookalike.adapters.catalog import downgrade, open_catalog, upgrade
 from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE, metadata
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails
-from tests.contracts.databases import KINDS, execute, fresh_database
+from tests.contracts.databases import DATABASE_KINDS, execute, temporary_database
 
-IMAGES = """CREATE TABLE splitted_images (
+ORIGINAL_IMAGES_TABLE = """CREATE TABLE splitted_images (
 id {id},
 splitted_image_id varchar(255) not null,
 splitted_image_path varchar(255) not null,
@@ -31,7 +31,7 @@ vector json null,
 splitted_image_data {blob} null,
 constraint splitted_image_id unique (splitted_image_id)
 )"""
-DETAILS = """CREATE TABLE image_details (
+ORIGINAL_DETAILS_TABLE = """CREATE TABLE image_details (
 image_id varchar(255) primary key {not_null},
 store_name varchar(255) null,
 brand varchar(255) null,
@@ -49,13 +49,13 @@ create_time datetime default CURRENT_TIMESTAMP null,
 update_time datetime default CURRENT_TIMESTAMP null {on_update}
 )"""
 INDEX = "CREATE INDEX fk_original_image ON splitted_images (original_image_id)"
-MYSQL = {
+MYSQL_TYPES = {
     "id": "int auto_increment primary key",
     "on_update": "on update CURRENT_TIMESTAMP",
     "blob": "longblob",
     "not_null": "",
 }
-SQLITE = {"id": "integer not null primary key", "on_update": "", "blob": "blob", "not_null": "not null"}
+SQLITE_TYPES = {"id": "integer not null primary key", "on_update": "", "blob": "blob", "not_null": "not null"}
 ROWS = (
     "INSERT INTO splitted_images VALUES (3, '01_segment_0', '01/segment_0.png', '01', '[1, 2, 3, 4]',"
     " '2024-05-06 07:08:09', '2024-05-06 07:08:10', '[0.5, 0.25]', 'png')",
@@ -66,27 +66,28 @@ ROWS = (
 )
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=DATABASE_KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    with fresh_database(request.param, tmp_path) as url:
+    with temporary_database(request.param, tmp_path) as url:
         yield url
 
 
-@pytest.fixture(params=[*KINDS, "sqlite with autoincrement"])
+@pytest.fixture(params=[*DATABASE_KINDS, "sqlite with autoincrement"])
 def original(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database as the original left it."""
+    """The URL of a database of the original system, with rows."""
     kind, _, autoincrement = request.param.partition(" with ")
-    with fresh_database(kind, tmp_path) as url:
-        words = MYSQL if kind == "mysql" else {**SQLITE, "id": f"{SQLITE['id']} {autoincrement}"}
-        execute(url, IMAGES.format_map(words), INDEX, DETAILS.format_map(words), *ROWS)
+    with temporary_database(kind, tmp_path) as url:
+        types = MYSQL_TYPES if kind == "mysql" else {**SQLITE_TYPES, "id": f"{SQLITE_TYPES['id']} {autoincrement}"}
+        tables = ORIGINAL_IMAGES_TABLE.format_map(types), INDEX, ORIGINAL_DETAILS_TABLE.format_map(types)
+        execute(url, *tables, *ROWS)
         yield url
 
 
-def shape(url: str) -> dict[str, object]:
-    """Tables with their columns and indexes."""
+def read_schema(url: str) -> dict[str, object]:
+    """Return the tables with their columns, indexes and unique constraints."""
     engine = create_engine(url)
     inspector = inspect(engine)
-    found = {
+    schema = {
         table: (
             [(column["name"], str(column["type"]), column["nullable"]) for column in inspector.get_columns(table)],
             sorted(str(index["name"]) for index in inspector.get_indexes(table)),
@@ -96,15 +97,15 @@ def shape(url: str) -> dict[str, object]:
         if table != VERSION_TABLE
     }
     engine.dispose()
-    return dict(found)
+    return dict(schema)
 
 
-def rows(url: str, query: str) -> list[tuple[object, ...]]:
+def select_rows(url: str, query: str) -> list[tuple[object, ...]]:
     engine = create_engine(url)
     with engine.connect() as connection:
-        found = [tuple(row) for row in connection.execute(text(query))]
+        rows = [tuple(row) for row in connection.execute(text(query))]
     engine.dispose()
-    return found
+    return rows
 
 
 def new_segment(name: str) -> NewSegment:
@@ -119,20 +120,20 @@ FIRST_ROWS = (
     " 'look', '[1, 2, 3, 4]', 'dress', 0.5, 'compact-1', X'0000803F', 3, '2024-05-06 07:08:10')",
     "UPDATE commits SET number = 3",
 )
-"""Of a database at 0001."""
+"""Statements that fill a database of revision 0001."""
 
-ALL_ORIGINAL = (
+SELECT_ORIGINAL_COLUMNS = (
     "SELECT id, splitted_image_id, splitted_image_path, original_image_id, bounding_box,"
     " create_time, update_time, vector, splitted_image_data FROM splitted_images ORDER BY id"
 )
 
 
-def test_the_code_expects_the_newest_migration() -> None:
+def test_revision_is_the_newest_migration() -> None:
     folder = Path(lookalike.adapters.catalog.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_current_head() == REVISION
 
 
-def test_migrations_make_the_tables_that_the_code_describes(url: str) -> None:
+def test_migrations_create_the_defined_tables(url: str) -> None:
     upgrade(url)
     engine = create_engine(url)
     with engine.connect() as connection:
@@ -141,144 +142,144 @@ def test_migrations_make_the_tables_that_the_code_describes(url: str) -> None:
     engine.dispose()
 
 
-def test_the_originals_tables_come_to_the_same(original: str, tmp_path: Path) -> None:
+def test_upgraded_original_has_the_same_schema_as_a_new_database(original: str, tmp_path: Path) -> None:
     upgrade(original)
-    with fresh_database(original.partition(":")[0].partition("+")[0], tmp_path / "new") as url:
+    with temporary_database(original.partition(":")[0].partition("+")[0], tmp_path / "new") as url:
         upgrade(url)
-        assert shape(original) == shape(url)
+        assert read_schema(original) == read_schema(url)
 
 
-def test_up_again_changes_nothing(url: str) -> None:
+def test_repeated_upgrade_changes_nothing(url: str) -> None:
     upgrade(url)
-    before = shape(url)
+    before = read_schema(url)
     upgrade(url)
-    assert shape(url) == before
-    assert rows(url, "SELECT number FROM commits") == [(0,)]
+    assert read_schema(url) == before
+    assert select_rows(url, "SELECT number FROM commits") == [(0,)]
 
 
-def test_down_leaves_the_originals_two_tables(url: str) -> None:
+def test_downgrade_leaves_the_two_original_tables(url: str) -> None:
     upgrade(url)
     downgrade(url)
-    assert set(shape(url)) == {"splitted_images", "image_details"}
+    assert set(read_schema(url)) == {"splitted_images", "image_details"}
     upgrade(url)
-    with closing(open_catalog(url)) as catalogue:
-        catalogue.ping()
+    with closing(open_catalog(url)) as catalog:
+        catalog.ping()
 
 
-def test_the_originals_rows_are_kept_up_and_down(original: str) -> None:
-    before, before_rows = shape(original), rows(original, ALL_ORIGINAL)
-    details = rows(original, "SELECT * FROM image_details")
+def test_original_rows_are_kept_by_upgrade_and_downgrade(original: str) -> None:
+    before, before_rows = read_schema(original), select_rows(original, SELECT_ORIGINAL_COLUMNS)
+    details = select_rows(original, "SELECT * FROM image_details")
     upgrade(original)
-    assert rows(original, ALL_ORIGINAL) == before_rows
-    assert rows(original, "SELECT embedder, commit_number FROM splitted_images") == [(None, 1)] * 2
-    assert rows(original, "SELECT number FROM commits") == [(1,)]
+    assert select_rows(original, SELECT_ORIGINAL_COLUMNS) == before_rows
+    assert select_rows(original, "SELECT embedder, commit_number FROM splitted_images") == [(None, 1)] * 2
+    assert select_rows(original, "SELECT number FROM commits") == [(1,)]
     downgrade(original)
-    assert shape(original) == before
-    assert rows(original, ALL_ORIGINAL) == before_rows
-    assert rows(original, "SELECT * FROM image_details") == details
+    assert read_schema(original) == before
+    assert select_rows(original, SELECT_ORIGINAL_COLUMNS) == before_rows
+    assert select_rows(original, "SELECT * FROM image_details") == details
     upgrade(original)
-    assert rows(original, ALL_ORIGINAL) == before_rows
+    assert select_rows(original, SELECT_ORIGINAL_COLUMNS) == before_rows
 
 
-def test_the_originals_rows_are_served(original: str) -> None:
+def test_original_rows_are_served_after_upgrade(original: str) -> None:
     upgrade(original)
-    with closing(open_catalog(original)) as catalogue:
-        catalogue.ping()
-        first, second = catalogue.segments_of_photo("01")
+    with closing(open_catalog(original)) as catalog:
+        catalog.ping()
+        first, second = catalog.segments_of_photo("01")
         assert (first.row_id, first.box, first.label, first.created.year) == (3, Box(1, 2, 3, 4), None, 2024)
         assert (second.box, second.thumbnail, second.score) == (None, None, None)
         details = ProductDetails("01", brand="Brand", rating=4.5, tags=["casual"], size=["S", "M"])
-        assert catalogue.details(["01"]) == {"01": details}
-        assert catalogue.changes("compact-1", 0).last_commit == 1
-        assert catalogue.delete_segment("01_segment_1") == second
-        added = catalogue.add_segment(Photo("01", "ab" * 32, 3, 4), new_segment("01_segment_1"), "compact-1")
+        assert catalog.details(["01"]) == {"01": details}
+        assert catalog.changes("compact-1", 0).last_commit == 1
+        assert catalog.delete_segment("01_segment_1") == second
+        added = catalog.add_segment(Photo("01", "ab" * 32, 3, 4), new_segment("01_segment_1"), "compact-1")
         assert added.row_id > second.row_id
-        changes = catalogue.changes("compact-1", 1)
+        changes = catalog.changes("compact-1", 1)
         assert (changes.row_ids.tolist(), changes.deleted.tolist()) == ([added.row_id], [])
 
 
-def test_numbers_are_not_used_again_after_down_and_up(url: str) -> None:
+def test_row_ids_are_not_reused_after_downgrade_and_upgrade(url: str) -> None:
     upgrade(url)
-    with closing(open_catalog(url)) as catalogue:
-        gone = catalogue.add_segment(Photo("a", "ab" * 32, 3, 4), new_segment("a_segment_0"), "compact-1")
-        catalogue.delete_segment("a_segment_0")
-        catalogue.close()
+    with closing(open_catalog(url)) as catalog:
+        first = catalog.add_segment(Photo("a", "ab" * 32, 3, 4), new_segment("a_segment_0"), "compact-1")
+        catalog.delete_segment("a_segment_0")
+        catalog.close()
         downgrade(url)
         upgrade(url)
-        again = catalogue.add_segment(Photo("a", "ab" * 32, 3, 4), new_segment("a_segment_0"), "compact-1")
-    assert again.row_id > gone.row_id
+        second = catalog.add_segment(Photo("a", "ab" * 32, 3, 4), new_segment("a_segment_0"), "compact-1")
+    assert second.row_id > first.row_id
 
 
-def test_one_that_failed_half_way_goes_on(original: str) -> None:
+def test_failed_upgrade_can_be_repeated(original: str) -> None:
     upgrade(original)
-    whole = shape(original)
-    undone = (
+    complete = read_schema(original)
+    reverted = (
         "DROP TABLE jobs",
         "ALTER TABLE splitted_images DROP COLUMN score",
         f"DROP TABLE {VERSION_TABLE}",
     )
-    execute(original, *undone)
+    execute(original, *reverted)
     upgrade(original)
-    assert shape(original).keys() == whole.keys()
-    with closing(open_catalog(original)) as catalogue:
-        assert catalogue.segment(3) is not None
-        assert catalogue.changes("compact-1", 0).last_commit == 1
+    assert read_schema(original).keys() == complete.keys()
+    with closing(open_catalog(original)) as catalog:
+        assert catalog.segment(3) is not None
+        assert catalog.changes("compact-1", 0).last_commit == 1
 
 
-def test_rows_of_the_first_version_are_kept_up_and_down(url: str) -> None:
+def test_rows_of_revision_0001_are_kept_by_upgrade_and_downgrade(url: str) -> None:
     upgrade(url, "0001")
-    first = shape(url)
+    first = read_schema(url)
     execute(url, *FIRST_ROWS)
-    before = rows(url, "SELECT * FROM splitted_images"), rows(url, "SELECT * FROM originals")
+    before = select_rows(url, "SELECT * FROM splitted_images"), select_rows(url, "SELECT * FROM originals")
     upgrade(url)
-    with closing(open_catalog(url)) as catalogue:
-        catalogue.ping()
-        (segment,) = catalogue.segments_of_photo("look")
+    with closing(open_catalog(url)) as catalog:
+        catalog.ping()
+        (segment,) = catalog.segments_of_photo("look")
         assert (segment.row_id, segment.label, segment.box) == (5, "dress", Box(1, 2, 3, 4))
-        assert catalogue.row_ids_of_photo_hash("abcd") == {5}
-        assert catalogue.changes("compact-1", 2).row_ids.tolist() == [5]
+        assert catalog.row_ids_of_photo_hash("abcd") == {5}
+        assert catalog.changes("compact-1", 2).row_ids.tolist() == [5]
     downgrade(url, "0001")
-    assert shape(url) == first
-    assert (rows(url, "SELECT * FROM splitted_images"), rows(url, "SELECT * FROM originals")) == before
+    assert read_schema(url) == first
+    assert (select_rows(url, "SELECT * FROM splitted_images"), select_rows(url, "SELECT * FROM originals")) == before
 
 
 @pytest.mark.parametrize(
-    "undone",
+    "reverted",
     [
         "DROP INDEX ix_originals_sha256{on_originals}",
         "ALTER TABLE splitted_images DROP COLUMN colour",
         "DROP TABLE other_embeddings",
     ],
 )
-def test_the_second_version_goes_on_where_it_failed(url: str, undone: str) -> None:
+def test_failed_upgrade_to_0002_can_be_repeated(url: str, reverted: str) -> None:
     upgrade(url)
-    whole = shape(url)
-    statement = undone.format(on_originals=" ON originals" if url.startswith("mysql") else "")
+    complete = read_schema(url)
+    statement = reverted.format(on_originals=" ON originals" if url.startswith("mysql") else "")
     execute(url, statement, f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
     upgrade(url)
-    assert shape(url) == whole
-    assert rows(url, f"SELECT version_num FROM {VERSION_TABLE}") == [(REVISION,)]
+    assert read_schema(url) == complete
+    assert select_rows(url, f"SELECT version_num FROM {VERSION_TABLE}") == [(REVISION,)]
 
 
-def test_two_at_once(url: str) -> None:
+def test_concurrent_upgrades_succeed(url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(upgrade, url) for _ in range(2)]:
-            done.result()
-    with closing(open_catalog(url)) as catalogue:
-        catalogue.ping()
+        for future in [pool.submit(upgrade, url) for _ in range(2)]:
+            future.result()
+    with closing(open_catalog(url)) as catalog:
+        catalog.ping()
 
 
 @pytest.mark.parametrize("version", ["0000", "9999"])
-def test_another_version_is_told(url: str, version: str) -> None:
+def test_other_revision_is_reported(url: str, version: str) -> None:
     upgrade(url)
     execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
-    with closing(open_catalog(url)) as catalogue, pytest.raises(Unavailable, match="lookalike db upgrade"):
-        catalogue.ping()
+    with closing(open_catalog(url)) as catalog, pytest.raises(Unavailable, match="lookalike db upgrade"):
+        catalog.ping()
 
 
-def test_a_database_of_the_original_is_told(original: str) -> None:
-    with closing(open_catalog(original)) as catalogue:
+def test_original_database_without_upgrade_is_reported(original: str) -> None:
+    with closing(open_catalog(original)) as catalog:
         with pytest.raises(Unavailable, match="lookalike db upgrade"):
-            catalogue.ping()
+            catalog.ping()
         with pytest.raises(Unavailable, match="lookalike db upgrade"):
-            catalogue.segments_of_photo("01")
+            catalog.segments_of_photo("01")

@@ -1,4 +1,4 @@
-"""The contract of the port `ObjectStore`, run on every store."""
+"""Contract of the port `ObjectStore`, on the fake, the directory store and the cloud store."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from lookalike.adapters.cloud_store import CloudStore
 from lookalike.adapters.directory_store import DirectoryStore
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unavailable
 from lookalike.domain.ports import ObjectStore
-from tests.emulators.bucket import Conditions
+from tests.emulators.bucket import Preconditions
 from tests.emulators.signatures import credentials_with_key
 from tests.emulators.storage_server import storage_server
 from tests.fakes.store import FakeStore
@@ -23,37 +23,37 @@ KEY = b"a key of this machine"
 PNG = "image/png"
 
 
-def directory(folder: Path) -> DirectoryStore:
+def directory_store(folder: Path) -> DirectoryStore:
     return DirectoryStore(folder / "bucket", "http://localhost:5001/bucket", KEY)
 
 
 @contextmanager
-def cloud(_: Path) -> Iterator[CloudStore]:
-    """A part of a bucket of which other parts are others', over HTTP."""
+def cloud_store(_: Path) -> Iterator[CloudStore]:
+    """A store with a prefix, on an emulated bucket that also contains an object outside the prefix."""
     with storage_server("closet") as server:
-        server.bucket("closet").write({"name": "others/a.png"}, b"others", Conditions())
+        server.bucket("closet").write({"name": "others/a.png"}, b"others", Preconditions())
         account = credentials_with_key(server.account)
-        yield CloudStore("closet", "ours", server.address, account.with_token_uri(f"{server.address}/token"))
+        yield CloudStore("closet", "photos", server.url, account.with_token_uri(f"{server.url}/token"))
 
 
 STORES: dict[str, Callable[[Path], AbstractContextManager[ObjectStore]]] = {
     "fake": lambda _: nullcontext(FakeStore()),
-    "directory": lambda folder: nullcontext(directory(folder)),
-    "cloud": cloud,
+    "directory": lambda folder: nullcontext(directory_store(folder)),
+    "cloud": cloud_store,
 }
 
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
-    with STORES[request.param](tmp_path) as made:
-        yield made
+    with STORES[request.param](tmp_path) as opened:
+        yield opened
 
 
-def paths(store: ObjectStore, prefix: str = "") -> list[str]:
-    return [one.path for one in store.list(prefix)]
+def list_paths(store: ObjectStore, prefix: str = "") -> list[str]:
+    return [stored.path for stored in store.list(prefix)]
 
 
-def test_what_is_put_is_there(store: ObjectStore) -> None:
+def test_put_object_is_read_and_described(store: ObjectStore) -> None:
     before = datetime.now(UTC) - timedelta(seconds=2)
     stored = store.put("look/segment_0.png", b"pixels", PNG)
     assert store.get("look/segment_0.png") == b"pixels"
@@ -62,24 +62,24 @@ def test_what_is_put_is_there(store: ObjectStore) -> None:
     assert stored.generation > 0 and before < found.updated < datetime.now(UTC) + timedelta(seconds=2)
 
 
-def test_what_is_not_there(store: ObjectStore) -> None:
-    assert store.stat("look/none.png") is None and paths(store) == [] and not store.delete("look/none.png")
+def test_missing_object_is_not_found(store: ObjectStore) -> None:
+    assert store.stat("look/none.png") is None and list_paths(store) == [] and not store.delete("look/none.png")
     with pytest.raises(NotFound):
         store.get("look/none.png")
 
 
-def test_a_create_does_not_overwrite(store: ObjectStore) -> None:
+def test_create_does_not_overwrite(store: ObjectStore) -> None:
     store.put("a.png", b"first", PNG)
     with pytest.raises(Conflict):
         store.put("a.png", b"second", PNG)
     assert store.get("a.png") == b"first"
 
 
-def test_a_create_whose_answer_was_lost_may_be_repeated(store: ObjectStore) -> None:
+def test_create_with_the_same_bytes_can_be_repeated(store: ObjectStore) -> None:
     assert store.put("a.png", b"same", PNG).generation == store.put("a.png", b"same", PNG).generation
 
 
-def test_an_overwrite_needs_the_current_generation(store: ObjectStore) -> None:
+def test_overwrite_requires_the_current_generation(store: ObjectStore) -> None:
     first = store.put("a.png", b"first", PNG)
     second = store.put("a.png", b"second", PNG, first.generation)
     assert second.generation != first.generation and store.get("a.png") == b"second"
@@ -89,7 +89,7 @@ def test_an_overwrite_needs_the_current_generation(store: ObjectStore) -> None:
     assert store.get("a.png") == b"second" and store.stat("new.png") is None
 
 
-def test_a_delete_may_ask_for_a_generation(store: ObjectStore) -> None:
+def test_delete_checks_the_given_generation(store: ObjectStore) -> None:
     first = store.put("a.png", b"first", PNG)
     second = store.put("a.png", b"second", PNG, first.generation)
     with pytest.raises(Conflict):
@@ -97,7 +97,7 @@ def test_a_delete_may_ask_for_a_generation(store: ObjectStore) -> None:
     assert store.delete("a.png", second.generation) and store.stat("a.png") is None
 
 
-def test_generations_are_never_used_again(store: ObjectStore) -> None:
+def test_generations_are_never_reused(store: ObjectStore) -> None:
     seen = set()
     for number in range(50):
         seen.add(store.put("a.png", b"%d" % number, PNG).generation)
@@ -105,16 +105,16 @@ def test_generations_are_never_used_again(store: ObjectStore) -> None:
     assert len(seen) == 50
 
 
-def test_objects_are_listed_by_prefix_in_the_order_of_their_paths(store: ObjectStore) -> None:
+def test_list_returns_objects_with_a_prefix_sorted_by_path(store: ObjectStore) -> None:
     names = ["a/b.png", "a-b/c.png", "a.png", "a/b/c.png", "ab/x.png", "index/current.json", "ä/ö.png"]
     for name in names:
         store.put(name, name.encode(), PNG)
-    assert paths(store) == sorted(names)
+    assert list_paths(store) == sorted(names)
     for prefix in ("a", "a/", "a/b", "a/b/", "index/", "nothing/", "ä/"):
-        assert paths(store, prefix) == sorted(name for name in names if name.startswith(prefix))
+        assert list_paths(store, prefix) == sorted(name for name in names if name.startswith(prefix))
 
 
-def test_of_many_creators_one_wins(store: ObjectStore) -> None:
+def test_concurrent_creates_succeed_once(store: ObjectStore) -> None:
     def create(number: int) -> bool:
         try:
             store.put("claim", b"%d" % number, "text/plain")
@@ -123,11 +123,11 @@ def test_of_many_creators_one_wins(store: ObjectStore) -> None:
         return True
 
     with ThreadPoolExecutor(12) as pool:
-        won = list(pool.map(create, range(24)))
-    assert won.count(True) == 1 and store.get("claim") == b"%d" % won.index(True)
+        succeeded = list(pool.map(create, range(24)))
+    assert succeeded.count(True) == 1 and store.get("claim") == b"%d" % succeeded.index(True)
 
 
-def test_of_many_overwriters_one_wins(store: ObjectStore) -> None:
+def test_concurrent_overwrites_succeed_once(store: ObjectStore) -> None:
     generation = store.put("pointer", b"old", "text/plain").generation
 
     def overwrite(number: int) -> bool:
@@ -141,57 +141,57 @@ def test_of_many_overwriters_one_wins(store: ObjectStore) -> None:
         assert list(pool.map(overwrite, range(24))).count(True) == 1
 
 
-def test_creating_and_deleting_side_by_side_loses_nothing(store: ObjectStore) -> None:
+def test_concurrent_creates_and_deletes_lose_no_object(store: ObjectStore) -> None:
     def create_and_delete(number: int) -> None:
-        for round_ in range(8):
-            path = f"folder/{number}/{round_}.png"
+        for repetition in range(8):
+            path = f"folder/{number}/{repetition}.png"
             store.put(path, b"x", PNG)
             assert store.delete(path)
         store.put(f"folder/{number}/kept.png", b"kept", PNG)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(create_and_delete, range(6)))
-    assert paths(store) == [f"folder/{number}/kept.png" for number in range(6)]
+    assert list_paths(store) == [f"folder/{number}/kept.png" for number in range(6)]
 
 
-def test_empty_and_large_objects(store: ObjectStore) -> None:
+def test_empty_and_large_objects_are_stored(store: ObjectStore) -> None:
     store.put("empty", b"", "text/plain")
     store.put("large", bytes(3_000_000), "text/plain")
     assert store.get("empty") == b"" and len(store.get("large")) == 3_000_000
 
 
 @pytest.mark.parametrize("size", [0, 1, 40 << 20])
-def test_what_is_too_large_for_memory_comes_and_goes_in_pieces(store: ObjectStore, size: int) -> None:
+def test_objects_are_written_and_read_in_chunks(store: ObjectStore, size: int) -> None:
     data = bytes(range(256)) * (size // 256) or b"a" * size
-    pieces = (data[start : start + 1_000_003] for start in range(0, size, 1_000_003))
-    stored = store.write("weights/net.pth", pieces, "application/octet-stream")
+    chunks = (data[start : start + 1_000_003] for start in range(0, size, 1_000_003))
+    stored = store.write("weights/net.pth", chunks, "application/octet-stream")
     assert b"".join(store.read("weights/net.pth")) == data
-    there = store.stat("weights/net.pth")
-    assert there and (there.size, there.generation) == (size, stored.generation) and stored.size == size
-    assert max((len(piece) for piece in store.read("weights/net.pth")), default=0) <= 16 << 20
+    found = store.stat("weights/net.pth")
+    assert found and (found.size, found.generation) == (size, stored.generation) and stored.size == size
+    assert max((len(chunk) for chunk in store.read("weights/net.pth")), default=0) <= 16 << 20
 
 
-def test_what_is_put_is_read_in_pieces(store: ObjectStore) -> None:
+def test_put_object_is_read_in_chunks(store: ObjectStore) -> None:
     store.put("a.png", b"pixels" * 5000, PNG)
     assert b"".join(store.read("a.png")) == b"pixels" * 5000
 
 
-def test_what_is_not_there_cannot_be_read(store: ObjectStore) -> None:
+def test_read_of_a_missing_object_raises_not_found(store: ObjectStore) -> None:
     with pytest.raises(NotFound):
         list(store.read("weights/net.pth"))
 
 
-def test_what_breaks_off_while_it_is_written_is_not_there(store: ObjectStore) -> None:
-    def broken() -> Iterator[bytes]:
+def test_interrupted_write_creates_no_object(store: ObjectStore) -> None:
+    def failing_chunks() -> Iterator[bytes]:
         yield bytes(20 << 20)
-        raise Unavailable("The source is away")
+        raise Unavailable("The source cannot be read")
 
     with pytest.raises(Unavailable, match="source"):
-        store.write("a/b.bin", broken(), "application/octet-stream")
-    assert store.stat("a/b.bin") is None and paths(store) == []
+        store.write("a/b.bin", failing_chunks(), "application/octet-stream")
+    assert store.stat("a/b.bin") is None and list_paths(store) == []
 
 
-def test_what_is_there_is_not_written_over_in_pieces(store: ObjectStore) -> None:
+def test_write_does_not_overwrite(store: ObjectStore) -> None:
     store.put("a.bin", b"first", PNG)
     for data in (b"second", bytes(20 << 20)):
         with pytest.raises(Conflict):
@@ -199,62 +199,76 @@ def test_what_is_there_is_not_written_over_in_pieces(store: ObjectStore) -> None
     assert store.get("a.bin") == b"first"
 
 
-def test_of_many_who_write_in_pieces_one_wins(store: ObjectStore) -> None:
-    together = Barrier(6)
+def test_concurrent_writes_succeed_once(store: ObjectStore) -> None:
+    barrier = Barrier(6)
 
     def write(number: int) -> bool:
-        def pieces() -> Iterator[bytes]:
-            together.wait()
+        def chunks() -> Iterator[bytes]:
+            barrier.wait()
             yield b"%d" % number
 
         try:
-            store.write("claim", pieces(), "text/plain")
+            store.write("claim", chunks(), "text/plain")
         except Conflict:
             return False
         return True
 
     with ThreadPoolExecutor(6) as pool:
-        won = list(pool.map(write, range(6)))
-    assert won.count(True) == 1 and store.get("claim") == b"%d" % won.index(True)
+        succeeded = list(pool.map(write, range(6)))
+    assert succeeded.count(True) == 1 and store.get("claim") == b"%d" % succeeded.index(True)
 
 
-def test_an_address_names_the_object(store: ObjectStore) -> None:
+def test_url_contains_the_path(store: ObjectStore) -> None:
     assert "look/segment_0.png" in unquote(store.url("look/segment_0.png"))
 
 
-BAD = ["", "/", "/etc/passwd", "../x", "a/../../x", "a//b", "a/.", ".", "..", "a\0b", "a\\b", "a/", ".tmp/lock"]
-BAD += ["x" * 256, "a/" * 600 + "b", "\ud800", "a\nb", "a\rb", "\u00e4" * 128, "\u00e4/" * 400 + "b"]
-BAD += [".well-known/x"]
+INVALID_PATHS = [
+    "",
+    "/",
+    "/etc/passwd",
+    "../x",
+    "a/../../x",
+    "a//b",
+    "a/.",
+    ".",
+    "..",
+    "a\0b",
+    "a\\b",
+    "a/",
+    ".tmp/lock",
+]
+INVALID_PATHS += ["x" * 256, "a/" * 600 + "b", "\ud800", "a\nb", "a\rb", "\u00e4" * 128, "\u00e4/" * 400 + "b"]
+INVALID_PATHS += [".well-known/x"]
 
 
-@pytest.mark.parametrize("path", BAD)
+@pytest.mark.parametrize("path", INVALID_PATHS)
 @pytest.mark.parametrize("call", ["put", "get", "read", "write", "stat", "delete", "url"])
-def test_a_path_that_leads_elsewhere_is_refused(store: ObjectStore, path: str, call: str) -> None:
-    more = {"put": (b"x", PNG), "write": ([b"x"], PNG)}.get(call, ())
+def test_invalid_path_is_rejected(store: ObjectStore, path: str, call: str) -> None:
+    arguments = {"put": (b"x", PNG), "write": ([b"x"], PNG)}.get(call, ())
     with pytest.raises(InvalidField):
-        found = getattr(store, call)(path, *more)
-        # nothing is looked for before the first piece is asked for
-        list(found if call == "read" else [])
+        result = getattr(store, call)(path, *arguments)
+        # `read` is a generator: it checks the path when the first chunk is read.
+        list(result if call == "read" else [])
 
 
 @pytest.mark.parametrize("prefix", ["/x/", "../", "a//b", "a/../b", "a\nb/", "\ud800"])
-def test_a_prefix_that_leads_elsewhere_is_refused(store: ObjectStore, prefix: str) -> None:
+def test_invalid_prefix_is_rejected(store: ObjectStore, prefix: str) -> None:
     with pytest.raises(InvalidField):
-        paths(store, prefix)
+        list_paths(store, prefix)
 
 
-def test_names_that_cloud_storage_and_disks_take_are_taken(store: ObjectStore) -> None:
+def test_unusual_valid_names_are_accepted(store: ObjectStore) -> None:
     names = ["a b.png", "\u00e4%2F+&=?#.png", "~*:.png", "..a", "\U0001f457/x", "\uffff/x", "x" * 255, "\u00e4" * 127]
     names += ["x/.tmp/y", "x/.well-known"]
     for name in names:
         store.put(name, name.encode(), PNG)
         assert store.get(name) == name.encode()
-    assert paths(store) == sorted(names)
+    assert list_paths(store) == sorted(names)
 
 
-def test_a_fake_that_is_away_raises_everywhere() -> None:
+def test_fake_raises_when_unavailable() -> None:
     store = FakeStore()
-    store.away = True
+    store.is_unavailable = True
     for call in (lambda path: store.put(path, b"", PNG), store.get, store.stat, store.list, store.delete, store.url):
         with pytest.raises(Unavailable):
             call("a")
