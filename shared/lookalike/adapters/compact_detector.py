@@ -1,4 +1,4 @@
-"""The built-in garment detector: a small segmentation network, and regions of its map as detections."""
+"""Built-in garment detector: a small segmentation network whose class map is grouped into detections."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,25 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.adapters.onnx import open_session, resized, run
+from lookalike.adapters.onnx import open_session, resize_to_array, run_session
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import KINDS, Box, Detection
+from lookalike.domain.model import GARMENT_KINDS, Box, Detection
 
 Map = NDArray[np.float32]
-Numbers = NDArray[np.int64]
+Labels = NDArray[np.int64]
+CellMask = NDArray[np.bool_]
 Edges = tuple[float, float, float, float]
+"""Left, top, right and bottom, in cells of the class map."""
 
+# The thresholds and weights below were tuned on the validation photos: see shared/lookalike/weights/CARD.md.
 THRESHOLD = 0.38
-"""Score from which a garment counts, tuned on the validation part (see the model card)."""
-AREA, STEP, LONGEST = 384 * 272, 32, 3.0
-"""Pixels the network looks at, what its sides are multiples of, and the largest ratio of its sides."""
+"""Minimum score of a detection."""
+INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 384 * 272, 32, 3.0
+"""Pixels of the network's input, the divisor of its sides (the network's stride), and its largest ratio of sides."""
 PRESENCE_POWER = 0.25
-"""How far the photo-wide guess of what is there bends the map."""
+"""Exponent of the photo-level presence of a kind when it weights the class map."""
 KIND_WEIGHTS = (1.0, 0.8, 1.0, 1.0, 1.0, 1.0, 1.75, 1.0, 2.0, 2.0)
-"""How much more the map counts for each kind: rare ones are seen too seldom in training."""
-WORN = 0.5
-"""Probability from which a photo is taken to show people wearing the garments."""
-RIVALS = {
+"""Factors of the class map by kind, in the order of `GARMENT_KINDS`. Kinds that are rare in the training data count more."""
+WORN_THRESHOLD = 0.5
+"""Minimum probability for treating a photo's garments as worn by people."""
+MIN_SIZE_RATIOS = {
     ("dress", "skirt"): 0.7,
     ("dress", "trousers"): 0.5,
     ("dress", "shorts"): 0.5,
@@ -38,44 +41,47 @@ RIVALS = {
     ("outerwear", "top"): 0.08,
     ("outerwear", "dress"): 0.2,
 }
-"""Kinds that the map mistakes for each other in parts of a garment: the one with less than this share of the
-other's cells gives way."""
-SPECK, CRUMB = 0.0012, 0.15
-"""Smallest region as a share of the photo, and of the largest region of its kind."""
-GAP, SECOND = 0.25, 0.4
-"""Share of the width that parts two people's garments; least share of the largest that a second one has."""
-FLAT_SPECK, FLAT_CRUMB = 0.01, 0.3
-"""The same for garments that nobody wears."""
+"""Kinds that the network confuses within one garment. The smaller one is kept if it has this share of the other's cells."""
+MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST = 0.0012, 0.15
+"""Minimum size of a component of a worn kind, as a share of the map and of the kind's largest component."""
+FLAT_MIN_SHARE_OF_PHOTO, FLAT_MIN_SHARE_OF_LARGEST = 0.01, 0.3
+"""The same for garments that are not worn; the largest is that of any kind."""
+MIN_GAP, MIN_SHARE_OF_LARGEST_PERSON = 0.25, 0.4
+"""Empty share of the map's width that separates two people, and minimum size of a second person's garment."""
+CELL, EDGE_CELL = 4, 8
+"""Input pixels per side of a cell of the class map, and of a cell of the edge map."""
+MEDIAN_WEIGHT = 0.85
+"""Weight of the predicted edges in a worn garment's box; the rest is the extent of its cells.
 
-
-CELL, COARSE = 4, 8
-"""Pixels of the network's picture to a cell of the map, and to one that tells the garment's edges."""
-VOTED = 0.85
-"""How far a worn garment's box is where its cells say that its edges are, rather than where they end. One that nobody
-wears is hidden by nothing: it ends where its cells do."""
+A garment that is not worn is not occluded, so its box is the extent alone.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What the network sees: probabilities of classes on a map (classes, h, w), of kinds present and of worn (11,),
-    and distances to the left, top, right and bottom edge of the cell's garment (4, h / 2, w / 2)."""
+class NetworkOutput:
+    """What the network predicts for one photo.
 
-    classes: Map
-    photo: Map
-    edges: Map
+    `class_map`: probabilities (classes, h, w); class 0 is background, then the garment kinds, then helper classes.
+    `photo_scores`: probabilities (11,) that each kind is present, and that the garments are worn.
+    `edge_map`: distances (4, h / 2, w / 2) from a cell to its garment's left, top, right and bottom, in input pixels.
+    """
+
+    class_map: Map
+    photo_scores: Map
+    edge_map: Map
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """Cells (h, w) of the map that make one garment, their kind and its likelihood in each cell."""
+    """One garment on the class map: its cells (h, w), its class number and that class's probability map (h, w)."""
 
-    cells: NDArray[np.bool_]
+    cells: CellMask
     kind: int
-    likely: Map
+    probability: Map
 
 
 class CompactDetector:
-    """Finds garments of ten kinds. One instance may be used from several threads."""
+    """Detects garments of ten kinds. Safe to use from several threads."""
 
     def __init__(self, weights: Path, threads: int = 2) -> None:
         self._session = open_session(weights, threads)
@@ -83,188 +89,203 @@ class CompactDetector:
     def detect(
         self, image: Image.Image, cancel: CancelToken, thorough: bool = False, threshold: float = THRESHOLD
     ) -> list[Detection]:
-        """The garments of a photo with a score (0 to 1) of at least `threshold`, best first. It has but one threshold."""
-        look = self.look(image, cancel)
-        found = [detection(region, image.size, look) for region in regions(look.classes, look.photo)]
-        return sorted((one for one in found if (one.score or 0) >= threshold), key=lambda one: -(one.score or 0))
+        """Return the detections with a score (0 to 1) of at least `threshold`, best first.
 
-    def look(self, image: Image.Image, cancel: CancelToken) -> Look:
-        pixels = resized(image.convert("RGB"), *network_size(*image.size))
-        return Look(*run(self._session, {"pixels": pixels[None]}, cancel))
+        `thorough` has no effect: this detector has one threshold for uploads and searches.
+        """
+        output = self.run_network(image, cancel)
+        regions = find_regions(output.class_map, output.photo_scores)
+        detections = [region_to_detection(region, image.size, output) for region in regions]
+        kept = (detection for detection in detections if (detection.score or 0) >= threshold)
+        return sorted(kept, key=lambda detection: -(detection.score or 0))
+
+    def run_network(self, image: Image.Image, cancel: CancelToken) -> NetworkOutput:
+        """Resize the photo and run the network on it."""
+        pixels = resize_to_array(image.convert("RGB"), *network_size(*image.size))
+        return NetworkOutput(*run_session(self._session, {"pixels": pixels[None]}, cancel))
 
 
 def network_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height for the network: the photo's shape, unless that is extreme, at a fixed area."""
-    ratio = min(max(width / height, 1 / LONGEST), LONGEST)
-    sides = (AREA * ratio) ** 0.5, (AREA / ratio) ** 0.5
-    return max(2, round(sides[0] / STEP)) * STEP, max(2, round(sides[1] / STEP)) * STEP
+    """Return the width and height of the network's input: the photo's aspect ratio, within limits, at a fixed area."""
+    ratio = min(max(width / height, 1 / MAX_ASPECT_RATIO), MAX_ASPECT_RATIO)
+    sides = (INPUT_AREA * ratio) ** 0.5, (INPUT_AREA / ratio) ** 0.5
+    across, down = (max(2, round(side / SIDE_MULTIPLE)) * SIDE_MULTIPLE for side in sides)
+    return across, down
 
 
-def regions(classes: Map, photo: Map) -> list[Region]:
-    """The garments as cells of the map."""
-    likely = bent(classes, photo)
-    return worn_regions(likely) if photo[-1] >= WORN else flat_regions(likely, photo)
+def find_regions(class_map: Map, photo_scores: Map) -> list[Region]:
+    """Group the cells of the class map into garments."""
+    probabilities = weight_by_presence(class_map, photo_scores)
+    if photo_scores[-1] >= WORN_THRESHOLD:
+        return worn_regions(probabilities)
+    return flat_regions(probabilities, photo_scores)
 
 
-def bent(classes: Map, photo: Map) -> Map:
-    """The map with each kind's likelihood weighed by its presence in the photo, summing to 1 again."""
-    weights = np.ones(len(classes), np.float32)
-    present = np.clip(photo[: len(KINDS)] * 2, 0.01, 1) ** PRESENCE_POWER
-    weights[1 : len(KINDS) + 1] = present * np.array(KIND_WEIGHTS, np.float32)
-    likely: Map = classes * weights[:, None, None]
-    return np.asarray(likely / likely.sum(0), np.float32)
+def weight_by_presence(class_map: Map, photo_scores: Map) -> Map:
+    """Weight the class map (classes, h, w) by each kind's presence in the photo, and normalize it to sum to 1."""
+    weights = np.ones(len(class_map), np.float32)
+    presence = np.clip(photo_scores[: len(GARMENT_KINDS)] * 2, 0.01, 1) ** PRESENCE_POWER
+    weights[1 : len(GARMENT_KINDS) + 1] = presence * np.array(KIND_WEIGHTS, np.float32)
+    weighted: Map = class_map * weights[:, None, None]
+    return np.asarray(weighted / weighted.sum(0), np.float32)
 
 
-def worn_regions(likely: Map) -> list[Region]:
-    """One region for each kind that somebody wears: its parts together, without specks and crumbs."""
-    likely = settled(likely)
-    best = likely.argmax(0)
-    kinds = np.where(best <= len(KINDS), best, 0)
-    parts = label_components(kinds)
-    found = []
+def worn_regions(probabilities: Map) -> list[Region]:
+    """Return one region for each worn kind and person: all components of the kind together, without small ones."""
+    probabilities = resolve_confusions(probabilities)
+    best = probabilities.argmax(0)
+    kinds = np.where(best <= len(GARMENT_KINDS), best, 0)
+    components = label_components(kinds)
+    regions = []
     for kind in np.unique(kinds[kinds > 0]).tolist():
-        cells = without_crumbs(parts, kinds == kind, SPECK, CRUMB)
-        found += [Region(piece, kind, likely[kind]) for piece in side_by_side(cells)]
-    return found
+        cells = drop_small_components(components, kinds == kind, MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST)
+        regions += [Region(part, kind, probabilities[kind]) for part in split_by_person(cells)]
+    return regions
 
 
-def side_by_side(cells: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """The cells of one kind, parted where a wide stretch of columns has none: there another person stands."""
+def split_by_person(cells: CellMask) -> list[CellMask]:
+    """Split the cells of one kind at wide stretches of empty columns, which separate people who stand side by side."""
     columns = np.flatnonzero(cells.any(0))
     if not len(columns):
         return []
-    cuts = columns[1:][np.diff(columns) > GAP * cells.shape[1]]
-    groups = np.searchsorted(cuts, np.arange(cells.shape[1]), side="right")
-    pieces = [cells & (groups == number) for number in range(len(cuts) + 1)]
-    largest = max(piece.sum() for piece in pieces)
-    return [piece for piece in pieces if piece.sum() >= SECOND * largest]
+    cuts = columns[1:][np.diff(columns) > MIN_GAP * cells.shape[1]]
+    person_of_column = np.searchsorted(cuts, np.arange(cells.shape[1]), side="right")
+    parts = [cells & (person_of_column == number) for number in range(len(cuts) + 1)]
+    largest = max(part.sum() for part in parts)
+    return [part for part in parts if part.sum() >= MIN_SHARE_OF_LARGEST_PERSON * largest]
 
 
-def settled(likely: Map) -> Map:
-    """The map with the cells of each kind that has much fewer than a rival given to that."""
-    likely = likely.copy()
-    for (one, other), least in RIVALS.items():
-        pair = KINDS.index(one) + 1, KINDS.index(other) + 1
-        sizes = np.bincount(likely.argmax(0).ravel(), minlength=len(likely))
-        lesser, greater = sorted(pair, key=lambda kind: int(sizes[kind]))
-        if sizes[lesser] < least * sizes[greater]:
-            likely[greater] += likely[lesser]
-            likely[lesser] = 0
-    return likely
+def resolve_confusions(probabilities: Map) -> Map:
+    """Return a map in which a kind that is much smaller than a kind it is confused with is merged into that kind."""
+    probabilities = probabilities.copy()
+    for (first, second), min_ratio in MIN_SIZE_RATIOS.items():
+        pair = GARMENT_KINDS.index(first) + 1, GARMENT_KINDS.index(second) + 1
+        # counted again for every pair: earlier merges change the sizes
+        sizes = np.bincount(probabilities.argmax(0).ravel(), minlength=len(probabilities))
+        smaller, larger = sorted(pair, key=lambda kind: int(sizes[kind]))
+        if sizes[smaller] < min_ratio * sizes[larger]:
+            probabilities[larger] += probabilities[smaller]
+            probabilities[smaller] = 0
+    return probabilities
 
 
-def without_crumbs(parts: Numbers, among: NDArray[np.bool_], speck: float, crumb: float) -> NDArray[np.bool_]:
-    """Those of the cells that lie in parts of at least these shares of the map and of the largest part."""
-    sizes = np.bincount(parts[among])
-    enough = np.flatnonzero(sizes >= max(speck * parts.size, crumb * sizes.max()))
-    return np.isin(parts, enough) & among
+def drop_small_components(
+    components: Labels, cells: CellMask, min_share_of_photo: float, min_share_of_largest: float
+) -> CellMask:
+    """Return the cells that lie in components of at least both shares, of the map and of the largest component."""
+    sizes = np.bincount(components[cells])
+    min_size = max(min_share_of_photo * components.size, min_share_of_largest * sizes.max())
+    return np.isin(components, np.flatnonzero(sizes >= min_size)) & cells
 
 
-def flat_regions(likely: Map, photo: Map) -> list[Region]:
-    """Garments on their own: each connected piece is one, of the kind that its cells speak for."""
-    garment: Map = likely[1 : len(KINDS) + 1].sum(0)
-    parts = label_components((garment > 0.5).astype(np.int64))
-    if not (parts >= 0).any():
+def flat_regions(probabilities: Map, photo_scores: Map) -> list[Region]:
+    """Return the garments of a photo in which nobody wears them: each connected component is one garment."""
+    garment: Map = probabilities[1 : len(GARMENT_KINDS) + 1].sum(0)
+    components = label_components((garment > 0.5).astype(np.int64))
+    if not (components >= 0).any():
         return []
-    cells = without_crumbs(parts, parts >= 0, FLAT_SPECK, FLAT_CRUMB)
-    pieces = [parts == number for number in np.unique(parts[cells]).tolist()]
-    return together([Region(piece, voted_kind(likely, piece, photo), garment) for piece in pieces])
+    cells = drop_small_components(components, components >= 0, FLAT_MIN_SHARE_OF_PHOTO, FLAT_MIN_SHARE_OF_LARGEST)
+    parts = [components == number for number in np.unique(components[cells]).tolist()]
+    return join_shoes([Region(part, vote_kind(probabilities, part, photo_scores), garment) for part in parts])
 
 
-def voted_kind(likely: Map, piece: NDArray[np.bool_], photo: Map) -> int:
-    """The kind that the piece's cells and the photo as a whole speak for."""
-    votes = likely[1 : len(KINDS) + 1, piece].mean(1)
-    return int(np.argmax(np.log(votes + 1e-3) + np.log(photo[: len(KINDS)] + 1e-3))) + 1
+def vote_kind(probabilities: Map, cells: CellMask, photo_scores: Map) -> int:
+    """Return the class number with the largest product of mean probability in the cells and presence in the photo."""
+    votes = probabilities[1 : len(GARMENT_KINDS) + 1, cells].mean(1)
+    return int(np.argmax(np.log(votes + 1e-3) + np.log(photo_scores[: len(GARMENT_KINDS)] + 1e-3))) + 1
 
 
-def together(found: list[Region]) -> list[Region]:
-    """Shoes come in pairs: all of them are one region."""
-    shoes = [region for region in found if KINDS[region.kind - 1] == "shoes"]
+def join_shoes(regions: list[Region]) -> list[Region]:
+    """Merge all shoes into one region: they come in pairs."""
+    shoes = [region for region in regions if GARMENT_KINDS[region.kind - 1] == "shoes"]
     if len(shoes) < 2:
-        return found
-    pair = Region(np.any([region.cells for region in shoes], axis=0), shoes[0].kind, shoes[0].likely)
-    return [pair, *(region for region in found if region not in shoes)]
+        return regions
+    pair = Region(np.any([region.cells for region in shoes], axis=0), shoes[0].kind, shoes[0].probability)
+    return [pair, *(region for region in regions if region not in shoes)]
 
 
-def detection(region: Region, size: tuple[int, int], look: Look) -> Detection:
-    """The region in pixels of the photo."""
+def region_to_detection(region: Region, size: tuple[int, int], output: NetworkOutput) -> Detection:
+    """Convert a region to a detection in pixels of the photo, whose width and height are `size`."""
     height, width = region.cells.shape
-    left, top, right, bottom = edges_of(region, look.edges, VOTED if look.photo[-1] >= WORN else 0)
-    across, down = size[0] / width, size[1] / height
-    box = Box(left * across, top * down, right * across, bottom * down)
-    return Detection(box, KINDS[region.kind - 1], score(region, look.photo), mask(region, (left, top, right, bottom)))
+    is_worn = output.photo_scores[-1] >= WORN_THRESHOLD
+    edges = garment_edges(region, output.edge_map, MEDIAN_WEIGHT if is_worn else 0)
+    left, top, right, bottom = edges
+    x_scale, y_scale = size[0] / width, size[1] / height
+    box = Box(left * x_scale, top * y_scale, right * x_scale, bottom * y_scale)
+    label = GARMENT_KINDS[region.kind - 1]
+    return Detection(box, label, region_score(region, output.photo_scores), region_mask(region, edges))
 
 
-def edges_of(region: Region, edges: Map, voted: float = VOTED) -> Edges:
-    """Left, top, right and bottom of the garment in cells: between where its cells end and the median of what they say,
-    `voted` of the way."""
+def garment_edges(region: Region, edge_map: Map, median_weight: float = MEDIAN_WEIGHT) -> Edges:
+    """Return the garment's edges in cells: a weighted mean of the median predicted edges and the extent of its cells."""
     rows, columns = np.nonzero(region.cells)
-    ends = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
-    middles = np.stack([columns // 2, rows // 2] * 2) + 0.5
+    extent = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
+    # the edge map has half the resolution of the class map
+    centers = np.stack([columns // 2, rows // 2] * 2) + 0.5
     signs = np.array([-1, -1, 1, 1])[:, None]
-    said = np.median(middles * COARSE + signs * edges[:, rows // 2, columns // 2], axis=1) / CELL
+    predicted = centers * EDGE_CELL + signs * edge_map[:, rows // 2, columns // 2]
+    edges = median_weight * np.median(predicted, axis=1) / CELL + (1 - median_weight) * extent
     height, width = region.cells.shape
-    left, top, right, bottom = np.clip(voted * said + (1 - voted) * ends, 0, [width - 1, height - 1, width, height])
+    left, top, right, bottom = np.clip(edges, 0, [width - 1, height - 1, width, height])
+    # at least one cell wide and high
     return float(left), float(top), max(float(right), left + 1), max(float(bottom), top + 1)
 
 
-def mask(region: Region, edges: Edges) -> NDArray[np.uint8]:
-    """0 to 255 (h, w) over exactly the garment's box."""
+def region_mask(region: Region, edges: Edges) -> NDArray[np.uint8]:
+    """Return the garment's opacity, 0 to 255, cropped to its box: (rows, columns) in cells."""
     left, top, right, bottom = edges
     size = max(1, round(right - left)), max(1, round(bottom - top))
-    whole = Image.fromarray(alpha(region))
-    return np.asarray(whole.resize(size, Image.Resampling.BILINEAR, box=edges), np.uint8)
+    # opaque inside, translucent where the network is unsure
+    opacity = np.where(region.cells, np.clip(region.probability * 2 - 0.3, 0.3, 1) * 255, 0).astype(np.uint8)
+    return np.asarray(Image.fromarray(opacity).resize(size, Image.Resampling.BILINEAR, box=edges), np.uint8)
 
 
-def alpha(region: Region) -> NDArray[np.uint8]:
-    """0 to 255 in each cell (h, w): opaque inside, softer where the map is unsure."""
-    soft = np.clip(region.likely * 2 - 0.3, 0.3, 1)
-    return np.asarray(np.where(region.cells, soft * 255, 0), np.uint8)
-
-
-def score(region: Region, photo: Map) -> float:
-    """How sure the map is inside the region, and the photo as a whole of the kind: 0 to 1."""
-    inside = float(region.likely[region.cells].mean())
-    present = float(np.clip(photo[region.kind - 1] * 2, 0.01, 1))
-    return float(min(1.0, inside * present**PRESENCE_POWER))
-
-
-def label_components(classes: Numbers) -> Numbers:
-    """Numbers (h, w) of the 8-connected components of equal class: -1 where the class is 0, else 0, 1, 2…"""
-    parents: list[int] = []
-    above: list[tuple[Run, int]] = []
-    numbers = np.full(classes.shape, -1, np.int64)
-    for y, row in enumerate(classes):
-        above = [(stretch, join(stretch, above, parents)) for stretch in runs_of(row)]
-        for (start, end, _), number in above:
-            numbers[y, start:end] = number
-    roots = np.array([root(parents, number) for number in range(len(parents))], np.int64)
-    _, compact = np.unique(roots, return_inverse=True)
-    return np.asarray(np.append(compact, -1)[numbers], np.int64)
+def region_score(region: Region, photo_scores: Map) -> float:
+    """Return the mean probability inside the region, weighted by the kind's presence in the photo: 0 to 1."""
+    inside = float(region.probability[region.cells].mean())
+    presence = float(np.clip(photo_scores[region.kind - 1] * 2, 0.01, 1))
+    return float(min(1.0, inside * presence**PRESENCE_POWER))
 
 
 Run = tuple[int, int, int]
-"""First column, end column (exclusive), class."""
+"""A horizontal run of cells of one class: first column, end column (exclusive), class."""
 
 
-def runs_of(row: Numbers) -> list[Run]:
-    """The stretches of one class other than 0 in a row."""
+def label_components(classes: Labels) -> Labels:
+    """Number the 8-connected components of equal class (h, w) from 0. Cells of class 0 get -1.
+
+    Union-find over the horizontal runs of each row (Rosenfeld and Pfaltz, 1966).
+    """
+    parents: list[int] = []
+    row_above: list[tuple[Run, int]] = []
+    labels = np.full(classes.shape, -1, np.int64)
+    for y, row in enumerate(classes):
+        row_above = [(run, _add_run(run, row_above, parents)) for run in _runs(row)]
+        for (start, end, _), number in row_above:
+            labels[y, start:end] = number
+    roots = np.array([_find_root(parents, number) for number in range(len(parents))], np.int64)
+    _, compact = np.unique(roots, return_inverse=True)
+    # the appended -1 is what label -1 indexes
+    return np.asarray(np.append(compact, -1)[labels], np.int64)
+
+
+def _runs(row: Labels) -> list[Run]:
     cuts = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
     return [(start, end, int(row[start])) for start, end in pairwise(cuts) if row[start]]
 
 
-def join(stretch: Run, above: Iterable[tuple[Run, int]], parents: list[int]) -> int:
-    """A new number for the run, joined to those above that are of its class and meet it, or its corner."""
+def _add_run(run: Run, row_above: Iterable[tuple[Run, int]], parents: list[int]) -> int:
+    """Give the run a new number, and join it with runs above of its class that touch it, at least at a corner."""
     number = len(parents)
     parents.append(number)
-    for (start, end, kind), its_number in above:
-        if kind == stretch[2] and start <= stretch[1] and stretch[0] <= end:
-            parents[root(parents, its_number)] = root(parents, number)
+    for (start, end, kind), number_above in row_above:
+        if kind == run[2] and start <= run[1] and run[0] <= end:
+            parents[_find_root(parents, number_above)] = _find_root(parents, number)
     return number
 
 
-def root(parents: list[int], number: int) -> int:
-    """The number that stands for all that are joined to this one."""
+def _find_root(parents: list[int], number: int) -> int:
+    """Return the representative of the number's component, and shorten the path to it (path halving)."""
     while parents[number] != number:
         parents[number] = parents[parents[number]]
         number = parents[number]

@@ -1,4 +1,4 @@
-"""The built-in embedder: a small network for category and garment, joined to a description of the colours."""
+"""Built-in embedder: a small network's category and garment features, joined with two color histograms."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,106 +7,131 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.adapters.onnx import open_session, run
+from lookalike.adapters.onnx import open_session, resize_to_array, run_session
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.color import lab_of
+from lookalike.domain.color import rgb_to_lab
 from lookalike.domain.model import Vectors
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
 SIDE, BATCH = 192, 16
-LEARNED, BINS = 64 + 128, 5
-"""Numbers that the network gives for category and garment; bins of each axis of colour."""
-CATEGORY, GARMENT, PALETTE, SHADE = 1.0, 0.7, 0.3, 0.3
-"""Weights of the joined parts: category, single garment, all its colours, its mean colour."""
-LIGHTNESS, CHROMA = np.linspace(8, 92, BINS), np.linspace(-36, 36, BINS)
-"""Centres of the colour bins in CIE L*a*b*."""
+"""Pixels per side of the network's input, and images per run."""
+LEARNED_DIM, BINS = 64 + 128, 5
+"""Numbers of the network's category and garment features, and bins of each color axis."""
+CATEGORY_WEIGHT, GARMENT_WEIGHT, HISTOGRAM_WEIGHT, MEAN_COLOR_WEIGHT = 1.0, 0.7, 0.3, 0.3
+"""Factors of the four unit vectors before they are joined, tuned on the validation photos (see weights/CARD.md)."""
+HISTOGRAM_WIDTH, MEAN_COLOR_WIDTH = 0.6, 0.9
+"""Widths of the Gaussian bins, in distances between bin centers."""
+LIGHTNESS_CENTERS, CHROMA_CENTERS = np.linspace(8, 92, BINS), np.linspace(-36, 36, BINS)
+"""Bin centers in CIE L*a*b*. Values beyond the outer centers count in the outer bins."""
+MIN_COVERAGE = 0.3
+"""Minimum coverage of pixels that count for the colors."""
 
 
 class CompactEmbedder:
-    """Unit rows, close for garments that look alike. One instance may be used from several threads."""
+    """Embeds garments as unit vectors; those of similar garments have a large dot product. Safe to use from several threads."""
 
     name = "compact-3"
-    dim = LEARNED + 2 * BINS**3
+    dim = LEARNED_DIM + 2 * BINS**3
 
     def __init__(self, weights: Path, threads: int = 2) -> None:
         self._session = open_session(weights, threads)
 
     def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
-        """Unit rows (n, dim) of RGB photos or RGBA cut-outs, in their order."""
+        """Return unit vectors (n, dim) of RGB photos or RGBA cut-outs, in their order."""
         starts = range(0, len(images), BATCH)
-        rows = [self._embed(images[start : start + BATCH], cancel) for start in starts]
-        return np.concatenate([np.zeros((0, self.dim), np.float32), *rows])
+        batches = [self._embed_batch(images[start : start + BATCH], cancel) for start in starts]
+        return np.concatenate([np.zeros((0, self.dim), np.float32), *batches])
 
-    def _embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
+    def _embed_batch(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
         cancel.check()
-        pixels = np.stack([framed(image) for image in images])
-        category, garment = run(self._session, {"pixels": pixels}, cancel)
-        palette, shade = (np.stack(part) for part in zip(*(colours(one) for one in pixels), strict=True))
-        parts = (CATEGORY * category, GARMENT * garment, PALETTE * palette, SHADE * shade)
-        return unit(np.concatenate(parts, 1))
+        pixels = np.stack([fit_on_canvas(image) for image in images])
+        category, garment = run_session(self._session, {"pixels": pixels}, cancel)
+        histograms, mean_colors = (np.stack(part) for part in zip(*map(color_features, pixels), strict=True))
+        parts = (
+            CATEGORY_WEIGHT * category,
+            GARMENT_WEIGHT * garment,
+            HISTOGRAM_WEIGHT * histograms,
+            MEAN_COLOR_WEIGHT * mean_colors,
+        )
+        return normalize_rows(np.concatenate(parts, 1))
 
 
-def unit(rows: NDArray[np.floating]) -> Floats:
-    """Rows (n, dim) brought to length 1."""
+def normalize_rows(rows: NDArray[np.floating]) -> Floats:
+    """Scale rows (n, dim) to length 1. Rows of zeros stay zero."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)
 
 
-def framed(image: Image.Image) -> Bytes:
-    """RGB and alpha (SIDE, SIDE, 4), the longest side filled, the rest transparent white."""
+def fit_on_canvas(image: Image.Image) -> Bytes:
+    """Center the image on a transparent white square and scale it to fill the longer side: RGBA (SIDE, SIDE, 4)."""
     image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
     factor = SIDE / max(image.size)
     width, height = (max(1, round(side * factor)) for side in image.size)
     left, top = (SIDE - width) // 2, (SIDE - height) // 2
     canvas = np.full((SIDE, SIDE, 4), (255, 255, 255, 0), np.uint8)
-    canvas[top : top + height, left : left + width] = shrunk(image, width, height)
+    canvas[top : top + height, left : left + width] = _resize_with_alpha(image, width, height)
+    # the network sees color below alpha 0, so it must not depend on what was cut away
     canvas[canvas[..., 3] == 0] = (255, 255, 255, 0)
     return canvas
 
 
-def shrunk(image: Image.Image, width: int, height: int) -> Bytes:
-    """Pixels (height, width, 4) of the picture at that size."""
-    size, how = (width, height), Image.Resampling.BILINEAR
-    colour = np.asarray(image.convert("RGB").resize(size, how, reducing_gap=3.0), np.uint8)
+def _resize_with_alpha(image: Image.Image, width: int, height: int) -> Bytes:
+    """Return RGBA pixels (height, width, 4)."""
+    # resized apart from the alpha: Pillow's RGBA resize premultiplies, which the network was not trained on
+    color = resize_to_array(image.convert("RGB"), width, height)
     if image.mode == "RGB":
-        return np.dstack([colour, np.full((height, width), 255, np.uint8)])
-    alpha = image.getchannel("A").resize(size, how, reducing_gap=3.0)
-    return np.dstack([colour, np.asarray(alpha, np.uint8)])
+        return np.dstack([color, np.full((height, width), 255, np.uint8)])
+    return np.dstack([color, resize_to_array(image.getchannel("A"), width, height)])
 
 
-def colours(pixels: Bytes) -> tuple[Floats, Floats]:
-    """How the garment's pixels (SIDE, SIDE, 4) spread over the bins, and their mean: two unit rows."""
-    small = pixels[::3, ::3].reshape(-1, 4)
-    weights = cover(pixels)[::3, ::3].reshape(-1)
-    inside = weights > 0.3
+def color_features(pixels: Bytes) -> tuple[Floats, Floats]:
+    """Describe the colors of RGBA pixels (SIDE, SIDE, 4): unit histograms (BINS³,) of all colors and of the mean color.
+
+    Both are zero if the image is empty.
+    """
+    # every third pixel of every third row is enough for a histogram and nine times faster
+    sampled = pixels[::3, ::3].reshape(-1, 4)
+    weights = garment_coverage(pixels)[::3, ::3].reshape(-1)
+    inside = weights > MIN_COVERAGE
     if not inside.any():
         return np.zeros(BINS**3, np.float32), np.zeros(BINS**3, np.float32)
-    lab = lab_of(small[inside, :3])
+    lab = rgb_to_lab(sampled[inside, :3])
     mean = np.average(lab, axis=0, weights=weights[inside])
-    return spread(lab, weights[inside], 0.6), spread(mean[None], np.ones(1), 0.9)
+    histogram = soft_histogram(lab, weights[inside], HISTOGRAM_WIDTH)
+    return histogram, soft_histogram(mean[None], np.ones(1), MEAN_COLOR_WIDTH)
 
 
-def cover(pixels: Bytes) -> NDArray[np.float64]:
-    """How much of each pixel is garment (SIDE, SIDE): the alpha, or a hill amid an uncut picture."""
+def garment_coverage(pixels: Bytes) -> Doubles:
+    """Return how much of each pixel belongs to the garment, 0 to 1: (SIDE, SIDE).
+
+    This is the alpha of a cut-out. A photo without transparency gets a Gaussian around its center instead.
+    """
     alpha = pixels[..., 3] / 255.0
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
     if not len(rows) or alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].min() < 0.5:
         return alpha
-    middle = (np.arange(SIDE) - SIDE / 2 + 0.5) / (SIDE * 0.3)
-    return np.asarray(alpha * np.exp(-0.5 * (middle[:, None] ** 2 + middle[None] ** 2)))
+    offset = (np.arange(SIDE) - SIDE / 2 + 0.5) / (SIDE * 0.3)
+    return np.asarray(alpha * np.exp(-0.5 * (offset[:, None] ** 2 + offset[None] ** 2)))
 
 
-def spread(lab: NDArray[np.float64], weights: NDArray[np.float64], width: float) -> Floats:
-    """Square roots of soft counts of colours (n, 3), unit: two multiply to Bhattacharyya's coefficient."""
-    axes = zip(lab.T, (LIGHTNESS, CHROMA, CHROMA), strict=True)
-    light, red, yellow = (soft_bins(values, centres, width) for values, centres in axes)
-    counts = np.einsum("nl,na,nb->lab", light * weights[:, None], red, yellow, optimize=True)
+def soft_histogram(lab: Doubles, weights: Doubles, width: float) -> Floats:
+    """Return the square roots of a normalized soft histogram (BINS³,) of L*a*b* colors (n, 3) with weights (n,).
+
+    The dot product of two results is the Bhattacharyya coefficient of the histograms.
+    """
+    axes = zip(lab.T, (LIGHTNESS_CENTERS, CHROMA_CENTERS, CHROMA_CENTERS), strict=True)
+    lightness, a, b = (soft_bins(values, centers, width) for values, centers in axes)
+    counts = np.einsum("nl,na,nb->lab", lightness * weights[:, None], a, b, optimize=True)
     return np.asarray(np.sqrt(counts / counts.sum()).reshape(-1), np.float32)
 
 
-def soft_bins(values: NDArray[np.float64], centres: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Gaussian shares (n, bins) of each value in the bins, `width` in distances between centres."""
-    near = np.clip(values, centres[0], centres[-1])[:, None] - centres
-    shares = np.exp(-0.5 * (near / (width * (centres[1] - centres[0]))) ** 2)
+def soft_bins(values: Doubles, centers: Doubles, width: float) -> Doubles:
+    """Distribute each value (n,) over equidistant bins by a Gaussian: shares (n, bins) that sum to 1.
+
+    `width` is the standard deviation, in distances between centers.
+    """
+    offsets = np.clip(values, centers[0], centers[-1])[:, None] - centers
+    shares = np.exp(-0.5 * (offsets / (width * (centers[1] - centers[0]))) ** 2)
     return np.asarray(shares / shares.sum(1, keepdims=True))
