@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from lookalike import images
+from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import Caller
 from tests.cli.conftest import run
 from tests.conftest import drawn
 from tests.contracts.databases import execute
-from tests.contracts.test_migrations import DETAILS, IMAGES, SQLITE
+from tests.contracts.test_migrations import ORIGINAL_DETAILS_TABLE, ORIGINAL_IMAGES_TABLE, SQLITE_TYPES
 
 
 def test_token_belongs_to_an_administrator(real: Services) -> None:
-    assert real.auth.user(run("token").output.strip()).is_admin
+    assert real.auth.verify_token(run("token").output.strip()).is_admin
 
 
 def test_doctor_reports_each_part(real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +27,27 @@ def test_doctor_reports_each_part(real: Services, monkeypatch: pytest.MonkeyPatc
     broken = run("doctor", "--json")
     findings = {one["what"]: one for one in json.loads(broken.output)}
     assert broken.exit_code == 1 and not findings["database"]["well"] and findings["models"]["well"]
+
+
+@pytest.mark.parametrize("name", [INDEX_PART, ID_MAP_PART, "manifest.json"])
+def test_doctor_fails_on_damaged_index_version(real: Services, folder: Path, name: str) -> None:
+    run("ingest", folder)
+    version = real.reindex.build()
+    assert version and run("doctor").exit_code == 0
+    path = f"index/{version.embedder}/{version.version}/{name}"
+    data = bytearray(real.store.get(path))
+    data[len(data) // 2] ^= 1
+    real.store.delete(path)
+    real.store.put(path, bytes(data), "application/octet-stream")
+    damaged = run("doctor", "--json")
+    findings = {one["what"]: one for one in json.loads(damaged.output)}
+    assert damaged.exit_code == 1 and not findings["index"]["well"] and findings["models"]["well"]
+    assert version.version in damaged.output and "lookalike index build" in damaged.output
+    services.cache_clear()
+    assert run("doctor").exit_code == 1
+    run("index", "build")
+    services.cache_clear()
+    assert run("doctor").exit_code == 0
 
 
 def test_db_upgrade_creates_the_database(home: Path) -> None:
@@ -49,7 +71,7 @@ def test_doctor_says_how_to_install_the_full_models(home: Path, monkeypatch: pyt
 
 def test_db_adopt_migrates_the_original_database(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'original.db'}"
-    execute(url, IMAGES.format(**SQLITE), DETAILS.format(**SQLITE))
+    execute(url, ORIGINAL_IMAGES_TABLE.format(**SQLITE_TYPES), ORIGINAL_DETAILS_TABLE.format(**SQLITE_TYPES))
     image = images.png(drawn(3)).hex()
     execute(
         url,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import make_url
 
 from lookalike.bootstrap import Services
-from lookalike.domain.errors import LookalikeError
+from lookalike.domain.errors import LookalikeError, NotFound, Untrusted
 
 PROBE = "doctor/probe"
 
@@ -56,7 +56,7 @@ def _bucket(services: Services) -> str:
 
 def _models(services: Services) -> str:
     started = time.monotonic()
-    services.models.warm()
+    services.models.warm_up()
     seconds = time.monotonic() - started
     return f"{services.settings.models}: embedder {services.models.embedder}, {services.models.dim} dimensions; loaded in {seconds:.2f} s"
 
@@ -65,10 +65,17 @@ def _index(services: Services) -> str:
     info = services.index.warm()
     if not services.settings.index_url.startswith("store:"):
         return f"{services.settings.index_url}: {info.rows} garments, {info.tail_rows} not written to it yet"
-    pointer = services.versions.current()
-    if pointer is None:
-        return "no version yet; searches read every row until `lookalike index build` creates one"
-    manifest = services.versions.manifest(pointer.version)
+    try:
+        pointer = services.versions.current()
+        if pointer is None:
+            return "no version yet; searches read every row until `lookalike index build` creates one"
+        manifest = services.versions.read_manifest(pointer.version)
+        # Searches do not fail on a damaged version: they use an older one or the rows. So check every part here.
+        services.versions.verify_parts(manifest)
+    except (Untrusted, NotFound) as error:
+        raise Untrusted(f"{error.message}. Run `lookalike index build` to replace the index version") from error
+    if info.version is None:
+        raise Untrusted(f"{pointer.version} cannot be loaded; see the log. Run `lookalike index build` to replace it")
     recall = f", approximate with recall {manifest.approximate['recall']}" if manifest.approximate else ""
     pinned = ", pinned" if pointer.pinned else ""
     return f"{manifest.version}: {manifest.rows} garments of {manifest.embedder}, {info.tail_rows} changed since{recall}{pinned}"
