@@ -27,9 +27,9 @@ class AdoptSummary:
 
 @dataclass(frozen=True, slots=True)
 class AdoptDatabase:
-    """Converts legacy rows in batches. Can be interrupted at any time and run again: adopted rows are no longer legacy."""
+    """Converts legacy rows in batches. It can be interrupted and run again: adopted rows are no longer legacy."""
 
-    rows: LegacyRows
+    legacy_rows: LegacyRows
     store: ObjectStore
     embedder: str
 
@@ -43,16 +43,16 @@ class AdoptDatabase:
             adopted = [row for legacy in batch if (row := self._adopt_or_skip(legacy, summary, dims))]
             if adopted:
                 # The objects were written before. After a crash here, the next run writes the same objects again.
-                self.rows.adopt(adopted, self.embedder)
+                self.legacy_rows.adopt(adopted, self.embedder)
             summary.adopted += len(adopted)
             progress(len(batch))
         return summary
 
     def _batches(self) -> Iterator[list[LegacyRow]]:
         last_id, batch, size = 0, list[LegacyRow](), 0
-        while row_ids := self.rows.legacy_row_ids(last_id, BATCH_ROWS):
+        while row_ids := self.legacy_rows.legacy_row_ids(last_id, BATCH_ROWS):
             last_id = row_ids[-1]
-            for legacy in filter(None, map(self.rows.legacy_row, row_ids)):
+            for legacy in filter(None, map(self.legacy_rows.legacy_row, row_ids)):
                 batch.append(legacy)
                 size += len(legacy.image or b"")
                 if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:

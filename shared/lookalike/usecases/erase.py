@@ -24,8 +24,8 @@ MAX_LISTED_SEGMENTS = 1000
 class Receipt:
     """Result of an erasure, or of a dry run.
 
-    Product details belong to the shop and are kept. Index versions in the bucket contain the deleted vectors until they are
-    pruned, but no search returns them.
+    Product details belong to the shop and are kept. Index versions in the bucket contain the deleted vectors until they
+    are pruned, but no search returns them.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Import of an index file of the original system: verifies its vectors against the catalog and publishes them signed."""
+"""Import of an index file of the original system, verified against the catalog and published as a signed version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class ImportSummary:
 
 @dataclass(frozen=True, slots=True)
 class ImportIndex:
-    """Copies vectors of an index into the catalog, where they are missing, and builds a signed version from the catalog."""
+    """Copies vectors that the catalog lacks from an index, and builds a signed version from the catalog."""
 
     catalog: Catalog
     secondary_vectors: SecondaryVectors

@@ -58,8 +58,8 @@ class Ingest:
     def ingest(self, source: Source, data: bytes, is_current: Callable[[], bool] = lambda: True) -> LedgerEntry:
         """Store the photo of an object, delete those of its older versions, and record and return the outcome.
 
-        `is_current` returns whether the object still has this version. Raises only `TRANSIENT_ERRORS`. Every other error
-        is recorded as a failure.
+        `is_current` returns whether the object still has this version. Raises only `TRANSIENT_ERRORS`. Every other
+        `LookalikeError` is recorded as a failure.
         """
         try:
             photo = self._store(source, data)

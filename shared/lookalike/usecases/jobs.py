@@ -1,4 +1,4 @@
-"""Every upload and search is a job: a row that any process can see and cancel."""
+"""Jobs: every upload, split and search has a database row, through which any process can observe and cancel it."""
 
 import logging
 import threading
@@ -16,151 +16,176 @@ from lookalike.domain.ports import Catalog
 
 log = logging.getLogger("lookalike.jobs")
 POLL_SECONDS = 0.1
-"""Seconds between two looks at the catalog, while any job runs here: who is cancelled, and what to show of each."""
+"""Interval at which a process with running jobs reads cancellations from the catalog and writes the jobs' stages."""
+MAX_ID_LENGTH = 200
 
 
 @dataclass
 class RunningJob:
-    """A job that runs in this process. `entering` names what comes next, and stops here if it must not."""
+    """A job that runs in this process."""
 
     id: str
-    cancel: CancelToken
+    cancel_token: CancelToken
     stage_seconds: dict[str, float] = field(default_factory=dict)
-    """Seconds of each stage so far."""
+    """Duration of each finished stage."""
     stage: str = ""
-    """What it is doing. The watch brings it to the row: a request of milliseconds need not wait for that."""
-    _since: float = 0.0
+    """Current stage. `CancellationWatcher` writes it to the row, so that requests do not wait for the database."""
+    _stage_start: float = 0.0
 
     def enter_stage(self, stage: str) -> None:
-        self.cancel.check()
+        """Start the next stage. Raises `Cancelled` or `DeadlineExceeded` if the job must stop."""
+        self.cancel_token.check()
         self.leave_stage()
-        self.stage, self._since = stage, time.monotonic()
+        self.stage, self._stage_start = stage, time.monotonic()
 
     def leave_stage(self) -> None:
+        """Add the time since the start of the current stage to `stage_seconds`."""
         if self.stage:
-            self.stage_seconds[self.stage] = round(
-                self.stage_seconds.get(self.stage, 0) + time.monotonic() - self._since, 4
-            )
+            seconds = self.stage_seconds.get(self.stage, 0) + time.monotonic() - self._stage_start
+            self.stage_seconds[self.stage] = round(seconds, 4)
 
 
 class Jobs:
-    """Runs jobs, and tells those of this process when another one cancelled them. `seconds` bounds each."""
+    """Runs jobs with a limit of `time_limit` seconds each, and shows, cancels and deletes them."""
 
-    def __init__(self, catalog: Catalog, seconds: float) -> None:
-        self._catalog, self._seconds = catalog, seconds
-        self._watch = CancellationWatcher(catalog)
+    def __init__(self, catalog: Catalog, time_limit: float) -> None:
+        self._catalog, self._time_limit = catalog, time_limit
+        self._watcher = CancellationWatcher(catalog)
 
     @contextmanager
     def run_job(self, kind: str, caller: Caller, job_id: str) -> Iterator[RunningJob]:
-        """A job from start to end: completed, or cancelled or failed by what is raised inside."""
+        """Run the body of the `with` statement as a job. The job ends as completed, cancelled or failed.
+
+        Raises `Conflict` if a job with that id is running, `Cancelled` if cancellation was requested before the end,
+        and every exception of the body.
+        """
         self._catalog.start_job(job_id, kind, caller)
-        work = RunningJob(job_id, CancelToken(time.monotonic() + self._seconds))
+        job = RunningJob(job_id, CancelToken(time.monotonic() + self._time_limit))
         try:
-            with self._watch.watch(work):
-                yield work
-                work.cancel.check()
+            with self._watcher.watch(job):
+                yield job
+                job.cancel_token.check()
         except BaseException as error:
-            self._end(work, kind, JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED)
+            self._finish(job, kind, JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED)
             raise
-        if self._end(work, kind, JobStatus.COMPLETED) is JobStatus.CANCELLED:
+        # A cancellation that the watcher has not seen yet is still found by the transaction that completes the job.
+        if self._finish(job, kind, JobStatus.COMPLETED) is JobStatus.CANCELLED:
             raise Cancelled("The request was cancelled")
 
-    def _end(self, work: RunningJob, kind: str, status: JobStatus) -> JobStatus:
-        work.leave_stage()
+    def _finish(self, job: RunningJob, kind: str, status: JobStatus) -> JobStatus:
+        job.leave_stage()
         try:
-            status = self._catalog.finish_job(work.id, status)
+            status = self._catalog.finish_job(job.id, status)
         except LookalikeError:
-            # the caller learns of what went wrong first; the row is failed by the next clean-up
+            # The exception that ended the job matters more to the caller. The next clean-up marks the row as failed.
             if status is JobStatus.COMPLETED:
                 raise
             log.warning("The end of a job could not be recorded", exc_info=True)
-        log.info("%s %s", kind, status, extra={"stages": work.stage_seconds})
+        log.info("%s %s", kind, status, extra={"stages": job.stage_seconds})
         return status
 
     def cancel_job(self, job_id: str, caller: Caller) -> None:
-        """Raises `NotFound` for others' jobs too, `Conflict` if it has ended."""
+        """Request the cancellation of a job.
+
+        Raises `NotFound`, also for a job that the caller may not see, and `Conflict` if the job has ended.
+        """
         job = self.get_job(job_id, caller)
         if not self._catalog.request_cancel(job.id):
             raise Conflict(f"Request {job_id} has already ended", status=str(job.status))
 
     def get_job(self, job_id: str, caller: Caller) -> Job:
-        """Raises `NotFound`, also for a job that the caller may not see."""
+        """Return a job. Raises `NotFound`, also for a job that the caller may not see."""
         job = self._catalog.job(job_id)
         if job is None or not can_access(caller, job):
-            raise NotFound(f"No request {job_id!r}")
+            raise NotFound(f"There is no request {job_id!r}")
         return job
 
     def list_jobs(self, caller: Caller) -> list[Job]:
+        """Return the caller's jobs, newest first."""
         return self._catalog.list_jobs(caller)
 
     def delete_finished_jobs(self, caller: Caller, max_age: float) -> int:
-        """Forget the caller's own jobs last touched more than `max_age` seconds ago; how many."""
+        """Delete the caller's finished jobs older than `max_age` seconds. Returns the number of changed jobs.
+
+        Older jobs that are still marked as running are marked as failed: their process is gone.
+        """
         return self._catalog.delete_finished_jobs(caller, datetime.now(UTC) - timedelta(seconds=max_age))
 
 
 def can_access(caller: Caller, job: Job) -> bool:
-    """The account's own, an administrator, or, for an anonymous job, whoever knows its id."""
+    """Return whether the caller is the job's owner or an administrator, or the job is anonymous.
+
+    The id of an anonymous job is its only protection. Ids chosen by the server cannot be guessed.
+    """
     return job.owner is None or caller.is_admin or job.owner == caller.user
 
 
 def validate_or_create_job_id(requested: str | None) -> str:
-    """The caller's own choice, or a new one."""
+    """Return the id that the caller chose, or a new UUID if it is missing or empty. Raises `InvalidField`."""
     if requested is None or requested == "":
         return str(uuid.uuid4())
-    if len(requested) > 200 or not requested.isascii() or not requested.isprintable() or set(requested) & set("/\\ ?#"):
-        raise InvalidField("request_id must be 1 to 200 printable characters without / ? #", field="request_id")
+    is_printable = requested.isascii() and requested.isprintable()
+    if len(requested) > MAX_ID_LENGTH or not is_printable or set(requested) & set("/\\ ?#"):
+        message = f"request_id must be 1 to {MAX_ID_LENGTH} printable ASCII characters without spaces and / \\ ? #"
+        raise InvalidField(message, field="request_id")
     return requested
 
 
 class CancellationWatcher:
-    """One thread a process, while anything runs: asks the catalog who was cancelled and the clock who is late."""
+    """Thread that runs while this process has running jobs.
+
+    It cancels the tokens of jobs whose cancellation was requested or whose time is over, and writes their stages.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._lock = threading.Lock()
-        self._works: dict[str, RunningJob] = {}
-        self._shown: dict[str, str] = {}
+        self._jobs: dict[str, RunningJob] = {}
+        self._written_stages: dict[str, str] = {}
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watch(self, work: RunningJob) -> Iterator[None]:
+    def watch(self, job: RunningJob) -> Iterator[None]:
+        """Watch a job inside the context. Starts the thread if it is not running."""
         with self._lock:
-            self._works[work.id] = work
+            self._jobs[job.id] = job
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="cancellation-watcher", daemon=True)
                 self._thread.start()
         try:
             yield
         finally:
             with self._lock:
-                del self._works[work.id]
+                del self._jobs[job.id]
 
     def _run(self) -> None:
-        while works := self._running():
+        while jobs := self._watched_jobs():
             try:
-                self._look(works)
+                self._poll(jobs)
             except LookalikeError:
-                # looked again in a moment; completing a job asks its row once more anyway
-                log.warning("The catalog could not be asked for cancelled jobs", exc_info=True)
+                # Retried at the next poll. A cancellation cannot be missed: completing a job checks for it as well.
+                log.warning("The catalog could not be read for cancelled jobs", exc_info=True)
             time.sleep(POLL_SECONDS)
 
-    def _running(self) -> dict[str, RunningJob]:
+    def _watched_jobs(self) -> dict[str, RunningJob]:
         with self._lock:
-            if not self._works:
+            # Under the lock of `watch`: no job can be added between this check and the end of the thread.
+            if not self._jobs:
                 self._thread = None
-            return dict(self._works)
+            return dict(self._jobs)
 
-    def _look(self, works: dict[str, RunningJob]) -> None:
-        for work in works.values():
-            if work.cancel.deadline is not None and time.monotonic() >= work.cancel.deadline:
-                work.cancel.expire()
-        for cancelled in self._catalog.cancel_requested(list(works)):
-            works[cancelled].cancel.cancel()
-        self._show(works)
+    def _poll(self, jobs: dict[str, RunningJob]) -> None:
+        for job in jobs.values():
+            # work that waits inside a model does not call `check` and would not notice the deadline itself
+            if job.cancel_token.deadline is not None and time.monotonic() >= job.cancel_token.deadline:
+                job.cancel_token.expire()
+        for job_id in self._catalog.cancel_requested(list(jobs)):
+            jobs[job_id].cancel_token.cancel()
+        self._write_stages(jobs)
 
-    def _show(self, works: dict[str, RunningJob]) -> None:
-        stages = {name: work.stage for name, work in works.items() if work.stage}
-        for name, stage in stages.items():
-            if self._shown.get(name) != stage:
-                self._catalog.set_job_stage(name, stage)
-        self._shown = stages
+    def _write_stages(self, jobs: dict[str, RunningJob]) -> None:
+        stages = {job_id: job.stage for job_id, job in jobs.items() if job.stage}
+        for job_id, stage in stages.items():
+            if self._written_stages.get(job_id) != stage:
+                self._catalog.set_job_stage(job_id, stage)
+        self._written_stages = stages

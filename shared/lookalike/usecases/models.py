@@ -1,4 +1,4 @@
-"""The models as the use cases see them, with a bounded queue before them."""
+"""Detector and embedder behind an admission queue of limited length."""
 
 import logging
 import threading
@@ -15,75 +15,86 @@ from lookalike.domain.ports import Detector, Embedder
 
 log = logging.getLogger("lookalike.models")
 CANCEL_CHECK_SECONDS = 0.05
-"""Seconds after which one who waits looks whether it was cancelled."""
+"""Interval at which a waiting request checks whether it was cancelled."""
 
 
 class Models:
-    """A detector and an embedder. At most `places` requests wait for them, or are served by them, at once.
+    """Detector and embedder. At most `max_waiting` requests, including those being served, are admitted.
 
-    `at_once`: how many the models take at a time. Those that take several bring them together themselves.
+    `max_concurrency` is the number of calls that run at once. It is above 1 for models that batch concurrent calls.
     """
 
     def __init__(self, detector: Detector, embedder: Embedder, max_waiting: int, max_concurrency: int = 1) -> None:
         self._detector, self._embedder, self.max_concurrency = detector, embedder, max_concurrency
-        self._turnstile = AdmissionQueue(max_waiting, max_concurrency)
-        self._warming, self._is_warm = threading.Lock(), False
+        self._queue = AdmissionQueue(max_waiting, max_concurrency)
+        self._warm_up_lock, self._is_warm = threading.Lock(), False
 
     @property
     def embedder(self) -> str:
+        """Name of the embedder."""
         return self._embedder.name
 
     @property
     def dim(self) -> int:
+        """Length of the vectors."""
         return self._embedder.dim
 
     def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
-        """With `thorough`, also what is less sure: for what is stored."""
-        with self._turnstile.admit(cancel):
+        """Return the garments of an RGB photo. Set `thorough` for storage, to also get less certain detections.
+
+        Raises `Busy` if the queue is full, and `Cancelled` or `DeadlineExceeded`.
+        """
+        with self._queue.admit(cancel):
             return self._detector.detect(image, cancel, thorough)
 
     def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
-        """Shape (n, dim), unit rows."""
-        with self._turnstile.admit(cancel):
+        """Return the unit vectors (n, dim) of images. Raises the same as `detect`."""
+        with self._queue.admit(cancel):
             return self._embedder.embed(images, cancel)
 
     def warm_up(self) -> None:
-        """Run both, if that was not done yet, so that the first request finds them ready."""
-        with self._warming:
-            if not self._is_warm:
-                self._run_once()
-                self._is_warm = True
+        """Run both models once per process, so that the first request does not wait for their initialization.
 
-    def _run_once(self) -> None:
-        photo, cancel, began = Image.new("RGB", (224, 320), "grey"), CancelToken(), time.monotonic()
-        self.detect(photo, cancel)
-        self.embed([photo], cancel)
-        log.info("Models warm", extra={"seconds": round(time.monotonic() - began, 3)})
+        A failed warm-up is tried again at the next call. Raises the same as `detect`.
+        """
+        with self._warm_up_lock:
+            if not self._is_warm:
+                image, cancel, start = Image.new("RGB", (224, 320), "gray"), CancelToken(), time.monotonic()
+                self.detect(image, cancel)
+                self.embed([image], cancel)
+                log.info("Models warm", extra={"seconds": round(time.monotonic() - start, 3)})
+                self._is_warm = True
 
 
 def whole_photo_detection(photo: Image.Image) -> Detection:
-    """The whole photo as if it were a garment."""
+    """Return a detection that stands for the whole photo."""
     return Detection(Box(0, 0, photo.width, photo.height), None, None)
 
 
 class AdmissionQueue:
-    """Lets `at_once` through at a time, and refuses at once whoever would find no place to wait."""
+    """Admission control: runs up to `max_concurrency` calls at once and rejects new ones when the queue is full.
+
+    `max_waiting` limits the calls that wait or run.
+    """
 
     def __init__(self, max_waiting: int, max_concurrency: int = 1) -> None:
-        self._places = threading.Semaphore(max_waiting)
-        self._turn = threading.Semaphore(max_concurrency)
+        self._admitted = threading.Semaphore(max_waiting)
+        self._running = threading.Semaphore(max_concurrency)
 
     @contextmanager
     def admit(self, cancel: CancelToken) -> Iterator[None]:
-        """Raises `Busy`, or the token's error while waiting."""
-        if not self._places.acquire(blocking=False):
-            raise Busy("Too many requests are waiting for the models; come again in a moment")
+        """Wait for a free slot and hold it inside the context.
+
+        Raises `Busy` at once if the queue is full, and the token's error if it is cancelled while waiting.
+        """
+        if not self._admitted.acquire(blocking=False):
+            raise Busy("Too many requests are waiting for the models: try again in a few seconds")
         try:
-            while not self._turn.acquire(timeout=CANCEL_CHECK_SECONDS):
+            while not self._running.acquire(timeout=CANCEL_CHECK_SECONDS):
                 cancel.check()
             try:
                 yield
             finally:
-                self._turn.release()
+                self._running.release()
         finally:
-            self._places.release()
+            self._admitted.release()

@@ -1,4 +1,4 @@
-"""A photo comes in, the most similar stored garments come out. Nothing is stored but the job."""
+"""Search: embeds a query photo and returns the most similar garments. Only the job row is written."""
 
 import base64
 import logging
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
@@ -42,14 +44,15 @@ from lookalike.usecases.upload import sha256_hex
 
 log = logging.getLogger("lookalike.search")
 MAX_ATTEMPTS = 3
-MAX_SIDE = 1500
-"""Pixels of each side that garments are looked for in: a larger JPEG is not decoded in full, since nothing of it is stored."""
+"""How often a search is repeated because hits were deleted between the index search and the catalog query."""
+MIN_DECODED_SIDE = 1500
+"""Sides in pixels down to which a larger JPEG may be scaled while decoding. Uploads are always decoded in full."""
 MAX_CANDIDATES = 4096
-"""Garments, nearest first, among which those are looked for that are wanted: 32 MB of vectors where copies are told apart."""
+"""Maximum number of nearest rows examined for one query. Duplicate detection loads their vectors, about 32 MB."""
 
 
 class Include(StrEnum):
-    """What of each match's picture comes with the answer."""
+    """Form in which the response contains the image of each match."""
 
     IMAGE = "image"
     THUMBNAIL = "thumbnail"
@@ -59,23 +62,23 @@ class Include(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A stored garment, its cosine similarity to the query, what both have in common, and its picture as `include` asked.
-
-    `match`: the chance, 0 to 1, that it is the same garment; none where nobody has measured what similarities mean.
-    `details`: what its shop says, where that was asked for.
-    """
+    """A stored segment that is similar to a query garment."""
 
     segment: Segment
     similarity: float
+    """Cosine similarity, -1 to 1."""
     match_probability: float | None = None
+    """Probability, 0 to 1, that both are the same garment. `None` if the embedder has no calibration."""
     explanation: Explanation = field(default_factory=Explanation)
     details: ProductDetails | None = None
+    """Product details, if requested and known."""
     image_fields: dict[str, str] = field(default_factory=dict)
+    """Response fields with the image, in the form that `Include` selects."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchGroup:
-    """The matches of one garment of the query, best first."""
+    """The matches of one query garment, best first. Its box is in pixels of the original upright photo."""
 
     garment: Detection
     matches: list[Match]
@@ -83,206 +86,244 @@ class MatchGroup:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search answers: one group for the whole photo, or one a garment; size of the upright photo.
-
-    `copies`: rows that are left out where the groups come together, being of a picture that another match shows.
-    """
+    """One group for each query garment, or one for the whole photo; and the size of the upright photo in pixels."""
 
     groups: list[MatchGroup]
     width: int
     height: int
     index: IndexInfo
     duplicate_row_ids: frozenset[int] = frozenset()
+    """Rows that duplicate a better match of another group. `best_matches` leaves them out."""
 
     def best_matches(self, num: int) -> list[Match]:
-        """The `num` most similar of all groups, each garment once."""
-        ordered = sorted((one for group in self.groups for one in group.matches), key=lambda one: -one.similarity)
-        first: dict[int, Match] = {}
-        for one in ordered:
-            if one.segment.row_id not in self.duplicate_row_ids:
-                first.setdefault(one.segment.row_id, one)
-        return list(first.values())[:num]
+        """Return the `num` most similar matches of all groups, each segment once."""
+        matches = [match for group in self.groups for match in group.matches]
+        best: dict[int, Match] = {}
+        for match in sorted(matches, key=lambda match: -match.similarity):
+            if match.segment.row_id not in self.duplicate_row_ids:
+                best.setdefault(match.segment.row_id, match)
+        return list(best.values())[:num]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What is asked of a search: with `segment`, for each garment found, else for the whole photo.
-
-    Only garments that fulfil the filter are searched, so that it never leaves fewer than there are. `exclude_original`
-    leaves out those of the very photo that is asked with, and `collapse` all but one of those that are copies of one picture:
-    where the nearest `LOOKED_AT` are copies of fewer pictures than are wanted, there are fewer.
-    """
+    """Parameters of a search. The fields have the names of the API."""
 
     num: int = 5
+    """Maximum number of matches of each query garment."""
     segment: bool = False
+    """Whether to detect garments and search for each. Otherwise the whole photo is the query."""
     include: Include = Include.IMAGE
     min_similarity: float = -1.0
     filter: Filter = field(default_factory=dict)
+    """Applied before the search, so that a strict filter does not reduce the number of matches."""
     exclude_original: bool = False
+    """Whether to leave out garments of the query photo itself, if it was uploaded."""
     collapse: bool = False
+    """Whether to return only one of several duplicate images.
+
+    There can be fewer than `num` matches if the nearest `MAX_CANDIDATES` rows contain fewer different images.
+    """
     include_details: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HitSelector:
-    """Which hits are wanted. `without`: rows that are not; `copies` tells those of one picture, of which one is."""
+    """Applies the parts of a search request that the index cannot: exclusion, least similarity and duplicates."""
 
     request: SearchRequest
     excluded_ids: frozenset[int]
+    """Row ids that must not be returned."""
     duplicates: DuplicateFilter | None
+    """Set if duplicates are to be removed."""
 
     def select(self, hits: Sequence[SearchHit]) -> list[SearchHit]:
-        """Those of the hits, best first, that are wanted."""
-        least, num = self.request.min_similarity, self.request.num
-        good = [hit for hit in hits if hit.row_id not in self.excluded_ids and hit.similarity >= least]
-        return self.duplicates.deduplicate(good, num) if self.duplicates else good[:num]
+        """Return the first `num` acceptable hits. `hits` are ordered by similarity, best first."""
+        minimum, num = self.request.min_similarity, self.request.num
+        acceptable = [hit for hit in hits if hit.row_id not in self.excluded_ids and hit.similarity >= minimum]
+        return self.duplicates.deduplicate(acceptable, num) if self.duplicates else acceptable[:num]
 
-    def needs_more(self, hits: Sequence[SearchHit], left: Sequence[SearchHit], asked: int) -> bool:
-        """Whether some that are further away could be wanted still."""
-        ended = len(hits) < asked or hits[-1].similarity < self.request.min_similarity
-        return len(left) < self.request.num and not ended
+    def needs_more(self, hits: Sequence[SearchHit], selected: Sequence[SearchHit], requested: int) -> bool:
+        """Return whether a search for more than `requested` hits could yield further acceptable ones."""
+        is_exhausted = len(hits) < requested or hits[-1].similarity < self.request.min_similarity
+        return len(selected) < self.request.num and not is_exhausted
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
+    """Similarity search in the live index."""
+
     models: Models
     index: LiveIndex
     store: ObjectStore
     catalog: Catalog
     calibration: Calibration | None = None
-    """Of the models' embedder."""
+    """Calibration of the models' embedder."""
 
     def search(self, data: bytes, request: SearchRequest, job: RunningJob) -> SearchResult:
-        """Raises what `images.read_image` raises."""
+        """Search with an encoded photo.
+
+        Raises the same as `images.read_image` and `Models.detect`, and `Unavailable` if the index is not loaded yet.
+        """
         job.enter_stage("reading")
-        picture, size = images.read_image(data, MAX_SIDE), images.upright_size(data)
-        garments = self._garments(picture, request.segment, job)
+        image, photo_size = images.read_image(data, MIN_DECODED_SIDE), images.upright_size(data)
+        detections = self._detect(image, request.segment, job)
         job.enter_stage("embedding")
-        cut_outs = [one.cut_out(picture) for one in garments]
-        vectors = self.models.embed(cut_outs, job.cancel)
+        cut_outs = [detection.cut_out(image) for detection in detections]
+        vectors = self.models.embed(cut_outs, job.cancel_token)
         job.enter_stage("searching")
-        own = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
-        choice = self._choice(request, own)
-        matches, info = self._living(vectors, choice, job.cancel)
-        asked = [QueryGarment(one.label, garment_color(one, cut)) for one, cut in zip(garments, cut_outs, strict=True)]
-        explained = self._explained(asked, matches, own, request)
+        own_row_ids = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
+        selector = self._make_selector(request, own_row_ids)
+        groups, info = self._find_matches(vectors, selector, job.cancel_token)
+        duplicate_row_ids = duplicates_across_groups(groups, selector.duplicates)
+        garments = [
+            QueryGarment(detection.label, garment_color(detection, cut_out))
+            for detection, cut_out in zip(detections, cut_outs, strict=True)
+        ]
+        groups = self._explain(garments, groups, own_row_ids, request)
         job.enter_stage("fetching")
-        shown = self._shown(explained, request.include, job.cancel)
-        seen = [_in_photo(one, picture.size, size) for one in garments]
-        groups = [MatchGroup(garment, found) for garment, found in zip(seen, shown, strict=True)]
-        return SearchResult(groups, *size, info, duplicates_across_groups(matches, choice.duplicates))
+        groups = self._add_images(groups, request.include, job.cancel_token)
+        scaled = [_scale_box(detection, image.size, photo_size) for detection in detections]
+        match_groups = [MatchGroup(detection, matches) for detection, matches in zip(scaled, groups, strict=True)]
+        return SearchResult(match_groups, *photo_size, info, duplicate_row_ids)
 
-    def _garments(self, picture: Image.Image, segment: bool, work: RunningJob) -> list[Detection]:
+    def _detect(self, image: Image.Image, segment: bool, job: RunningJob) -> list[Detection]:
         if not segment:
-            return [whole_photo_detection(picture)]
-        work.enter_stage("detecting")
-        return self.models.detect(picture, work.cancel) or [whole_photo_detection(picture)]
+            return [whole_photo_detection(image)]
+        job.enter_stage("detecting")
+        return self.models.detect(image, job.cancel_token) or [whole_photo_detection(image)]
 
-    def _choice(self, question: SearchRequest, own: frozenset[int]) -> HitSelector:
-        bound = self.calibration.duplicate_threshold if self.calibration else IDENTICAL_SIMILARITY
-        copies = DuplicateFilter(self.catalog, self.models.embedder, bound) if question.collapse else None
-        return HitSelector(question, own if question.exclude_original else frozenset(), copies)
+    def _make_selector(self, request: SearchRequest, own_row_ids: frozenset[int]) -> HitSelector:
+        threshold = self.calibration.duplicate_threshold if self.calibration else IDENTICAL_SIMILARITY
+        duplicates = DuplicateFilter(self.catalog, self.models.embedder, threshold) if request.collapse else None
+        return HitSelector(request, own_row_ids if request.exclude_original else frozenset(), duplicates)
 
-    def _living(
-        self, vectors: Vectors, choice: HitSelector, cancel: CancelToken
+    def _find_matches(
+        self, vectors: Vectors, selector: HitSelector, cancel: CancelToken
     ) -> tuple[list[list[Match]], IndexInfo]:
-        """The matches with their rows. What is deleted in the meantime is asked for anew, not missing."""
-        for _ in range(MAX_ATTEMPTS):
-            near, info = self._nearest(vectors, choice, cancel)
-            rows = self.catalog.segments(sorted({hit.row_id for some in near for hit in some}))
-            if all(hit.row_id in rows for some in near for hit in some):
-                break
-        return [self._joined(some, rows) for some in near], info
+        """Return the matches of each query vector with their rows.
 
-    def _nearest(
-        self, vectors: Vectors, choice: HitSelector, cancel: CancelToken
+        A hit can be deleted before its row is read. The search is then repeated, so that the next best hit replaces it.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            groups, info = self._find_hits(vectors, selector, cancel)
+            rows = self.catalog.segments(sorted({hit.row_id for hits in groups for hit in hits}))
+            if all(hit.row_id in rows for hits in groups for hit in hits):
+                break
+        return [self._to_matches(hits, rows) for hits in groups], info
+
+    def _find_hits(
+        self, vectors: Vectors, selector: HitSelector, cancel: CancelToken
     ) -> tuple[list[list[SearchHit]], IndexInfo]:
-        """More are asked for than are wanted, until enough are left."""
-        wanted = choice.request.filter
-        among = self.catalog.matching_row_ids(self.models.embedder, wanted) if wanted else None
-        count = choice.request.num + len(choice.excluded_ids)
+        """Return the selected hits of each query vector.
+
+        Searches for twice as many hits until the selector is satisfied, or `MAX_CANDIDATES` is reached.
+        """
+        wanted = selector.request.filter
+        allowed_ids: NDArray[np.int64] | None = None
+        if wanted:
+            allowed_ids = self.catalog.matching_row_ids(self.models.embedder, wanted)
+        count = selector.request.num + len(selector.excluded_ids)
         while True:
-            hits, info = self.index.search(vectors, count, cancel, among)
-            left = [choice.select(some) for some in hits]
-            enough = not any(choice.needs_more(*pair, count) for pair in zip(hits, left, strict=True))
-            if enough or count >= MAX_CANDIDATES:
-                return left, info
+            groups, info = self.index.search(vectors, count, cancel, allowed_ids)
+            selected = [selector.select(hits) for hits in groups]
+            is_satisfied = not any(selector.needs_more(*pair, count) for pair in zip(groups, selected, strict=True))
+            if is_satisfied or count >= MAX_CANDIDATES:
+                return selected, info
             count = min(2 * count, MAX_CANDIDATES)
 
-    def _joined(self, hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
-        curve = self.calibration
+    def _to_matches(self, hits: Sequence[SearchHit], rows: dict[int, Segment]) -> list[Match]:
+        calibration = self.calibration
         return [
-            Match(rows[hit.row_id], hit.similarity, curve.match_probability(hit.similarity) if curve else None)
+            Match(
+                rows[hit.row_id],
+                hit.similarity,
+                calibration.match_probability(hit.similarity) if calibration else None,
+            )
             for hit in hits
             if hit.row_id in rows
         ]
 
-    def _explained(
+    def _explain(
         self,
-        asked: Sequence[QueryGarment],
-        matches: Sequence[Sequence[Match]],
-        own: frozenset[int],
-        question: SearchRequest,
+        garments: Sequence[QueryGarment],
+        groups: Sequence[Sequence[Match]],
+        own_row_ids: frozenset[int],
+        request: SearchRequest,
     ) -> list[list[Match]]:
-        """The matches with what each has in common with the garment that was asked with, and with what shops say of them."""
-        found, wanted = [one.segment for some in matches for one in some], question.filter
-        stored = list(self.catalog.segments(sorted(own)).values()) if found and own else []
-        is_needed = found and (stored or required_values(wanted) or question.include_details)
-        said = self.catalog.details(details_keys([*stored, *found])) if is_needed else {}
-        queries = [replace(one, known_details=known_product_details(stored, said, wanted)) for one in asked]
-        shown = said if question.include_details else {}
+        """Add explanations and, if requested, product details to the matches."""
+        found = [match.segment for matches in groups for match in matches]
+        own = list(self.catalog.segments(sorted(own_row_ids)).values()) if found and own_row_ids else []
+        # The details are read in one query, and only if they can change the response.
+        needs_details = found and (own or required_values(request.filter) or request.include_details)
+        details = self.catalog.details(details_keys([*own, *found])) if needs_details else {}
+        included = details if request.include_details else {}
+        known_details = known_product_details(own, details, request.filter)
+        queries = [replace(garment, known_details=known_details) for garment in garments]
         return [
             [
-                replace(one, explanation=query.explain(one.segment, said), details=details_for(one.segment, shown))
-                for one in some
+                replace(
+                    match,
+                    explanation=query.explain(match.segment, details),
+                    details=details_for(match.segment, included),
+                )
+                for match in matches
             ]
-            for query, some in zip(queries, matches, strict=True)
+            for query, matches in zip(queries, groups, strict=True)
         ]
 
-    def _shown(self, matches: Sequence[Sequence[Match]], include: Include, cancel: CancelToken) -> list[list[Match]]:
-        segments = {one.segment.row_id: one.segment for some in matches for one in some}
-        fetched = map_concurrently(lambda one: self._picture(one, include, cancel), list(segments.values()))
-        known = dict(zip(segments, fetched, strict=True))
+    def _add_images(
+        self, groups: Sequence[Sequence[Match]], include: Include, cancel: CancelToken
+    ) -> list[list[Match]]:
+        """Add the image fields. Leaves out matches whose image does not exist."""
+        segments = {match.segment.row_id: match.segment for matches in groups for match in matches}
+        loaded = map_concurrently(lambda segment: self._load(segment, include, cancel), list(segments.values()))
+        fields_by_row = dict(zip(segments, loaded, strict=True))
         return [
-            [replace(one, image_fields=picture) for one in some if (picture := known[one.segment.row_id]) is not None]
-            for some in matches
+            [
+                replace(match, image_fields=fields)
+                for match in matches
+                if (fields := fields_by_row[match.segment.row_id]) is not None
+            ]
+            for matches in groups
         ]
 
-    def _picture(self, segment: Segment, include: Include, cancel: CancelToken) -> dict[str, str] | None:
-        """None where the garment was deleted between its row and its picture."""
+    def _load(self, segment: Segment, include: Include, cancel: CancelToken) -> dict[str, str] | None:
         cancel.check()
         try:
-            return self._fetched(segment, include)
+            return self._image_fields(segment, include)
         except NotFound:
+            # A concurrent deletion is normal. A row without an object is a damage that an operator should see.
             if self.catalog.segment(segment.row_id) is not None:
-                log.error("%s has a row, but no picture", segment.path)
+                log.error("A row has no image in the store", extra={"row_id": segment.row_id, "path": segment.path})
             return None
 
-    def _fetched(self, segment: Segment, include: Include) -> dict[str, str]:
+    def _image_fields(self, segment: Segment, include: Include) -> dict[str, str]:
         match include:
             case Include.IMAGE:
-                return {"processed_image_base64": _text(segment_images.load_image(self.store, self.catalog, segment))}
+                image = segment_images.load_image(self.store, self.catalog, segment)
+                return {"processed_image_base64": base64.b64encode(image).decode()}
             case Include.THUMBNAIL:
-                return {"thumbnail_base64": _text(segment_images.load_thumbnail(self.store, self.catalog, segment))}
+                thumbnail = segment_images.load_thumbnail(self.store, self.catalog, segment)
+                return {"thumbnail_base64": base64.b64encode(thumbnail).decode()}
             case Include.URL:
                 return segment_images.image_urls(self.store, segment)
             case Include.NONE:
                 return {}
 
 
-def duplicates_across_groups(matches: Sequence[Sequence[Match]], copies: DuplicateFilter | None) -> frozenset[int]:
-    """The rows whose picture a better match of another group shows: within a group none does."""
-    if copies is None or len(matches) < 2:
+def duplicates_across_groups(groups: Sequence[Sequence[Match]], duplicates: DuplicateFilter | None) -> frozenset[int]:
+    """Return the row ids of matches that duplicate a better match of another group.
+
+    `HitSelector` has already removed duplicates within each group.
+    """
+    if duplicates is None or len(groups) < 2:
         return frozenset()
-    hits = {SearchHit(one.segment.row_id, one.similarity) for some in matches for one in some}
-    return copies.duplicate_row_ids(sorted(hits, key=lambda hit: -hit.similarity))
+    hits = {SearchHit(match.segment.row_id, match.similarity) for matches in groups for match in matches}
+    return duplicates.duplicate_row_ids(sorted(hits, key=lambda hit: -hit.similarity))
 
 
-def _in_photo(garment: Detection, looked: tuple[int, int], size: tuple[int, int]) -> Detection:
-    """What was found in a smaller picture of the photo, in pixels of the photo."""
-    wide, high, box = size[0] / looked[0], size[1] / looked[1], garment.box
-    return replace(garment, box=Box(box.x1 * wide, box.y1 * high, box.x2 * wide, box.y2 * high))
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _scale_box(detection: Detection, from_size: tuple[int, int], to_size: tuple[int, int]) -> Detection:
+    """Convert a box from the image as it was decoded to pixels of the photo in full size."""
+    x_scale, y_scale, box = to_size[0] / from_size[0], to_size[1] / from_size[1], detection.box
+    return replace(detection, box=Box(box.x1 * x_scale, box.y1 * y_scale, box.x2 * x_scale, box.y2 * y_scale))

@@ -89,8 +89,8 @@ class Segments:
         segment = self.get_segment(key)
         photo = self.catalog.photo(segment.photo)
         objects = self._stat_objects(segment, photo)
-        # The row first: a row must never refer to missing objects. Objects without a row are harmless, and are what remains
-        # if this process is killed here.
+        # The row first: a row must never refer to missing objects. If this process is killed in between, only objects
+        # without a row remain, which the sweep deletes.
         if self.catalog.delete_segment(segment.name) is None:
             raise NotFound(f"There is no garment {key!r}")
         deleted_photo = photo if photo and self.catalog.photo(photo.name) is None else None

@@ -1,4 +1,4 @@
-"""Somebody registers, signs in, goes on, signs out; and nobody tries passwords for long."""
+"""Registration and sign-in, with rate limits against password guessing."""
 
 import ipaddress
 import re
@@ -10,11 +10,14 @@ from lookalike.domain.model import Session, User
 from lookalike.domain.ports import Accounts, Attempts, Clock
 
 ATTEMPT_WINDOW = timedelta(minutes=15)
+"""Period over which attempts are counted. The limits below are attempts per window."""
 MAX_LOGINS_PER_ADDRESS, MAX_LOGINS_PER_ACCOUNT, MAX_REGISTRATIONS_PER_ADDRESS = 50, 10, 20
-"""Attempts in `WINDOW`: to sign in from one address and to one account, that failed; and to register from one address."""
+"""Limits of failed sign-ins from an address and to an account, and of registrations from an address."""
 MAX_REFRESHES_PER_ADDRESS = 500
+MAX_EMAIL_LENGTH = 254
+"""Maximum of RFC 5321, as clarified in RFC 3696 erratum 1690."""
 MAX_PASSWORD_LENGTH = 1000
-"""Characters of a password: to hash more takes long."""
+"""Characters. Hashing longer passwords would cost too much time."""
 EMAIL_PATTERN = re.compile(
     r"[^@\s\x00-\x1f\ud800-\udfff]{1,64}@[^@\s\x00-\x1f\ud800-\udfff]+\.[^@\s.\x00-\x1f\ud800-\udfff]+"
 )
@@ -22,60 +25,65 @@ EMAIL_PATTERN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """`address` is where a request came from. Counts are kept for all instances together."""
+    """Sign-in operations. `address` is the client's network address, by which all instances count attempts together."""
 
     accounts: Accounts
     attempts: Attempts
     clock: Clock
 
     def register(self, email: str, password: str, address: str) -> User:
-        """Raises `InvalidField`, `Conflict`, `TooManyAttempts`. Whoever registers is a user, and no more."""
-        _check(email, password)
-        self._count({f"register:{_network(address)}": MAX_REGISTRATIONS_PER_ADDRESS})
+        """Create an account with the role `user`. Raises `InvalidField`, `Conflict`, `TooManyAttempts`."""
+        _check_credentials(email, password)
+        self._count_attempt({f"register:{_network(address)}": MAX_REGISTRATIONS_PER_ADDRESS})
         return self.accounts.register(email.strip(), password)
 
     def login(self, email: str, password: str, address: str) -> Session:
-        """Raises `Unauthenticated`, and `TooManyAttempts` before the password is looked at."""
-        account, place = f"account:{email.strip().lower()}", f"login:{_network(address)}"
-        self._count({account: MAX_LOGINS_PER_ACCOUNT, place: MAX_LOGINS_PER_ADDRESS})
+        """Return a new session. Raises `Unauthenticated`, and `TooManyAttempts` without checking the password."""
+        account_key, address_key = f"account:{email.strip().lower()}", f"login:{_network(address)}"
+        # Counted before the password is checked: concurrent guesses must not slip through together.
+        self._count_attempt({account_key: MAX_LOGINS_PER_ACCOUNT, address_key: MAX_LOGINS_PER_ADDRESS})
         try:
+            # one character more than allowed, so that a too long password stays wrong
             session = self.accounts.sign_in(email.strip(), password[: MAX_PASSWORD_LENGTH + 1])
         except Unavailable:
-            # nobody looked at the password
-            self.attempts.reduce_attempts([account, place], count=1)
+            # the password was not checked, so this was not an attempt
+            self.attempts.reduce_attempts([account_key, address_key], count=1)
             raise
-        # a right password ends the guessing of this one; that of others, from there, was no less for it
-        self.attempts.reduce_attempts([account])
-        self.attempts.reduce_attempts([place], count=1)
+        # A correct password resets the account's counter. The address' counter only loses this attempt: otherwise an
+        # attacker could reset it with an own account and go on guessing the passwords of others.
+        self.attempts.reduce_attempts([account_key])
+        self.attempts.reduce_attempts([address_key], count=1)
         return session
 
     def refresh(self, refresh_token: str, address: str) -> Session:
-        """Raises `Unauthenticated`, `TooManyAttempts`."""
-        self._count({f"refresh:{_network(address)}": MAX_REFRESHES_PER_ADDRESS})
+        """Exchange a refresh token for a new session. Raises `Unauthenticated`, `TooManyAttempts`."""
+        self._count_attempt({f"refresh:{_network(address)}": MAX_REFRESHES_PER_ADDRESS})
         return self.accounts.refresh(refresh_token)
 
     def logout(self, access_token: str) -> None:
-        """Raises `Unauthenticated`."""
+        """Revoke the refresh tokens of the user. Raises `Unauthenticated`."""
         self.accounts.sign_out(access_token)
 
-    def _count(self, most: dict[str, int]) -> None:
-        found = self.attempts.add_attempt([*most], self.clock() - ATTEMPT_WINDOW)
-        if any(found[key] > most[key] for key in most):
-            raise TooManyAttempts("Too many attempts: try again in a quarter of an hour")
+    def _count_attempt(self, limits: dict[str, int]) -> None:
+        counts = self.attempts.add_attempt([*limits], self.clock() - ATTEMPT_WINDOW)
+        if any(counts[key] > limits[key] for key in limits):
+            minutes = int(ATTEMPT_WINDOW.total_seconds() // 60)
+            raise TooManyAttempts(f"Too many attempts: try again in {minutes} minutes")
 
 
-def _check(email: str, password: str) -> None:
-    if len(email) > 254 or not EMAIL_PATTERN.fullmatch(email.strip()):
-        raise InvalidField("email: that is no e-mail address", field="email")
+def _check_credentials(email: str, password: str) -> None:
+    if len(email) > MAX_EMAIL_LENGTH or not EMAIL_PATTERN.fullmatch(email.strip()):
+        raise InvalidField("email: this is not a valid email address", field="email")
     if len(password) > MAX_PASSWORD_LENGTH:
-        raise InvalidField(f"password: at most {MAX_PASSWORD_LENGTH} characters are accepted", field="password")
+        message = f"password: {len(password)} characters are too many, at most {MAX_PASSWORD_LENGTH} are accepted"
+        raise InvalidField(message, field="password")
 
 
 def _network(address: str) -> str:
-    """What one customer has: of IPv6 a whole network of 64 bits."""
+    """Return the IPv4 address, or the /64 network of an IPv6 address, which usually belongs to one customer."""
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    plain = found if found.version == 4 else found.ipv4_mapped
-    return str(plain or ipaddress.ip_network((found, 64), strict=False))
+    ipv4 = parsed if parsed.version == 4 else parsed.ipv4_mapped
+    return str(ipv4 or ipaddress.ip_network((parsed, 64), strict=False))

@@ -35,7 +35,7 @@ class Split:
         job.enter_stage("reading")
         photo = images.read_image(data)
         job.enter_stage("detecting")
-        detections = self.models.detect(photo, job.cancel, thorough=True)
+        detections = self.models.detect(photo, job.cancel_token, thorough=True)
         if not detections and force:
             detections = [whole_photo_detection(photo)]
         job.enter_stage("cutting")

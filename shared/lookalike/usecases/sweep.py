@@ -1,4 +1,4 @@
-"""Objects that no row names, left by uploads that died half-way, are deleted."""
+"""Sweep: deletes objects without a row, which interrupted uploads leave behind."""
 
 import logging
 from collections.abc import Iterator
@@ -12,22 +12,23 @@ from lookalike.domain.ports import Catalog, Clock, ObjectStore
 
 log = logging.getLogger("lookalike.sweep")
 KEPT_PREFIXES = (INDEX_PREFIX, INCOMING_PREFIX)
-"""Prefixes of what belongs to no row: index versions, and photos that wait to be ingested."""
+"""Prefixes of objects that never have a row: index versions, and photos to be ingested."""
 BATCH_SIZE = 500
+"""Objects that are looked up in the catalog at once."""
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def sweep(store: ObjectStore, catalog: Catalog, older_than: float, clock: Clock = _now) -> int:
-    """Delete what has been there for more than `older_than` seconds and no row names; how many objects.
+def sweep(store: ObjectStore, catalog: Catalog, older_than: float, clock: Clock = _utc_now) -> int:
+    """Delete objects older than `older_than` seconds without a row. Returns the number of deleted objects.
 
-    Keep `older_than` well above the longest upload: its objects are there before their rows.
+    An upload writes its objects before their rows, so `older_than` must be well above the duration of an upload.
     """
     before = clock() - timedelta(seconds=older_than)
-    old = (one for one in store.list() if one.updated < before and not one.path.startswith(KEPT_PREFIXES))
-    return sum(_delete(store, one) for batch in _batches(old) for one in _unnamed(catalog, batch))
+    old = (stored for stored in store.list() if stored.updated < before and not stored.path.startswith(KEPT_PREFIXES))
+    return sum(_delete(store, orphan) for batch in _batches(old) for orphan in _without_row(catalog, batch))
 
 
 def _batches(objects: Iterator[StoredObject]) -> Iterator[list[StoredObject]]:
@@ -35,14 +36,14 @@ def _batches(objects: Iterator[StoredObject]) -> Iterator[list[StoredObject]]:
         yield batch
 
 
-def _unnamed(catalog: Catalog, batch: list[StoredObject]) -> list[StoredObject]:
-    known = catalog.referenced_paths([one.path for one in batch])
-    return [one for one in batch if one.path not in known]
+def _without_row(catalog: Catalog, batch: list[StoredObject]) -> list[StoredObject]:
+    referenced = catalog.referenced_paths([stored.path for stored in batch])
+    return [stored for stored in batch if stored.path not in referenced]
 
 
-def _delete(store: ObjectStore, one: StoredObject) -> bool:
+def _delete(store: ObjectStore, stored: StoredObject) -> bool:
     try:
-        return store.delete(one.path, one.generation)
+        return store.delete(stored.path, stored.generation)
     except Conflict:
-        log.info("%s was written again in the meantime and stays", one.path)
+        log.info("An object was overwritten meanwhile and is kept", extra={"path": stored.path})
         return False

@@ -1,4 +1,8 @@
-"""A photo comes in: its garments are found, cut out, embedded and stored. Objects first, then one transaction."""
+"""Upload: detects the garments of a photo, cuts them out, embeds and stores them.
+
+All objects are written first, then one database transaction adds their rows. No row ever refers to a missing object. An
+interrupted upload leaves at most objects without a row, which the next upload of that name or the sweep deletes.
+"""
 
 import hashlib
 import logging
@@ -28,12 +32,12 @@ from lookalike.usecases.thread_pool import map_concurrently
 log = logging.getLogger("lookalike.upload")
 PHOTO_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 CLAIM_RETRY_SECONDS = 0.1
-"""Seconds between two looks at another upload of the same name."""
+"""Interval at which an upload checks whether a concurrent upload of the same name has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What is stored of a photo now, by this upload or by one of the same bytes before."""
+    """The stored segments of a photo, of this upload or of an earlier one of the same file."""
 
     photo: str
     segments: list[Segment]
@@ -41,7 +45,7 @@ class UploadResult:
 
 @dataclass(frozen=True, slots=True)
 class SegmentAttributes:
-    """What is known of a garment that was cut out elsewhere; without a box, it is the whole picture."""
+    """Attributes of an uploaded cut-out. Without a box, it covers the whole image."""
 
     box: Box | None = None
     label: str | None = None
@@ -50,9 +54,11 @@ class SegmentAttributes:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Stores photos. A claim on a name was left behind if it is older than `stale`, or its `holder` is gone.
+    """Stores photos and cut-outs.
 
-    `announce` is called when something was stored.
+    Concurrent uploads of one name exclude each other with a claim, an object `<name>/claim` in the store. It contains
+    the `holder`, an identifier of the process. A claim is abandoned if it is older than `claim_timeout`, or if
+    `is_holder_gone` returns true for its holder.
     """
 
     models: Models
@@ -63,28 +69,34 @@ class Upload:
     holder: str = ""
     is_holder_gone: Callable[[str], bool] = lambda holder: False
     on_change: Callable[[], object] = lambda: None
+    """Called after something was stored."""
 
     def upload_photo(self, data: bytes, name: str, owner: str | None, force: bool, job: RunningJob) -> UploadResult:
-        """Store a photo's garments; with `force`, the whole photo where none is found. No segments: nothing stored.
+        """Detect and store the garments of an encoded photo, and complete the job.
 
-        Raises `Conflict` if another photo has that name, and what `images.read_image` raises.
+        If there are none, stores the whole photo with `force`, and nothing without. Uploading the same file under the
+        same name again changes nothing.
+
+        Raises `Conflict` if another file was uploaded under that name, `InvalidField` for an invalid name, and the same
+        as `images.read_image` and `Models.detect`.
         """
         sha256 = sha256_hex(data)
-        with self._claim(validate_photo_name(name), job) as ours:
-            if not ours:
-                return self._stored(name, sha256)
+        with self._claim(validate_photo_name(name), job) as is_free:
+            if not is_free:
+                return self._stored_result(name, sha256)
             job.enter_stage("reading")
-            picture = images.read_image(data)
+            image = images.read_image(data)
             job.enter_stage("detecting")
-            found = self.models.detect(picture, job.cancel, thorough=True) or (
-                [whole_photo_detection(picture)] if force else []
-            )
-            if not found:
+            detections = self.models.detect(image, job.cancel_token, thorough=True)
+            if not detections and force:
+                detections = [whole_photo_detection(image)]
+            if not detections:
                 return UploadResult(name, [])
-            photo = Photo(name, sha256, *picture.size, self._original(name), owner)
-            stored = self._keep(photo, picture, found, job)
+            original_path = f"{name}/original.jpg" if self.keep_originals else None
+            photo = Photo(name, sha256, *image.size, original_path, owner)
+            segments = self._store_photo(photo, image, detections, job)
         self.on_change()
-        return UploadResult(name, stored)
+        return UploadResult(name, segments)
 
     def upload_segment(
         self,
@@ -95,126 +107,145 @@ class Upload:
         job: RunningJob,
         attributes: SegmentAttributes | None = None,
     ) -> Segment:
-        """Store a garment that was cut out elsewhere as segment `number` of a photo, or as its next one."""
-        with self._claim(validate_photo_name(name), job, shared=True):
-            number = self._next(name) if number is None else number
-            if there := self.catalog.segment(segment_name(name, number)):
-                raise Conflict(f"There is a segment {there.name} already")
-            self._clear(f"{name}/segment_{number}.")
+        """Store an encoded cut-out as segment `number` of a photo, and complete the job.
+
+        Without a number, it becomes the next one. Raises `Conflict` if the segment exists, and otherwise as
+        `upload_photo`.
+        """
+        with self._claim(validate_photo_name(name), job, may_exist=True):
+            number = self._next_number(name) if number is None else number
+            if existing := self.catalog.segment(segment_name(name, number)):
+                raise Conflict(f"Segment {existing.name} exists already: choose another number")
+            self._delete_orphans(f"{name}/segment_{number}.")
             job.enter_stage("reading")
-            picture = images.read_image(data)
-            photo = Photo(name, sha256_hex(data), *picture.size, None, owner)
-            vectors = self._embed([picture], job)
-            found = _detection(picture, attributes or SegmentAttributes())
-            new = new_segment(name, number, found, vectors[0], garment_color(found, picture))
-            with self._objects(self._pictures([new], [picture]), job):
-                stored = self.catalog.add_segment(photo, new, self.models.embedder, job.id)
+            image = images.read_image(data)
+            photo = Photo(name, sha256_hex(data), *image.size, None, owner)
+            vectors = self._embed([image], job)
+            given = attributes or SegmentAttributes()
+            box = given.box or whole_photo_detection(image).box
+            detection = Detection(box, given.label, given.score)
+            segment = new_segment(name, number, detection, vectors[0], garment_color(detection, image))
+            with self._written_objects(self._encode_images([segment], [image]), job):
+                stored = self.catalog.add_segment(photo, segment, self.models.embedder, job.id)
         self.on_change()
         return stored
 
-    def _next(self, name: str) -> int:
-        numbers = [one.name.removeprefix(segment_name(name, "")) for one in self.catalog.segments_of_photo(name)]
-        return max((int(one) for one in numbers if one.isascii() and one.isdigit()), default=-1) + 1
+    def _next_number(self, name: str) -> int:
+        segments = self.catalog.segments_of_photo(name)
+        suffixes = [segment.name.removeprefix(segment_name(name, "")) for segment in segments]
+        # segments of the original system can have other names
+        return max((int(suffix) for suffix in suffixes if suffix.isascii() and suffix.isdigit()), default=-1) + 1
 
-    def _keep(self, photo: Photo, picture: Image.Image, found: list[Detection], work: RunningJob) -> list[Segment]:
-        cut_outs = [one.cut_out(picture) for one in found]
-        vectors = self._embed(cut_outs, work)
-        work.enter_stage("storing")
-        colours = [garment_color(*pair) for pair in zip(found, cut_outs, strict=True)]
-        parts = zip(found, vectors, colours, strict=True)
-        new = [new_segment(photo.name, number, *part) for number, part in enumerate(parts)]
-        objects = self._pictures(new, cut_outs)
+    def _store_photo(
+        self, photo: Photo, image: Image.Image, detections: list[Detection], job: RunningJob
+    ) -> list[Segment]:
+        cut_outs = [detection.cut_out(image) for detection in detections]
+        vectors = self._embed(cut_outs, job)
+        job.enter_stage("storing")
+        colors = [garment_color(*pair) for pair in zip(detections, cut_outs, strict=True)]
+        parts = zip(detections, vectors, colors, strict=True)
+        segments = [new_segment(photo.name, number, *part) for number, part in enumerate(parts)]
+        objects = self._encode_images(segments, cut_outs)
         if photo.path:
-            objects[photo.path] = images.jpeg(picture)
-        with self._objects(objects, work):
-            return self.catalog.add_photo(photo, new, self.models.embedder, work.id)
+            objects[photo.path] = images.jpeg(image)
+        with self._written_objects(objects, job):
+            return self.catalog.add_photo(photo, segments, self.models.embedder, job.id)
 
-    def _embed(self, cut_outs: Sequence[Image.Image], work: RunningJob) -> Vectors:
-        work.enter_stage("embedding")
-        return self.models.embed(cut_outs, work.cancel)
+    def _embed(self, cut_outs: Sequence[Image.Image], job: RunningJob) -> Vectors:
+        job.enter_stage("embedding")
+        return self.models.embed(cut_outs, job.cancel_token)
 
-    def _original(self, name: str) -> str | None:
-        return f"{name}/original.jpg" if self.keep_originals else None
-
-    def _pictures(self, new: Sequence[NewSegment], cut_outs: Sequence[Image.Image]) -> dict[str, bytes]:
-        pairs = list(zip(new, cut_outs, strict=True))
-        encoded = map_concurrently(lambda pair: (images.png(pair[1]), images.thumbnail(pair[1])), pairs)
-        full = {one.path: png for one, (png, _) in zip(new, encoded, strict=True)}
-        return full | {one.thumbnail: small for one, (_, small) in zip(new, encoded, strict=True)}
+    def _encode_images(self, segments: Sequence[NewSegment], cut_outs: Sequence[Image.Image]) -> dict[str, bytes]:
+        """Return the image and thumbnail files of segments by path."""
+        encoded = map_concurrently(lambda cut_out: (images.png(cut_out), images.thumbnail(cut_out)), cut_outs)
+        files: dict[str, bytes] = {}
+        for segment, (image, thumbnail) in zip(segments, encoded, strict=True):
+            files |= {segment.path: image, segment.thumbnail: thumbnail}
+        return files
 
     @contextmanager
-    def _objects(self, objects: dict[str, bytes], work: RunningJob) -> Iterator[None]:
-        """The objects are there while inside, and stay unless what is inside fails."""
-        made: list[StoredObject] = []
+    def _written_objects(self, objects: dict[str, bytes], job: RunningJob) -> Iterator[None]:
+        """Write objects before the body of the `with` statement, and delete them again if it fails."""
+        written: list[StoredObject] = []
         try:
-            map_concurrently(lambda path: made.append(self._put(path, objects[path], work.cancel)), list(objects))
-            work.cancel.check()
+            map_concurrently(
+                lambda path: written.append(self._put(path, objects[path], job.cancel_token)), list(objects)
+            )
+            job.cancel_token.check()
             yield
         except Unavailable:
-            # the transaction may have been committed before its answer was lost: the sweep decides
+            # The transaction may have been committed although its response was lost. If not, the sweep deletes the
+            # objects later.
             raise
         except BaseException:
-            for one in made:
-                self._take_back(one)
+            for stored in written:
+                self._delete_written(stored)
             raise
 
     def _put(self, path: str, data: bytes, cancel: CancelToken) -> StoredObject:
         cancel.check()
         return self.store.put(path, data, "image/png" if path.endswith(".png") else "image/jpeg")
 
-    def _take_back(self, made: StoredObject) -> None:
+    def _delete_written(self, stored: StoredObject) -> None:
         try:
-            self.store.delete(made.path, made.generation)
+            self.store.delete(stored.path, stored.generation)
         except LookalikeError:
-            # another's by now, or the store is away: what is nobody's is swept
-            log.warning("%s was not taken back", made.path, exc_info=True)
+            # Overwritten by another upload, or the store is unavailable. The sweep deletes what stays without a row.
+            log.warning(
+                "An object could not be deleted and is left to the sweep", exc_info=True, extra={"path": stored.path}
+            )
 
-    def _stored(self, name: str, sha256: str) -> UploadResult:
+    def _stored_result(self, name: str, sha256: str) -> UploadResult:
         photo = self.catalog.photo(name)
         if photo is None or photo.sha256 != sha256:
-            raise Conflict(f"Another photo is stored as {name!r}", field="image_name")
+            message = f"A different photo is stored as {name!r}: choose another image_name"
+            raise Conflict(message, field="image_name")
         return UploadResult(name, self.catalog.segments_of_photo(name))
 
     @contextmanager
-    def _claim(self, name: str, work: RunningJob, shared: bool = False) -> Iterator[bool]:
-        """True while the name is ours alone; false if a photo of that name is stored already.
+    def _claim(self, name: str, job: RunningJob, may_exist: bool = False) -> Iterator[bool]:
+        """Hold the claim on a name inside the context. Yields whether the caller may store something under it.
 
-        With `shared`, it is ours even so. What a process that died left under a free name is removed.
+        Yields false, without a claim, if a photo of that name is stored, unless it `may_exist`. Waits for the claims of
+        other uploads. Deletes what an interrupted upload left under a free name.
         """
-        work.enter_stage("claiming")
-        claim = f"{name}/claim"
+        job.enter_stage("claiming")
+        path = f"{name}/claim"
         while True:
-            taken = self._is_taken(name)
-            if taken and not shared:
+            if not may_exist and self._exists(name):
                 yield False
                 return
-            if claimed := self._try_claim(claim, work.id):
+            if claim := self._try_claim(path, job.id):
                 break
-            work.cancel.check()
+            job.cancel_token.check()
             time.sleep(CLAIM_RETRY_SECONDS)
         try:
-            # whoever held the claim before has given it up after its rows: look again
-            taken = self._is_taken(name)
-            if not taken:
-                self._clear(f"{name}/", but=claim)
-            yield shared or not taken
+            # Check again: a previous holder of the claim adds its rows before it gives up the claim.
+            exists = self._exists(name)
+            if not exists:
+                self._delete_orphans(f"{name}/", keep=path)
+            yield may_exist or not exists
         finally:
-            self._take_back(claimed)
+            self._delete_written(claim)
 
-    def _is_taken(self, name: str) -> bool:
+    def _exists(self, name: str) -> bool:
+        # rows of the original system can belong to a photo that has no row of its own
         return self.catalog.photo(name) is not None or bool(self.catalog.segments_of_photo(name))
 
-    def _try_claim(self, claim: str, job: str) -> StoredObject | None:
-        there = self.store.stat(claim)
-        if there and not self._is_left_behind(there):
+    def _try_claim(self, path: str, job_id: str) -> StoredObject | None:
+        existing = self.store.stat(path)
+        if existing and not self._is_abandoned(existing):
             return None
         try:
-            unique = f"{self.holder}\n{job} {time.time_ns()}"
-            return self.store.put(claim, unique.encode(), "text/plain", there.generation if there else 0)
+            # The content is unique because creating an object that exists with the same bytes succeeds. Two uploads
+            # with the same job id must not both get the claim. The generation ensures that only one upload takes over
+            # an abandoned claim.
+            content = f"{self.holder}\n{job_id} {time.time_ns()}"
+            return self.store.put(path, content.encode(), "text/plain", existing.generation if existing else 0)
         except Conflict:
             return None
 
-    def _is_left_behind(self, claim: StoredObject) -> bool:
+    def _is_abandoned(self, claim: StoredObject) -> bool:
         if claim.updated < datetime.now(UTC) - self.claim_timeout:
             return True
         try:
@@ -222,39 +253,48 @@ class Upload:
         except NotFound:
             return False
 
-    def _clear(self, prefix: str, but: str = "") -> None:
-        """Remove what no row names, so that nothing half-written is taken for ours, nor swept while we use it."""
-        found = [one.path for one in self.store.list(prefix)]
-        for path in set(found) - self.catalog.referenced_paths(found) - {but}:
+    def _delete_orphans(self, prefix: str, keep: str = "") -> None:
+        """Delete objects without a row, which an interrupted upload left behind.
+
+        Otherwise this upload could mistake them for its own, and the sweep could delete one that gets a row just now.
+        """
+        paths = [stored.path for stored in self.store.list(prefix)]
+        for path in set(paths) - self.catalog.referenced_paths(paths) - {keep}:
             self.store.delete(path)
 
 
 def new_segment(
-    photo: str, number: int, found: Detection, vector: NDArray[np.float32], colour: Lab | None
+    photo: str, number: int, detection: Detection, vector: NDArray[np.float32], color: Lab | None
 ) -> NewSegment:
-    """Segment `number` of a photo."""
+    """Return segment `number` of a photo, with the name and paths that follow from the number."""
     path = f"{photo}/segment_{number}"
-    name, thumbnail = segment_name(photo, number), f"{path}.thumbnail.jpg"
-    return NewSegment(name, f"{path}.png", thumbnail, found.box, found.label, found.score, vector, colour)
-
-
-def _detection(picture: Image.Image, about: SegmentAttributes) -> Detection:
-    return Detection(about.box or whole_photo_detection(picture).box, about.label, about.score)
+    return NewSegment(
+        segment_name(photo, number),
+        f"{path}.png",
+        f"{path}.thumbnail.jpg",
+        detection.box,
+        detection.label,
+        detection.score,
+        vector,
+        color,
+    )
 
 
 def segment_name(photo: str, number: int | str) -> str:
+    """Return the name of a photo's segment. With an empty number, the common prefix of the names."""
     return f"{photo}_segment_{number}"
 
 
 def validate_photo_name(name: str) -> str:
-    """Raises `InvalidField`."""
+    """Return the name if it is valid for a photo. Raises `InvalidField`."""
     if not PHOTO_NAME_PATTERN.fullmatch(name):
         message = "must be 1 to 200 letters, digits, '.', '_' or '-', not starting with a dot"
         raise InvalidField(f"image_name {message}", field="image_name")
     if f"{name}/" in (INDEX_PREFIX, INCOMING_PREFIX):
-        raise InvalidField(f"image_name must not be {name!r}: the bucket keeps other things there", field="image_name")
+        raise InvalidField(f"image_name must not be {name!r}, which is a reserved folder", field="image_name")
     return name
 
 
 def sha256_hex(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
     return hashlib.sha256(data).hexdigest()
