@@ -1,4 +1,4 @@
-"""What tests share: an empty home, the functions as functions-framework makes them, drawn photographs."""
+"""What tests share: an empty home, the functions as functions-framework makes them, sample photographs."""
 
 import io
 import logging
@@ -19,17 +19,12 @@ from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
 from lookalike.http.openapi import build_openapi
 from lookalike.http.routes import route_functions
-from lookalike.local.closet import draw_scene
 from lookalike.local.gateway import load_function
-from tests.skip_summary import mariadb_summary
+from tests.skip_summary import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
 
 FUNCTIONS_FOLDER = Path(lookalike.__file__).parents[2] / "functions"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """End the output with the number of tests that were skipped because MariaDB is missing."""
-    if line := mariadb_summary(terminalreporter.getreports("skipped")):
-        terminalreporter.write_line(line, yellow=True, bold=True)
 
 
 @pytest.fixture(autouse=True)
@@ -110,10 +105,6 @@ def bearer_header(real: Services, user: User, seconds: int = 600) -> dict[str, s
 
     assert isinstance(real.auth, LocalAuth)
     return {"Authorization": f"Bearer {real.auth.issue(user, seconds)}"}
-
-
-def drawn(seed: int = 1, worn: bool = False) -> Image.Image:
-    return draw_scene(seed, worn).image
 
 
 def jpeg(image: Image.Image) -> bytes:

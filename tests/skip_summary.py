@@ -1,6 +1,4 @@
-"""Summary of tests that were skipped because MariaDB is missing. Without it, a run would look complete."""
-
-from collections.abc import Iterable
+"""Pytest plugin: count the tests that were skipped because MariaDB is missing. Without it, such a run looks complete."""
 
 import pytest
 
@@ -8,9 +6,10 @@ MARIADB_MISSING = "MariaDB is missing: install it by `apt-get install mariadb-se
 """The reason of all skips of tests that need a MySQL or MariaDB server."""
 
 
-def mariadb_summary(skipped: Iterable[pytest.TestReport]) -> str | None:
-    """Return a line with the number of tests skipped because MariaDB is missing, or `None` if there are none."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the number of skipped tests at the end of a run."""
+    skipped = terminalreporter.getreports("skipped")
     count = sum(MARIADB_MISSING in str(report.longrepr) for report in skipped)
-    if not count:
-        return None
-    return f"{count} {'test was' if count == 1 else 'tests were'} skipped. {MARIADB_MISSING}"
+    if count:
+        tests = "1 test was" if count == 1 else f"{count} tests were"
+        terminalreporter.write_line(f"{tests} skipped. {MARIADB_MISSING}", yellow=True, bold=True)

@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 from google.auth.credentials import AnonymousCredentials, Credentials
@@ -18,28 +16,12 @@ from lookalike.adapters.cloud_store import ClientCache, CloudStore
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unavailable
 from lookalike.domain.ports import ObjectStore
 from tests.emulators.bucket import Preconditions
-from tests.emulators.signatures import credentials_with_key
 from tests.emulators.storage_server import Fault, FaultKind, StorageServer, storage_server
 
 PNG = "image/png"
 LARGE = os.urandom(9 * 1024 * 1024)
 """Larger than the library's limit (8 MiB) for an upload in one request."""
 TIMEOUT = 0.4
-
-
-class KeylessCredentials(Credentials):
-    """Credentials as from the metadata server: without a key, and with an account and a token only after a refresh."""
-
-    service_account_email, account = "default", ""
-
-    def refresh(self, _: object) -> None:
-        self.service_account_email, self.token = self.account, "a-token"
-
-
-def keyless_credentials(account: str) -> KeylessCredentials:
-    credentials = KeylessCredentials()  # type: ignore[no-untyped-call]
-    credentials.account = account
-    return credentials
 
 
 @pytest.fixture
@@ -303,46 +285,6 @@ def test_list_fetches_all_pages(server: StorageServer, store: CloudStore) -> Non
     server.faults = [Fault("error", 1, "GET")]
     assert [stored.path for stored in store.list()] == [*names, "others/x"]
     assert sum(request.path.endswith("/o") for request in server.requests) == 1 + 5
-
-
-def test_url_signed_with_a_key_opens_only_its_object(server: StorageServer) -> None:
-    credentials = credentials_with_key(server.account).with_token_uri(f"{server.url}/token")
-    check_signed_url(server, cloud_store(server, credentials))
-    assert not any("signBlob" in request.path for request in server.requests)
-
-
-def test_url_signed_by_iam_opens_only_its_object(server: StorageServer) -> None:
-    check_signed_url(server, cloud_store(server, keyless_credentials(server.account)))
-
-
-def check_signed_url(server: StorageServer, store: CloudStore) -> None:
-    store.put("look/ä b.png", b"pixels", PNG)
-    store.put("other.png", b"secret", PNG)
-    server.faults = [Fault("error", 1)]
-    url = store.url("look/ä b.png")
-    server.faults = []
-    with urlopen(url) as response:
-        assert response.read() == b"pixels" and response.headers["Content-Type"] == PNG
-    for wrong in (
-        url.replace("look/%C3%A4%20b.png", "other.png"),
-        url.replace("Expires=3600", "Expires=36000"),
-    ):
-        assert wrong != url
-        with pytest.raises(HTTPError, match="403") as raised:
-            urlopen(wrong)
-        raised.value.close()
-
-
-def test_url_is_valid_for_seven_days_at_most(server: StorageServer) -> None:
-    store = cloud_store(server, keyless_credentials(server.account))
-    assert "X-Goog-Expires=604800" in store.url("a.png", expires_in=10**9)
-
-
-def test_url_without_permission_to_sign_is_unavailable(server: StorageServer) -> None:
-    with pytest.raises(Unavailable, match=r"iam\.serviceAccounts\.signBlob"):
-        cloud_store(server, keyless_credentials("somebody@else")).url("a.png")
-    with pytest.raises(Unavailable, match=r"iam\.serviceAccounts\.signBlob"):
-        cloud_store(server).url("a.png")
 
 
 def test_no_unnecessary_requests_are_sent(server: StorageServer, store: CloudStore) -> None:
