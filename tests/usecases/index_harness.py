@@ -114,12 +114,14 @@ class IndexHarness:
 
 
 def publish_version(harness: IndexHarness, commit: int = 1, rows: int = 3) -> Manifest:
+    """Publish a version of random vectors with the row ids 1 to `rows`."""
     row_ids = np.arange(1, rows + 1)
     return harness.versions.publish(vector_source_from_arrays(row_ids, unit_vectors(rows)), commit, harness.clock())
 
 
 def index_paths(harness: IndexHarness) -> list[str]:
-    return [one.path for one in harness.store.list("index/")]
+    """Return the paths of all index objects."""
+    return [stored.path for stored in harness.store.list("index/")]
 
 
 class LiveIndexProbe:
@@ -129,12 +131,15 @@ class LiveIndexProbe:
         self.harness, self.index = harness, index
 
     def search_ids(self, query: Vectors, k: int = 10) -> list[int]:
+        """Return the row ids of the hits for one query (dim,)."""
         hits, _ = self.index.search(query[None], k, CancelToken())
         return [hit.row_id for hit in hits[0]]
 
     def info(self) -> IndexInfo:
+        """Return the index info of a search."""
         return self.index.search(unit_vectors(1), 1, CancelToken())[1]
 
     def is_exact(self, k: int = 10) -> bool:
+        """Return whether searches for random queries equal brute force."""
         queries = unit_vectors(5)
         return all(self.search_ids(query, k) == self.harness.exact_nearest(query, k) for query in queries)

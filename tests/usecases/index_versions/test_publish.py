@@ -202,7 +202,9 @@ class LostAnswer(FakeStore):
 
 def test_a_lost_answer_is_no_conflict() -> None:
     world = IndexHarness(LostAnswer())
-    assert [publish_version(world).version, publish_version(world).version] == [one.version for one in world.versions.list_manifests()]
+    assert [publish_version(world).version, publish_version(world).version] == [
+        one.version for one in world.versions.list_manifests()
+    ]
 
 
 def test_an_older_commit_never_replaces_a_newer_one() -> None:
