@@ -1,8 +1,6 @@
 """Train the detector: masks of ten garment kinds, which of them a photo shows, and whether they are worn."""
 
 import argparse
-import pickle
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,33 +17,29 @@ from infra.training.loop import Batch, Training, autocast, start
 from infra.training.network import DetectorNetwork
 from infra.training.paste import Pasting
 from infra.training.relabel import relabelled
-from lookalike.domain.model import KINDS
+from lookalike.domain.model import GARMENT_KINDS
 
 CANVAS = (384, 272)
-MASKED, TAGGED, FLAT, DRAWN, EMPTY = 9, 6, 7, 2, 2
+MASKED, TAGGED, FLAT, EMPTY = 11, 6, 7, 2
 RARE = {"hat": 3.0, "scarf": 2.0, "shorts": 1.5, "bag": 1.3}
 CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 1.5, "other": 0.5}
 PEAK, TUNING_PEAK = 2e-3, 8e-4
 PHOTO_WEIGHT, DICE_WEIGHT, BOX_WEIGHT = 0.2, 0.5, 0.4
-DRAWN_SEEDS = range(1000, 1400)
-"""Seeds of the drawn scenes to train on; those below 1000 are for validation."""
 
 
 def rarity(sample: Sample) -> float:
     """How much more often than others a photo is shown."""
-    there = [kind for kind, present in zip(KINDS, sample.present, strict=True) if present == 1]
+    there = [kind for kind, present in zip(GARMENT_KINDS, sample.present, strict=True) if present == 1]
     return max([1.0, *(RARE.get(kind, 1.0) for kind in there)])
 
 
 class DetectorBatches:
-    """Composes batches: masked street, tagged street, flat-lay and drawn photos, each in a random view; some of nothing."""
+    """Composes batches of masked street, tagged street and flat-lay photos, each in a random view, and empty views."""
 
-    def __init__(self, photographs: Photographs, drawn: list[Sample]) -> None:
+    def __init__(self, photographs: Photographs) -> None:
         self.masked = [sample for sample in photographs.street if sample.labels is not None]
         tagged = [sample for sample in photographs.street if sample.labels is None]
-        drawn_count = DRAWN if drawn else 0
-        self.pools = [(self.masked, MASKED + DRAWN - drawn_count), (tagged, TAGGED), (photographs.flat, FLAT)]
-        self.pools.append((drawn, drawn_count))
+        self.pools = [(self.masked, MASKED), (tagged, TAGGED), (photographs.flat, FLAT)]
         self.odds = [chances(pool) for pool, _ in self.pools]
         self.paste = Pasting(self.masked)
 
@@ -86,7 +80,7 @@ def visible(sample: Sample, mask: Bytes) -> NDArray[np.float32]:
     """Which kinds the view shows, as far as known: shape (10,), -1 unknown."""
     if sample.labels is None:
         return sample.present
-    share = np.bincount(mask.ravel(), minlength=256)[1 : len(KINDS) + 1] / mask.size
+    share = np.bincount(mask.ravel(), minlength=256)[1 : len(GARMENT_KINDS) + 1] / mask.size
     return np.where(share > 0.003, 1.0, np.where(share > 0, -1.0, 0.0)).astype(np.float32)
 
 
@@ -120,34 +114,10 @@ def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return (1 - 2 * overlap[there] / total[there]).mean()
 
 
-def read_drawn(work: Path) -> list[Sample]:
-    """Drawn scenes to train on, kept in the working folder."""
-    cache = work / "drawn.pickle"
-    if not cache.exists():
-        cache.write_bytes(pickle.dumps([drawn_sample(seed) for seed in DRAWN_SEEDS]))
-    return list(pickle.loads(cache.read_bytes()))
-
-
-def drawn_sample(seed: int) -> Sample:
-    """The drawn scene of a seed; even ones are worn."""
-    from lookalike.local.closet import draw_scene
-
-    scene = draw_scene(seed, worn=seed % 2 == 0)
-    image = np.asarray(scene.image.convert("RGB"), np.uint8)
-    mask = np.zeros(image.shape[:2], np.uint8)
-    numbers = mask.copy()
-    for number, garment in enumerate(scene.garments, 1):
-        mask[garment.mask], numbers[garment.mask] = CLASSES.index(garment.kind), number
-    present = np.full(len(KINDS), -1, np.float32)
-    present[np.unique(mask[mask > 0]) - 1] = 1.0
-    return replace(Sample(f"drawn-{seed}", image, mask, present, seed % 2 == 0), labels=numbers)
-
-
 def options() -> argparse.Namespace:
     parser = arguments(__doc__ or "")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--relabel-at", type=int, default=2500, help="when masks become the network's own")
-    parser.add_argument("--no-drawn", action="store_true")
     parser.add_argument("--tune", type=Path, metavar="CHECKPOINT", help="go on from its weights, with a fresh cycle")
     return parser.parse_args()
 
@@ -167,11 +137,10 @@ def main() -> None:
     start(SEED)
     photographs = load(chosen.data, chosen.work)
     training = prepared(chosen)
-    drawn = [] if chosen.no_drawn else read_drawn(chosen.work)
     if training.step < chosen.relabel_at:
-        training.run(DetectorBatches(photographs, drawn), loss_of, chosen.relabel_at)
+        training.run(DetectorBatches(photographs), loss_of, chosen.relabel_at)
     photographs = relabelled(photographs, training.average, chosen.work)
-    training.run(DetectorBatches(photographs, drawn), loss_of, chosen.steps)
+    training.run(DetectorBatches(photographs), loss_of, chosen.steps)
 
 
 if __name__ == "__main__":

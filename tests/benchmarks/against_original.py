@@ -24,10 +24,10 @@ from lookalike import images
 from lookalike.bootstrap import Services, services
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Box, NewSegment, Photo, User, Vectors
-from lookalike.local.closet import draw_scene
-from lookalike.local.gateway import load
+from lookalike.local.gateway import load_function
 from tests.benchmarks.original import Original
 from tests.benchmarks.report import Report, add_option, write_reports
+from tests.sample_photos import sample_photo
 
 FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
 LIBRARIES = ("numpy", "scikit-learn", "onnxruntime", "sqlalchemy", "pillow", "functions-framework")
@@ -109,7 +109,7 @@ def caller(ours: Services, function: str, path: str) -> Callable[[bytes], bytes]
 
     assert isinstance(ours.auth, LocalAuth)
     token = ours.auth.issue(User("bench", "", "admin"), 3600)
-    client = load(function, FUNCTIONS).test_client()
+    client = load_function(function, FUNCTIONS).test_client()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def call(sent: bytes) -> bytes:
@@ -132,7 +132,7 @@ def nearest_of(original: Original, vectors: Vectors) -> Callable[[bytes], bytes]
 def pictures_of(photos: Path | None) -> list[bytes]:
     if photos:
         return [path.read_bytes() for path in sorted(photos.rglob("*.jpg"))[:24]]
-    return [images.jpeg(draw_scene(seed, seed % 3 == 0).image) for seed in range(24)]
+    return [images.jpeg(sample_photo(seed, seed % 3 == 0)) for seed in range(24)]
 
 
 def stored_rows(ours: Services, queries: Sequence[bytes], rows: int) -> tuple[Vectors, list[bytes]]:

@@ -14,7 +14,7 @@ from usearch.index import Index
 
 from lookalike.adapters.faiss_index import FaissFormat
 from lookalike.domain.model import Vectors
-from lookalike.domain.reranked_index import candidates
+from lookalike.domain.reranked_index import candidate_count
 from lookalike.domain.vector_source import vector_source_from_arrays
 from tests.benchmarks.report import Report
 
@@ -91,7 +91,7 @@ def compared(vectors: Vectors, queries: Vectors, truth: Places) -> Iterator[str]
 
 def line(built: Built, queries: Vectors, truth: Places) -> str:
     for width in built.widths:
-        found = built.search(queries[:TRIED], candidates(K), width)
+        found = built.search(queries[:TRIED], candidate_count(K), width)
         recall = (truth[:TRIED, :, None] == found[:, None, :]).any(2).mean()
         if recall >= ENOUGH:
             break
@@ -105,5 +105,5 @@ def line(built: Built, queries: Vectors, truth: Places) -> str:
 def timed(built: Built, query: Vectors, width: int) -> float:
     """Milliseconds."""
     began = time.perf_counter()
-    built.search(query[None], candidates(K), width)
+    built.search(query[None], candidate_count(K), width)
     return 1000 * (time.perf_counter() - began)

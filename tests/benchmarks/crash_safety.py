@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.report import Report, add_option, write_reports
-from tests.contracts.databases import KINDS, fresh_database
+from tests.contracts.databases import DATABASE_KINDS, temporary_database
 from tests.emulators.storage_server import storage_server
 
 ROOT = Path(__file__).parents[2]
@@ -36,11 +36,11 @@ def environment(database: str, store: str) -> Iterator[dict[str, str]]:
     """The settings of an empty database and an empty store."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        url = stack.enter_context(fresh_database(database, Path(folder)))
+        url = stack.enter_context(temporary_database(database, Path(folder)))
         settings = {"LOOKALIKE_HOME": f"{folder}/home", "LOG_LEVEL": "ERROR", "DATABASE_URL": url}
         if store != "folder":
             server = stack.enter_context(storage_server("shop"))
-            settings |= {"STORE_URL": "gs://shop", "STORAGE_EMULATOR_HOST": server.address}
+            settings |= {"STORE_URL": "gs://shop", "STORAGE_EMULATOR_HOST": server.url}
         yield {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
 
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_option(parser)
     options = parser.parse_args()
-    for database in KINDS:
+    for database in DATABASE_KINDS:
         for store in STORES:
             try:
                 measure(database, store)

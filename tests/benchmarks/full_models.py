@@ -26,8 +26,8 @@ from PIL import Image
 from torch import Tensor
 
 from lookalike.adapters.crops import CropEmbedder
+from lookalike.adapters.grounding_dino.config import SWIN_T
 from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
-from lookalike.adapters.grounding_dino.shape import SWIN_T
 from lookalike.adapters.pytorch import Engine
 from lookalike.adapters.resnet50 import open_network
 from lookalike.adapters.weights import DETECTOR, RESNET50, VOCABULARY
@@ -35,9 +35,9 @@ from lookalike.bootstrap.full_models import GPU_BATCH_WAIT
 from lookalike.domain.cancel import CancelToken
 from tests.benchmarks.report import Report, add_option, write_reports
 from tests.e2e.serving import Server
-from tests.full import oracle
-from tests.full.pair import PROMPT, Pair
-from tests.full.serving import cancelled, full_settings
+from tests.full import reference_models
+from tests.full.model_pair import PROMPT, ModelPair
+from tests.full.serving import full_model_settings, measure_cancellations
 
 PACKAGES = ("torch", "torchvision", "rf-groundingdino", "transformers", "numpy", "pillow")
 HEIGHT, WIDTH, CROPS, CLIENTS = 800, 1066, 16, 64
@@ -70,9 +70,9 @@ def row(what: str, took: float, compared: float | None = None) -> None:
     TABLE.add(what.strip(), f"{took * 1000:,.0f}", *other)
 
 
-def detection(pair: Pair, engine: Engine, times: int) -> None:
+def detection(pair: ModelPair, engine: Engine, times: int) -> None:
     pixels = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)).to(engine.device)
-    theirs = pair.theirs.to(engine.device)
+    theirs = pair.reference.to(engine.device)
 
     def package() -> object:
         return theirs(pixels, captions=[pair.prompt.text])
@@ -83,8 +83,8 @@ def detection(pair: Pair, engine: Engine, times: int) -> None:
     with torch.autocast(engine.device.type, engine.dtype if engine.dtype != torch.float32 else torch.bfloat16):
         row("rf-groundingdino, autocast", seconds(package, times), plain)
     for dtype in {torch.float32: 0, engine.dtype: 1}:
-        network = pair.ours(dtype)
-        text = network.read(pair.prompt).to(engine.device)
+        network = pair.build(dtype)
+        text = network.encode_prompt(pair.prompt).to(engine.device)
         network = network.to(engine.device)
         once = seconds(lambda n=network, t=text, d=dtype: n(pixels.to(d), t, lambda: None), times)  # type: ignore[misc]
         row(f"ours, {str(dtype).removeprefix('torch.')}", once, plain)
@@ -95,17 +95,17 @@ def detection(pair: Pair, engine: Engine, times: int) -> None:
     theirs.cpu()
 
 
-def whole_path(pair: Pair, weights: Path, engine: Engine, times: int) -> None:
+def whole_path(pair: ModelPair, weights: Path, engine: Engine, times: int) -> None:
     """From a photo to garments. The original loads its model for each request."""
     photo = Image.effect_noise((1200, 1600), 60).convert("RGB")
     pixels = torch.randn(1, 3, HEIGHT, WIDTH, device=engine.device)
     detector = GroundingDinoDetector(weights / DETECTOR.name, weights / VOCABULARY.name, engine, Lock(), PROMPT)
 
     with tempfile.TemporaryDirectory() as folder:
-        text = oracle.save_text_encoder(pair.shape, Path(folder))
+        text = reference_models.save_text_encoder(pair.shape, Path(folder))
 
         def original() -> None:
-            network = oracle.build(pair.shape, text)
+            network = reference_models.build_detector(pair.shape, text)
             there = torch.load(weights / DETECTOR.name, map_location="cpu", weights_only=True)
             network.load_state_dict(clean_state_dict(there["model"]), strict=False)
             network.to(engine.device)(pixels, captions=[pair.prompt.text])
@@ -118,7 +118,7 @@ def whole_path(pair: Pair, weights: Path, engine: Engine, times: int) -> None:
 
 
 def embedding(weights: Path, engine: Engine, times: int) -> None:
-    theirs = oracle.make_resnet().to(engine.device)
+    theirs = reference_models.make_resnet50().to(engine.device)
     theirs.fc = torch.nn.Identity()
     pixels = torch.randn(CROPS, 3, 224, 224, generator=torch.Generator().manual_seed(1)).to(engine.device)
     print(
@@ -147,7 +147,7 @@ def many(weights: Path, engine: Engine) -> None:
 def start(weights: Path) -> None:
     """A fresh process until its models are warm."""
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, **full_settings(weights), "LOOKALIKE_HOME": home}
+        environment = {**os.environ, **full_model_settings(weights), "LOOKALIKE_HOME": home}
         began = time.perf_counter()
         said = subprocess.run([sys.executable, "-c", START], env=environment, cwd=home, capture_output=True, text=True)
         took = time.perf_counter() - began
@@ -161,10 +161,10 @@ def start(weights: Path) -> None:
 def cancelling(weights: Path, times: int = 20) -> None:
     """A detection of many seconds, cancelled by a request to another process."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), full_settings(weights), patience=120).start()
+        server = Server(Path(folder), full_model_settings(weights), patience=120).start()
         other = Server(Path(folder), {"REINDEX_EVERY": "0"}).start()
         try:
-            waits = cancelled(server, other, times)
+            waits = measure_cancellations(server, other, times)
         finally:
             server.stop()
             other.stop()
@@ -185,8 +185,8 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     print(f"{platform.machine()}, {os.cpu_count()} cores, {engine}, Python {platform.python_version()}; {versions}")
     with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
-        weights = oracle.write_weights(Path(folder))
-        pair = Pair.of(SWIN_T, weights)
+        weights = reference_models.write_weights(Path(folder))
+        pair = ModelPair.load(SWIN_T, weights)
         start(weights)
         detection(pair, engine, times)
         whole_path(pair, weights, engine, times)

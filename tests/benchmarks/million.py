@@ -21,13 +21,13 @@ import numpy as np
 
 from lookalike.adapters.directory_store import DirectoryStore
 from lookalike.adapters.faiss_index import FaissFormat
-from lookalike.adapters.neighbours_index import NeighboursFormat
+from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Manifest, Vectors
-from lookalike.domain.reranked_index import RerankedIndex, candidates
-from lookalike.domain.vector_source import PAGE, VectorSource
+from lookalike.domain.reranked_index import RerankedIndex, candidate_count
+from lookalike.domain.vector_source import PAGE_SIZE, VectorSource
 from lookalike.settings import Settings
-from lookalike.usecases.versions import IndexVersions
+from lookalike.usecases.index_versions import IndexVersions
 from tests.benchmarks.approximates import compared
 from tests.benchmarks.million_data import DIM, Million, million
 from tests.benchmarks.report import Report, add_option, write_reports
@@ -50,7 +50,7 @@ class Timed(DirectoryStore):
 
 def versions(store: DirectoryStore) -> IndexVersions:
     return IndexVersions(
-        store, NeighboursFormat(), b"a key", EMBEDDER, DIM, lambda: datetime.now(UTC), FaissFormat(), 100_000
+        store, NeighborsFormat(), b"a key", EMBEDDER, DIM, lambda: datetime.now(UTC), FaissFormat(), 100_000
     )
 
 
@@ -58,7 +58,7 @@ def published(folder: Path, vectors: Vectors) -> Manifest:
     """A version of the rows 1, 2, …, with the pickle, as `reindex` makes it."""
 
     def read() -> Iterator[Vectors]:
-        return (np.asarray(vectors[start : start + PAGE]) for start in range(0, len(vectors), PAGE))
+        return (np.asarray(vectors[start : start + PAGE_SIZE]) for start in range(0, len(vectors), PAGE_SIZE))
 
     rows = VectorSource(np.arange(1, len(vectors) + 1), DIM, read)
     return versions(DirectoryStore(folder, "", b"")).publish(rows, 1, datetime.now(UTC))
@@ -78,12 +78,12 @@ def percentiles(call: Callable[[Vectors], object], queries: Vectors) -> dict[str
 def relay(folder: Path, name: str, data: Path) -> None:
     """What a process of relay does, printed as JSON: models, the index, searches."""
     store = Timed(folder, "", b"")
-    Services(Settings(lookalike_home=folder / "home")).models.warm()
+    Services(Settings(lookalike_home=folder / "home")).models.warm_up()
     before = memory()
-    _, index = versions(store).read(name)
+    _, index = versions(store).load(name)
     ready = time.perf_counter() - store.last_byte
     queries = np.load(data / "queries.npy")
-    timed = percentiles(lambda query: index.search(query, candidates(K)), queries)
+    timed = percentiles(lambda query: index.search(query, candidate_count(K)), queries)
     # by position in the file, as a catalog reads rows: mapped into memory they would count as ours
     file = (data / "vectors.npy").open("rb")
     header = os.fstat(file.fileno()).st_size - 4 * DIM * index.row_count
@@ -140,7 +140,7 @@ def print_figures(data: Million, out: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     made = published(folder, data.vectors)
     print(f"published in {made.build_seconds:.0f} s, with the pickle; in the manifest: {made.approximate}")
-    size = (folder / "index" / EMBEDDER / made.version / FaissFormat.part).stat().st_size
+    size = (folder / "index" / EMBEDDER / made.version / FaissFormat.part_name).stat().st_size
     command = [sys.executable, "-m", "tests.benchmarks.million", "--out", str(out), "--relay", str(folder)]
     told = json.loads(subprocess.run([*command, made.version], check=True, capture_output=True, text=True).stdout)
     print_table(told, recall(told["found"], data), size)

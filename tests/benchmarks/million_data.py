@@ -27,7 +27,7 @@ from onnxruntime import InferenceSession, SessionOptions
 from PIL import Image
 
 from lookalike.adapters.compact_detector import CompactDetector
-from lookalike.adapters.compact_embedder import framed, unit
+from lookalike.adapters.compact_embedder import fit_on_canvas, normalize_rows
 from lookalike.bootstrap import WEIGHTS
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Box, Vectors
@@ -119,7 +119,7 @@ def crops(photo: Image.Image, detector: CompactDetector) -> Iterator[Image.Image
     windows = [Box(left * width, top * height, right * width, low * height) for left, top, right, low in WINDOWS]
     garments = [found.box for found in detector.detect(photo, CancelToken(), threshold=0.0)]
     boxes = [Box(0, 0, width, height), *garments, *windows]
-    yield from map(photo.crop, dict.fromkeys(box.pixels(width, height) for box in boxes))
+    yield from map(photo.crop, dict.fromkeys(box.pixel_bounds(width, height) for box in boxes))
 
 
 class Activations:
@@ -133,8 +133,8 @@ class Activations:
 
     def embed(self, images: Iterable[Image.Image]) -> Vectors:
         """Unit rows (n, DIM) of pictures, in their order."""
-        maps = self._session.run(LAYERS, {"pixels": np.stack([framed(image) for image in images])})
-        return unit(np.concatenate([cells(one) for one in maps], 1))
+        maps = self._session.run(LAYERS, {"pixels": np.stack([fit_on_canvas(image) for image in images])})
+        return normalize_rows(np.concatenate([cells(one) for one in maps], 1))
 
 
 def cells(maps: Vectors) -> Vectors:
@@ -174,7 +174,7 @@ def made(real: Vectors, near: Places, root: Vectors, dice: np.random.Generator) 
     steps = real[near[places, dice.integers(0, NEAR, BLOCK)]] - real[places]
     noise = dice.standard_normal((BLOCK, DIM), dtype=np.float32) @ root
     noise *= np.linalg.norm(steps, axis=1, keepdims=True) * drawn(NOISE, dice)
-    return unit(np.maximum(real[places] + drawn(BETWEEN, dice) * steps + noise, 0))
+    return normalize_rows(np.maximum(real[places] + drawn(BETWEEN, dice) * steps + noise, 0))
 
 
 def drawn(limits: tuple[float, float], dice: np.random.Generator) -> Vectors:
@@ -185,7 +185,7 @@ def noise_root(real: Vectors, near: Places) -> Vectors:
     """Shape (DIM, DIM): normal numbers times it have length 1 on average, and the covariance of near neighbours' differences."""
     dice = np.random.default_rng(SEED)
     places = dice.integers(0, len(real), 5 * BLOCK)
-    apart = unit(real[near[places, dice.integers(0, NEAR, len(places))]] - real[places])
+    apart = normalize_rows(real[near[places, dice.integers(0, NEAR, len(places))]] - real[places])
     values, directions = np.linalg.eigh((apart.T @ apart / len(apart)).astype(np.float64))
     return np.asarray((directions * np.sqrt(values.clip(0))).T, np.float32)
 

@@ -55,7 +55,9 @@ class Original:
     def upload(self, body: bytes) -> bytes:
         asked = json.loads(body)
         photo = opened(asked)
-        crops = [photo.crop(one.box.pixels(*photo.size)) for one in self.models.detect(photo, CancelToken())] or [photo]
+        crops = [photo.crop(one.box.pixel_bounds(*photo.size)) for one in self.models.detect(photo, CancelToken())] or [
+            photo
+        ]
         vectors = self.models.embed(crops, CancelToken())
         for number, (crop, vector) in enumerate(zip(crops, vectors, strict=True)):
             self._insert(asked["image_name"], number, vector, png(crop))

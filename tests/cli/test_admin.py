@@ -10,9 +10,9 @@ from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import Caller
 from tests.cli.conftest import run
-from tests.conftest import drawn
 from tests.contracts.databases import execute
 from tests.contracts.test_migrations import ORIGINAL_DETAILS_TABLE, ORIGINAL_IMAGES_TABLE, SQLITE_TYPES
+from tests.sample_photos import sample_photo
 
 
 def test_token_belongs_to_an_administrator(real: Services) -> None:
@@ -72,7 +72,7 @@ def test_doctor_says_how_to_install_the_full_models(home: Path, monkeypatch: pyt
 def test_db_adopt_migrates_the_original_database(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'original.db'}"
     execute(url, ORIGINAL_IMAGES_TABLE.format(**SQLITE_TYPES), ORIGINAL_DETAILS_TABLE.format(**SQLITE_TYPES))
-    image = images.png(drawn(3)).hex()
+    image = images.png(sample_photo(3)).hex()
     execute(
         url,
         "INSERT INTO splitted_images (splitted_image_id, splitted_image_path, original_image_id, vector, "

@@ -9,7 +9,8 @@ import pytest
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Caller
 from tests.cli.conftest import run
-from tests.conftest import drawn, jpeg
+from tests.conftest import jpeg
+from tests.sample_photos import sample_photo
 
 
 def test_import_stores_valid_lines_and_reports_invalid_ones(real: Services) -> None:
@@ -61,13 +62,13 @@ def test_import_keeps_the_last_line_of_an_id(real: Services) -> None:
 
 
 def test_import_does_not_embed_again(real: Services) -> None:
-    with real.jobs.running("upload", Caller(), "any") as job:
-        real.upload.photo(jpeg(drawn(3)), "look", None, True, job)
+    with real.jobs.run_job("upload", Caller(), "any") as job:
+        real.upload.upload_photo(jpeg(sample_photo(3)), "look", None, True, job)
     before = real.catalog.changes("compact-3", 0)
     Path("details.csv").write_text("image_id,brand\nlook,Marlow\nlook_segment_0,Ost\n")
     assert run("details", "import", "details.csv").exit_code == 0
     assert real.catalog.changes("compact-3", before.last_commit).row_ids.size == 0
-    assert real.segments.details("look_segment_0").brand == "Ost"
+    assert real.segments.get_details("look_segment_0").brand == "Ost"
 
 
 @pytest.mark.parametrize("file_format", ["csv", "jsonl"])

@@ -43,10 +43,10 @@ def test_index_import_of_the_original_system(folder: Path, real: Services) -> No
     assert result.exit_code == 1 and "No garment has a vector to compare" in result.output
     result = run("index", "import", original, "--unchecked")
     assert f"{len(row_ids)} vectors imported, 0 already present, 0 of unknown rows ignored" in result.output
-    assert real.import_index.reindex.versions.list()[-1].rows == len(row_ids)
+    assert real.import_index.reindex.versions.list_manifests()[-1].rows == len(row_ids)
     (original / "vector_nn_index.pkl").write_bytes(pickle.dumps(print))
     result = run("index", "import", original)
-    assert result.exit_code == 1 and "builtins.print in a pickle" in result.output
+    assert result.exit_code == 1 and "the pickle uses builtins.print" in result.output
 
 
 def test_reembed_converts_garments_to_other_models(folder: Path, real: Services) -> None:
@@ -56,7 +56,7 @@ def test_reembed_converts_garments_to_other_models(folder: Path, real: Services)
     result = run("reembed", "--models", "compact")
     assert result.exit_code == 0 and f"{count} garments embedded, 0 skipped" in result.output
     assert real.catalog.changes("old-1", 0).row_ids.size == count
-    assert real.index.warm().rows == real.versions.list()[-1].rows == count
+    assert real.index.warm().rows == real.versions.list_manifests()[-1].rows == count
     assert "0 garments embedded" in run("reembed", "--models", "compact").output
     assert (
         f"{count} garments now have only vectors of compact-3" in run("reembed", "--models=compact", "--settle").output

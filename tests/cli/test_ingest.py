@@ -7,8 +7,9 @@ import pytest
 
 from lookalike.bootstrap import Services, services
 from tests.cli.conftest import run
-from tests.conftest import drawn, jpeg
+from tests.conftest import jpeg
 from tests.emulators.storage_server import storage_server
+from tests.sample_photos import sample_photo
 
 
 def test_ingest_stores_each_photo_once_and_skips_broken_ones(folder: Path, real: Services) -> None:
@@ -18,7 +19,7 @@ def test_ingest_stores_each_photo_once_and_skips_broken_ones(folder: Path, real:
     )
     again = json.loads(run("ingest", folder, "--json").output)
     assert (again["stored"], again["known"], set(again["failed"])) == (0, 2, {"broken.jpg", "moving.gif"})
-    (folder / "broken.jpg").write_bytes(jpeg(drawn(9)))
+    (folder / "broken.jpg").write_bytes(jpeg(sample_photo(9)))
     mended = json.loads(run("ingest", folder, "--json").output)
     assert mended["stored"] == 1 and set(mended["failed"]) == {"moving.gif"}
     assert real.catalog.photo("dress") and real.catalog.photo("summer-dress")
@@ -44,13 +45,13 @@ def test_ingest_of_a_bucket_shares_the_ledger_with_events(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with storage_server("shop") as server:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
         monkeypatch.setenv("STORE_URL", "gs://shop")
         services.cache_clear()
         store = services().store
         for name, data in {
-            "a.jpg": jpeg(drawn(3)),
-            "b/c.jpg": jpeg(drawn(8)),
+            "a.jpg": jpeg(sample_photo(3)),
+            "b/c.jpg": jpeg(sample_photo(8)),
             "bad.png": b"x",
             "notes.txt": b"x",
         }.items():

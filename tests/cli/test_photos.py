@@ -10,7 +10,7 @@ from PIL import Image
 
 from lookalike.bootstrap import services
 from tests.cli.conftest import run
-from tests.conftest import drawn
+from tests.sample_photos import sample_photo
 
 
 def test_search_prints_matches_and_writes_an_image(folder: Path) -> None:
@@ -29,7 +29,7 @@ def test_detect_prints_one_line_per_photo(folder: Path) -> None:
     result = run("detect", folder / "dress.jpg", folder / "broken.jpg", folder / "summer" / "dress.jpg", "--json")
     first, broken, last = (json.loads(line) for line in result.stdout.splitlines())
     assert result.exit_code == 1 and broken["error"]["code"] == "invalid_image"
-    assert (first["width"], first["height"]) == drawn(3).size and first["path"].endswith("dress.jpg")
+    assert (first["width"], first["height"]) == sample_photo(3).size and first["path"].endswith("dress.jpg")
     assert set(first["detections"][0]) == {"box", "label", "score"} and last["detections"]
     assert "x" in run("detect", folder / "dress.jpg").output
 
@@ -61,7 +61,7 @@ def test_search_finds_garments_in_milvus(folder: Path, monkeypatch: pytest.Monke
     assert best["splitted_image_id"].startswith("dress_segment_")
     info = services().index.warm()
     assert info.version and info.rows >= 2 and info.tail_rows == 0, "uploads are written to it"
-    services().segments.delete(best["splitted_image_id"])
+    services().segments.delete_segment(best["splitted_image_id"])
     # the count follows the mark, which is looked at every second
     time.sleep(1.1)
     assert services().index.warm().rows == info.rows - 1

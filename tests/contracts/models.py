@@ -11,14 +11,14 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, DeadlineExceeded
 from lookalike.domain.model import Detection
 from lookalike.domain.ports import Detector, Embedder
-from lookalike.local.closet import draw_scene
+from tests.sample_photos import sample_photo
 
 EXTREME_SIZES = [(1, 1), (3, 400), (400, 3), (640, 480)]
 
 
 def scene(seed: int = 0) -> Image.Image:
     """Return a drawn photo of a worn outfit."""
-    return draw_scene(seed, worn=True).image
+    return sample_photo(seed, outfit=True)
 
 
 def stopped_tokens() -> dict[type[Exception], CancelToken]:

@@ -20,22 +20,22 @@ from typing import Any
 
 from PIL import Image
 
-from lookalike.adapters.neighbours_index import NeighboursFormat
+from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.bootstrap import Services
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Caller, Segment
 from lookalike.settings import read_settings
+from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.ingest import Ingest, Source
-from lookalike.usecases.jobs import Jobs, job_id
+from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.segments import Segments
 from lookalike.usecases.sweep import sweep
 from lookalike.usecases.upload import Upload
-from lookalike.usecases.versions import IndexVersions
-from tests.fakes.models import FakeDetector, FakeEmbedder, garment
-from tests.usecases.index_world import KEY
+from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
+from tests.usecases.index_harness import KEY
 
 HEAVY = ("alembic.command", "sqlalchemy.dialects.sqlite", "sklearn.neighbors", "pymysql", "google.cloud.storage")
 """Imported once, before the forks: none of them starts a thread."""
@@ -67,46 +67,46 @@ class World:
 
     def __init__(self, deadly: int = -1) -> None:
         services, calls = Services(read_settings()), itertools.count()
-        self.catalogue: Any = Mortal(services.catalog, calls, deadly)
+        self.catalog: Any = Mortal(services.catalog, calls, deadly)
         self.store: Any = Mortal(services.store, calls, deadly)
-        detector: Any = Mortal(FakeDetector(garment(0), garment(30)), calls, deadly)
+        detector: Any = Mortal(FakeDetector(make_detection(0), make_detection(30)), calls, deadly)
         models = Models(detector, FakeEmbedder(), max_waiting=4)
-        self.upload = Upload(models, self.store, self.catalogue, True, timedelta(0))
-        self.jobs = Jobs(self.catalogue, 50)
-        self.ingest = Ingest(self.upload, Segments(self.catalogue, self.store), self.catalogue, self.jobs)
+        self.upload = Upload(models, self.store, self.catalog, True, timedelta(0))
+        self.jobs = Jobs(self.catalog, 50)
+        self.ingest = Ingest(self.upload, Segments(self.catalog, self.store), self.catalog, self.jobs)
         self.versions = IndexVersions(
-            self.store, NeighboursFormat(), KEY, FakeEmbedder.name, FakeEmbedder.dim, lambda: datetime.now(UTC)
+            self.store, NeighborsFormat(), KEY, FakeEmbedder.name, FakeEmbedder.dim, lambda: datetime.now(UTC)
         )
-        self.reindex = Reindex(self.catalogue, self.versions)
+        self.reindex = Reindex(self.catalog, self.versions)
         self.embedder = FakeEmbedder()
 
     def rows(self) -> dict[int, Segment]:
-        found = self.catalogue.changes(FakeEmbedder.name, 0).row_ids.tolist()
-        rows: dict[int, Segment] = self.catalogue.segments(found)
+        found = self.catalog.changes(FakeEmbedder.name, 0).row_ids.tolist()
+        rows: dict[int, Segment] = self.catalog.segments(found)
         return rows
 
     def searched(self) -> set[int]:
         """What a search by a new process finds."""
-        index = LiveIndex(self.versions, self.catalogue, FakeEmbedder.name, FakeEmbedder.dim)
+        index = LiveIndex(self.versions, self.catalog, FakeEmbedder.name, FakeEmbedder.dim)
         query = self.embedder.embed([Image.new("RGB", (2, 2), "red")], CancelToken())
         return {hit.row_id for hit in index.search(query, 1000, CancelToken())[0][0]}
 
 
 def upload(world: World, number: int) -> None:
-    with world.jobs.running("upload", Caller(), job_id(None)) as work:
-        world.upload.photo(photo("red"), "upload", None, True, work)
+    with world.jobs.run_job("upload", Caller(), validate_or_create_job_id(None)) as work:
+        world.upload.upload_photo(photo("red"), "upload", None, True, work)
 
 
 def ingest(world: World, number: int) -> None:
     """The ledger remembers other tries: each has a generation of its own."""
     source = Source("shop", "incoming/photo.png", str(number + 1))
-    if not world.ingest.known(source.bucket, [source.name]).get((source.name, source.generation)):
-        world.ingest.take(source, photo("blue"))
+    if not world.ingest.known_versions(source.bucket, [source.name]).get((source.name, source.generation)):
+        world.ingest.ingest(source, photo("blue"))
 
 
 def reindex(world: World, number: int) -> None:
     world.reindex.build()
-    sweep(world.store, world.catalogue, older_than=3600)
+    sweep(world.store, world.catalog, older_than=3600)
 
 
 VERBS: dict[str, Callable[[World, int], None]] = {"upload": upload, "ingest": ingest, "reindex": reindex}
@@ -184,22 +184,22 @@ def look(verb: str, number: int) -> dict[str, Any]:
     again = world.rows()
     expected = GARMENTS if verb != "reindex" else 2 * GARMENTS
     found.failed_repeats = int(len(again) != expected or world.searched() != set(again))
-    sweep(world.store, world.catalogue, older_than=-5)
+    sweep(world.store, world.catalog, older_than=-5)
     found.objects_without_row_after_sweep = len(unnamed(world))
     return asdict(found)
 
 
 def unnamed(world: World) -> list[str]:
     paths = [one.path for one in world.store.list() if not one.path.startswith("index/")]
-    return sorted(set(paths) - world.catalogue.known_paths(paths))
+    return sorted(set(paths) - world.catalog.known_paths(paths))
 
 
 def prepare(verb: str) -> None:
-    """An empty catalogue and bucket again; two photos for `reindex`."""
+    """An empty catalog and bucket again; two photos for `reindex`."""
     world = World()
-    items = Segments(world.catalogue, world.store)
+    items = Segments(world.catalog, world.store)
     for segment in world.rows().values():
-        items.delete(segment.name)
+        items.delete_segment(segment.name)
     for one in list(world.store.list()):
         world.store.delete(one.path)
     if verb == "reindex":

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import drawn, jpeg
+from tests.conftest import jpeg
 from tests.e2e.serving import Said, Server
+from tests.sample_photos import sample_photo
 
 PAGE = {"Origin": "http://localhost:3000"}
-DATA = base64.b64encode(jpeg(drawn(3))).decode()
+DATA = base64.b64encode(jpeg(sample_photo(3))).decode()
 URL = f"data:image/jpeg;base64,{DATA}"
 ANNA = {"email": "anna@example.com", "password": "correct horse"}
 
@@ -123,7 +124,7 @@ def test_changing_and_deleting(shop: Page, page: Page) -> None:
 
 
 def test_cancelling_without_an_account(server: Server, page: Page) -> None:
-    large = base64.b64encode(jpeg(drawn(3).resize((5400, 7200)))).decode()
+    large = base64.b64encode(jpeg(sample_photo(3).resize((5400, 7200)))).decode()
     for call, name in (("cancel_request", "first"), ("cancel_processing", "second")):
         with ThreadPoolExecutor() as pool:
             asked = {"image_base64": large, "num": 5, "request_id": name}

@@ -16,14 +16,15 @@ import pytest
 from PIL import Image
 
 from lookalike.http.events import FINALIZED
-from tests.conftest import FUNCTIONS, drawn, jpeg
-from tests.contracts.databases import fresh_database
+from tests.conftest import FUNCTIONS_FOLDER, jpeg
+from tests.contracts.databases import temporary_database
 from tests.e2e.serving import Said, Server, free_port, text
 from tests.emulators.storage_server import storage_server
+from tests.sample_photos import sample_photo
 
 pytestmark = pytest.mark.slow
-NAMES = sorted(path.parent.name for path in FUNCTIONS.glob("*/main.py"))
-PHOTO, OTHER = jpeg(drawn(3)), jpeg(drawn(8))
+NAMES = sorted(path.parent.name for path in FUNCTIONS_FOLDER.glob("*/main.py"))
+PHOTO, OTHER = jpeg(sample_photo(3)), jpeg(sample_photo(8))
 THREADS = 8
 
 
@@ -32,7 +33,7 @@ class Function(Server):
 
     def serve(self, name: str) -> "Function":
         self.port = free_port()
-        source = str(FUNCTIONS / name / "main.py")
+        source = str(FUNCTIONS_FOLDER / name / "main.py")
         command = [str(Path(sys.executable).parent / "functions-framework"), "--source", source, "--target", name]
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "serve.log").open("wb") as log:
@@ -65,13 +66,13 @@ class Function(Server):
 def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Function]]:
     home = tmp_path_factory.mktemp("deployed")
     with ExitStack() as stack:
-        database = stack.enter_context(fresh_database("mysql", home))
+        database = stack.enter_context(temporary_database("mysql", home))
         storage = stack.enter_context(storage_server("shop"))
         settings = {
             "LOOKALIKE_HOME": str(home / "home"),
             "DATABASE_URL": database,
             "STORE_URL": "gs://shop/closet",
-            "STORAGE_EMULATOR_HOST": storage.address,
+            "STORAGE_EMULATOR_HOST": storage.url,
             "CONCURRENCY": str(THREADS),
             "GOOGLE_CLOUD_PROJECT": "shop-project",
         }
@@ -137,7 +138,7 @@ def test_an_event_is_taken(functions: dict[str, Function]) -> None:
 
 
 def test_one_function_cancels_what_another_runs(functions: dict[str, Function], admin: dict[str, str]) -> None:
-    big = jpeg(drawn(3).resize((5400, 7200), Image.Resampling.NEAREST))
+    big = jpeg(sample_photo(3).resize((5400, 7200), Image.Resampling.NEAREST))
     with ThreadPoolExecutor() as pool:
         running = pool.submit(upload, functions["upload"], admin, big, "cancelled", request_id="cancel-me")
         for _ in range(2000):
@@ -190,7 +191,7 @@ def test_logs_are_json_with_request_and_trace_and_without_secrets(
 
 def test_a_shutdown_in_mid_upload_finishes_it(functions: dict[str, Function], admin: dict[str, str]) -> None:
     function = Function(functions["upload"].folder / "ending", functions["upload"].settings).serve("upload")
-    big = jpeg(drawn(8).resize((4500, 6000), Image.Resampling.NEAREST))
+    big = jpeg(sample_photo(8).resize((4500, 6000), Image.Resampling.NEAREST))
     with ThreadPoolExecutor() as pool:
         running = pool.submit(upload, function, admin, big, "last", request_id="last")
         while functions["cancel"].call("GET", "/request_status/last", None, admin).status != 200:

@@ -11,22 +11,24 @@ from pathlib import Path
 import pytest
 
 import lookalike
-from tests.contracts.databases import KINDS, fresh_database
+from tests.contracts.databases import DATABASE_KINDS, temporary_database
 from tests.emulators.storage_server import storage_server
 
 ROOT = Path(lookalike.__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=[f"{database}, {store}" for database in KINDS for store in ("directory", "cloud storage")])
+@pytest.fixture(
+    params=[f"{database}, {store}" for database in DATABASE_KINDS for store in ("directory", "cloud storage")]
+)
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     database, store = request.param.split(", ")
     with ExitStack() as stack:
-        url = stack.enter_context(fresh_database(database, tmp_path))
+        url = stack.enter_context(temporary_database(database, tmp_path))
         settings = {"LOOKALIKE_HOME": str(tmp_path / "home"), "LOG_LEVEL": "ERROR", "DATABASE_URL": url}
         if store == "cloud storage":
             server = stack.enter_context(storage_server("shop"))
-            settings |= {"STORE_URL": "gs://shop", "STORAGE_EMULATOR_HOST": server.address}
+            settings |= {"STORE_URL": "gs://shop", "STORAGE_EMULATOR_HOST": server.url}
         yield {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
 
 

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from infra.images.chromium import Page, find_chromium, start_chromium
-from tests.conftest import drawn, jpeg
+from tests.conftest import jpeg
 from tests.e2e.serving import Server
+from tests.sample_photos import sample_photo
 
 try:
     find_chromium()
 except FileNotFoundError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-PHOTO = jpeg(drawn(3))
+PHOTO = jpeg(sample_photo(3))
 IS_IDLE = "!document.body.classList.contains('is-busy') && document.getElementById('status').textContent !== ''"
 
 

@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from lookalike.adapters.catalog import open_catalog
-from tests.conftest import drawn, jpeg
+from tests.conftest import jpeg
 from tests.e2e.serving import Server
+from tests.sample_photos import sample_photo
 
-PHOTO, OTHER = jpeg(drawn(3)), jpeg(drawn(8))
+PHOTO, OTHER = jpeg(sample_photo(3)), jpeg(sample_photo(8))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_an_address_with_a_line_break_is_none(server: Server) -> None:
 
 def big_photo() -> bytes:
     """Decoding and shrinking this takes a while."""
-    return jpeg(drawn(3).resize((5400, 7200), Image.Resampling.NEAREST))
+    return jpeg(sample_photo(3).resize((5400, 7200), Image.Resampling.NEAREST))
 
 
 def test_the_originals_four_calls(server: Server) -> None:
@@ -141,13 +142,13 @@ def test_the_page_and_signed_addresses(server: Server) -> None:
 def test_a_photo_dropped_into_the_bucket_is_found(server: Server) -> None:
     incoming = server.folder / ".lookalike" / "bucket" / "incoming" / "spring"
     incoming.mkdir(parents=True)
-    (incoming / "Neues Kleid.jpg").write_bytes(jpeg(drawn(31)))
+    (incoming / "Neues Kleid.jpg").write_bytes(jpeg(sample_photo(31)))
     (incoming / "broken.jpg").write_bytes(b"no photo")
     for _ in range(100):
         if server.call("GET", "/splitted_images/by_original/incoming-spring-Neues_Kleid").status == 200:
             break
         time.sleep(0.1)
-    best = server.relay(jpeg(drawn(31)), include="none").json["results"][0]
+    best = server.relay(jpeg(sample_photo(31)), include="none").json["results"][0]
     assert best["original_image_id"] == "incoming-spring-Neues_Kleid"
 
 
@@ -239,7 +240,7 @@ def objects(folder: Path) -> set[str]:
     return {path.relative_to(bucket).as_posix() for path in bucket.rglob("*.*") if path.is_file()}
 
 
-LOOKS = {f"look-{seed}": jpeg(drawn(seed)) for seed in range(6)}
+LOOKS = {f"look-{seed}": jpeg(sample_photo(seed)) for seed in range(6)}
 ASKED: list[dict[str, object]] = [
     {"segment": True},
     {"num": 2},

@@ -13,8 +13,8 @@ from groundingdino.util.utils import clean_state_dict
 from torch import Tensor
 
 from lookalike.adapters import pytorch
+from lookalike.adapters.grounding_dino.config import ModelConfig
 from lookalike.adapters.grounding_dino.network import EncoderOutput, GroundingDino, Queries
-from lookalike.adapters.grounding_dino.shape import ModelConfig
 from lookalike.adapters.grounding_dino.text import Prompt, Tokenizer
 from lookalike.adapters.weights import DETECTOR, VOCABULARY
 from tests.full import reference_models
@@ -77,7 +77,9 @@ class ModelPair:
         sizes = tuple((one.shape[2], one.shape[3]) for one in maps)
         queries = Queries(decoder["tgt"].transpose(0, 1), decoder["refpoints_unsigmoid"].transpose(0, 1))
         fits = said["pred_logits"][..., : words.shape[1]]
-        return ReferenceStages(seen["text"][2][0], maps, EncoderOutput(cells, words, sizes), queries, fits, said["pred_boxes"])
+        return ReferenceStages(
+            seen["text"][2][0], maps, EncoderOutput(cells, words, sizes), queries, fits, said["pred_boxes"]
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.models import ResNet, resnet50
 from transformers import BertConfig, BertModel, BertTokenizerFast, Dinov2Config, Dinov2Model
 
-from lookalike.adapters.grounding_dino.shape import SWIN_T, ModelConfig
+from lookalike.adapters.grounding_dino.config import SWIN_T, ModelConfig
 from lookalike.adapters.weights import DETECTOR, PUBLISHED, RESNET50, VOCABULARY, file_sha256
 
 SEED = 20_261

@@ -9,22 +9,22 @@ from typing import Any
 from PIL import Image
 
 from tests.e2e.serving import Said, Server, text
-from tests.full import oracle
+from tests.full import reference_models
 
 FREE, BUSY = 0.15, 1.2
 """Shares of one core that a process uses when it does nothing, and when two cores work on a photo."""
 
 
-def full_settings(weights: Path, **more: str) -> dict[str, str]:
-    told = {"MODELS": "full", "MODELS_DIR": str(weights), "MODELS_SHA256": oracle.sums(weights)}
+def full_model_settings(weights: Path, **more: str) -> dict[str, str]:
+    told = {"MODELS": "full", "MODELS_DIR": str(weights), "MODELS_SHA256": reference_models.checksums(weights)}
     return told | {"REQUEST_TIMEOUT": "600", "REINDEX_EVERY": "0"} | more
 
 
-def split(server: Server, photo: bytes, **fields: str) -> Said:
+def split_photo(server: Server, photo: bytes, **fields: str) -> Said:
     return server.call("POST", "/split_image", {"image_base64": text(photo), **fields})
 
 
-def garments(said: Said) -> list[Any]:
+def segment_results(said: Said) -> list[Any]:
     assert said.status == 200, said.body[:300]
     return [(one["bounding_box"], one["label"], one["score"]) for one in said.json["data"]["segments"]]
 
@@ -36,45 +36,45 @@ def panorama() -> bytes:
     return data.getvalue()
 
 
-def seconds_of(process: int) -> float:
+def cpu_seconds(process: int) -> float:
     """What all threads of it have worked so far."""
     fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def worker(server: Server) -> int:
+def worker_pid(server: Server) -> int:
     """The process that gunicorn forked."""
     assert server.process
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
     return int(children.split()[0])
 
 
-def worked(process: int, seconds: float = 0.1) -> float:
+def cpu_share(process: int, seconds: float = 0.1) -> float:
     """Which share of the next moment the process works."""
-    before = seconds_of(process)
+    before = cpu_seconds(process)
     time.sleep(seconds)
-    return (seconds_of(process) - before) / seconds
+    return (cpu_seconds(process) - before) / seconds
 
 
-def until_free(process: int) -> float:
+def wait_until_idle(process: int) -> float:
     """The moment since which it has done next to nothing for a tenth of a second."""
     while True:
         began = time.monotonic()
-        if worked(process) <= FREE:
+        if cpu_share(process) <= FREE:
             return began
 
 
-def cancelled(server: Server, other: Server, times: int) -> list[float]:
+def measure_cancellations(server: Server, other: Server, times: int) -> list[float]:
     """Seconds from the other process's answer to a cancellation until the processor of the first is free, each time."""
-    photo, process, waits = panorama(), worker(server), []
+    photo, process, waits = panorama(), worker_pid(server), []
     with ThreadPoolExecutor() as pool:
         for number in range(times):
-            running = pool.submit(split, server, photo, request_id=f"long-{number}")
-            while worked(process) < BUSY:
+            running = pool.submit(split_photo, server, photo, request_id=f"long-{number}")
+            while cpu_share(process) < BUSY:
                 assert not running.done(), running.result().body[:300]
             time.sleep(0.05 * number)
             assert other.cancel(f"long-{number}").status == 200
             answered = time.monotonic()
-            waits.append(until_free(process) - answered)
+            waits.append(wait_until_idle(process) - answered)
             assert running.result(30).json["status"] == "cancelled"
     return waits

@@ -13,31 +13,31 @@ import torch
 from PIL import Image
 
 from lookalike.adapters.crops import CropEmbedder
-from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector, Output
+from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector, RawOutput
 from lookalike.adapters.grounding_dino.network import GroundingDino
-from lookalike.adapters.pytorch import Engine, load
+from lookalike.adapters.pytorch import Engine, load_network
 from lookalike.adapters.resnet50 import open_network
 from lookalike.adapters.weights import RESNET50
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, DeadlineExceeded, Misconfigured
 from lookalike.domain.model import Detection
 from lookalike.domain.ports import Detector, Embedder
-from lookalike.local.closet import draw_scene
-from tests.contracts.models import OF_DETECTORS, OF_EMBEDDERS
-from tests.full import oracle
-from tests.full.pair import PROMPT, Pair
+from tests.contracts.models import DETECTOR_CONTRACT, EMBEDDER_CONTRACT
+from tests.full import reference_models
+from tests.full.model_pair import PROMPT, ModelPair
+from tests.sample_photos import sample_photo
 
 ENGINE = Engine(torch.device("cpu"), torch.float32)
 Detectors = Callable[..., GroundingDinoDetector]
 
 
 @pytest.fixture(scope="module")
-def detector_of(tiny: Pair) -> Detectors:
+def detector_of(tiny: ModelPair) -> Detectors:
     def make(prompt: str = PROMPT, most: int = 1) -> GroundingDinoDetector:
         made = GroundingDinoDetector(
-            tiny.checkpoint, tiny.vocabulary, ENGINE, threading.Lock(), prompt, 0.05, oracle.TINY
+            tiny.checkpoint, tiny.vocabulary, ENGINE, threading.Lock(), prompt, 0.05, reference_models.TINY
         )
-        made._batcher.most = most
+        made._batcher.max_batch = most
         return made
 
     return make
@@ -51,24 +51,24 @@ def detector(detector_of: Detectors) -> GroundingDinoDetector:
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> CropEmbedder:
     file = tmp_path_factory.mktemp("resnet") / RESNET50.name
-    torch.save(oracle.make_resnet().state_dict(), file)
+    torch.save(reference_models.make_resnet50().state_dict(), file)
     return CropEmbedder(open_network(file, ENGINE), "resnet50-made-up", 2048, ENGINE, threading.Lock())
 
 
 def photo(seed: int = 0) -> Image.Image:
-    return draw_scene(seed, worn=True).image.resize((900, 1200))
+    return sample_photo(seed, outfit=True).resize((900, 1200))
 
 
 def as_tuples(found: list[Detection]) -> list[Any]:
     return [(one.box, one.label, one.score) for one in found]
 
 
-@pytest.mark.parametrize("contract", OF_DETECTORS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("contract", DETECTOR_CONTRACT, ids=lambda one: one.__name__)
 def test_the_contract_of_detectors(detector: GroundingDinoDetector, contract: Callable[[Detector], None]) -> None:
     contract(detector)
 
 
-@pytest.mark.parametrize("contract", OF_EMBEDDERS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("contract", EMBEDDER_CONTRACT, ids=lambda one: one.__name__)
 def test_the_contract_of_embedders(embedder: CropEmbedder, contract: Callable[[Embedder], None]) -> None:
     contract(embedder)
 
@@ -79,11 +79,11 @@ def seeing(detector_of: Detectors) -> Callable[..., list[Detection]]:
 
     def see(size: tuple[int, int], *boxes: tuple[float, ...], thorough: bool = False) -> list[Detection]:
         detector = detector_of()
-        place = [detector._words.decode([one]) for one in detector._prompt.ids.tolist()].index("shoes")
-        scores = torch.zeros(len(boxes), len(detector._prompt.ids))
+        place = [detector._words.decode([one]) for one in detector._prompt.token_ids.tolist()].index("shoes")
+        scores = torch.zeros(len(boxes), len(detector._prompt.token_ids))
         scores[:, place] = torch.tensor([box[4] for box in boxes])
-        output = Output(scores, torch.tensor([box[:4] for box in boxes]))
-        detector._batcher.all = lambda things, *_: [output] * len(things)  # type: ignore[method-assign]
+        output = RawOutput(scores, torch.tensor([box[:4] for box in boxes]))
+        detector._batcher.run_all = lambda things, *_: [output] * len(things)  # type: ignore[method-assign]
         return detector.detect(Image.new("RGB", size), CancelToken(), thorough)
 
     return see
@@ -137,10 +137,10 @@ def test_many_threads_get_what_each_would_get_alone(detector_of: Detectors, most
             assert ours.score == pytest.approx(theirs.score, abs=1e-2)
 
 
-def test_between_layers_it_is_asked_whether_anybody_waits(tiny: Pair) -> None:
-    network, asked = tiny.ours(), []
+def test_between_layers_it_is_asked_whether_anybody_waits(tiny: ModelPair) -> None:
+    network, asked = tiny.build(), []
     with torch.inference_mode():
-        network(torch.zeros(1, 3, 224, 224), network.read(tiny.prompt), lambda: asked.append(time.monotonic()))
+        network(torch.zeros(1, 3, 224, 224), network.encode_prompt(tiny.prompt), lambda: asked.append(time.monotonic()))
     # eight blocks of the backbone, two halves of two layers of the encoder, three layers of the decoder
     assert len(asked) == 8 + 2 * 2 + 3
 
@@ -174,7 +174,7 @@ def test_short_of_memory_the_batch_is_halved(detector_of: Detectors) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda n: detector.detect(photo(n), CancelToken(), thorough=True), range(8)))
     detector._network = real
-    assert max(sizes) > 2 and detector._batcher.most <= 2
+    assert max(sizes) > 2 and detector._batcher.max_batch <= 2
     assert [len(one) for one in found] == [len(detector.detect(photo(n), CancelToken(), True)) for n in range(8)]
 
 
@@ -193,34 +193,36 @@ def test_transparent_parts_of_a_cut_out_are_white(embedder: CropEmbedder) -> Non
     assert rows[0] @ rows[1] > 0.99999
 
 
-def test_weights_are_mapped_not_read(tiny: Pair) -> None:
+def test_weights_are_mapped_not_read(tiny: ModelPair) -> None:
     """And nothing is filled with random numbers before: that would move the generator."""
     state = torch.random.get_rng_state()
-    network = load(lambda: GroundingDino(oracle.TINY), tiny.checkpoint, "model")
+    network = load_network(lambda: GroundingDino(reference_models.TINY), tiny.checkpoint, "model")
     assert torch.equal(state, torch.random.get_rng_state())
     assert str(tiny.checkpoint) in Path("/proc/self/maps").read_text() and [*network.parameters()]
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04c__builtin__\nprint\n."])
-def test_a_file_that_holds_no_weights_is_told(tmp_path: Path, tiny: Pair, content: bytes) -> None:
+def test_a_file_that_holds_no_weights_is_told(tmp_path: Path, tiny: ModelPair, content: bytes) -> None:
     (tmp_path / "net.pth").write_bytes(content)
     with pytest.raises(Misconfigured, match=r"net\.pth does not hold the weights"):
         GroundingDinoDetector(tmp_path / "net.pth", tiny.vocabulary, ENGINE, threading.Lock())
 
 
-def test_weights_of_another_shape_are_told(tiny: Pair) -> None:
+def test_weights_of_another_shape_are_told(tiny: ModelPair) -> None:
     with pytest.raises(Misconfigured, match="does not hold the weights"):
         GroundingDinoDetector(tiny.checkpoint, tiny.vocabulary, ENGINE, threading.Lock())
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, tiny: Pair) -> None:
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, tiny: ModelPair) -> None:
     class Evil:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "run",))
 
     torch.save({"model": Evil()}, tmp_path / "net.pth")
     with pytest.raises(Misconfigured):
-        GroundingDinoDetector(tmp_path / "net.pth", tiny.vocabulary, ENGINE, threading.Lock(), shape=oracle.TINY)
+        GroundingDinoDetector(
+            tmp_path / "net.pth", tiny.vocabulary, ENGINE, threading.Lock(), shape=reference_models.TINY
+        )
     assert not (tmp_path / "run").exists()
 
 

@@ -13,14 +13,14 @@ from torchvision.models import ResNet50_Weights
 
 from lookalike.adapters import dinov2, resnet50
 from lookalike.adapters.crops import crop_to_square
-from lookalike.adapters.grounding_dino.phrases import TEXT_THRESHOLD, best_phrase, join_words, garment_kind
+from lookalike.adapters.grounding_dino.phrases import TEXT_THRESHOLD, best_phrase, garment_kind, join_words
 from lookalike.adapters.grounding_dino.text import MAX_TOKENS
 from lookalike.adapters.grounding_dino.tiling import network_size
 from lookalike.adapters.pytorch import Engine, normalize_pixels
 from lookalike.adapters.weights import DINOV2, RESNET50
-from lookalike.local.closet import draw_scene
 from tests.full import reference_models
 from tests.full.model_pair import PROMPT, ModelPair, relative_difference
+from tests.sample_photos import sample_photo
 
 CPU = torch.device("cpu")
 EXACT, ROUGH = 1e-4, 3e-2
@@ -84,14 +84,17 @@ def test_photos_of_a_batch_do_not_touch(tiny: ModelPair) -> None:
         scores, boxes = ours(pixels, text, alive)
         alone = [ours(one[None], text, alive) for one in pixels]
     for number, (alone_scores, alone_boxes) in enumerate(alone):
-        assert relative_difference(scores[number], alone_scores[0]) < EXACT and relative_difference(boxes[number], alone_boxes[0]) < EXACT
+        assert (
+            relative_difference(scores[number], alone_scores[0]) < EXACT
+            and relative_difference(boxes[number], alone_boxes[0]) < EXACT
+        )
 
 
 @pytest.mark.parametrize("threshold", [0.15, 0.3])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_whole_is_the_packages_predict(tiny: ModelPair, seed: int, threshold: float) -> None:
     """From a photo to boxes, scores and phrases, with the package's own preparation of photos on its side."""
-    photo = draw_scene(seed, worn=True).image
+    photo = sample_photo(seed, outfit=True)
     prepare = transforms.Compose(
         [
             transforms.RandomResize([800], max_size=1333),
@@ -150,7 +153,7 @@ def test_resnet50_is_torchvisions(tmp_path: Path, dtype: torch.dtype, least: flo
     torch.save(theirs.state_dict(), tmp_path / RESNET50.name)
     theirs.fc = torch.nn.Identity()
     engine, preset = Engine(CPU, dtype), ResNet50_Weights.IMAGENET1K_V1.transforms()
-    photos = [draw_scene(seed, worn=seed % 2 == 0).image for seed in range(6)]
+    photos = [sample_photo(seed, outfit=seed % 2 == 0) for seed in range(6)]
     photos += [photos[0].crop((0, 0, 40, 300)), photos[1].crop((0, 0, 255, 256))]
     with torch.inference_mode():
         wanted = theirs(torch.stack([preset(photo) for photo in photos]))

@@ -14,13 +14,22 @@ from urllib.error import URLError
 import pytest
 
 import lookalike
-from tests.conftest import drawn, jpeg
+from tests.conftest import jpeg
 from tests.e2e.serving import Said, Server, free_port
-from tests.full.serving import measure_cancellations, full_model_settings, segment_results, panorama, split_photo, wait_until_idle, worker_pid
+from tests.full.serving import (
+    full_model_settings,
+    measure_cancellations,
+    panorama,
+    segment_results,
+    split_photo,
+    wait_until_idle,
+    worker_pid,
+)
+from tests.sample_photos import sample_photo
 
 pytestmark = pytest.mark.slow
 ROOT = Path(lookalike.__file__).parents[2]
-PHOTOS = [jpeg(drawn(seed).resize((900, 1200))) for seed in range(4)]
+PHOTOS = [jpeg(sample_photo(seed).resize((900, 1200))) for seed in range(4)]
 CLIENTS = 64
 
 
@@ -58,7 +67,9 @@ def test_64_clients_at_once_get_what_each_would_get_alone(server: Server) -> Non
 
     def ask(number: int) -> list[Any]:
         photo = PHOTOS[number // 4 % 4]
-        return segment_results(split_photo(server, photo)) if number % 4 == 0 else similarities(server.relay(photo, num=2))
+        return (
+            segment_results(split_photo(server, photo)) if number % 4 == 0 else similarities(server.relay(photo, num=2))
+        )
 
     alone = [ask(number) for number in range(16)]
     with ThreadPoolExecutor(CLIENTS) as pool:

@@ -14,8 +14,8 @@ from lookalike.domain.model import User
 from lookalike.http.pipeline import address_of
 from lookalike.http.routes import ROUTES, Role, Route
 from lookalike.settings import Settings
-from lookalike.usecases.sign_in import OF_ACCOUNT
-from tests.conftest import bearer
+from lookalike.usecases.sign_in import MAX_LOGINS_PER_ACCOUNT
+from tests.conftest import bearer_header
 from tests.emulators.auth_server import AuthServer, auth_server
 
 Client = Callable[[str], FlaskClient]
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_named(auth: FlaskClient) -> None:
 
 def test_passwords_are_not_tried_for_long(auth: FlaskClient) -> None:
     signed_in(auth)
-    wrong = [call(auth, "login", **ANNA | {"password": f"wrong {number}"}) for number in range(OF_ACCOUNT)]
+    wrong = [call(auth, "login", **ANNA | {"password": f"wrong {number}"}) for number in range(MAX_LOGINS_PER_ACCOUNT)]
     assert {one.status_code for one in wrong} == {401}
     said = call(auth, "login", **ANNA)
     assert said.status_code == 429 and int(said.headers["Retry-After"]) == 900
@@ -119,7 +119,7 @@ def test_passwords_are_not_tried_for_long(auth: FlaskClient) -> None:
 
 def test_a_role_that_was_granted_opens_doors_with_the_next_token(auth: FlaskClient) -> None:
     data = signed_in(auth)
-    services().accounts.grant(ANNA["email"], "admin")
+    services().accounts.set_role(ANNA["email"], "admin")
     assert not auth.get("/api/auth/user", headers=with_token(data)).get_json()["data"]["is_admin"]
     fresh = call(auth, "refresh", refresh_token=data["refresh_token"]).get_json()["data"]
     assert auth.get("/api/auth/user", headers=with_token(fresh)).get_json()["data"]["is_admin"]
@@ -145,7 +145,7 @@ def test_the_service_away_is_a_503(home: object, client: Client, monkeypatch: py
         monkeypatch.setenv("AUTH_URL", server.url)
         monkeypatch.setenv("SUPABASE_KEY", server.PUBLIC)
         services.cache_clear()
-        server.away = True
+        server.is_unavailable = True
         said = call(client("auth"), "login", **ANNA)
     assert said.status_code == 503 and said.headers["Retry-After"]
 
@@ -193,8 +193,8 @@ def test_every_route_lets_in_whom_its_role_says(client: Client, real: Services, 
     real.catalog.start_job("mine", "search", caller("bert"))
     callers: tuple[dict[str, str], ...] = (
         {},
-        bearer(real, User("clara", "c@example.org")),
-        bearer(real, User("anna", "a@example.org", "admin")),
+        bearer_header(real, User("clara", "c@example.org")),
+        bearer_header(real, User("anna", "a@example.org", "admin")),
     )
     # as from another machine: on this one, whoever runs it is the platform
     elsewhere = {"REMOTE_ADDR": "203.0.113.9"}
@@ -251,9 +251,9 @@ def test_a_callers_address_is_what_our_own_proxies_say(
 def test_another_users_jobs_are_neither_listed_nor_swept(client: Client, real: Services) -> None:
     cancel = client("cancel")
     real.catalog.start_job("berts", "search", caller("bert"))
-    clara = bearer(real, User("clara", "c@example.org"))
+    clara = bearer_header(real, User("clara", "c@example.org"))
     assert cancel.get("/request_status/recent", headers=clara).get_json()["requests"] == []
     assert cancel.post("/cleanup_requests", json={"max_age_seconds": 0}, headers=clara).status_code == 200
     assert real.catalog.job("berts") is not None
-    bert = bearer(real, User("bert", "b@example.org"))
+    bert = bearer_header(real, User("bert", "b@example.org"))
     assert cancel.post("/cancel_request/berts", headers=bert).get_json()["success"]

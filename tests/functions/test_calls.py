@@ -18,11 +18,12 @@ from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.bootstrap import WEIGHTS, Services
 from lookalike.domain.errors import NotFound
 from lookalike.domain.model import Caller, JobStatus, ProductDetails, User
-from tests.conftest import bearer, drawn, jpeg
+from tests.conftest import bearer_header, jpeg
 from tests.contracts.databases import execute
+from tests.sample_photos import sample_photo
 
 Client = Callable[[str], FlaskClient]
-PHOTO = jpeg(drawn(3))
+PHOTO = jpeg(sample_photo(3))
 
 
 def text(data: bytes) -> str:
@@ -56,7 +57,7 @@ def test_upload_answers_as_the_original_did(client: Client, admin: dict[str, str
 def test_an_upload_is_found_by_the_next_search(client: Client, admin: dict[str, str]) -> None:
     assert relay(client).get_json()["results"] == []
     upload(client, admin, image_name="first")
-    upload(client, admin, jpeg(drawn(8)), image_name="second")
+    upload(client, admin, jpeg(sample_photo(8)), image_name="second")
     body = relay(client, num=5).get_json()
     best = body["results"][0]
     assert set(best) >= {"id", "similarity", "processed_image_base64"}
@@ -77,10 +78,10 @@ def test_a_deleted_garment_is_in_no_later_answer(client: Client, admin: dict[str
 
 
 def test_segments_are_searched_one_by_one(client: Client, admin: dict[str, str]) -> None:
-    worn = jpeg(drawn(5, worn=True))
+    worn = jpeg(sample_photo(5, outfit=True))
     stored = upload(client, admin, worn, image_name="worn").get_json()["data"]["segments"]
     body = relay(client, worn, segment=True, num=2, include="thumbnail").get_json()
-    assert len(body["groups"]) == len(stored) and (body["width"], body["height"]) == drawn(5, worn=True).size
+    assert len(body["groups"]) == len(stored) and (body["width"], body["height"]) == sample_photo(5, outfit=True).size
     for group, segment in zip(body["groups"], stored, strict=True):
         assert group["bounding_box"] == segment["bounding_box"] and group["label"] == segment["label"]
         assert group["results"][0]["splitted_image_id"] == segment["splitted_image_id"]
@@ -101,7 +102,7 @@ def test_pictures_come_as_asked(client: Client, admin: dict[str, str], include: 
 
 def test_min_similarity_leaves_out_what_is_less_alike(client: Client, admin: dict[str, str]) -> None:
     for seed in (3, 8, 9):
-        upload(client, admin, jpeg(drawn(seed)), image_name=f"photo-{seed}")
+        upload(client, admin, jpeg(sample_photo(seed)), image_name=f"photo-{seed}")
     alike = [one["similarity"] for one in relay(client, num=100).get_json()["results"]]
     bound = alike[1]
     some = [one["similarity"] for one in relay(client, num=100, min_similarity=bound).get_json()["results"]]
@@ -110,14 +111,14 @@ def test_min_similarity_leaves_out_what_is_less_alike(client: Client, admin: dic
 
 def test_a_match_says_how_likely_it_is_the_same_garment(client: Client, admin: dict[str, str]) -> None:
     for seed in (3, 8):
-        upload(client, admin, jpeg(drawn(seed)), image_name=f"photo-{seed}")
+        upload(client, admin, jpeg(sample_photo(seed)), image_name=f"photo-{seed}")
     (same, *_, other) = relay(client, num=100, segment=True).get_json()["results"]
     assert same["match"] > 0.95 > 0.5 > other["match"] >= 0
 
 
 def test_a_match_says_what_it_has_in_common(client: Client, admin: dict[str, str], real: Services) -> None:
     for name, seed in (("one", 3), ("two", 8)):
-        upload(client, admin, jpeg(drawn(seed)), image_name=name)
+        upload(client, admin, jpeg(sample_photo(seed)), image_name=name)
     real.segments.put_details(
         [ProductDetails("one", brand="Marlow", tags=["a"]), ProductDetails("two", brand="Marlow")]
     )
@@ -127,14 +128,14 @@ def test_a_match_says_what_it_has_in_common(client: Client, admin: dict[str, str
     assert whys["one"] == {"same_label": True, "colour_distance": 0.0, "shared_details": ["brand", "tags"]}
     assert whys["two"]["colour_distance"] > 0 and whys["two"]["shared_details"] == ["brand"]
     assert [one["why"] for one in body["results"]] == [one["why"] for one in group["results"]]
-    whole = relay(client, jpeg(drawn(9)), include="none").get_json()["results"]
+    whole = relay(client, jpeg(sample_photo(9)), include="none").get_json()["results"]
     assert [one["why"] for one in whole] == [{}, {}]
 
 
 def test_the_photo_itself_and_its_copies_may_be_left_out(client: Client, admin: dict[str, str]) -> None:
     for seed, name in ((3, "photo"), (3, "copy"), (8, "other")):
-        upload(client, admin, jpeg(drawn(seed)), image_name=name)
-    small = drawn(3).resize([round(0.8 * side) for side in drawn(3).size])
+        upload(client, admin, jpeg(sample_photo(seed)), image_name=name)
+    small = sample_photo(3).resize([round(0.8 * side) for side in sample_photo(3).size])
     upload(client, admin, jpeg(small), image_name="small")
 
     def photos(**fields: Any) -> set[str]:
@@ -153,7 +154,7 @@ def test_the_calibration_is_the_built_in_embedders() -> None:
 
 def test_a_filter_narrows_the_search(client: Client, admin: dict[str, str], real: Services) -> None:
     for seed in (3, 8, 9):
-        upload(client, admin, jpeg(drawn(seed)), image_name=f"photo-{seed}")
+        upload(client, admin, jpeg(sample_photo(seed)), image_name=f"photo-{seed}")
     real.segments.put_details([ProductDetails("photo-8", brand="Marlow", rating=4.5, tags=["summer", "linen"])])
 
     def photos(wanted: object) -> set[str]:
@@ -214,7 +215,7 @@ def test_what_was_cancelled_is_told_as_no_error(
     finish = SqlCatalog.finish_job
 
     def cancelled_before(self: SqlCatalog, job: str, status: JobStatus) -> JobStatus:
-        real.jobs.cancel(job, Caller())
+        real.jobs.cancel_job(job, Caller())
         return finish(self, job, status)
 
     monkeypatch.setattr(SqlCatalog, "finish_job", cancelled_before)
@@ -247,7 +248,7 @@ def test_photos_come_as_files_and_as_bodies_too(client: Client, admin: dict[str,
 
 
 def test_split_stores_nothing(client: Client, real: Services) -> None:
-    worn = {"image_base64": text(jpeg(drawn(5, worn=True)))}
+    worn = {"image_base64": text(jpeg(sample_photo(5, outfit=True)))}
     body = client("upload").post("/split_image", json=worn).get_json()
     assert body["success"] is True and body["data"]["segments"]
     first = body["data"]["segments"][0]
@@ -281,7 +282,7 @@ def test_the_same_photo_again_is_the_same_answer_and_another_is_a_conflict(
 ) -> None:
     once, again = (upload(client, admin, image_name="dress").get_json()["data"] for _ in range(2))
     assert once == again
-    other = upload(client, admin, jpeg(drawn(8)), image_name="dress")
+    other = upload(client, admin, jpeg(sample_photo(8)), image_name="dress")
     assert other.status_code == 409 and other.get_json()["error"]["code"] == "conflict"
 
 
@@ -301,7 +302,7 @@ def test_what_is_stored_is_upright_and_without_metadata(client: Client, admin: d
 
     from PIL import Image
 
-    photo, exif = drawn(3), Image.Exif()
+    photo, exif = sample_photo(3), Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Secret camera"
     turned = io.BytesIO()
     photo.rotate(90, expand=True).save(turned, "JPEG", exif=exif, quality=95)
@@ -321,7 +322,7 @@ def test_who_is_signed_in(client: Client, admin: dict[str, str], real: Services)
     call = client("auth")
     data = call.get("/api/auth/user", headers=admin).get_json()["data"]
     assert data == {"user_id": "anna", "email": "anna@example.org", "role": "admin", "is_admin": True}
-    user = bearer(real, User("bert", "bert@example.org"))
+    user = bearer_header(real, User("bert", "bert@example.org"))
     assert call.get("/api/auth/user", headers=user).get_json()["data"]["is_admin"] is False
     assert call.get("/api/auth/user").status_code == 401
 
@@ -345,13 +346,13 @@ def test_reindexing_publishes_and_sweeps(client: Client, admin: dict[str, str], 
 
 def test_reindexing_forgets_old_attempts_to_sign_in(client: Client, real: Services) -> None:
     now = datetime.now(UTC)
-    real.attempts.count_attempt(["old", "new"], now - timedelta(hours=1))
+    real.attempts.add_attempt(["old", "new"], now - timedelta(hours=1))
     execute(
         real.settings.database,
         "UPDATE attempts SET create_time = '2026-01-01 00:00:00' WHERE key = (SELECT min(key) FROM attempts)",
     )
     client("reindex").post("/reindex")
-    found = real.attempts.count_attempt(["old", "new"], datetime(2025, 1, 1, tzinfo=UTC))
+    found = real.attempts.add_attempt(["old", "new"], datetime(2025, 1, 1, tzinfo=UTC))
     assert sorted(found.values()) == [1, 2]
 
 
@@ -364,7 +365,7 @@ def test_reindexing_from_elsewhere_needs_an_administrator(client: Client, admin:
 def test_boxes_of_a_very_large_photo_are_in_its_own_pixels(
     client: Client, real: Services, admin: dict[str, str]
 ) -> None:
-    plain = drawn(3)
+    plain = sample_photo(3)
     large = plain.resize((plain.width * 8, plain.height * 8))
     client("upload").post("/upload_image", json={"image_base64": base64.b64encode(jpeg(plain)).decode()}, headers=admin)
     found = [

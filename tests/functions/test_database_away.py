@@ -10,19 +10,20 @@ from sqlalchemy import make_url
 from lookalike.adapters.catalog import upgrade
 from lookalike.bootstrap import services
 from lookalike.domain.model import User
-from lookalike.local.gateway import load
-from tests.conftest import FUNCTIONS, bearer, drawn, jpeg
-from tests.contracts.databases import fresh_database
+from lookalike.local.gateway import load_function
+from tests.conftest import FUNCTIONS_FOLDER, bearer_header, jpeg
+from tests.contracts.databases import temporary_database
 from tests.e2e.serving import text
 from tests.emulators.proxy import Proxy, proxy
+from tests.sample_photos import sample_photo
 
-PHOTO = text(jpeg(drawn(3)))
+PHOTO = text(jpeg(sample_photo(3)))
 
 
 @pytest.fixture
 def wire(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """Between the services and their MariaDB."""
-    with fresh_database("mysql", tmp_path) as url:
+    with temporary_database("mysql", tmp_path) as url:
         server = make_url(url)
         assert server.host and server.port
         upgrade(url)
@@ -38,9 +39,9 @@ def wire(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 @pytest.fixture
 def ask(wire: Proxy) -> Callable[..., tuple[int, str | None]]:
     clients: dict[str, FlaskClient] = {
-        name: load(name, FUNCTIONS).test_client() for name in ("upload", "relay", "detail")
+        name: load_function(name, FUNCTIONS_FOLDER).test_client() for name in ("upload", "relay", "detail")
     }
-    admin = bearer(services(), User("anna", "", "admin"))
+    admin = bearer_header(services(), User("anna", "", "admin"))
 
     def ask(function: str, path: str, body: dict[str, object]) -> tuple[int, str | None]:
         said = clients[function].post(path, json=body, headers=admin)
@@ -61,7 +62,7 @@ def test_it_tells_and_recovers(wire: Proxy, ask: Callable[..., tuple[int, str | 
             assert status == 503 and retry
         status, retry = ask("upload", "/upload_image", {"image_base64": PHOTO, "image_name": "meanwhile"})
         assert status == 503 and retry
-        wire.mend()
+        wire.restore()
         assert 200 in [ask(*search)[0] for _ in range(2)]
         assert ask(*search)[0] == 200 and ask(*upload)[0] == 200
     assert services().catalog.photo("meanwhile") is None
@@ -70,9 +71,9 @@ def test_it_tells_and_recovers(wire: Proxy, ask: Callable[..., tuple[int, str | 
 
 def test_what_was_being_read_is_read_again(wire: Proxy) -> None:
     """A connection of the pool that died meanwhile costs nobody a request."""
-    catalogue = services().catalog
-    catalogue.ping()
+    catalog = services().catalog
+    catalog.ping()
     wire.cut()
-    wire.mend()
-    catalogue.ping()
-    assert catalogue.photo("nothing") is None
+    wire.restore()
+    catalog.ping()
+    assert catalog.photo("nothing") is None

@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Caller, JobStatus, ProductDetails, User
 from tests.cli.conftest import run
-from tests.conftest import bearer_header, drawn, jpeg
+from tests.conftest import bearer_header, jpeg
+from tests.sample_photos import sample_photo
 
 Client = Callable[[str], FlaskClient]
-PHOTOS = {name: jpeg(drawn(seed)) for name, seed in {"one": 3, "two": 8, "three": 5}.items()}
+PHOTOS = {name: jpeg(sample_photo(seed)) for name, seed in {"one": 3, "two": 8, "three": 5}.items()}
 
 
 def text(data: bytes) -> str:
@@ -199,7 +200,7 @@ def test_what_shops_say_comes_with_the_answer(client: Client, house: Services) -
 
 def test_a_garment_is_added_to_a_photo_that_is_stored(client: Client, house: Services, admin: dict[str, str]) -> None:
     upload, count = client("upload"), len(house.segments.list_segments_of_photo("one"))
-    cut = text(jpeg(drawn(8).crop((0, 0, 200, 200))))
+    cut = text(jpeg(sample_photo(8).crop((0, 0, 200, 200))))
     body = {
         "image_base64": cut,
         "original_image_id": "one",

@@ -14,12 +14,13 @@ from lookalike.bootstrap import Services
 from lookalike.domain.model import LedgerStatus, StoredObject
 from lookalike.http.events import FINALIZED
 from lookalike.images import MAX_BYTES
-from lookalike.usecases.ingest import SUPERSEDED
-from tests.conftest import drawn, jpeg
+from lookalike.usecases.ingest import SUPERSEDED_REASON
+from tests.conftest import jpeg
 from tests.fakes.catalog import FakeCatalog
+from tests.sample_photos import sample_photo
 
 Client = Callable[[str], FlaskClient]
-PHOTO, OTHER = jpeg(drawn(3)), jpeg(drawn(8))
+PHOTO, OTHER = jpeg(sample_photo(3)), jpeg(sample_photo(8))
 NAME = "incoming/Summer Dress.jpg"
 
 
@@ -91,7 +92,10 @@ def test_events_of_overwritten_versions_have_no_result(client: Client, real: Ser
     for event in (old, new) if old_first else (new, old):
         assert send(client, event) == 204
     assert photos(real) == {"incoming-Summer_Dress"}
-    assert noted(real) == [(LedgerStatus.DONE, None, SUPERSEDED), (LedgerStatus.DONE, "incoming-Summer_Dress", None)]
+    assert noted(real) == [
+        (LedgerStatus.DONE, None, SUPERSEDED_REASON),
+        (LedgerStatus.DONE, "incoming-Summer_Dress", None),
+    ]
 
 
 def test_an_object_overwritten_while_it_is_taken_leaves_nothing_of_the_old(client: Client, real: Services) -> None:
@@ -99,8 +103,8 @@ def test_an_object_overwritten_while_it_is_taken_leaves_nothing_of_the_old(clien
 
     old = put(real, PHOTO)
     source = Source("shop", NAME, str(old.generation))
-    real.ingest.take(source, PHOTO, is_current=lambda: False)
-    assert photos(real) == set() and noted(real) == [(LedgerStatus.DONE, None, SUPERSEDED)]
+    real.ingest.ingest(source, PHOTO, is_current=lambda: False)
+    assert photos(real) == set() and noted(real) == [(LedgerStatus.DONE, None, SUPERSEDED_REASON)]
 
 
 def test_what_is_erased_takes_its_object_along(client: Client, real: Services, admin: dict[str, str]) -> None:
@@ -150,11 +154,11 @@ def test_an_event_of_the_day_before_yesterday_is_noted_as_failed(client: Client,
 
 def test_what_may_pass_comes_again(client: Client, real: Services) -> None:
     event = fields(put(real, PHOTO))
-    catalogue = real.built["catalogue"] = FakeCatalog()
-    catalogue.away = True
+    catalog = real.built["catalog"] = FakeCatalog()
+    catalog.is_unavailable = True
     said = client("ingest").post("/", json=event, headers=headers())
     assert said.status_code == 503 and said.headers["Retry-After"]
-    catalogue.away = False
+    catalog.is_unavailable = False
     assert send(client, event) == 204 and photos(real) == {"incoming-Summer_Dress"}
 
 

@@ -15,7 +15,7 @@ from lookalike.bootstrap import Services
 from lookalike.domain.model import User
 from lookalike.http.routes import ROUTES, Route
 from lookalike.local.gateway import Gateway
-from tests.conftest import FUNCTIONS, bearer
+from tests.conftest import FUNCTIONS_FOLDER, bearer_header
 
 UNASKED = {
     # what is well-formed may still be no photo, and the name of something that is not there
@@ -27,7 +27,7 @@ UNASKED = {
 
 def api(real: Services) -> Any:
     """The gateway, as from another machine: on this one, whoever runs it is the platform."""
-    gateway = Gateway(FUNCTIONS)
+    gateway = Gateway(FUNCTIONS_FOLDER)
 
     def elsewhere(environ: dict[str, Any], start_response: Any) -> Any:
         return gateway({**environ, "REMOTE_ADDR": "203.0.113.9"}, start_response)
@@ -38,14 +38,14 @@ def api(real: Services) -> Any:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_breaks(real: Services, route: Route) -> None:
-    fuzz(api(real), route, bearer(real, User("anna", "anna@example.org", "admin")), examples=10)
+    fuzz(api(real), route, bearer_header(real, User("anna", "anna@example.org", "admin")), examples=10)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_breaks_though_it_is_asked_often(real: Services, route: Route) -> None:
-    fuzz(api(real), route, bearer(real, User("anna", "anna@example.org", "admin")), examples=300)
+    fuzz(api(real), route, bearer_header(real, User("anna", "anna@example.org", "admin")), examples=300)
 
 
 def fuzz(schema: Any, route: Route, admin: dict[str, str], examples: int) -> None:

@@ -9,10 +9,11 @@ from flask.testing import FlaskClient
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import User
-from tests.conftest import bearer_header, drawn, jpeg
+from tests.conftest import bearer_header, jpeg
+from tests.sample_photos import sample_photo
 
 Client = Callable[[str], FlaskClient]
-PHOTO = base64.b64encode(jpeg(drawn(3))).decode()
+PHOTO = base64.b64encode(jpeg(sample_photo(3))).decode()
 
 
 @pytest.fixture

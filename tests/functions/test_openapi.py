@@ -11,12 +11,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from lookalike.http.docs import page
 from lookalike.http.openapi import build_openapi
 from lookalike.http.routes import ROUTES, Role
-from lookalike.local.gateway import FUNCTIONS
+from lookalike.local.gateway import FUNCTION_NAMES
 
 Client = Callable[[str], FlaskClient]
 
 
-@pytest.mark.parametrize("function", [None, *FUNCTIONS])
+@pytest.mark.parametrize("function", [None, *FUNCTION_NAMES])
 def test_it_is_valid(function: str | None) -> None:
     OpenAPIV31SpecValidator(build_openapi(function)).validate()
 
@@ -34,7 +34,7 @@ def test_it_has_every_route_with_its_role_and_errors() -> None:
     assert len(set(operations)) == len(operations) == len(ROUTES)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", FUNCTION_NAMES)
 def test_every_function_serves_its_own(client: Client, function: str) -> None:
     call = client(function)
     found = call.get("/openapi.json").get_json()

@@ -13,10 +13,11 @@ from PIL import Image
 from lookalike.bootstrap import Services
 from lookalike.domain.model import User
 from lookalike.http.routes import ROUTES, Role
-from tests.conftest import bearer, drawn, jpeg
+from tests.conftest import bearer_header, jpeg
+from tests.sample_photos import sample_photo
 
 Client = Callable[[str], FlaskClient]
-PHOTO = base64.b64encode(jpeg(drawn(3))).decode()
+PHOTO = base64.b64encode(jpeg(sample_photo(3))).decode()
 
 
 def giant() -> str:
@@ -35,9 +36,9 @@ BAD_IMAGES = {
     "not base64": ("what? no!", 400, "invalid_image"),
     "not an image": (base64.b64encode(b"hello").decode(), 400, "invalid_image"),
     "empty": ("", 400, "invalid_image"),
-    "truncated": (base64.b64encode(jpeg(drawn(3))[:-2000]).decode(), 400, "invalid_image"),
+    "truncated": (base64.b64encode(jpeg(sample_photo(3))[:-2000]).decode(), 400, "invalid_image"),
     "over 40 megapixels": (giant(), 413, "too_large"),
-    "over 16 MB": (base64.b64encode(jpeg(drawn(3)) + bytes(17 * 1024**2)).decode(), 413, "too_large"),
+    "over 16 MB": (base64.b64encode(jpeg(sample_photo(3)) + bytes(17 * 1024**2)).decode(), 413, "too_large"),
     "another format": (gif(), 415, "unsupported_format"),
     "a number": (5, 422, "invalid_field"),
     "null": (None, 422, "invalid_field"),
@@ -153,7 +154,7 @@ def test_writing_needs_an_administrator(client: Client, real: Services, route: A
     path = route.path.replace("<id>", "x")
     call = client(route.function)
     assert call.open(path, method=route.method, json={}).status_code == 401
-    user = bearer(real, User("bert", "bert@example.org"))
+    user = bearer_header(real, User("bert", "bert@example.org"))
     assert call.open(path, method=route.method, json={}, headers=user).status_code == 403
 
 
@@ -163,7 +164,7 @@ def test_writing_needs_an_administrator(client: Client, real: Services, route: A
 def test_tokens_that_do_not_hold_are_refused(client: Client, real: Services, fault: str) -> None:
     import time
 
-    from lookalike.local.secrets import local_secrets
+    from lookalike.bootstrap.secrets import local_secrets
 
     key = local_secrets(real.settings.lookalike_home).tokens
     claims: dict[str, Any] = {"iss": "lookalike-local", "aud": "authenticated", "sub": "a", "exp": time.time() + 60}
@@ -194,7 +195,7 @@ def test_tokens_that_do_not_hold_are_refused(client: Client, real: Services, fau
 def test_a_role_of_user_metadata_grants_nothing(client: Client, real: Services) -> None:
     import time
 
-    from lookalike.local.secrets import local_secrets
+    from lookalike.bootstrap.secrets import local_secrets
 
     key = local_secrets(real.settings.lookalike_home).tokens
     claims = {"iss": "lookalike-local", "aud": "authenticated", "sub": "a", "exp": time.time() + 60}
@@ -210,7 +211,7 @@ def test_searching_may_need_a_sign_in(client: Client, real: Services, monkeypatc
     services.cache_clear()
     call = client("relay")
     assert call.post("/relay_image", json={"image_base64": PHOTO}).status_code == 401
-    user = bearer(real, User("bert", "bert@example.org"))
+    user = bearer_header(real, User("bert", "bert@example.org"))
     assert call.post("/relay_image", json={"image_base64": PHOTO}, headers=user).status_code == 200
 
 

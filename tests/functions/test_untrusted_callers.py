@@ -13,7 +13,8 @@ from PIL import Image, features
 
 from lookalike.bootstrap import Services
 from lookalike.http.routes import ROUTES, Route
-from tests.conftest import drawn, jpeg
+from tests.conftest import jpeg
+from tests.sample_photos import sample_photo
 
 Client = Callable[[str], FlaskClient]
 READ = {"JPEG", "MPO", "PNG", "WEBP", "AVIF"}
@@ -35,7 +36,7 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes | None:
 def of_every_kind() -> Iterator[tuple[str, bytes]]:
     Image.init()
     for mode in MODES:
-        picture = drawn(3).resize((64, 80)).convert("F" if mode == "I;16" else "RGB")
+        picture = sample_photo(3).resize((64, 80)).convert("F" if mode == "I;16" else "RGB")
         try:
             picture = picture.convert(mode)
         except ValueError:
@@ -67,7 +68,7 @@ def test_every_format_and_mode_that_can_be_written_is_read_or_refused(client: Cl
 def test_mutated_files_break_nothing(client: Client, real: Services, count: int) -> None:
     dice, relay = np.random.default_rng(20_261), client("relay")
     kinds = ["JPEG", "PNG", "WEBP", *(["AVIF"] if features.check("avif") else [])]
-    good = [data for kind in kinds if (data := saved(drawn(3).resize((48, 60)), kind))]
+    good = [data for kind in kinds if (data := saved(sample_photo(3).resize((48, 60)), kind))]
     for number in range(count):
         found = bytearray(good[number % len(good)])
         for _ in range(int(dice.integers(1, 6))):
@@ -108,7 +109,7 @@ def test_odd_ones(client: Client, real: Services, data: bytes, status: int) -> N
 def test_nothing_of_the_metadata_is_stored(client: Client, real: Services, admin: dict[str, str], kind: str) -> None:
     exif = Image.Exif()
     exif[0x010E], exif[0x0112] = SECRET.decode(), 6
-    data = saved(drawn(3), kind, exif=exif.tobytes(), **({"comment": SECRET} if kind == "JPEG" else {}))
+    data = saved(sample_photo(3), kind, exif=exif.tobytes(), **({"comment": SECRET} if kind == "JPEG" else {}))
     assert data and SECRET in data
     said = client("upload").post(
         "/upload_image?image_name=look", data=data, headers={**admin, "Content-Type": "image/png"}
@@ -117,7 +118,7 @@ def test_nothing_of_the_metadata_is_stored(client: Client, real: Services, admin
     stored = {one.path: real.store.get(one.path) for one in real.store.list()}
     assert len(stored) >= 3 and not any(SECRET[:12] in held for held in stored.values())
     photo = real.catalog.photo("look")
-    assert photo and (photo.width, photo.height) == drawn(3).size[::-1], "upright"
+    assert photo and (photo.width, photo.height) == sample_photo(3).size[::-1], "upright"
 
 
 INJECTIONS = [
@@ -161,7 +162,7 @@ def with_word(schema: dict[str, Any], word: str) -> Iterator[Any]:
 @pytest.fixture
 def filled(client: Client, real: Services, admin: dict[str, str]) -> Services:
     real.upload  # noqa: B018 - built before the words come
-    body = {"image_base64": base64.b64encode(jpeg(drawn(3))).decode(), "image_name": "look"}
+    body = {"image_base64": base64.b64encode(jpeg(sample_photo(3))).decode(), "image_name": "look"}
     assert client("upload").post("/upload_image", json=body, headers=admin).status_code == 200
     return real
 
@@ -169,7 +170,7 @@ def filled(client: Client, real: Services, admin: dict[str, str]) -> Services:
 @pytest.mark.parametrize("route", IN_THE_BODY, ids=lambda route: f"{route.method} {route.path}")
 def test_words_in_fields_are_words(client: Client, filled: Services, admin: dict[str, str], route: Route) -> None:
     """Whichever of a body's fields take text, by its schema."""
-    photo = base64.b64encode(jpeg(drawn(8).resize((60, 80)))).decode()
+    photo = base64.b64encode(jpeg(sample_photo(8).resize((60, 80)))).decode()
     needed, path = NEEDED.get(route.path, {}), PARTS.get(route.path, route.path)
     before, tried = {one.name for one in filled.catalog.segments_of_photo("look")}, 0
     assert route.body
@@ -208,7 +209,7 @@ def test_no_secret_is_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     logging.getLogger("lookalike").propagate = True
-    photo = base64.b64encode(jpeg(drawn(8))).decode()
+    photo = base64.b64encode(jpeg(sample_photo(8))).decode()
     for headers in (admin, {"Authorization": "Bearer not-a-token-at-all"}):
         client("relay").post("/relay_image", json={"image_base64": photo, "include": "url"}, headers=headers)
         client("relay").post("/relay_image", json={"image_base64": photo[:5000]}, headers=headers)

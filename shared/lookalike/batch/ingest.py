@@ -10,7 +10,7 @@ from lookalike.batch.photo_sources import PhotoFile
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import LedgerEntry, LedgerStatus
-from lookalike.usecases.ingest import PASSING
+from lookalike.usecases.ingest import TRANSIENT_ERRORS
 
 ProgressBar = Callable[[Sequence[Any], str], Any]
 LEDGER_BATCH = 500
@@ -58,7 +58,7 @@ def _with_ledger_entries(services: Services, photos: Sequence[PhotoFile]) -> lis
     entries: dict[tuple[str, str], LedgerEntry] = {}
     for start in range(0, len(photos), LEDGER_BATCH):
         batch = photos[start : start + LEDGER_BATCH]
-        entries |= services.ingest.known(batch[0].source.bucket, [photo.source.name for photo in batch])
+        entries |= services.ingest.known_versions(batch[0].source.bucket, [photo.source.name for photo in batch])
     return [(photo, entries.get((photo.source.name, photo.source.generation))) for photo in photos]
 
 
@@ -77,11 +77,11 @@ def _is_due(photo: PhotoFile, entry: LedgerEntry | None, retry_failed: bool, sum
 def _ingest(services: Services, photo: PhotoFile) -> LedgerEntry:
     try:
         data = photo.read()
-    except PASSING:
+    except TRANSIENT_ERRORS:
         raise
     except LookalikeError as error:
-        return services.ingest.refuse(photo.source, error.message)
-    return services.ingest.take(photo.source, data)
+        return services.ingest.record_failure(photo.source, error.message)
+    return services.ingest.ingest(photo.source, data)
 
 
 def _count(services: Services, photo: PhotoFile, entry: LedgerEntry, summary: IngestSummary) -> None:

@@ -14,16 +14,16 @@ from lookalike.bootstrap import Services
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Caller, Detection, Segment
 from lookalike.usecases import segment_images
-from lookalike.usecases.jobs import choose_job_id
-from lookalike.usecases.models import whole_photo
+from lookalike.usecases.jobs import validate_or_create_job_id
+from lookalike.usecases.models import whole_photo_detection
 from lookalike.usecases.search import Include, MatchGroup, SearchRequest, SearchResult
 
 
 def search_file(services: Services, path: Path, num: int, segment: bool) -> SearchResult:
     """Search with a photo; with `segment`, for each garment in it. Returns `num` matches per group."""
     request = SearchRequest(num, segment, Include.NONE)
-    with services.jobs.running("search", Caller(), choose_job_id(None)) as job:
-        return services.search.photo(read_file(path), request, job)
+    with services.jobs.run_job("search", Caller(), validate_or_create_job_id(None)) as job:
+        return services.search.search(read_file(path), request, job)
 
 
 def write_result_image(services: Services, path: Path, result: SearchResult, out: Path) -> None:
@@ -40,7 +40,7 @@ def _garment_row(services: Services, group: MatchGroup) -> GarmentRow:
 
 
 def _thumbnail(services: Services, segment: Segment) -> Image.Image:
-    return images.read_image(segment_images.thumbnail(services.store, services.catalog, segment))
+    return images.read_image(segment_images.load_thumbnail(services.store, services.catalog, segment))
 
 
 def detect_file(services: Services, path: Path) -> dict[str, Any]:
@@ -57,6 +57,6 @@ def embed_file(services: Services, path: Path, garment: bool) -> NDArray[np.floa
     """Embed the photo or, with `garment`, its largest garment: a unit vector of shape (dim,)."""
     photo = images.read_image(read_file(path))
     detections: list[Detection] = services.models.detect(photo, CancelToken()) if garment else []
-    largest = max(detections, key=lambda detection: detection.box.area, default=whole_photo(photo))
+    largest = max(detections, key=lambda detection: detection.box.area, default=whole_photo_detection(photo))
     vector: NDArray[np.float32] = services.models.embed([largest.cut_out(photo)], CancelToken())[0]
     return vector

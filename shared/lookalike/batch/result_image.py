@@ -82,7 +82,7 @@ def draw_photo_with_boxes(query: Image.Image, rows: Sequence[GarmentRow]) -> Ima
 def scale_box(box: Box, old: Size, new: Size) -> Area:
     """Scale a box from a photo of size `old` to one of size `new`, clipped to it."""
     x_scale, y_scale = new[0] / old[0], new[1] / old[1]
-    left, top, right, bottom = box.pixels(*old)
+    left, top, right, bottom = box.pixel_bounds(*old)
     area = left * x_scale, top * y_scale, right * x_scale - 1, bottom * y_scale - 1
     return area[0], area[1], max(area[2], area[0]), max(area[3], area[1])
 
@@ -141,7 +141,7 @@ def strip_title(text: str, color: str, width: int) -> Image.Image:
 
 def query_card(query: Image.Image, row: GarmentRow, color: str) -> Image.Image:
     """Draw the garment as it is in the photo, framed in its color."""
-    cut = query if row.box is None else query.crop(row.box.pixels(*query.size))
+    cut = query if row.box is None else query.crop(row.box.pixel_bounds(*query.size))
     card, draw = blank_card(cut)
     draw.rectangle((0, 0, TILE - 1, TILE - 1), outline=color, width=FRAME)
     draw.text((0, TILE + 14), "in your photo", MUTED_TEXT, font(14), anchor="lm")

@@ -19,7 +19,7 @@ def users() -> None:
 @report_errors
 def users_grant(email: str, role: str) -> None:
     """Make EMAIL an administrator, or an ordinary user again, from their next sign-in or refresh."""
-    user = open_services().accounts.grant(email, role)
+    user = open_services().accounts.set_role(email, role)
     click.echo(f"{user.email} is {'an administrator' if user.is_admin else 'a user'} from their next token on")
 
 
@@ -44,11 +44,11 @@ def db_adopt() -> None:
     Run `lookalike db upgrade` first. Resumes where an earlier run stopped.
     """
     services = open_services()
-    with progress_bar_of_length(services.adopt.rows.count_legacy_rows(), "Adopting") as progress:
+    with progress_bar_of_length(services.adopt.legacy_rows.count_legacy_rows(), "Adopting") as progress:
         summary = services.adopt.run(progress.update)
-    for row_id, reason in summary.left.items():
+    for row_id, reason in summary.skipped.items():
         click.echo(f"  skipped row {row_id}: {reason}")
-    click.echo(f"{summary.moved} rows adopted, {len(summary.left)} left unchanged")
+    click.echo(f"{summary.adopted} rows adopted, {len(summary.skipped)} left unchanged")
 
 
 @click.command()

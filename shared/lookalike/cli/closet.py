@@ -1,25 +1,27 @@
 """`lookalike closet`"""
 
+import shutil
 from pathlib import Path
 
 import click
 
 from lookalike.cli.common import OUTPUT_FILE, report_errors
 
-QUERY_SEED = 20_261
-
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--count", type=click.IntRange(1, 9999), default=120, show_default=True)
-@click.option("--query", type=OUTPUT_FILE, help="Also draw a photo to search with.")
+@click.option("--count", type=click.IntRange(1, 9999), help="Copy at most so many photos.  [default: all]")
+@click.option("--query", type=OUTPUT_FILE, help="Also write a photo to search with; it is not in the closet.")
 @report_errors
-def closet(folder: Path, count: int, query: Path | None) -> None:
-    """Draw a sample closet: COUNT pictures of garments, flat and worn, and their product details."""
-    from lookalike.local.closet import draw_closet, draw_scene
+def closet(folder: Path, count: int | None, query: Path | None) -> None:
+    """Copy the sample closet to FOLDER: photos of garments, and their product details in details.csv."""
+    from lookalike.batch.sample_closet import copy_closet, query_photos
+    from lookalike.domain.errors import Misconfigured
 
-    folder.mkdir(parents=True, exist_ok=True)
+    if not query_photos():
+        raise Misconfigured("This installation has no sample photos; run the command from a clone of the project")
+    copied = copy_closet(folder, count)
     if query:
-        draw_scene(QUERY_SEED, worn=True).image.save(query, quality=90)
-    with click.progressbar(length=count, label="Drawing") as progress:
-        draw_closet(folder, count, progress=progress.update)
+        query.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(query_photos()[0], query)
+    click.echo(f"{copied} photos copied to {folder}")

@@ -60,12 +60,12 @@ def _erase(
 ) -> "Receipt":
     task = services.erase
     if segment is not None:
-        return task.segment(segment, dry_run)
+        return task.erase_segment(segment, dry_run)
     if photo is not None:
-        return task.photo(photo, dry_run)
+        return task.erase_photo(photo, dry_run)
     if owner is not None:
-        return task.owner(owner, dry_run)
-    return task.where(_parse_filter(filter_json or ""), dry_run)
+        return task.erase_owner(owner, dry_run)
+    return task.erase_matching(_parse_filter(filter_json or ""), dry_run)
 
 
 def _parse_filter(filter_json: str) -> "Filter":

@@ -38,7 +38,7 @@ def index_list() -> None:
     """List the index versions, newest last; a star marks the current one."""
     versions = open_services().versions
     current = versions.current()
-    for manifest in versions.list():
+    for manifest in versions.list_manifests():
         is_current = bool(current and current.version == manifest.version)
         notes = f"  recall {manifest.approximate['recall']}" if manifest.approximate else ""
         notes += "  pinned" if is_current and current and current.pinned else ""
@@ -65,10 +65,10 @@ def index_import(folder: Path, unchecked: bool) -> None:
     The pickle is parsed without executing anything in it. Its vectors are compared with those in the catalog, and the
     result is published as a signed version.
     """
-    from lookalike.adapters.original_index import read_original
+    from lookalike.adapters.original_index import read_original_index
 
     parts = [EXISTING_FILE.convert(folder / name, None, None).read_bytes() for name in (INDEX_FILE, ID_MAP_FILE)]
-    summary = open_services().import_index.run(*read_original(*parts), unchecked)
+    summary = open_services().import_index.run(*read_original_index(*parts), unchecked)
     click.echo(
         f"{summary.added} vectors imported, {summary.known} already present, {summary.unknown_rows} of unknown rows ignored"
     )
@@ -111,7 +111,7 @@ def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool)
     click.echo(f"{summary.embedded} garments embedded, {len(summary.failed)} skipped; index {summary.version} checked")
     if settle:
         kept = f"; {len(summary.failed)} skipped garments keep their old vectors" if summary.failed else ""
-        count = task.settle(len(summary.failed))
+        count = task.drop_old_vectors(len(summary.failed))
         click.echo(f"{count} garments now have only vectors of {embedder_name}{kept}")
     elif target != current:
         click.echo(f"Set {target} to search with them; then run this again for garments stored meanwhile")

@@ -13,7 +13,7 @@ from cloudevents.http import CloudEvent, to_binary
 
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import StoredObject
-from lookalike.domain.paths import INCOMING
+from lookalike.domain.paths import INCOMING_PREFIX
 from lookalike.domain.ports import ObjectStore
 from lookalike.http.events import FINALIZED
 
@@ -51,7 +51,7 @@ class BucketEvents:
                 self._deliver(stored, delivery)
 
     def _unacknowledged(self) -> Iterator[StoredObject]:
-        for stored in self._store.list(INCOMING):
+        for stored in self._store.list(INCOMING_PREFIX):
             pending = self._pending.get(stored.path)
             if pending and pending.generation != stored.generation:
                 del self._pending[stored.path]

@@ -15,8 +15,9 @@ from lookalike.http.cors import shown_to
 from lookalike.http.docs import serve_docs
 from lookalike.http.pipeline import error_response
 from lookalike.http.routes import allowed_methods, match_route, route_functions
+from lookalike.local.sample_photos import serve_sample
 from lookalike.local.static_files import serve_static
-from lookalike.usecases.jobs import choose_job_id
+from lookalike.usecases.jobs import validate_or_create_job_id
 
 FUNCTION_NAMES = ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex")
 BUCKET = "/bucket/"
@@ -37,7 +38,7 @@ class Gateway:
         try:
             application = self._find_application(request)
         except LookalikeError as error:
-            application = error_response(error, choose_job_id(None))
+            application = error_response(error, validate_or_create_job_id(None))
         if isinstance(application, Response):
             # functions add CORS headers to their own responses; these responses are the gateway's
             application = shown_to(services().settings, request, application)
@@ -49,7 +50,7 @@ class Gateway:
             # functions-framework matches no route for such a path and would respond with its own HTML
             raise NotFound("No such route")
         if request.method in ("GET", "HEAD"):
-            if response := serve_static(request.path) or serve_docs(request.path):
+            if response := serve_static(request.path) or serve_docs(request.path) or serve_sample(request.path):
                 return response
             if request.path.startswith(BUCKET):
                 return serve_object(request)

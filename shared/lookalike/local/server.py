@@ -51,7 +51,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
         opened = services()
         try:
-            opened.models.warm()
+            opened.models.warm_up()
             opened.index.warm()
         except LookalikeError as error:
             log.critical(error.message)

@@ -1,14 +1,21 @@
-"""Static files of the web page: HTML, CSS and JavaScript modules."""
+"""Static files of the web page, and the sample photos that it offers."""
 
+import json
 from functools import cache
 from pathlib import Path
 
 from werkzeug.wrappers import Response
 
 import lookalike
+from lookalike.batch.sample_closet import query_photos
 
 WEB_FOLDER = Path(lookalike.__file__).parent / "web"
-CONTENT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".jpg": "image/jpeg",
+}
 """By file suffix. Not `mimetypes`, which reads the system's table: browsers reject a module with a wrong type."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
@@ -18,12 +25,14 @@ SECURITY_HEADERS = {
 
 
 def serve_static(path: str) -> Response | None:
-    """Return the file of the web page at this URL path, or `None` if there is none."""
+    """Return the file at this URL path, or the list of sample photos; `None` if there is neither."""
+    if path == "/samples":
+        samples = [{"name": name.removeprefix("/samples/"), "url": name} for name in _sample_files()]
+        return Response(json.dumps(samples), content_type="application/json", headers=SECURITY_HEADERS)
     file = _files().get(path)
     if file is None:
         return None
-    content_type = f"{CONTENT_TYPES[file.suffix]}; charset=utf-8"
-    return Response(file.read_bytes(), content_type=content_type, headers=SECURITY_HEADERS)
+    return Response(file.read_bytes(), content_type=CONTENT_TYPES[file.suffix], headers=SECURITY_HEADERS)
 
 
 @cache
@@ -34,4 +43,8 @@ def _files() -> dict[str, Path]:
         for file in WEB_FOLDER.rglob("*")
         if file.suffix in (".css", ".js")
     }
-    return {"/": WEB_FOLDER / "index.html"} | files
+    return {"/": WEB_FOLDER / "index.html"} | files | _sample_files()
+
+
+def _sample_files() -> dict[str, Path]:
+    return {f"/samples/{photo.name}": photo for photo in query_photos()}
