@@ -1,4 +1,4 @@
-"""The catalog in memory. It passes the contract of the real ones."""
+"""Catalog in memory. It passes the contract tests of the real ones, and reuses their validation of values."""
 
 import functools
 import itertools
@@ -41,15 +41,17 @@ NO_VECTORS = np.empty((0, 0), np.float32)
 
 @dataclass
 class Row:
+    """A segment with one of its vectors, and the commit that wrote the vector."""
+
     segment: Segment
     vector: NDArray[np.float32]
     embedder: str
     commit: int
 
 
-def locked(
-    method: Callable[Concatenate["FakeCatalog", P], T],
-) -> Callable[Concatenate["FakeCatalog", P], T]:
+def transaction(method: Callable[Concatenate["FakeCatalog", P], T]) -> Callable[Concatenate["FakeCatalog", P], T]:
+    """Run a method under the lock, or raise `Unavailable` as the catalog's flag says."""
+
     @functools.wraps(method)
     def run(self: "FakeCatalog", /, *args: P.args, **kwargs: P.kwargs) -> T:
         with self._lock:
@@ -61,7 +63,7 @@ def locked(
 
 
 class FakeCatalog:
-    """Set `away` to make every method raise `Unavailable`."""
+    """Set `is_unavailable` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:
         self.is_unavailable = False
@@ -71,44 +73,44 @@ class FakeCatalog:
         self._photos: dict[str, Photo] = {}
         self._rows: dict[int, Row] = {}
         self._deleted: dict[int, tuple[set[str], int]] = {}
-        self._beside: dict[str, dict[int, Row]] = {}
+        self._secondary: dict[str, dict[int, Row]] = {}
         self._details: dict[str, ProductDetails] = {}
         self._jobs: dict[str, Job] = {}
         self._ledger: dict[tuple[str, str, str], LedgerEntry] = {}
         self._searches: dict[tuple[str, str], PastSearch] = {}
         self._attempts: dict[str, tuple[int, datetime]] = {}
 
-    @locked
+    @transaction
     def add_photo(
         self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None = None
     ) -> list[Segment]:
         photo_row(photo)
         if photo.name in self._photos:
-            raise Conflict("Another thing of that name exists")
+            raise Conflict("A photo with this name exists already")
         return self._store(photo, segments, embedder, job)
 
-    @locked
+    @transaction
     def add_segment(self, photo: Photo, segment: NewSegment, embedder: str, job: str | None = None) -> Segment:
         photo_row(photo)
         return self._store(self._photos.get(photo.name, photo), [segment], embedder, job)[0]
 
-    @locked
+    @transaction
     def photo(self, name: str) -> Photo | None:
         return self._photos.get(name)
 
-    @locked
+    @transaction
     def segment(self, key: str | int) -> Segment | None:
-        return next((one for one in self._all() if key in (one.name, one.row_id)), None)
+        return next((segment for segment in self._segments() if key in (segment.name, segment.row_id)), None)
 
-    @locked
+    @transaction
     def segments(self, row_ids: Sequence[int]) -> dict[int, Segment]:
-        return {int(number): self._rows[number].segment for number in row_ids if number in self._rows}
+        return {int(row_id): self._rows[row_id].segment for row_id in row_ids if row_id in self._rows}
 
-    @locked
+    @transaction
     def segments_of_photo(self, photo: str) -> list[Segment]:
-        return [segment for segment in self._all() if segment.photo == photo]
+        return [segment for segment in self._segments() if segment.photo == photo]
 
-    @locked
+    @transaction
     def update_segment(self, name: str, changes: Mapping[str, object]) -> Segment | None:
         update_values(changes)
         old = self.segment(name)
@@ -118,158 +120,155 @@ class FakeCatalog:
             self._rows[old.row_id].segment = replace(new, box=_rounded(new.box))
         return self.segment(name)
 
-    @locked
+    @transaction
     def delete_segment(self, name: str) -> Segment | None:
         segment = self.segment(name)
         if segment is not None:
             self._commit += 1
-            beside = {name for name, rows in self._beside.items() if rows.pop(segment.row_id, None)}
-            self._deleted[segment.row_id] = ({self._rows.pop(segment.row_id).embedder, *beside}, self._commit)
+            embedders = {name for name, rows in self._secondary.items() if rows.pop(segment.row_id, None)}
+            embedders.add(self._rows.pop(segment.row_id).embedder)
+            self._deleted[segment.row_id] = (embedders, self._commit)
             if not self.segments_of_photo(segment.photo):
                 self._photos.pop(segment.photo, None)
         return segment
 
-    @locked
+    @transaction
     def referenced_paths(self, paths: Sequence[str]) -> set[str]:
-        known = {path for segment in self._all() for path in (segment.path, segment.thumbnail)}
-        return set(paths) & (known | {photo.path for photo in self._photos.values()})
+        referenced = {path for segment in self._segments() for path in (segment.path, segment.thumbnail)}
+        return set(paths) & (referenced | {photo.path for photo in self._photos.values()})
 
-    @locked
+    @transaction
     def changes(self, embedder: str, since: int) -> Changes:
-        rows = {key: row for key, row in sorted(self._of(embedder).items()) if row.commit > since}
-        gone = [key for key, (of, commit) in self._deleted.items() if embedder in of and commit > since > 0]
+        rows = {row_id: row for row_id, row in sorted(self._rows_of(embedder).items()) if row.commit > since}
+        deleted = [key for key, (names, commit) in self._deleted.items() if embedder in names and commit > since > 0]
         vectors = np.array([row.vector for row in rows.values()], np.float32) if rows else NO_VECTORS
-        return Changes(self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(gone), np.int64))
+        return Changes(self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(deleted), np.int64))
 
     @contextmanager
     def snapshot(self, embedder: str, since: int) -> Iterator["FakeSnapshot"]:
         yield FakeSnapshot(self.changes(embedder, since))
 
-    @locked
+    @transaction
     def vectors(self, embedder: str, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        there = self._of(embedder)
-        return {int(number): there[number].vector.copy() for number in row_ids if number in there}
+        rows = self._rows_of(embedder)
+        return {int(row_id): rows[row_id].vector.copy() for row_id in row_ids if row_id in rows}
 
-    @locked
+    @transaction
     def count_missing_vectors(self, embedder: str) -> int:
-        return len(self._rows) - len(self._of(embedder))
+        return len(self._rows) - len(self._rows_of(embedder))
 
-    @locked
+    @transaction
     def segments_missing_vectors(self, embedder: str, after: int, limit: int) -> list[Segment]:
-        missing = sorted(set(self._rows) - set(self._of(embedder)))
-        return [self._rows[key].segment for key in missing if key > after][:limit]
+        missing = sorted(set(self._rows) - set(self._rows_of(embedder)))
+        return [self._rows[row_id].segment for row_id in missing if row_id > after][:limit]
 
-    @locked
+    @transaction
     def add_vectors(self, embedder: str, vectors: Mapping[int, NDArray[np.float32]]) -> int:
-        new = {key: vectors[key] for key in vectors if key in self._rows and key not in self._of(embedder)}
+        missing = self._rows.keys() - self._rows_of(embedder).keys()
+        new = {row_id: vector for row_id, vector in vectors.items() if row_id in missing}
         self._commit += bool(new)
-        rows = {key: Row(self._rows[key].segment, one, embedder, self._commit) for key, one in new.items()}
-        self._beside.setdefault(embedder, {}).update(rows)
+        rows = {key: Row(self._rows[key].segment, vector, embedder, self._commit) for key, vector in new.items()}
+        self._secondary.setdefault(embedder, {}).update(rows)
         return len(new)
 
-    @locked
+    @transaction
     def drop_other_vectors(self, embedder: str, limit: int) -> int:
-        some = dict(sorted(self._beside.get(embedder, {}).items())[:limit])
-        for key, row in some.items():
-            self._rows[key] = replace(row, segment=self._rows[key].segment)
-            self._drop_beside(key)
-        strangers = {key for rows in self._beside.values() for key in rows if self._rows[key].embedder == embedder}
-        dropped = sorted(strangers)[: 0 if some else limit]
-        for key in dropped:
-            self._drop_beside(key)
-        return len(some) + len(dropped)
+        secondary = dict(sorted(self._secondary.get(embedder, {}).items())[:limit])
+        self._rows |= {key: replace(row, segment=self._rows[key].segment) for key, row in secondary.items()}
+        others = {key for rows in self._secondary.values() for key in rows if self._rows[key].embedder == embedder}
+        dropped = set(secondary) or set(sorted(others)[:limit])
+        for rows in self._secondary.values():
+            for row_id in dropped:
+                rows.pop(row_id, None)
+        return len(dropped)
 
-    def _drop_beside(self, key: int) -> None:
-        for rows in self._beside.values():
-            rows.pop(key, None)
+    def _rows_of(self, embedder: str) -> dict[int, Row]:
+        primary = {row_id: row for row_id, row in self._rows.items() if row.embedder == embedder}
+        return primary | self._secondary.get(embedder, {})
 
-    def _of(self, embedder: str) -> dict[int, Row]:
-        own = {key: row for key, row in self._rows.items() if row.embedder == embedder}
-        return own | self._beside.get(embedder, {})
-
-    @locked
+    @transaction
     def matching_row_ids(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
-        asked = self._rows if embedder is None else self._of(embedder)
-        rows = {key: self._rows[key].segment for key in asked}
-        found = [key for key, one in rows.items() if matches_filter(wanted, self._values(one))]
-        return np.array(sorted(found), np.int64)
+        rows = self._rows if embedder is None else self._rows_of(embedder)
+        matching = [row_id for row_id in rows if matches_filter(wanted, self._values(self._rows[row_id].segment))]
+        return np.array(sorted(matching), np.int64)
 
-    @locked
+    @transaction
     def row_ids_of_owner(self, user: str) -> list[int]:
-        named = {name for name, photo in self._photos.items() if photo.owner == user}
-        return sorted(one.row_id for one in self._all() if one.photo in named)
+        photos = {name for name, photo in self._photos.items() if photo.owner == user}
+        return sorted(segment.row_id for segment in self._segments() if segment.photo in photos)
 
-    @locked
+    @transaction
     def delete_jobs_of_owner(self, user: str) -> int:
-        gone = [one.id for one in self._jobs.values() if one.owner == user and one.status is not JobStatus.PROCESSING]
-        for job_id in gone:
+        own = [job for job in self._jobs.values() if job.owner == user]
+        finished = [job.id for job in own if job.status is not JobStatus.PROCESSING]
+        for job_id in finished:
             del self._jobs[job_id]
-        return len(gone)
+        return len(finished)
 
-    @locked
+    @transaction
     def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
-        named = {name for name, photo in self._photos.items() if photo.sha256 == sha256}
-        return frozenset(one.row_id for one in self._all() if one.photo in named)
+        photos = {name for name, photo in self._photos.items() if photo.sha256 == sha256}
+        return frozenset(segment.row_id for segment in self._segments() if segment.photo in photos)
 
-    def _values(self, one: Segment) -> dict[str, object]:
-        details = self._details.get(one.name) or self._details.get(one.photo)
-        return (asdict(details) if details else {}) | {"label": one.label, "score": one.score}
+    def _values(self, segment: Segment) -> dict[str, object]:
+        details = self._details.get(segment.name) or self._details.get(segment.photo)
+        return (asdict(details) if details else {}) | {"label": segment.label, "score": segment.score}
 
-    @locked
+    @transaction
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:
         return {name: self._details[name] for name in image_ids if name in self._details}
 
-    @locked
+    @transaction
     def put_details(self, details: Iterable[ProductDetails]) -> int:
-        listed = list(details)
-        for one in listed:
+        new = list(details)
+        for one in new:
             details_row(one)
-        self._details.update((one.image_id, one) for one in listed)
-        return len(listed)
+        self._details.update((one.image_id, one) for one in new)
+        return len(new)
 
-    @locked
+    @transaction
     def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
         job_row(job_id, kind, caller)
         old, moment = self._jobs.get(job_id), datetime.now(UTC)
         if old and old.status is JobStatus.PROCESSING:
-            raise Conflict("A request of that id is running")
+            raise Conflict("A request with this id is running")
         status = JobStatus.PROCESSING
         job = Job(job_id, kind, caller.user, caller.address, status, "", False, moment, moment)
         self._jobs[job_id] = job
         return job
 
-    @locked
+    @transaction
     def job(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 
-    @locked
+    @transaction
     def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
         own = (job for job in self._jobs.values() if _owns(caller, job))
         return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
 
-    @locked
+    @transaction
     def set_job_stage(self, job_id: str, stage: str) -> None:
         validated(jobs, stage=stage)
-        self._change(job_id, stage=stage)
+        self._update_running(job_id, stage=stage)
 
-    @locked
+    @transaction
     def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
         job = self._jobs.get(job_id)
         if job is None:
-            raise NotFound("No such request")
-        too_late = status is JobStatus.COMPLETED and job.cancel_requested
-        self._finish(job_id, JobStatus.CANCELLED if too_late else status)
+            raise NotFound("The request does not exist")
+        is_cancelled = status is JobStatus.COMPLETED and job.cancel_requested
+        self._finish(job_id, JobStatus.CANCELLED if is_cancelled else status)
         return self._jobs[job_id].status
 
-    @locked
+    @transaction
     def request_cancel(self, job_id: str) -> bool:
-        return self._change(job_id, cancel_requested=True)
+        return self._update_running(job_id, cancel_requested=True)
 
-    @locked
+    @transaction
     def cancel_requested(self, job_ids: Sequence[str]) -> set[str]:
-        return {name for name in job_ids if name in self._jobs and self._jobs[name].cancel_requested}
+        return {job_id for job_id in job_ids if job_id in self._jobs and self._jobs[job_id].cancel_requested}
 
-    @locked
+    @transaction
     def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
         own = [job for job in self._jobs.values() if caller is None or _owns(caller, job)]
         stale = [job for job in own if job.updated < before]
@@ -278,98 +277,95 @@ class FakeCatalog:
                 del self._jobs[job.id]
         return len(stale)
 
-    @locked
+    @transaction
     def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
-        entries = [one for one in self._ledger.values() if one.bucket == bucket and one.name in names]
+        entries = [entry for entry in self._ledger.values() if entry.bucket == bucket and entry.name in names]
         return sorted(entries, key=ledger_sort_key)
 
-    @locked
+    @transaction
     def ledger_entries_of_photo(self, photo: str) -> list[LedgerEntry]:
-        return sorted((one for one in self._ledger.values() if one.photo == photo), key=ledger_sort_key)
+        return sorted((entry for entry in self._ledger.values() if entry.photo == photo), key=ledger_sort_key)
 
-    @locked
+    @transaction
     def record_ledger_entry(self, entry: LedgerEntry) -> None:
         entry_row(entry)
         self._ledger[entry.bucket, entry.name, entry.generation] = entry
 
-    @locked
+    @transaction
     def save_search(self, search: PastSearch, max_searches: int) -> None:
         validated(searches, owner=search.owner, id=search.id)
-        living = [hit for hit in search.hits if hit.row_id in self._rows]
-        self._searches[search.owner, search.id] = replace(search, hits=living)
+        existing = [hit for hit in search.hits if hit.row_id in self._rows]
+        self._searches[search.owner, search.id] = replace(search, hits=existing)
         for old in self.list_searches(search.owner, 10**9)[max_searches:]:
             del self._searches[old.owner, old.id]
 
-    @locked
+    @transaction
     def list_searches(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
-        own = [
-            one
-            for one in self._searches.values()
-            if one.owner == owner and (before is None or one.searched_at < before)
-        ]
-        newest = sorted(own, key=lambda one: (-one.searched_at.timestamp(), one.id))[:limit]
-        return [replace(one, hits=[]) for one in newest]
+        own = [search for search in self._searches.values() if search.owner == owner]
+        page = [search for search in own if before is None or search.searched_at < before]
+        newest = sorted(page, key=lambda search: (-search.searched_at.timestamp(), search.id))[:limit]
+        return [replace(search, hits=[]) for search in newest]
 
-    @locked
+    @transaction
     def get_search(self, owner: str, search_id: str) -> PastSearch | None:
-        found = self._searches.get((owner, search_id))
-        return found and replace(found, hits=[hit for hit in found.hits if hit.row_id not in self._deleted])
+        search = self._searches.get((owner, search_id))
+        return search and replace(search, hits=[hit for hit in search.hits if hit.row_id not in self._deleted])
 
-    @locked
+    @transaction
     def delete_searches(self, owner: str, search_id: str | None = None) -> int:
-        gone = [key for key in self._searches if key[0] == owner and search_id in (None, key[1])]
-        for key in gone:
+        deleted = [key for key in self._searches if key[0] == owner and search_id in (None, key[1])]
+        for key in deleted:
             del self._searches[key]
-        return len(gone)
+        return len(deleted)
 
-    @locked
+    @transaction
     def add_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
         for key in keys:
-            count, began = self._attempts.get(key, (0, datetime.now(UTC)))
-            self._attempts[key] = (1, datetime.now(UTC)) if began < since else (count + 1, began)
+            count, started = self._attempts.get(key, (0, datetime.now(UTC)))
+            self._attempts[key] = (1, datetime.now(UTC)) if started < since else (count + 1, started)
         return {key: self._attempts[key][0] for key in keys}
 
-    @locked
+    @transaction
     def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
         for key in self._attempts.keys() & set(keys):
             current, started = self._attempts[key]
             self._attempts[key] = (max(0, current - (current if count is None else count)), started)
 
-    @locked
+    @transaction
     def delete_expired_attempts(self, before: datetime) -> int:
-        old = [key for key, (_, began) in self._attempts.items() if began < before]
-        for key in old:
+        expired = [key for key, (_, started) in self._attempts.items() if started < before]
+        for key in expired:
             del self._attempts[key]
-        return len(old)
+        return len(expired)
 
-    @locked
+    @transaction
     def legacy_image(self, row_id: int) -> bytes | None:
         return None
 
-    @locked
+    @transaction
     def ping(self) -> None:
         pass
 
-    def _all(self) -> Iterator[Segment]:
+    def _segments(self) -> Iterator[Segment]:
         return (row.segment for row in self._rows.values())
 
     def _store(self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None) -> list[Segment]:
-        for one in segments:
-            segment_row(one, photo.name, embedder)
-        names = [one.name for one in segments]
-        if len(set(names)) < len(names) or any(segment.name in names for segment in self._all()):
-            raise Conflict("Another thing of that name exists")
+        for new in segments:
+            segment_row(new, photo.name, embedder)
+        names = [new.name for new in segments]
+        if len(set(names)) < len(names) or any(segment.name in names for segment in self._segments()):
+            raise Conflict("A segment with this name exists already")
         if job is not None:
             self._complete(job)
         self._photos[photo.name] = photo
         self._commit += bool(segments)
-        return [self._insert(one, photo.name, embedder) for one in segments]
+        return [self._insert(new, photo.name, embedder) for new in segments]
 
     def _insert(self, new: NewSegment, photo: str, embedder: str) -> Segment:
         row_id, moment = next(self._ids), datetime.now(UTC).replace(microsecond=0)
         box = _rounded(new.box)
-        about = (new.label, new.score, moment, new.color)
-        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, *about)
+        attributes = (new.label, new.score, moment, new.color)
+        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, *attributes)
         self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
         return segment
 
@@ -380,7 +376,7 @@ class FakeCatalog:
         if not self._finish(job_id, JobStatus.COMPLETED):
             raise Conflict("The request has already ended")
 
-    def _change(self, job_id: str, **values: object) -> bool:
+    def _update_running(self, job_id: str, **values: object) -> bool:
         job = self._jobs.get(job_id)
         if job is None or job.status is not JobStatus.PROCESSING:
             return False
@@ -389,7 +385,7 @@ class FakeCatalog:
 
     def _finish(self, job_id: str, status: JobStatus) -> bool:
         moment = datetime.now(UTC)
-        return self._change(job_id, status=status, updated=moment, finished=moment)
+        return self._update_running(job_id, status=status, updated=moment, finished=moment)
 
 
 def _owns(caller: Caller, job: Job) -> bool:

@@ -1,4 +1,4 @@
-"""A moment of the catalog in memory."""
+"""Snapshot of the catalog in memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from lookalike.domain.vector_source import paginate
 
 @dataclass(frozen=True)
 class FakeSnapshot:
+    """Returns the content of `changes`."""
+
     changes: Changes
 
     @property

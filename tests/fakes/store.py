@@ -1,4 +1,4 @@
-"""The object store in memory. It passes the contract of the real ones."""
+"""Object store in memory. It passes the contract tests of the real ones."""
 
 import hashlib
 import itertools
@@ -11,87 +11,90 @@ from lookalike.domain.errors import Conflict, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
 from lookalike.domain.paths import check_path, check_prefix
 
-PIECE = 1000
+CHUNK_SIZE = 1000
+"""Bytes. Small, so that tests read most objects in several chunks."""
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredData:
+    """Content and metadata of an object."""
+
     data: bytes
     content_type: str
-    about: StoredObject
+    metadata: StoredObject
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 class FakeStore:
-    """Set `away` to make every method raise `Unavailable`; `objects` is what it holds."""
+    """Contains its `objects` by path. Set `is_unavailable` to make every method raise `Unavailable`."""
 
-    def __init__(self, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
         self.is_unavailable = False
-        self.objects: dict[str, Held] = {}
+        self.objects: dict[str, StoredData] = {}
         self._clock = clock
         self._generations = itertools.count(1)
         self._lock = threading.Lock()
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         with self._lock:
-            there = self._find(path)
-            if there and if_generation == 0 and there.data == data:
-                return there.about
-            if if_generation != (there.about.generation if there else 0):
-                raise Conflict(f"{path} is of another generation")
+            existing = self._find(path)
+            if existing and if_generation == 0 and existing.data == data:
+                return existing.metadata
+            if if_generation != (existing.metadata.generation if existing else 0):
+                raise Conflict(f"{path} has a different generation")
             digest = hashlib.sha256(data).hexdigest()
-            about = StoredObject(path, len(data), next(self._generations), digest, self._clock())
-            self.objects[path] = Held(bytes(data), content_type, about)
-            return about
+            metadata = StoredObject(path, len(data), next(self._generations), digest, self._clock())
+            self.objects[path] = StoredData(bytes(data), content_type, metadata)
+            return metadata
 
     def get(self, path: str) -> bytes:
         with self._lock:
-            there = self._find(path)
-            if there is None:
-                raise NotFound(f"No object {path}")
-            return there.data
+            existing = self._find(path)
+            if existing is None:
+                raise NotFound(f"There is no object {path}")
+            return existing.data
 
     def read(self, path: str) -> Iterator[bytes]:
         data = self.get(path)
-        return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
+        return (data[start : start + CHUNK_SIZE] for start in range(0, len(data), CHUNK_SIZE))
 
-    def write(self, path: str, pieces: Iterable[bytes], content_type: str) -> StoredObject:
-        data = b"".join(pieces)
+    def write(self, path: str, chunks: Iterable[bytes], content_type: str) -> StoredObject:
+        data = b"".join(chunks)
         if self.stat(path):
-            raise Conflict(f"{path} is there")
+            raise Conflict(f"{path} exists already")
         return self.put(path, data, content_type)
 
     def stat(self, path: str) -> StoredObject | None:
         with self._lock:
-            there = self._find(path)
-            return there.about if there else None
+            existing = self._find(path)
+            return existing.metadata if existing else None
 
     def list(self, prefix: str = "") -> Iterable[StoredObject]:
         check_prefix(prefix)
         with self._lock:
-            self._reach()
-            return [self.objects[path].about for path in sorted(self.objects) if path.startswith(prefix)]
+            self._check_available()
+            return [self.objects[path].metadata for path in sorted(self.objects) if path.startswith(prefix)]
 
     def delete(self, path: str, if_generation: int | None = None) -> bool:
         with self._lock:
-            there = self._find(path)
-            if there and if_generation not in (None, there.about.generation):
-                raise Conflict(f"{path} is of another generation")
+            existing = self._find(path)
+            if existing and if_generation not in (None, existing.metadata.generation):
+                raise Conflict(f"{path} has a different generation")
             return self.objects.pop(path, None) is not None
 
     def url(self, path: str, expires_in: int = 3600) -> str:
         check_path(path)
-        self._reach()
+        self._check_available()
         return f"https://store.test/{path}?seconds={expires_in}"
 
-    def _find(self, path: str) -> Held | None:
+    def _find(self, path: str) -> StoredData | None:
         check_path(path)
-        self._reach()
+        self._check_available()
         return self.objects.get(path)
 
-    def _reach(self) -> None:
+    def _check_available(self) -> None:
         if self.is_unavailable:
             raise Unavailable("The store cannot be reached")
