@@ -79,6 +79,12 @@ def test_search_shows_garments_and_matches(server: Server, page: Page) -> None:
     assert page.evaluate("document.querySelector('.card img').naturalWidth") > 0
 
 
+def test_sample_photo_is_searched_on_click(page: Page) -> None:
+    page.wait_for("document.querySelectorAll('.sample img[alt]').length === 3")
+    click(page, ".sample")
+    page.wait_for("document.getElementById('status').textContent.startsWith('Found ')")
+
+
 def test_match_opens_product_details(server: Server, page: Page) -> None:
     server.upload(PHOTO, "stored")
     server.call("PUT", "/image_detail/stored", {"product_name": "<b>Blue dress</b>"}, server.admin)

@@ -31,7 +31,8 @@ function createButton(sample, onPhoto) {
   const item = cloneTemplate("sample-template");
   const image = item.querySelector("img");
   image.src = sample.url;
-  image.alt = sample.name;
+  // The name is a file name, for example "blue-dress.jpg".
+  image.alt = sample.name.replace(/\.\w+$/, "").replaceAll("-", " ");
   item.querySelector("button").addEventListener("click", () => selectSample(sample, onPhoto));
   return item;
 }
