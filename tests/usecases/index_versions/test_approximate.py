@@ -1,4 +1,4 @@
-"""Index versions of many rows have an approximate index, too."""
+"""Index versions with many rows: their approximate index."""
 
 from types import MappingProxyType
 
@@ -25,17 +25,20 @@ from tests.usecases.index_harness import (
 )
 
 
-class Approximate:
-    """An `ApproximateFormat` that keeps the row numbers, and says what it is told to of its recall."""
+class FakeApproximateFormat:
+    """`ApproximateFormat` that stores the row ids and reports a given recall.
+
+    `previous_rows` records how many rows the previous index of each build had.
+    """
 
     name, part_name, libraries = "fake", "fake.bin", MappingProxyType({"fake": "1"})
 
     def __init__(self, recall: float = 1.0) -> None:
-        self.recall, self.extended = recall, list[int]()
+        self.recall, self.previous_rows = recall, list[int]()
 
-    def build(self, rows: VectorSource, previous: memoryview | None = None) -> Approximation:
-        self.extended.append(len(np.frombuffer(previous, np.int64)) if previous is not None else 0)
-        return Approximation(rows.row_ids.tobytes(), self.recall, 9, {"probes": 3})  # type: ignore[arg-type]
+    def build(self, source: VectorSource, previous: memoryview | None = None) -> Approximation:
+        self.previous_rows.append(len(np.frombuffer(previous, np.int64)) if previous is not None else 0)
+        return Approximation(source.row_ids.tobytes(), self.recall, 9, {"probes": 3})  # type: ignore[arg-type]
 
     def load(self, data: memoryview) -> VectorIndex:
         row_ids = np.frombuffer(data, np.int64)
@@ -44,13 +47,18 @@ class Approximate:
         return index
 
 
-def approximating(world: IndexHarness, used: Approximate | None, above: int = 10) -> IndexVersions:
-    return IndexVersions(world.store, NeighborsFormat(), KEY, EMBEDDER, DIM, world.clock, used, above)
+def open_versions(
+    harness: IndexHarness, approximate: FakeApproximateFormat | None, approximate_above: int = 10
+) -> IndexVersions:
+    """Open versions that have an approximate index above 10 rows."""
+    return IndexVersions(
+        harness.store, NeighborsFormat(), KEY, EMBEDDER, DIM, harness.clock, approximate, approximate_above
+    )
 
 
-def test_above_a_bound_a_version_has_an_approximate_index_too() -> None:
-    world = IndexHarness(RecordingStore())
-    versions = approximating(world, Approximate())
+def test_version_above_row_limit_has_approximate_index() -> None:
+    harness = IndexHarness(RecordingStore())
+    versions = open_versions(harness, FakeApproximateFormat())
     small, large = (
         versions.publish(vector_source_from_arrays(np.arange(1, n + 1), unit_vectors(n)), 1, START) for n in (10, 11)
     )
@@ -61,59 +69,61 @@ def test_above_a_bound_a_version_has_an_approximate_index_too() -> None:
     versions.verify_parts(large)
 
 
-def test_who_searches_the_approximate_index_never_reads_the_pickle() -> None:
+def test_loading_approximate_index_does_not_read_pickle() -> None:
     store = RecordingStore()
-    world = IndexHarness(store)
-    versions = approximating(world, Approximate())
+    harness = IndexHarness(store)
+    versions = open_versions(harness, FakeApproximateFormat())
     version = versions.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 1, START).version
     store.read_paths.clear()
     versions.load(version)
     assert {path.split("/")[-1] for path in store.read_paths} == {"manifest.json", "fake.bin"}
 
 
-def test_a_version_that_finds_too_little_is_not_published() -> None:
-    world = IndexHarness()
-    versions = approximating(world, Approximate(0.985))
+def test_publish_rejects_low_recall() -> None:
+    harness = IndexHarness()
+    versions = open_versions(harness, FakeApproximateFormat(0.985))
     old = versions.publish(vector_source_from_arrays(np.arange(1, 4), unit_vectors(3)), 1, START)
-    before = index_paths(world)
+    before = index_paths(harness)
     with pytest.raises(LookalikeError, match=r"0\.985"):
         versions.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 2, START)
     current = versions.current()
-    assert index_paths(world) == before and current and current.version == old.version
+    assert index_paths(harness) == before and current and current.version == old.version
 
 
-def test_every_changed_byte_of_the_approximate_index_is_refused() -> None:
-    world = IndexHarness()
-    versions = approximating(world, Approximate())
+def test_load_rejects_damaged_approximate_index() -> None:
+    harness = IndexHarness()
+    versions = open_versions(harness, FakeApproximateFormat())
     version = versions.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 1, START).version
     path = f"{FOLDER}/{version}/fake.bin"
-    good = world.store.get(path)
-    for wrong in (b"", good[:-8], good + b"12345678", good[:20] + b"!" + good[21:]):
-        world.tamper(path, wrong)
+    good = harness.store.get(path)
+    for damaged in (b"", good[:-8], good + b"12345678", good[:20] + b"!" + good[21:]):
+        harness.tamper(path, damaged)
         with pytest.raises(Untrusted):
             versions.load(version)
-    world.store.delete(path)
+    harness.store.delete(path)
     with pytest.raises(NotFound):
         versions.load(version)
 
 
-def test_without_the_library_all_goes_on_exactly_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    world = IndexHarness()
-    plain, other = approximating(world, None), approximating(world, Approximate())
-    version = plain.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 1, START).version
-    assert plain.load(version)[1].is_exact and "lookalike[scale]" in caplog.text
+def test_versions_without_faiss_are_exact_and_log_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    harness = IndexHarness()
+    without_faiss, with_faiss = open_versions(harness, None), open_versions(harness, FakeApproximateFormat())
+    version = without_faiss.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 1, START).version
+    assert without_faiss.load(version)[1].is_exact and "lookalike[scale]" in caplog.text
     with pytest.raises(Misconfigured, match="scale"):
-        plain.load(other.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 1, START).version)
+        without_faiss.load(
+            with_faiss.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 1, START).version
+        )
 
 
-def test_an_approximate_index_is_extended_where_the_version_is() -> None:
-    world, used = IndexHarness(), Approximate()
-    versions = approximating(world, used)
-    reindex = Reindex(world.catalog, versions, clock=world.clock)
-    world.add_rows(unit_vectors(20))
+def test_approximate_index_is_extended_unless_rows_were_deleted() -> None:
+    harness, approximate = IndexHarness(), FakeApproximateFormat()
+    versions = open_versions(harness, approximate)
+    reindex = Reindex(harness.catalog, versions, clock=harness.clock)
+    harness.add_rows(unit_vectors(20))
     reindex.build_if_due()
-    new = world.add_rows(unit_vectors(5))
+    new = harness.add_rows(unit_vectors(5))
     reindex.build_if_due()
-    world.delete_row(new[0])
+    harness.delete_row(new[0])
     reindex.build_if_due()
-    assert used.extended == [0, 20, 0]
+    assert approximate.previous_rows == [0, 20, 0]

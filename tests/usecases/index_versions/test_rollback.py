@@ -1,4 +1,4 @@
-"""An older index version counts again, and old ones are deleted."""
+"""Rolling back to an older index version, pinning and pruning."""
 
 import pytest
 
@@ -8,88 +8,90 @@ from lookalike.domain.errors import Conflict, NotFound
 from tests.usecases.index_harness import FOLDER, POINTER_PATH, IndexHarness, publish_version, unit_vectors
 
 
-def test_the_version_before_counts_again_and_nothing_is_missing() -> None:
-    world = IndexHarness()
-    (first,) = world.add_rows(unit_vectors(1))
-    old = world.reindex.build()
-    live = world.open_live_index()
-    (second,) = world.add_rows(unit_vectors(1))
-    world.reindex.build()
-    assert world.versions.roll_back() == old
-    current = world.versions.current()
+def test_roll_back_makes_previous_version_current_and_loses_no_rows() -> None:
+    harness = IndexHarness()
+    (first,) = harness.add_rows(unit_vectors(1))
+    old = harness.reindex.build()
+    live = harness.open_live_index()
+    (second,) = harness.add_rows(unit_vectors(1))
+    harness.reindex.build()
+    assert harness.versions.roll_back() == old
+    current = harness.versions.current()
     assert current and current.version == old.version
     hits, info = live.index.search(unit_vectors(1), 9, CancelToken())
     assert {hit.row_id for hit in hits[0]} == {first, second}
     assert (info.version, info.rows, info.tail_rows) == (old.version, 2, 1)
-    newest = world.reindex.build()
-    assert newest.rows == 2 and world.open_live_index().index.warm().version == newest.version
+    newest = harness.reindex.build()
+    assert newest.rows == 2 and harness.open_live_index().index.warm().version == newest.version
 
 
-def test_a_version_that_is_named_counts_again() -> None:
-    world = IndexHarness()
-    first = publish_version(world)
-    publish_version(world)
-    third = publish_version(world)
-    assert world.versions.roll_back(first.version) == first
-    assert world.versions.roll_back(third.version) == third
+def test_roll_back_to_named_version() -> None:
+    harness = IndexHarness()
+    first = publish_version(harness)
+    publish_version(harness)
+    third = publish_version(harness)
+    assert harness.versions.roll_back(first.version) == first
+    assert harness.versions.roll_back(third.version) == third
     with pytest.raises(NotFound):
-        world.versions.roll_back("20200101T000000Z-abcdef")
+        harness.versions.roll_back("20200101T000000Z-abcdef")
 
 
-def test_there_is_no_way_back_from_the_first() -> None:
-    world = IndexHarness()
+def test_roll_back_from_first_version_raises_not_found() -> None:
+    harness = IndexHarness()
     with pytest.raises(NotFound):
-        world.versions.roll_back()
-    publish_version(world)
+        harness.versions.roll_back()
+    publish_version(harness)
     with pytest.raises(NotFound, match="before"):
-        world.versions.roll_back()
+        harness.versions.roll_back()
 
 
-def test_scheduled_builds_leave_what_somebody_went_back_to(caplog: pytest.LogCaptureFixture) -> None:
-    world = IndexHarness()
-    world.add_rows(unit_vectors(2))
-    old = world.reindex.build()
-    world.reindex.build()
-    world.versions.roll_back()
-    world.add_rows(unit_vectors(2))
-    assert world.reindex.build_if_due() is None and "pinned" in caplog.text
-    pointer = world.versions.current()
+def test_scheduled_builds_keep_pinned_version(caplog: pytest.LogCaptureFixture) -> None:
+    harness = IndexHarness()
+    harness.add_rows(unit_vectors(2))
+    old = harness.reindex.build()
+    harness.reindex.build()
+    harness.versions.roll_back()
+    harness.add_rows(unit_vectors(2))
+    assert harness.reindex.build_if_due() is None and "pinned" in caplog.text
+    pointer = harness.versions.current()
     assert pointer and (pointer.version, pointer.pinned) == (old.version, True)
-    newest = world.reindex.build()
-    pointer = world.versions.current()
+    newest = harness.reindex.build()
+    pointer = harness.versions.current()
     assert pointer and (pointer.version, pointer.pinned) == (newest.version, False)
-    world.add_rows(unit_vectors(1))
-    assert world.reindex.build_if_due()
+    harness.add_rows(unit_vectors(1))
+    assert harness.reindex.build_if_due()
 
 
-def test_a_version_that_is_not_whole_never_counts_again() -> None:
-    world = IndexHarness()
-    old = publish_version(world)
-    newest = publish_version(world)
-    world.store.delete(f"{FOLDER}/{old.version}/{ID_MAP_PART}")
+def test_roll_back_rejects_incomplete_version() -> None:
+    harness = IndexHarness()
+    old = publish_version(harness)
+    newest = publish_version(harness)
+    harness.store.delete(f"{FOLDER}/{old.version}/{ID_MAP_PART}")
     with pytest.raises(NotFound):
-        world.versions.roll_back()
-    current = world.versions.current()
+        harness.versions.roll_back()
+    current = harness.versions.current()
     assert current and current.version == newest.version
 
 
-def test_who_rolls_back_while_another_publishes_loses() -> None:
-    world = IndexHarness()
-    publish_version(world)
-    publish_version(world)
-    late = world.versions.current()
-    assert late
-    world.versions.current = lambda known=None: late  # type: ignore[method-assign]
-    world.store.put(POINTER_PATH, world.store.get(POINTER_PATH) + b" ", "application/json", late.generation)
+def test_roll_back_raises_conflict_if_pointer_changed() -> None:
+    harness = IndexHarness()
+    publish_version(harness)
+    publish_version(harness)
+    stale = harness.versions.current()
+    assert stale
+    harness.versions.current = lambda known=None: stale  # type: ignore[method-assign]
+    harness.store.put(POINTER_PATH, harness.store.get(POINTER_PATH) + b" ", "application/json", stale.generation)
     with pytest.raises(Conflict):
-        world.versions.roll_back()
+        harness.versions.roll_back()
 
 
-@pytest.mark.parametrize(("keep", "left"), [(1, [0, 2]), (2, [0, 1, 2]), (9, [0, 1, 2])])
-def test_old_versions_are_deleted_but_not_the_one_that_counts(keep: int, left: list[int]) -> None:
-    world = IndexHarness()
-    made = [publish_version(world) for _ in range(3)]
-    world.versions.roll_back(made[0].version)
-    gone = world.versions.prune(keep)
-    assert [one.version for one in world.versions.list_manifests()] == [made[number].version for number in left]
-    assert set(gone) == {one.version for one in made} - {made[number].version for number in left}
+@pytest.mark.parametrize(("keep", "remaining"), [(1, [0, 2]), (2, [0, 1, 2]), (9, [0, 1, 2])])
+def test_prune_keeps_newest_versions_and_current_one(keep: int, remaining: list[int]) -> None:
+    harness = IndexHarness()
+    published = [publish_version(harness) for _ in range(3)]
+    harness.versions.roll_back(published[0].version)
+    deleted = harness.versions.prune(keep)
+    assert [one.version for one in harness.versions.list_manifests()] == [
+        published[number].version for number in remaining
+    ]
+    assert set(deleted) == {one.version for one in published} - {published[number].version for number in remaining}
