@@ -23,6 +23,7 @@ INDEXES = {
 
 
 def upgrade() -> None:
+    """Create missing tables, and adopt existing ones of the original system."""
     existing = set(sa.inspect(op.get_bind()).get_table_names())
     if "splitted_images" in existing:
         _adopt_images()
@@ -39,6 +40,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Remove all added tables, columns and indexes."""
     # First, because it fails if two names differ only in case: nothing else is changed then.
     for table in NAMES:
         _set_collation(table, binary=False)

@@ -11,6 +11,7 @@ NAME = sa.String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4", collati
 
 
 def upgrade() -> None:
+    """Add what is missing of the columns, tables and indexes."""
     found = sa.inspect(op.get_bind())
     if "ix_originals_sha256" not in {index["name"] for index in found.get_indexes("originals")}:
         op.create_index("ix_originals_sha256", "originals", ["sha256"])
@@ -21,6 +22,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Remove the columns, tables and indexes, with the secondary vectors."""
     op.drop_table("other_embeddings")
     op.drop_column("splitted_images", "colour")
     op.drop_index("ix_originals_sha256", "originals")

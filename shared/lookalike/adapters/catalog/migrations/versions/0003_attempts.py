@@ -11,11 +11,13 @@ MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
 def upgrade() -> None:
+    """Create the table, unless it exists."""
     if "attempts" not in sa.inspect(op.get_bind()).get_table_names():
         op.create_table("attempts", *_attempts(), mysql_charset="utf8mb4")
 
 
 def downgrade() -> None:
+    """Drop the table."""
     op.drop_table("attempts")
 
 

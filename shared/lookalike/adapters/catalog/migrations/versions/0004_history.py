@@ -12,6 +12,7 @@ MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
 def upgrade() -> None:
+    """Create the missing tables."""
     found = sa.inspect(op.get_bind()).get_table_names()
     for name, columns in {"searches": _searches(), "search_hits": _search_hits()}.items():
         if name not in found:
@@ -19,6 +20,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop the tables."""
     op.drop_table("search_hits")
     op.drop_table("searches")
 

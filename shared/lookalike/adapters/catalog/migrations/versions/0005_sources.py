@@ -10,10 +10,12 @@ INDEX = "ix_ledger_photo"
 
 
 def upgrade() -> None:
+    """Create the index, unless it exists."""
     found = sa.inspect(op.get_bind()).get_indexes("ledger")
     if INDEX not in [index["name"] for index in found]:
         op.create_index(INDEX, "ledger", ["photo"])
 
 
 def downgrade() -> None:
+    """Drop the index."""
     op.drop_index(INDEX, "ledger")
