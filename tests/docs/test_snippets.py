@@ -44,6 +44,7 @@ def steps_of_make_run() -> list[list[str]]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("docs")
     (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "shared").symlink_to(ROOT / "shared")
     output = ""
     for command in steps_of_make_run():
         printed_by_step, status = run(command, folder)
