@@ -1,4 +1,4 @@
-"""What is erased is told, whatever goes wrong on the way."""
+"""Erasure: receipts are complete, also after failures and with concurrent deletions."""
 
 from datetime import UTC, datetime
 
@@ -11,140 +11,146 @@ from lookalike.usecases.segments import Segments
 from lookalike.usecases.sweep import sweep
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.store import FakeStore
-from tests.usecases.index_world import World, unit
+from tests.usecases.index_harness import IndexHarness, unit_vectors
+
+PHOTO = "photo-0"
 
 
-class House(World):
-    """A photo of five garments, with their objects."""
+class EraseHarness(IndexHarness):
+    """Contains one photo with five segments and their objects."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.row_ids = self.add(unit(5))
+        self.row_ids = self.add_rows(unit_vectors(5))
         for segment in self.catalog.segments(self.row_ids).values():
             for path in (segment.path, segment.thumbnail):
                 self.store.put(path or "", b"pixels", "image/png")
-        items = Segments(self.catalog, self.store)
-        self.erase = Erase(items, self.catalog, self.catalog, lambda: datetime.now(UTC), 60)
+        segments = Segments(self.catalog, self.store)
+        self.erase = Erase(segments, self.catalog, self.catalog, lambda: datetime.now(UTC), 60)
 
-    def came_from(self, path: str) -> StoredObject:
-        source = self.store.put(path, b"as it came", "image/jpeg")
-        self.catalog.record_ledger_entry(
-            LedgerEntry("bucket", path, str(source.generation), LedgerStatus.DONE, photo="photo-0")
-        )
+    def segment_names(self) -> list[str]:
+        return [segment.name for segment in self.catalog.segments_of_photo(PHOTO)]
+
+    def add_source(self, path: str) -> StoredObject:
+        """Add an object and a ledger entry that says that the photo was ingested from it."""
+        source = self.store.put(path, b"original file", "image/jpeg")
+        entry = LedgerEntry("bucket", path, str(source.generation), LedgerStatus.DONE, photo=PHOTO)
+        self.catalog.record_ledger_entry(entry)
         return source
 
 
-def test_a_bucket_that_is_away_leaves_objects_for_the_sweep() -> None:
-    house = House()
-    delete = house.store.delete
+def test_objects_are_left_to_the_sweep_while_the_bucket_is_unavailable() -> None:
+    harness = EraseHarness()
+    delete = harness.store.delete
 
-    def away(path: str, if_generation: int | None = None) -> bool:
-        raise Unavailable("Not now")
+    def fail(path: str, if_generation: int | None = None) -> bool:
+        raise Unavailable("The store cannot be reached")
 
-    house.store.delete = away  # type: ignore[method-assign]
-    receipt = house.erase.erase_photo("photo-0")
+    harness.store.delete = fail  # type: ignore[method-assign]
+    receipt = harness.erase.erase_photo(PHOTO)
     assert (receipt.garments, receipt.photos, receipt.objects, receipt.left) == (5, 1, 0, 10)
     with pytest.raises(NotFound):
-        house.erase.erase_photo("photo-0")
-    house.store.delete = delete  # type: ignore[method-assign]
-    assert sweep(house.store, house.catalog, older_than=-1) == 10
+        harness.erase.erase_photo(PHOTO)
+    harness.store.delete = delete  # type: ignore[method-assign]
+    assert sweep(harness.store, harness.catalog, older_than=-1) == 10
 
 
-def test_a_history_that_is_away_remains(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(self: FakeCatalog, user: str) -> int:
+def test_receipt_reports_history_that_could_not_be_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: FakeCatalog, user: str) -> int:
         raise Unavailable("The database cannot be reached")
 
-    house = House()
-    monkeypatch.setattr(FakeCatalog, "row_ids_of_owner", lambda self, user: house.row_ids)
-    monkeypatch.setattr(FakeCatalog, "delete_jobs_of_owner", away)
-    receipt = house.erase.erase_owner("anna")
+    harness = EraseHarness()
+    monkeypatch.setattr(FakeCatalog, "row_ids_of_owner", lambda self, user: harness.row_ids)
+    monkeypatch.setattr(FakeCatalog, "delete_jobs_of_owner", fail)
+    receipt = harness.erase.erase_owner("anna")
     assert (receipt.garments, receipt.jobs, receipt.remaining) == (5, 0, 1)
     monkeypatch.setattr(FakeCatalog, "row_ids_of_owner", lambda self, user: [])
     with pytest.raises(Unavailable):
-        house.erase.erase_owner("anna")
+        harness.erase.erase_owner("anna")
     monkeypatch.undo()
-    assert house.erase.erase_owner("anna").remaining == 0
+    assert harness.erase.erase_owner("anna").remaining == 0
 
 
-def test_what_another_erases_meanwhile_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    house, real = House(), Segments.delete_segment
-    other = house.catalog.segments_of_photo("photo-0")[2].name
+def test_receipt_omits_segments_deleted_by_a_concurrent_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness, delete_segment = EraseHarness(), Segments.delete_segment
+    other = harness.segment_names()[2]
 
-    def beside(self: Segments, key: str | int) -> object:
-        house.catalog.delete_segment(other)
-        return real(self, key)
+    def delete_after_other(self: Segments, key: str | int) -> object:
+        harness.catalog.delete_segment(other)
+        return delete_segment(self, key)
 
-    monkeypatch.setattr(Segments, "delete_segment", beside)
-    receipt = house.erase.erase_photo("photo-0")
+    monkeypatch.setattr(Segments, "delete_segment", delete_after_other)
+    receipt = harness.erase.erase_photo(PHOTO)
     assert (receipt.garments, receipt.photos, receipt.remaining) == (4, 1, 0) and other not in receipt.segments
 
 
-class TestSources:
-    """What lies under `incoming/`, as it came, with all that it tells of where and when."""
-
-    def test_it_goes_with_the_last_garment(self) -> None:
-        house = House()
-        source = house.came_from("incoming/a.jpg")
-        names = [one.name for one in house.catalog.segments_of_photo("photo-0")]
-        receipts = [house.erase.erase_segment(name) for name in names]
-        assert [one.objects for one in receipts] == [2, 2, 2, 2, 3]
-        assert house.store.stat(source.path) is None
-
-    def test_what_was_written_again_or_lies_elsewhere_stays(self) -> None:
-        house = House()
-        elsewhere, again = house.came_from("folder/a.jpg"), house.came_from("incoming/b.jpg")
-        newer = house.store.put(again.path, b"another", "image/jpeg", again.generation)
-        assert house.erase.erase_photo("photo-0").objects == 10
-        assert house.store.stat(elsewhere.path) == elsewhere and house.store.stat(newer.path) == newer
-
-    def test_while_it_cannot_go_the_garment_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        house = House()
-        source = house.came_from("incoming/a.jpg")
-
-        def away(self: FakeStore, path: str, if_generation: int | None = None) -> bool:
-            raise Unavailable("Not now")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(FakeStore, "delete", away)
-            receipt = house.erase.erase_photo("photo-0")
-        assert (receipt.garments, receipt.remaining) == (4, 1)
-        assert house.erase.erase_photo("photo-0").photos == 1 and house.store.stat(source.path) is None
-
-    def test_of_two_who_erase_at_once_one_takes_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        house, real = House(), Segments.delete_segment
-        source = house.came_from("incoming/a.jpg")
-        *names, other, last = [one.name for one in house.catalog.segments_of_photo("photo-0")]
-        for name in names:
-            house.erase.erase_segment(name)
-
-        def beside(self: Segments, key: str | int) -> object:
-            monkeypatch.setattr(Segments, "delete_segment", real)
-            house.catalog.delete_segment(other)
-            return real(self, key)
-
-        monkeypatch.setattr(Segments, "delete_segment", beside)
-        house.erase.erase_segment(last)
-        assert house.store.stat(source.path) is None
-
-
-def test_a_database_that_goes_away_half_way_keeps_nobody_from_the_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
-    house, real = House(), FakeCatalog.delete_segment
+def test_receipt_counts_what_was_deleted_before_the_database_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness, delete_segment = EraseHarness(), FakeCatalog.delete_segment
     deleted = list[str]()
 
-    def sometimes(self: FakeCatalog, name: str) -> object:
+    def fail_at_third(self: FakeCatalog, name: str) -> object:
         if len(deleted) == 2:
             raise Unavailable("The database cannot be reached")
         deleted.append(name)
-        return real(self, name)
+        return delete_segment(self, name)
 
-    monkeypatch.setattr(FakeCatalog, "delete_segment", sometimes)
-    house.catalog.is_unavailable = True
+    monkeypatch.setattr(FakeCatalog, "delete_segment", fail_at_third)
+    harness.catalog.is_unavailable = True
     with pytest.raises(Unavailable):
-        house.erase.erase_photo("photo-0")
-    house.catalog.is_unavailable = False
-    receipt = house.erase.erase_photo("photo-0")
+        harness.erase.erase_photo(PHOTO)
+    harness.catalog.is_unavailable = False
+    receipt = harness.erase.erase_photo(PHOTO)
     assert (receipt.segments, receipt.garments, receipt.remaining) == (deleted, 2, 3)
     monkeypatch.undo()
-    again = house.erase.erase_photo("photo-0")
-    assert (again.garments, again.photos, again.remaining) == (3, 1, 0)
-    assert isinstance(house.store, FakeStore) and list(house.store.list()) == []
+    second = harness.erase.erase_photo(PHOTO)
+    assert (second.garments, second.photos, second.remaining) == (3, 1, 0)
+    assert isinstance(harness.store, FakeStore) and list(harness.store.list()) == []
+
+
+class TestSourceObjects:
+    """Original files under `incoming/`, which can contain metadata such as place and time."""
+
+    def test_source_is_deleted_with_the_last_segment(self) -> None:
+        harness = EraseHarness()
+        source = harness.add_source("incoming/a.jpg")
+        receipts = [harness.erase.erase_segment(name) for name in harness.segment_names()]
+        assert [receipt.objects for receipt in receipts] == [2, 2, 2, 2, 3]
+        assert harness.store.stat(source.path) is None
+
+    def test_overwritten_and_foreign_sources_are_kept(self) -> None:
+        harness = EraseHarness()
+        foreign, overwritten = harness.add_source("folder/a.jpg"), harness.add_source("incoming/b.jpg")
+        newer = harness.store.put(overwritten.path, b"another", "image/jpeg", overwritten.generation)
+        assert harness.erase.erase_photo(PHOTO).objects == 10
+        assert harness.store.stat(foreign.path) == foreign and harness.store.stat(newer.path) == newer
+
+    def test_last_segment_is_kept_while_its_source_cannot_be_deleted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        harness = EraseHarness()
+        source = harness.add_source("incoming/a.jpg")
+
+        def fail(self: FakeStore, path: str, if_generation: int | None = None) -> bool:
+            raise Unavailable("The store cannot be reached")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeStore, "delete", fail)
+            receipt = harness.erase.erase_photo(PHOTO)
+        assert (receipt.garments, receipt.remaining) == (4, 1)
+        assert harness.erase.erase_photo(PHOTO).photos == 1 and harness.store.stat(source.path) is None
+
+    def test_source_is_deleted_when_two_requests_delete_the_last_segments(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        harness, delete_segment = EraseHarness(), Segments.delete_segment
+        source = harness.add_source("incoming/a.jpg")
+        *names, other, last = harness.segment_names()
+        for name in names:
+            harness.erase.erase_segment(name)
+
+        def delete_after_other(self: Segments, key: str | int) -> object:
+            monkeypatch.setattr(Segments, "delete_segment", delete_segment)
+            harness.catalog.delete_segment(other)
+            return delete_segment(self, key)
+
+        monkeypatch.setattr(Segments, "delete_segment", delete_after_other)
+        harness.erase.erase_segment(last)
+        assert harness.store.stat(source.path) is None

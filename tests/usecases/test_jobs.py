@@ -1,4 +1,4 @@
-"""Jobs: rows that any process can see and cancel."""
+"""Jobs: progress, cancellation by other processes, deadlines and access."""
 
 import time
 
@@ -11,128 +11,129 @@ from tests.fakes.catalog import FakeCatalog
 
 ANNA, BERT = Caller(user="anna"), Caller(user="bert")
 ADMIN = Caller(user="root", is_admin=True)
-HERE, THERE = Caller(address="10.0.0.1"), Caller(address="10.0.0.2")
+ANONYMOUS, OTHER_ANONYMOUS = Caller(address="10.0.0.1"), Caller(address="10.0.0.2")
 
 
-def made(seconds: float = 30) -> tuple[Jobs, FakeCatalog]:
+def make_jobs(time_limit: float = 30) -> tuple[Jobs, FakeCatalog]:
     catalog = FakeCatalog()
-    return Jobs(catalog, seconds), catalog
+    return Jobs(catalog, time_limit), catalog
 
 
-def ended(catalog: FakeCatalog, name: str = "job") -> JobStatus:
-    job = catalog.job(name)
+def status_of(catalog: FakeCatalog, job_id: str = "job") -> JobStatus:
+    job = catalog.job(job_id)
     assert job is not None
     return job.status
 
 
-def test_a_job_shows_its_stage_and_is_completed() -> None:
-    jobs, _ = made()
-    with jobs.run_job("search", ANNA, "job") as work:
-        work.enter_stage("embedding")
+def test_running_job_shows_its_stage_and_completes() -> None:
+    jobs, _ = make_jobs()
+    with jobs.run_job("search", ANNA, "job") as job:
+        job.enter_stage("embedding")
+        # longer than the poll interval, after which the row has the stage
         time.sleep(0.3)
         running = jobs.get_job("job", ANNA)
         assert (running.status, running.stage, running.kind) == (JobStatus.PROCESSING, "embedding", "search")
-    done = jobs.get_job("job", ANNA)
-    assert done.status is JobStatus.COMPLETED and done.finished is not None
-    assert "embedding" in work.stage_seconds
+    finished = jobs.get_job("job", ANNA)
+    assert finished.status is JobStatus.COMPLETED and finished.finished is not None
+    assert "embedding" in job.stage_seconds
 
 
-def test_a_job_that_raises_has_failed() -> None:
-    jobs, catalog = made()
+def test_job_fails_when_its_body_raises() -> None:
+    jobs, catalog = make_jobs()
     with pytest.raises(InvalidImage), jobs.run_job("search", ANNA, "job"):
         raise InvalidImage("broken")
-    assert ended(catalog) is JobStatus.FAILED
+    assert status_of(catalog) is JobStatus.FAILED
 
 
-def test_a_row_cancelled_by_another_process_stops_the_work_soon() -> None:
-    jobs, catalog = made()
-    began = time.monotonic()
-    with pytest.raises(Cancelled), jobs.run_job("search", ANNA, "job") as work:
+def test_job_stops_soon_after_another_process_cancels_it() -> None:
+    jobs, catalog = make_jobs()
+    start = time.monotonic()
+    with pytest.raises(Cancelled), jobs.run_job("search", ANNA, "job") as job:
         catalog.request_cancel("job")
-        while time.monotonic() - began < 5:
-            work.cancel.check()
+        while time.monotonic() - start < 5:
+            job.cancel_token.check()
             time.sleep(0.01)
-    assert time.monotonic() - began < 2
-    assert ended(catalog) is JobStatus.CANCELLED
+    assert time.monotonic() - start < 2
+    assert status_of(catalog) is JobStatus.CANCELLED
 
 
-def test_a_cancellation_at_the_last_moment_still_counts() -> None:
-    jobs, catalog = made()
+def test_cancellation_just_before_the_end_takes_effect() -> None:
+    jobs, catalog = make_jobs()
     with pytest.raises(Cancelled), jobs.run_job("search", ANNA, "job"):
         catalog.request_cancel("job")
-    assert ended(catalog) is JobStatus.CANCELLED
+    assert status_of(catalog) is JobStatus.CANCELLED
 
 
-def test_work_past_its_deadline_stops() -> None:
-    jobs, catalog = made(seconds=0.05)
-    with pytest.raises(DeadlineExceeded), jobs.run_job("search", ANNA, "job") as work:
+def test_job_fails_after_its_deadline() -> None:
+    jobs, catalog = make_jobs(time_limit=0.05)
+    with pytest.raises(DeadlineExceeded), jobs.run_job("search", ANNA, "job") as job:
         time.sleep(0.1)
-        work.enter_stage("storing")
-    assert ended(catalog) is JobStatus.FAILED
+        job.enter_stage("storing")
+    assert status_of(catalog) is JobStatus.FAILED
 
 
-def test_the_token_calls_what_stops_a_model_also_when_time_runs_out() -> None:
-    jobs, _ = made(seconds=0.2)
-    stopped: list[float] = []
-    with pytest.raises(DeadlineExceeded), jobs.run_job("search", ANNA, "job") as work:
-        with work.cancel.on_cancel(lambda: stopped.append(time.monotonic())):
+def test_deadline_calls_the_callbacks_of_the_token() -> None:
+    """A model that waits inside a library call is stopped by such a callback."""
+    jobs, _ = make_jobs(time_limit=0.2)
+    calls: list[float] = []
+    with pytest.raises(DeadlineExceeded), jobs.run_job("search", ANNA, "job") as job:
+        with job.cancel_token.on_cancel(lambda: calls.append(time.monotonic())):
             time.sleep(0.8)
-    assert stopped
+    assert calls
 
 
-def test_one_live_id_is_one_job() -> None:
-    jobs, _ = made()
+def test_id_of_a_running_job_cannot_be_reused() -> None:
+    jobs, _ = make_jobs()
     with jobs.run_job("search", ANNA, "job"):
         with pytest.raises(Conflict), jobs.run_job("search", ANNA, "job"):
-            raise AssertionError("must not begin")
+            raise AssertionError("the second job must not start")
     with jobs.run_job("search", ANNA, "job"):
         pass
 
 
-def test_who_sees_and_cancels_whose_jobs() -> None:
-    jobs, catalog = made()
+def test_jobs_are_visible_to_owner_and_admin_and_anonymous_ones_to_all() -> None:
+    jobs, catalog = make_jobs()
     catalog.start_job("anna's", "search", ANNA)
-    catalog.start_job("nobody's", "search", HERE)
-    for stranger in (BERT, HERE):
+    catalog.start_job("anonymous", "search", ANONYMOUS)
+    for caller in (BERT, ANONYMOUS):
         with pytest.raises(NotFound):
-            jobs.get_job("anna's", stranger)
+            jobs.get_job("anna's", caller)
         with pytest.raises(NotFound):
-            jobs.cancel_job("anna's", stranger)
+            jobs.cancel_job("anna's", caller)
     jobs.cancel_job("anna's", ADMIN)
-    jobs.cancel_job("nobody's", THERE)
-    assert catalog.cancel_requested(["anna's", "nobody's"]) == {"anna's", "nobody's"}
-    assert [job.id for job in jobs.list_jobs(HERE)] == ["nobody's"] and jobs.list_jobs(THERE) == []
+    jobs.cancel_job("anonymous", OTHER_ANONYMOUS)
+    assert catalog.cancel_requested(["anna's", "anonymous"]) == {"anna's", "anonymous"}
+    assert [job.id for job in jobs.list_jobs(ANONYMOUS)] == ["anonymous"] and jobs.list_jobs(OTHER_ANONYMOUS) == []
 
 
-def test_cleaning_touches_the_callers_own_alone() -> None:
-    jobs, catalog = made()
-    for caller, name in ((ANNA, "a"), (BERT, "b")):
-        catalog.start_job(name, "search", caller)
-        catalog.finish_job(name, JobStatus.COMPLETED)
+def test_delete_finished_jobs_deletes_only_the_callers_own() -> None:
+    jobs, catalog = make_jobs()
+    for caller, job_id in ((ANNA, "a"), (BERT, "b")):
+        catalog.start_job(job_id, "search", caller)
+        catalog.finish_job(job_id, JobStatus.COMPLETED)
     assert jobs.delete_finished_jobs(ANNA, max_age=0) == 1
     assert catalog.job("a") is None and catalog.job("b") is not None
 
 
-def test_an_ended_job_cannot_be_cancelled() -> None:
-    jobs, _ = made()
+def test_finished_job_cannot_be_cancelled() -> None:
+    jobs, _ = make_jobs()
     with jobs.run_job("search", ANNA, "job"):
         pass
     with pytest.raises(Conflict):
         jobs.cancel_job("job", ANNA)
 
 
-def test_the_watch_survives_a_database_that_is_away() -> None:
-    jobs, catalog = made()
-    with pytest.raises(Cancelled), jobs.run_job("search", ANNA, "job") as work:
+def test_watcher_continues_after_a_database_failure() -> None:
+    jobs, catalog = make_jobs()
+    with pytest.raises(Cancelled), jobs.run_job("search", ANNA, "job") as job:
         catalog.is_unavailable = True
         time.sleep(0.4)
         catalog.is_unavailable = False
         catalog.request_cancel("job")
         time.sleep(0.5)
-        work.cancel.check()
+        job.cancel_token.check()
 
 
-def test_ids_are_chosen_or_new() -> None:
-    assert validate_or_create_job_id("mine") == "mine" and validate_or_create_job_id(None) != validate_or_create_job_id(
-        None
-    )
+def test_job_id_is_the_requested_one_or_a_new_one() -> None:
+    assert validate_or_create_job_id("mine") == "mine"
+    assert validate_or_create_job_id(None) != validate_or_create_job_id(None)

@@ -1,4 +1,4 @@
-"""The models as the use cases see them."""
+"""Models: concurrency limit, admission queue and warm-up."""
 
 import threading
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ import pytest
 from PIL import Image
 
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import Busy
+from lookalike.domain.errors import Busy, Cancelled
 from lookalike.domain.model import Detection, Vectors
-from lookalike.usecases.models import Models
+from lookalike.usecases.models import AdmissionQueue, Models
 from tests.fakes.models import FakeDetector, FakeEmbedder
 
 PHOTO = Image.new("RGB", (4, 4))
 
 
-class Gathering(FakeDetector):
-    """Answers only when so many ask at the same time."""
+class BarrierDetector(FakeDetector):
+    """Returns only when `count` calls run at the same time."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -28,7 +28,9 @@ class Gathering(FakeDetector):
         return super().detect(image, cancel, thorough)
 
 
-class Counting(FakeEmbedder):
+class CountingEmbedder(FakeEmbedder):
+    """Counts its calls."""
+
     calls = 0
 
     def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
@@ -36,23 +38,58 @@ class Counting(FakeEmbedder):
         return super().embed(images, cancel)
 
 
-def test_models_that_bring_requests_together_get_several_at_once() -> None:
-    models = Models(Gathering(4), FakeEmbedder(), max_waiting=4, max_concurrency=4)
+def test_models_run_up_to_max_concurrency_calls_at_once() -> None:
+    models = Models(BarrierDetector(4), FakeEmbedder(), max_waiting=4, max_concurrency=4)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: models.detect(PHOTO, CancelToken()), range(4))) == [[]] * 4
 
 
-def test_models_are_warmed_once_however_many_ask() -> None:
-    detector, embedder = FakeDetector(), Counting()
+def test_concurrent_warm_ups_run_the_models_once() -> None:
+    detector, embedder = FakeDetector(), CountingEmbedder()
     models = Models(detector, embedder, max_waiting=8)
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(models.warm_up) for _ in range(8)]:
-            done.result(10)
+        for future in [pool.submit(models.warm_up) for _ in range(8)]:
+            future.result(10)
     assert len(detector.thorough_calls) == embedder.calls == 1
 
 
-def test_a_failed_warming_is_tried_again() -> None:
+def test_failed_warm_up_is_tried_again() -> None:
     models = Models(FakeDetector(), FakeEmbedder(), max_waiting=0)
     for _ in range(2):
         with pytest.raises(Busy):
             models.warm_up()
+
+
+def test_admission_queue_runs_one_call_at_a_time_and_rejects_when_full() -> None:
+    queue, is_inside = AdmissionQueue(3), threading.Semaphore(1)
+    release = threading.Event()
+    rejected: list[str] = []
+
+    def enter() -> None:
+        try:
+            with queue.admit(CancelToken()):
+                assert is_inside.acquire(blocking=False), "two calls run at once"
+                release.wait(5)
+                is_inside.release()
+        except Busy as error:
+            rejected.append(error.code)
+
+    threads = [threading.Thread(target=enter) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+        thread.join(0.05)
+    assert rejected == ["busy"] * 3
+    release.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_call_waiting_in_the_admission_queue_can_be_cancelled() -> None:
+    queue, token = AdmissionQueue(2), CancelToken()
+    with queue.admit(CancelToken()):
+        threading.Timer(0.1, token.cancel).start()
+        with pytest.raises(Cancelled), queue.admit(token):
+            raise AssertionError("the cancelled call must not be admitted")
+    # both slots are free again
+    with queue.admit(CancelToken()):
+        pass
