@@ -1,4 +1,4 @@
-"""An index outside, in memory: a `MutableIndex` that can be away, late, or lose things."""
+"""External index in memory."""
 
 from collections.abc import Iterator
 
@@ -11,46 +11,51 @@ from lookalike.domain.model import SearchHit, Vectors
 
 
 class FakeExternalIndex:
-    """Set `away` to make everything raise `Unavailable`; `held` is what it holds."""
+    """`MutableIndex` that keeps `vectors` by row id, and raises `Unavailable` while `is_unavailable`.
+
+    `collection` is its identity.
+    """
 
     is_exact = False
 
     def __init__(self) -> None:
-        self.held: dict[int, NDArray[np.float32]] = {}
-        self.away, self.name = False, "first"
+        self.vectors: dict[int, NDArray[np.float32]] = {}
+        self.is_unavailable, self.collection = False, "first"
 
     def identity(self) -> str:
-        self._reach()
-        return self.name
+        self._check_available()
+        return self.collection
 
     @property
     def row_count(self) -> int:
-        self._reach()
-        return len(self.held)
+        self._check_available()
+        return len(self.vectors)
 
     def contained_ids(self, row_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        self._reach()
-        return np.array([one for one in row_ids.tolist() if one in self.held], np.int64)
+        self._check_available()
+        return np.array([row_id for row_id in row_ids.tolist() if row_id in self.vectors], np.int64)
 
     def search(self, vectors: Vectors, k: int, allowed_ids: NDArray[np.int64] | None = None) -> list[list[SearchHit]]:
-        self._reach()
-        if not self.held:
+        self._check_available()
+        if not self.vectors:
             return [[] for _ in vectors]
-        return ExactIndex(np.array(list(self.held)), np.stack(list(self.held.values()))).search(vectors, k, allowed_ids)
+        return ExactIndex(np.array(list(self.vectors)), np.stack(list(self.vectors.values()))).search(
+            vectors, k, allowed_ids
+        )
 
     def upsert(self, row_ids: NDArray[np.int64], vectors: Vectors) -> None:
-        self._reach()
-        self.held.update(zip(row_ids.tolist(), vectors, strict=True))
+        self._check_available()
+        self.vectors.update(zip(row_ids.tolist(), vectors, strict=True))
 
     def delete(self, row_ids: NDArray[np.int64]) -> None:
-        self._reach()
+        self._check_available()
         for row_id in row_ids.tolist():
-            self.held.pop(row_id, None)
+            self.vectors.pop(row_id, None)
 
     def row_ids(self) -> Iterator[NDArray[np.int64]]:
-        self._reach()
-        yield np.array(sorted(self.held), np.int64)
+        self._check_available()
+        yield np.array(sorted(self.vectors), np.int64)
 
-    def _reach(self) -> None:
-        if self.away:
-            raise Unavailable("The index outside cannot be reached")
+    def _check_available(self) -> None:
+        if self.is_unavailable:
+            raise Unavailable("The external index cannot be reached")
