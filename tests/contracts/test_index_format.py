@@ -1,4 +1,4 @@
-"""The contract of the port `IndexFormat`, and what the pickle of the original's format must not be able to do."""
+"""Contract of the port `IndexFormat`, and attacks on the pickle of the original system's format."""
 
 import contextlib
 import copyreg
@@ -29,27 +29,30 @@ from lookalike.domain.vector_source import vector_source_from_arrays
 
 rng = np.random.default_rng(3)
 FORMATS: list[IndexFormat] = [NeighborsFormat()]
-formats = pytest.mark.parametrize("index_format", FORMATS, ids=lambda one: one.name)
+formats = pytest.mark.parametrize("index_format", FORMATS, ids=lambda index_format: index_format.name)
 
 
-def unit(count: int, dim: int = 16) -> Vectors:
+def unit_vectors(count: int, dim: int = 16) -> Vectors:
+    """Return random unit vectors (count, dim)."""
     rows = rng.normal(size=(count, dim)).astype(np.float32)
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def ids(count: int) -> Any:
+def random_ids(count: int) -> Any:
+    """Return unique positive row ids in random order."""
     return rng.permutation(np.arange(1, 10 * count + 1))[:count].astype(np.int64)
 
 
-def built(index_format: IndexFormat, row_ids: Any, vectors: Vectors) -> dict[str, bytes]:
-    return {name: b"".join(pieces) for name, pieces in index_format.build(vector_source_from_arrays(row_ids, vectors))}
+def build_parts(index_format: IndexFormat, row_ids: Any, vectors: Vectors) -> dict[str, bytes]:
+    """Build an index and return its parts."""
+    return {name: b"".join(chunks) for name, chunks in index_format.build(vector_source_from_arrays(row_ids, vectors))}
 
 
 @formats
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
-def test_what_is_built_is_found_again(index_format: IndexFormat, count: int) -> None:
-    row_ids, vectors = ids(count), unit(count)
-    index = index_format.load(built(index_format, row_ids, vectors))
+def test_search_finds_built_rows(index_format: IndexFormat, count: int) -> None:
+    row_ids, vectors = random_ids(count), unit_vectors(count)
+    index = index_format.load(build_parts(index_format, row_ids, vectors))
     assert index.contained_ids(row_ids).tolist() == row_ids.tolist()
     for row_id, vector in zip(row_ids[:20], vectors[:20], strict=True):
         (best, *_), *_ = index.search(vector[None], 3)
@@ -57,102 +60,105 @@ def test_what_is_built_is_found_again(index_format: IndexFormat, count: int) -> 
 
 
 @formats
-def test_answers_are_one_list_a_query_of_at_most_k_hits(index_format: IndexFormat) -> None:
-    index = index_format.load(built(index_format, ids(4), unit(4)))
-    assert [len(hits) for hits in index.search(unit(150), 3)] == [3] * 150
-    assert [len(hits) for hits in index.search(unit(2), 9)] == [4, 4]
-    assert index.search(unit(2), 0) == [[], []] and index.search(unit(0), 3) == []
-    empty = index_format.load(built(index_format, ids(0), unit(0)))
-    assert empty.search(unit(2), 3) == [[], []]
+def test_search_returns_at_most_k_hits_per_query(index_format: IndexFormat) -> None:
+    index = index_format.load(build_parts(index_format, random_ids(4), unit_vectors(4)))
+    assert [len(hits) for hits in index.search(unit_vectors(150), 3)] == [3] * 150
+    assert [len(hits) for hits in index.search(unit_vectors(2), 9)] == [4, 4]
+    assert index.search(unit_vectors(2), 0) == [[], []] and index.search(unit_vectors(0), 3) == []
+    empty = index_format.load(build_parts(index_format, random_ids(0), unit_vectors(0)))
+    assert empty.search(unit_vectors(2), 3) == [[], []]
 
 
 @formats
 @given(st.integers(1, 400), st.floats(0, 1), st.integers(1, 50), st.integers(0, 9))
 @settings(max_examples=50, deadline=None)
-def test_among_some_rows_it_is_exact_search_over_them_alone(
+def test_filtered_search_equals_exact_search_over_allowed_rows(
     index_format: IndexFormat, count: int, share: float, k: int, seed: int
 ) -> None:
-    dice = np.random.default_rng(seed)
-    row_ids, vectors, queries = ids(count), unit(count), unit(3)
-    chosen = dice.random(count) < share
-    among = np.concatenate([row_ids[chosen], [10**9]])
-    found = index_format.load(built(index_format, row_ids, vectors)).search(queries, k, dice.permutation(among))
-    assert found == ExactIndex(row_ids[chosen], vectors[chosen]).search(queries, k)
-    assert all(len(hits) == min(k, chosen.sum()) for hits in found)
+    generator = np.random.default_rng(seed)
+    row_ids, vectors, queries = random_ids(count), unit_vectors(count), unit_vectors(3)
+    is_allowed = generator.random(count) < share
+    allowed_ids = np.concatenate([row_ids[is_allowed], [10**9]])
+    results = index_format.load(build_parts(index_format, row_ids, vectors)).search(
+        queries, k, generator.permutation(allowed_ids)
+    )
+    assert results == ExactIndex(row_ids[is_allowed], vectors[is_allowed]).search(queries, k)
+    assert all(len(hits) == min(k, is_allowed.sum()) for hits in results)
 
 
 @formats
-def test_most_similar_first_and_ties_by_row_id(index_format: IndexFormat) -> None:
-    row_ids, vectors = ids(90), np.repeat(unit(3), 30, axis=0)[rng.permutation(90)]
-    index = index_format.load(built(index_format, row_ids, vectors))
-    for hits in index.search(unit(10), 40):
-        assert [(-one.similarity, one.row_id) for one in hits] == sorted((-one.similarity, one.row_id) for one in hits)
-        assert len({one.similarity for one in hits}) == 2
+def test_hits_are_ordered_by_similarity_and_row_id(index_format: IndexFormat) -> None:
+    row_ids, vectors = random_ids(90), np.repeat(unit_vectors(3), 30, axis=0)[rng.permutation(90)]
+    index = index_format.load(build_parts(index_format, row_ids, vectors))
+    for hits in index.search(unit_vectors(10), 40):
+        assert [(-hit.similarity, hit.row_id) for hit in hits] == sorted((-hit.similarity, hit.row_id) for hit in hits)
+        assert len({hit.similarity for hit in hits}) == 2
     (hits,) = index.search(vectors[:1], 7)
-    same = sorted(row_ids[(vectors == vectors[0]).all(axis=1)].tolist())
-    assert [one.row_id for one in hits] == same[:7]
+    equal_ids = sorted(row_ids[(vectors == vectors[0]).all(axis=1)].tolist())
+    assert [hit.row_id for hit in hits] == equal_ids[:7]
 
 
 @formats
-def test_many_threads_search_one_index_that_cannot_be_written(index_format: IndexFormat) -> None:
-    index = index_format.load(built(index_format, ids(500), unit(500)))
-    queries = [unit(3) for _ in range(40)]
+def test_index_is_thread_safe_and_read_only(index_format: IndexFormat) -> None:
+    index = index_format.load(build_parts(index_format, random_ids(500), unit_vectors(500)))
+    queries = [unit_vectors(3) for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda query: index.search(query, 10), queries))
-    assert found == [index.search(query, 10) for query in queries]
+        results = list(pool.map(lambda query: index.search(query, 10), queries))
+    assert results == [index.search(query, 10) for query in queries]
     assert isinstance(index, ExactIndex)
     with pytest.raises(ValueError):
         index.row_ids[0] = 1
 
 
 @formats
-def test_libraries_have_versions(index_format: IndexFormat) -> None:
+def test_libraries_lists_versions(index_format: IndexFormat) -> None:
     assert {"scikit-learn", "numpy", "python"} == set(index_format.libraries)
     assert index_format.libraries["numpy"] == np.__version__
 
 
 @formats
-@pytest.mark.parametrize("wrong", [0.0, 2.0, np.nan, np.inf])
-def test_rows_that_are_no_unit_vectors_are_not_built(index_format: IndexFormat, wrong: float) -> None:
-    vectors = unit(5)
-    vectors[3] *= np.float32(wrong) if np.isfinite(wrong) else 1
-    vectors[3, 0] = vectors[3, 0] if np.isfinite(wrong) else wrong
+@pytest.mark.parametrize("value", [0.0, 2.0, np.nan, np.inf])
+def test_build_rejects_vectors_not_of_length_1(index_format: IndexFormat, value: float) -> None:
+    vectors = unit_vectors(5)
+    vectors[3] *= np.float32(value) if np.isfinite(value) else 1
+    vectors[3, 0] = vectors[3, 0] if np.isfinite(value) else value
     with pytest.raises(LookalikeError, match="41"):
-        built(index_format, np.array([1, 2, 3, 41, 5]), vectors)
+        build_parts(index_format, np.array([1, 2, 3, 41, 5]), vectors)
 
 
-def test_the_same_neighbours_as_scikit_learn_finds() -> None:
-    row_ids, vectors, queries = ids(3000), unit(3000, 64), unit(50, 64)
-    parts = built(NeighborsFormat(), row_ids, vectors)
+def test_search_equals_scikit_learn() -> None:
+    row_ids, vectors, queries = random_ids(3000), unit_vectors(3000, 64), unit_vectors(50, 64)
+    parts = build_parts(NeighborsFormat(), row_ids, vectors)
     stored = pickle.loads(parts[INDEX_PART])
-    places = json.loads(parts[ID_MAP_PART])
-    distances, neighbours = stored["index"].kneighbors(queries, n_neighbors=10)
-    for hits, far, near in zip(NeighborsFormat().load(parts).search(queries, 10), distances, neighbours, strict=True):
-        assert [one.row_id for one in hits] == [places[str(place)] for place in near]
-        assert np.allclose([1 - one.similarity for one in hits], far, atol=1e-6)
+    id_map = json.loads(parts[ID_MAP_PART])
+    distances, neighbors = stored["index"].kneighbors(queries, n_neighbors=10)
+    results = NeighborsFormat().load(parts).search(queries, 10)
+    for hits, hit_distances, positions in zip(results, distances, neighbors, strict=True):
+        assert [hit.row_id for hit in hits] == [id_map[str(position)] for position in positions]
+        assert np.allclose([1 - hit.similarity for hit in hits], hit_distances, atol=1e-6)
 
 
-def test_the_pickle_holds_the_matrix_once() -> None:
-    vectors = unit(1000, 64)
-    data = built(NeighborsFormat(), ids(1000), vectors)[INDEX_PART]
+def test_pickle_contains_matrix_once() -> None:
+    vectors = unit_vectors(1000, 64)
+    data = build_parts(NeighborsFormat(), random_ids(1000), vectors)[INDEX_PART]
     stored = pickle.loads(data)
     assert stored["index"]._fit_X is stored["vectors"] and np.array_equal(stored["vectors"], vectors)
     assert len(data) < vectors.nbytes + 2000
 
 
-def test_searching_does_not_import_scikit_learn(tmp_path: Path) -> None:
-    for name, data in built(NeighborsFormat(), ids(3), unit(3)).items():
+def test_search_does_not_import_scikit_learn(tmp_path: Path) -> None:
+    for name, data in build_parts(NeighborsFormat(), random_ids(3), unit_vectors(3)).items():
         (tmp_path / name).write_bytes(data)
     code = (
         "import sys, pathlib; from lookalike.adapters.neighbors_index import NeighborsFormat as F;"
-        "F().load({one.name: one.read_bytes() for one in pathlib.Path(sys.argv[1]).iterdir()});"
+        "F().load({path.name: path.read_bytes() for path in pathlib.Path(sys.argv[1]).iterdir()});"
         "assert 'sklearn' not in sys.modules and F().libraries"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
 class Call:
-    """Pickles as a call, which happens when it is unpickled."""
+    """Pickles as a function call that a plain unpickler executes."""
 
     def __init__(self, call: Callable[..., object], *args: object) -> None:
         self.call, self.args = call, args
@@ -161,27 +167,30 @@ class Call:
         return self.call, self.args
 
 
-MARKER = "lookalike-was-here"
-TOUCH = f"touch {MARKER}"
-WRITE = f"open({MARKER!r}, 'w').close()"
+MARKER = "pickle-was-executed"
+"""File that appears if code in a pickle is executed."""
+TOUCH_COMMAND = f"touch {MARKER}"
+WRITE_EXPRESSION = f"open({MARKER!r}, 'w').close()"
 
 
-def fitted(vectors: Vectors, **settings: Any) -> Any:
+def fit_neighbors(vectors: Vectors, **settings: Any) -> Any:
+    """Return a fitted `NearestNeighbors`."""
     return NearestNeighbors(**{"metric": "cosine", "algorithm": "brute"} | settings).fit(vectors)
 
 
-def evil_objects() -> dict[str, object]:
-    good = unit(3)
-    objects = np.array([Call(os.system, TOUCH), None, None], object)
-    sneaky = fitted(good)
-    sneaky.leaf_size = Call(eval, WRITE)
+def malicious_objects() -> dict[str, object]:
+    """Return objects whose pickles execute code or contain other classes."""
+    good = unit_vectors(3)
+    objects = np.array([Call(os.system, TOUCH_COMMAND), None, None], object)
+    model_with_call = fit_neighbors(good)
+    model_with_call.leaf_size = Call(eval, WRITE_EXPRESSION)
     return {
-        "system": Call(os.system, TOUCH),
-        "eval": {"index": Call(eval, WRITE), "vectors": good},
-        "exec": {"index": fitted(good), "vectors": Call(exec, WRITE)},
+        "system": Call(os.system, TOUCH_COMMAND),
+        "eval": {"index": Call(eval, WRITE_EXPRESSION), "vectors": good},
+        "exec": {"index": fit_neighbors(good), "vectors": Call(exec, WRITE_EXPRESSION)},
         "getattr": Call(getattr, Call(__import__, "os"), "system"),
-        "inside the state": {"index": sneaky, "vectors": good},
-        "object array": {"index": fitted(good), "vectors": objects},
+        "inside the state": {"index": model_with_call, "vectors": good},
+        "object array": {"index": fit_neighbors(good), "vectors": objects},
         "object array alone": objects,
         "another estimator": {"index": KNeighborsClassifier(), "vectors": good},
         "an estimator's base": {"index": BaseEstimator(), "vectors": good},
@@ -191,16 +200,16 @@ def evil_objects() -> dict[str, object]:
     }
 
 
-# written by hand: what Python's own pickler would not write
-RAW = {
+# Written by hand, because Python's pickler does not write these opcodes.
+MALICIOUS_OPCODES = {
     "an extension": b"\x80\x04\x82\xf0\x8c\x01x\x85R.",
     "an extension of two bytes": b"\x80\x04\x83\xf0\x00\x8c\x01x\x85R.",
     "an extension of four bytes": b"\x80\x04\x84\xf0\x00\x00\x00\x8c\x01x\x85R.",
     "a persistent id": b"\x80\x04\x8c\x03abcQ.",
     "an old persistent id": b"Pabc\n.",
-    "an old global": b"cos\nsystem\n(S'%s'\ntR." % TOUCH.encode(),
-    "an old instance": b"(S'%s'\nios\nsystem\n." % TOUCH.encode(),
-    "an old object": b"(cos\nsystem\nS'%s'\no." % TOUCH.encode(),
+    "an old global": b"cos\nsystem\n(S'%s'\ntR." % TOUCH_COMMAND.encode(),
+    "an old instance": b"(S'%s'\nios\nsystem\n." % TOUCH_COMMAND.encode(),
+    "an old object": b"(cos\nsystem\nS'%s'\no." % TOUCH_COMMAND.encode(),
     "a dotted name": b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.__new__\x93.",
     "a dotted module": b"\x80\x04\x8c\x05numpy\x8c\x0etesting.os.sys\x93.",
     "a new class's state": b"\x80\x04\x8c\x05numpy\x8c\x07ndarray\x93}\x8c\x06matrixK\x01sb.",
@@ -214,113 +223,129 @@ RAW = {
 }
 
 
-def refused(data: bytes, tmp_path: Path) -> None:
-    good = built(NeighborsFormat(), np.array([1, 2, 3]), unit(3))
+def assert_rejected(data: bytes, tmp_path: Path) -> None:
+    """Check that the pickle is rejected and executes nothing, and that a good one still loads."""
+    good = build_parts(NeighborsFormat(), np.array([1, 2, 3]), unit_vectors(3))
     with contextlib.chdir(tmp_path), pytest.raises(Untrusted):
         NeighborsFormat().load({**good, INDEX_PART: data})
     assert not (tmp_path / MARKER).exists()
     NeighborsFormat().load(good)
 
 
-@pytest.mark.parametrize("name", evil_objects())
+@pytest.mark.parametrize("name", malicious_objects())
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
-def test_evil_pickles_do_nothing(name: str, protocol: int, tmp_path: Path) -> None:
-    refused(pickle.dumps(evil_objects()[name], protocol=protocol), tmp_path)
+def test_malicious_pickles_are_rejected_and_not_executed(name: str, protocol: int, tmp_path: Path) -> None:
+    assert_rejected(pickle.dumps(malicious_objects()[name], protocol=protocol), tmp_path)
 
 
-@pytest.mark.parametrize("name", RAW)
-def test_evil_opcodes_do_nothing(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", MALICIOUS_OPCODES)
+def test_malicious_opcodes_are_rejected_and_not_executed(name: str, tmp_path: Path) -> None:
     copyreg.add_extension("builtins", "print", 0xF0)
     try:
-        # Python remembers what an extension stands for, and then asks no `find_class`
+        # Python caches the object of an extension code, and then does not call `find_class`.
         assert pickle.loads(b"\x80\x04\x82\xf0.") is print
-        refused(RAW[name], tmp_path)
+        assert_rejected(MALICIOUS_OPCODES[name], tmp_path)
     finally:
         copyreg.remove_extension("builtins", "print", 0xF0)
         copyreg.clear_extension_cache()
 
 
-def crafted(vectors: Any, index: object = None) -> bytes:
-    return pickle.dumps({"index": index or fitted(vectors), "vectors": vectors}, protocol=4)
+def craft_pickle(vectors: Any, index: object = None) -> bytes:
+    """Return a pickle with the expected keys."""
+    return pickle.dumps({"index": index or fit_neighbors(vectors), "vectors": vectors}, protocol=4)
 
 
-def wrong_pickles() -> dict[str, bytes]:
-    good, long, hole = unit(3), unit(3), unit(3)
+def invalid_pickles() -> dict[str, bytes]:
+    """Return harmless pickles with unexpected content."""
+    good, long, not_finite = unit_vectors(3), unit_vectors(3), unit_vectors(3)
     long[1] *= 1.01
-    hole[1, 1] = np.nan
+    not_finite[1, 1] = np.nan
     unfitted = NearestNeighbors(metric="cosine", algorithm="brute")
     return {
-        "float64": crafted(good.astype(np.float64)),
-        "big-endian": crafted(good.astype(">f4"), fitted(good)),
-        "fortran": crafted(np.asfortranarray(good)),
-        "one dimension": crafted(good[0], fitted(good)),
-        "not of length 1": crafted(long),
-        "not a number": crafted(hole, fitted(good)),
-        "another number of rows": crafted(unit(4)),
-        "no rows": crafted(unit(0), unfitted),
-        "not fitted": crafted(good, unfitted),
-        "fitted to a copy": crafted(good, fitted(good.copy())),
-        "another metric": crafted(good, fitted(good, metric="euclidean")),
-        "another algorithm": crafted(good, fitted(good, metric="minkowski", algorithm="ball_tree")),
-        "another key": pickle.dumps({"index": fitted(good), "vectors": good, "more": 1}, protocol=4),
-        "another protocol": pickle.dumps({"index": fitted(good), "vectors": good}, protocol=5),
-        "something behind": crafted(good) + b"\x00",
-        "a second pickle": crafted(good) + crafted(good),
+        "float64": craft_pickle(good.astype(np.float64)),
+        "big-endian": craft_pickle(good.astype(">f4"), fit_neighbors(good)),
+        "fortran": craft_pickle(np.asfortranarray(good)),
+        "one dimension": craft_pickle(good[0], fit_neighbors(good)),
+        "not of length 1": craft_pickle(long),
+        "not a number": craft_pickle(not_finite, fit_neighbors(good)),
+        "another number of rows": craft_pickle(unit_vectors(4)),
+        "no rows": craft_pickle(unit_vectors(0), unfitted),
+        "not fitted": craft_pickle(good, unfitted),
+        "fitted to a copy": craft_pickle(good, fit_neighbors(good.copy())),
+        "another metric": craft_pickle(good, fit_neighbors(good, metric="euclidean")),
+        "another algorithm": craft_pickle(good, fit_neighbors(good, metric="minkowski", algorithm="ball_tree")),
+        "another key": pickle.dumps({"index": fit_neighbors(good), "vectors": good, "more": 1}, protocol=4),
+        "another protocol": pickle.dumps({"index": fit_neighbors(good), "vectors": good}, protocol=5),
+        "trailing byte": craft_pickle(good) + b"\x00",
+        "a second pickle": craft_pickle(good) + craft_pickle(good),
     }
 
 
-@pytest.mark.parametrize("name", wrong_pickles())
-def test_other_pickles_are_refused(name: str, tmp_path: Path) -> None:
-    refused(wrong_pickles()[name], tmp_path)
+@pytest.mark.parametrize("name", invalid_pickles())
+def test_load_rejects_unexpected_pickles(name: str, tmp_path: Path) -> None:
+    assert_rejected(invalid_pickles()[name], tmp_path)
 
 
-WRONG_IDS = [b"", b"[1,2,3]", b"null", b'{"0": 1, "1": 2}', b'{"0": 1, "1": 2, "2": 2}', b'{"0": 1, "1": 2, "2": true}']
-WRONG_IDS += [b'{"0": 1, "1": 2, "2": 3.0}', b'{"0": 1, "1": 2, "2": "3"}', b'{"0": 1, "1": 2, "3": 3}']
-WRONG_IDS += [b'{"0": 1, "1": 2, "2": 0}', b'{"0": 1, "1": 2, "2": 99999999999999999999}', b'{"0": 1, "2": 2, "1": 3}']
-WRONG_IDS += [b'{"0": 1, "1": 2, "1": 2, "2": 3}', b'{"0":1, "1": 2, "2": 3}', b"\xff", b"[" * 100_000]
+INVALID_ID_MAPS = [
+    b"",
+    b"[1,2,3]",
+    b"null",
+    b'{"0": 1, "1": 2}',
+    b'{"0": 1, "1": 2, "2": 2}',
+    b'{"0": 1, "1": 2, "2": true}',
+]
+INVALID_ID_MAPS += [b'{"0": 1, "1": 2, "2": 3.0}', b'{"0": 1, "1": 2, "2": "3"}', b'{"0": 1, "1": 2, "3": 3}']
+INVALID_ID_MAPS += [
+    b'{"0": 1, "1": 2, "2": 0}',
+    b'{"0": 1, "1": 2, "2": 99999999999999999999}',
+    b'{"0": 1, "2": 2, "1": 3}',
+]
+INVALID_ID_MAPS += [b'{"0": 1, "1": 2, "1": 2, "2": 3}', b'{"0":1, "1": 2, "2": 3}', b"\xff", b"[" * 100_000]
 
 
-@pytest.mark.parametrize("data", WRONG_IDS, ids=lambda data: data[:40])
-def test_other_id_maps_are_refused(data: bytes) -> None:
-    parts = built(NeighborsFormat(), np.array([1, 2, 3]), unit(3))
+@pytest.mark.parametrize("data", INVALID_ID_MAPS, ids=lambda data: data[:40])
+def test_load_rejects_unexpected_id_maps(data: bytes) -> None:
+    parts = build_parts(NeighborsFormat(), np.array([1, 2, 3]), unit_vectors(3))
     with pytest.raises(Untrusted):
         NeighborsFormat().load({**parts, ID_MAP_PART: data})
 
 
-def test_other_parts_are_refused() -> None:
-    parts = built(NeighborsFormat(), np.array([1, 2, 3]), unit(3))
+def test_load_rejects_missing_or_additional_parts() -> None:
+    parts = build_parts(NeighborsFormat(), np.array([1, 2, 3]), unit_vectors(3))
     assert json.loads(parts[ID_MAP_PART]) == {"0": 1, "1": 2, "2": 3}
-    for wrong in [{}, {INDEX_PART: parts[INDEX_PART]}, {**parts, "more.json": b"{}"}]:
+    for invalid in [{}, {INDEX_PART: parts[INDEX_PART]}, {**parts, "more.json": b"{}"}]:
         with pytest.raises(Untrusted):
-            NeighborsFormat().load(wrong)
+            NeighborsFormat().load(invalid)
 
 
-SMALL = built(NeighborsFormat(), np.array([4, 9]), unit(2, 3))
+SMALL_PARTS = build_parts(NeighborsFormat(), np.array([4, 9]), unit_vectors(2, 3))
 
 
-def test_no_beginning_of_a_pickle_is_taken() -> None:
-    for end in range(len(SMALL[INDEX_PART])):
+def test_load_rejects_every_truncated_pickle() -> None:
+    for end in range(len(SMALL_PARTS[INDEX_PART])):
         with pytest.raises(Untrusted):
-            NeighborsFormat().load({**SMALL, INDEX_PART: SMALL[INDEX_PART][:end]})
+            NeighborsFormat().load({**SMALL_PARTS, INDEX_PART: SMALL_PARTS[INDEX_PART][:end]})
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, len(SMALL[INDEX_PART]) - 1), st.integers(0, 255)), min_size=1, max_size=3))
-def test_changed_bytes_give_an_index_or_a_refusal_and_nothing_else(changes: list[tuple[int, int]]) -> None:
-    data = bytearray(SMALL[INDEX_PART])
-    for place, value in changes:
-        data[place] = value
+@given(
+    st.lists(st.tuples(st.integers(0, len(SMALL_PARTS[INDEX_PART]) - 1), st.integers(0, 255)), min_size=1, max_size=3)
+)
+def test_load_of_changed_bytes_returns_index_or_raises_untrusted(changes: list[tuple[int, int]]) -> None:
+    data = bytearray(SMALL_PARTS[INDEX_PART])
+    for position, value in changes:
+        data[position] = value
     try:
-        index = NeighborsFormat().load({**SMALL, INDEX_PART: bytes(data)})
+        index = NeighborsFormat().load({**SMALL_PARTS, INDEX_PART: bytes(data)})
     except Untrusted:
         return
-    assert len(index.search(unit(1, 3), 5)[0]) == 2
+    assert len(index.search(unit_vectors(1, 3), 5)[0]) == 2
 
 
-def test_similarities_do_not_depend_on_what_else_is_in_the_index() -> None:
-    row_ids, vectors, query = ids(5000), unit(5000, 128), unit(1, 128)
-    whole = {one.row_id: one.similarity for one in ExactIndex(row_ids, vectors).search(query, 5000)[0]}
+def test_similarities_do_not_depend_on_other_rows() -> None:
+    row_ids, vectors, query = random_ids(5000), unit_vectors(5000, 128), unit_vectors(1, 128)
+    expected = {hit.row_id: hit.similarity for hit in ExactIndex(row_ids, vectors).search(query, 5000)[0]}
     for part in (slice(0, 1), slice(1, 8), slice(8, 1003), slice(4000, 4999)):
         index = ExactIndex(row_ids[part], np.asfortranarray(vectors[part]))
         for hits in index.search(np.repeat(query, 70, axis=0), 1000):
-            assert all(whole[one.row_id] == one.similarity for one in hits)
+            assert all(expected[hit.row_id] == hit.similarity for hit in hits)
