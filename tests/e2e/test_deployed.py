@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lookalike.http.events import FINALIZED
+from lookalike.http.handlers.events import FINALIZED
 from tests.conftest import FUNCTIONS_FOLDER, jpeg
 from tests.contracts.databases import temporary_database
 from tests.e2e.serving import Said, Server, free_port, text

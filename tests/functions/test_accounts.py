@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
-from lookalike.http.pipeline import address_of
+from lookalike.http.pipeline import client_address
 from lookalike.http.routes import ROUTES, Role, Route
 from lookalike.settings import Settings
 from lookalike.usecases.sign_in import MAX_LOGINS_PER_ACCOUNT
@@ -245,7 +245,7 @@ def test_a_callers_address_is_what_our_own_proxies_say(
     with flask.Flask("any").test_request_context(
         headers=headers, environ_base={"REMOTE_ADDR": "203.0.113.9"}
     ) as context:
-        assert address_of(settings, context.request) == address
+        assert client_address(settings, context.request) == address
 
 
 def test_another_users_jobs_are_neither_listed_nor_swept(client: Client, real: Services) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lookalike.bootstrap import services
 from lookalike.domain.errors import Misconfigured
-from lookalike.http.cors import is_welcome
+from lookalike.http.cors import is_allowed_origin
 from lookalike.http.routes import ROUTES, Route
 from lookalike.settings import Settings, read_settings
 
@@ -63,13 +63,13 @@ def test_a_strangers_page_reads_nothing(client: Client, origin: str) -> None:
         assert said.status_code == 204 and not [
             name for name in dict(said.headers) if name.startswith("Access-Control")
         ]
-    assert not is_welcome(Settings(), origin)
+    assert not is_allowed_origin(Settings(), origin)
 
 
 @given(st.text())
 def test_no_other_text_is_an_origin_of_ours(origin: str) -> None:
-    assert not is_welcome(Settings(cors_origins="https://shop.example, https://other.example:8443"), origin)
-    welcome = is_welcome(Settings(), origin)
+    assert not is_allowed_origin(Settings(cors_origins="https://shop.example, https://other.example:8443"), origin)
+    welcome = is_allowed_origin(Settings(), origin)
     assert not welcome or origin.split("://")[1].split(":")[0] in ("localhost", "127.0.0.1", "[")
 
 
@@ -87,7 +87,7 @@ def test_named_origins_are_all_there_are(client: Client, monkeypatch: pytest.Mon
 
 
 def test_in_the_cloud_nobody_is_by_default() -> None:
-    assert not is_welcome(Settings.model_construct(cors_origins="", k_service="relay"), PAGE)
+    assert not is_allowed_origin(Settings.model_construct(cors_origins="", k_service="relay"), PAGE)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import LedgerStatus, StoredObject
-from lookalike.http.events import FINALIZED
+from lookalike.http.handlers.events import FINALIZED
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import SUPERSEDED_REASON
 from tests.conftest import jpeg

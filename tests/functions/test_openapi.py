@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from lookalike.http.docs import page
+from lookalike.http.docs import render_page
 from lookalike.http.openapi import build_openapi
 from lookalike.http.routes import ROUTES, Role
 from lookalike.local.gateway import FUNCTION_NAMES
@@ -49,7 +49,7 @@ def test_every_function_serves_its_own(client: Client, function: str) -> None:
 
 
 def test_the_page_shows_every_field_and_its_links_lead_somewhere() -> None:
-    text = page()
+    text = render_page()
     body = re.sub(r"(?s).*<body>(.*)</body>.*", r"<body>\1</body>", text)
     shown = {one.get("id"): one for one in ElementTree.fromstring(body).iter("div")}
     for link in re.findall(r'href="#(\w+)"', text):

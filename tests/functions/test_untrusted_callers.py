@@ -145,7 +145,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "/api/auth/register": {"email": "anna@example.com", "password": "correct horse"},
     "/api/auth/login": {"email": "anna@example.com", "password": "correct horse"},
 }
-IN_THE_BODY = [one for one in ROUTES if one.body and one.method != "GET"]
+IN_THE_BODY = [one for one in ROUTES if one.request and one.method != "GET"]
 
 
 def with_word(schema: dict[str, Any], word: str) -> Iterator[Any]:
@@ -173,8 +173,8 @@ def test_words_in_fields_are_words(client: Client, filled: Services, admin: dict
     photo = base64.b64encode(jpeg(sample_photo(8).resize((60, 80)))).decode()
     needed, path = NEEDED.get(route.path, {}), PARTS.get(route.path, route.path)
     before, tried = {one.name for one in filled.catalog.segments_of_photo("look")}, 0
-    assert route.body
-    for name, schema in route.body.model_json_schema()["properties"].items():
+    assert route.request
+    for name, schema in route.request.model_json_schema()["properties"].items():
         for word in INJECTIONS:
             for value in with_word(schema, word):
                 body = {"image_base64": photo, **needed, name: value}

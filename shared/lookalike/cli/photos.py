@@ -66,9 +66,9 @@ def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None
     result = search_file(services, photo, num, segment=not whole)
     write_result_image(services, photo, result, out)
     if as_json:
-        from lookalike.http.handlers import group_answer
+        from lookalike.http.handlers.responses import group_response
 
-        click.echo(json.dumps({"groups": [group_answer(group) for group in result.groups], "picture": str(out)}))
+        click.echo(json.dumps({"groups": [group_response(group) for group in result.groups], "picture": str(out)}))
         return
     for group in result.groups:
         score = f" ({group.garment.score:.2f})" if group.garment.score is not None else ""

@@ -1,4 +1,4 @@
-"""Which pages of other origins may call us, and what browsers ask before they do."""
+"""Cross-origin requests: which pages may call the API, and the response to preflight requests."""
 
 import re
 from typing import TypeVar
@@ -9,35 +9,39 @@ from werkzeug.wrappers import Request, Response
 from lookalike.settings import Settings
 
 R = TypeVar("R", bound=Response)
-LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
-"""Pages of this machine, which may call in local emulation where CORS_ORIGINS names no others."""
-HEADERS = "Authorization, Content-Type, X-Request-Id"
-SHOWN = "X-Request-Id, Retry-After"
-KEPT = 600
-"""Seconds for which a browser need not ask again."""
+LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
+"""Pages of this machine may call a local server, unless CORS_ORIGINS names other origins."""
+ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-Id"
+EXPOSED_HEADERS = "X-Request-Id, Retry-After"
+PREFLIGHT_MAX_AGE = 600
+"""Seconds for which a browser may cache a preflight response."""
 
 
-def preflight(settings: Settings, request: flask.Request, methods: list[str]) -> flask.Response:
-    """The answer to OPTIONS of a path that knows these methods. To a stranger's page it allows nothing."""
+def preflight_response(settings: Settings, request: flask.Request, methods: list[str]) -> flask.Response:
+    """Respond to OPTIONS on a path that supports these methods. Other origins are allowed nothing."""
     response = flask.Response(status=204, headers={"Allow": ", ".join([*methods, "OPTIONS"])})
-    if is_welcome(settings, request.headers.get("Origin", "")):
+    if is_allowed_origin(settings, request.headers.get("Origin", "")):
         response.headers["Access-Control-Allow-Methods"] = ", ".join(methods)
-        response.headers["Access-Control-Allow-Headers"] = HEADERS
-        response.headers["Access-Control-Max-Age"] = str(KEPT)
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE)
     return response
 
 
-def shown_to(settings: Settings, request: Request, response: R) -> R:
-    """The same answer, for the page that asked to read if it may. Tokens come in a header: no cookie is ever looked at."""
+def add_cors_headers(settings: Settings, request: Request, response: R) -> R:
+    """Add the headers that let an allowed page read the response.
+
+    `Access-Control-Allow-Credentials` is never needed: tokens are sent in a header, and cookies are not read.
+    """
     response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin", "")
-    if is_welcome(settings, origin):
+    if is_allowed_origin(settings, origin):
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = SHOWN
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
     return response
 
 
-def is_welcome(settings: Settings, origin: str) -> bool:
+def is_allowed_origin(settings: Settings, origin: str) -> bool:
+    """Return whether pages of this origin may call the API."""
     if settings.cors_origins or settings.k_service:
-        return origin in settings.origins
-    return LOCAL.fullmatch(origin) is not None
+        return origin in settings.allowed_origins
+    return LOCAL_ORIGIN.fullmatch(origin) is not None

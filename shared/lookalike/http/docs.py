@@ -1,4 +1,4 @@
-"""The document of the API, served: as JSON for programs, and as a page without a script, which can be read wherever it is served."""
+"""Serve the API documentation: `/openapi.json` for programs, and `/docs`, an HTML page without scripts."""
 
 import base64
 import hashlib
@@ -14,97 +14,102 @@ from lookalike.http.openapi import Json, build_openapi
 
 
 def serve_docs(path: str, function: str | None = None) -> flask.Response | None:
-    """The document or its page, where that is asked for: of one function, or of all."""
+    """Return the response for `/openapi.json` or `/docs`, else `None`. Documents one function, or all functions."""
     if path == "/openapi.json":
         return flask.Response(json.dumps(build_openapi(function)), mimetype="application/json")
     if path == "/docs":
         digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
-        return flask.Response(page(function), mimetype="text/html", headers={"Content-Security-Policy": policy})
+        return flask.Response(render_page(function), mimetype="text/html", headers={"Content-Security-Policy": policy})
     return None
 
 
-def page(function: str | None = None) -> str:
-    """Each route and each schema, closed until it is asked for."""
-    told = build_openapi(function)
-    parts = [_section(path, method, one) for path, some in told["paths"].items() for method, one in some.items()]
-    schemas = [_schema(name, schema) for name, schema in sorted(told["components"]["schemas"].items())]
+def render_page(function: str | None = None) -> str:
+    """Render routes and schemas as collapsed sections."""
+    spec = build_openapi(function)
+    parts = [
+        _render_route(path, method, operation)
+        for path, operations in spec["paths"].items()
+        for method, operation in operations.items()
+    ]
+    schemas = [_render_schema(name, schema) for name, schema in sorted(spec["components"]["schemas"].items())]
     return PAGE.format(
         style=STYLE, version=html.escape(lookalike.__version__), routes="".join(parts), schemas="".join(schemas)
     )
 
 
-def _section(path: str, method: str, one: Json) -> str:
+def _render_route(path: str, method: str, operation: Json) -> str:
     rows = [
-        f"<tr><td>{html.escape(parameter['name'])}</td><td>{parameter['in']}</td><td>{_shape(parameter['schema'])}</td></tr>"
-        for parameter in one.get("parameters", [])
+        f"<tr><td>{html.escape(parameter['name'])}</td><td>{parameter['in']}</td><td>{_type(parameter['schema'])}</td></tr>"
+        for parameter in operation.get("parameters", [])
     ]
     bodies = [
-        f"<tr><td>body</td><td>{kind}</td><td>{_shape(content['schema'])}</td></tr>"
-        for kind, content in one.get("requestBody", {}).get("content", {}).items()
+        f"<tr><td>body</td><td>{kind}</td><td>{_type(content['schema'])}</td></tr>"
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items()
     ]
-    answers = [
-        f"<tr><td>{status}</td><td>{_text(said['description'])}</td><td>{_answer(said)}</td></tr>"
-        for status, said in one["responses"].items()
+    responses = [
+        f"<tr><td>{status}</td><td>{_render_text(response['description'])}</td><td>{_render_content(response)}</td></tr>"
+        for status, response in operation["responses"].items()
     ]
-    head = f"<summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> {html.escape(one['summary'])}</summary>"
-    return f"<details>{head}<p>{_text(one['description'])}</p><table>{''.join([*rows, *bodies, *answers])}</table></details>"
+    head = f"<summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> {html.escape(operation['summary'])}</summary>"
+    return f"<details>{head}<p>{_render_text(operation['description'])}</p><table>{''.join([*rows, *bodies, *responses])}</table></details>"
 
 
-def _text(description: str) -> str:
+def _render_text(description: str) -> str:
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(description))
 
 
-def _answer(said: Json) -> str:
-    return " or ".join(_shape(content["schema"]) for content in said.get("content", {}).values())
+def _render_content(response: Json) -> str:
+    return " or ".join(_type(content["schema"]) for content in response.get("content", {}).values())
 
 
-def _schema(name: str, schema: Json) -> str:
-    """Its fields; those that must be there with a star."""
+def _render_schema(name: str, schema: Json) -> str:
+    """Render the fields of a schema; required fields have a star."""
     required, fields = schema.get("required", ()), schema.get("properties") or {"": schema}
     rows = [
-        f"<tr><td>{html.escape(field)}{' *' * (field in required)}</td><td>{_shape(one)}</td><td>{_default(one)}</td></tr>"
-        for field, one in fields.items()
+        f"<tr><td>{html.escape(field)}{' *' * (field in required)}</td><td>{_type(field_schema)}</td><td>{_default(field_schema)}</td></tr>"
+        for field, field_schema in fields.items()
     ]
-    about = f"<p>{_text(schema.get('description', ''))}</p><table>{''.join(rows)}</table>"
-    # browsers open what is closed around the target of a link, not the target itself
-    return f'<details><summary><code>{html.escape(name)}</code></summary><div id="{html.escape(name)}">{about}</div></details>'
+    content = f"<p>{_render_text(schema.get('description', ''))}</p><table>{''.join(rows)}</table>"
+    # A link to an element opens the collapsed <details> around it. The id is on an inner <div>, since a link to the
+    # <details> itself would leave it collapsed.
+    return f'<details><summary><code>{html.escape(name)}</code></summary><div id="{html.escape(name)}">{content}</div></details>'
 
 
-def _shape(schema: Json) -> str:
+def _type(schema: Json) -> str:
     if "$ref" in schema:
         name = html.escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#{name}">{name}</a>'
-    if some := _alternatives(schema):
-        return " | ".join(dict.fromkeys(_shape(one) for one in some))
+    if alternatives := _alternatives(schema):
+        return " | ".join(dict.fromkeys(_type(alternative) for alternative in alternatives))
     limits = [f"{word} {schema[key]}" for key, word in LIMITS.items() if key in schema]
-    return _kind(schema) + html.escape(f" ({', '.join(limits)})" if limits else "")
+    return _type_name(schema) + html.escape(f" ({', '.join(limits)})" if limits else "")
 
 
-def _kind(schema: Json) -> str:
+def _type_name(schema: Json) -> str:
     if values := schema.get("enum") or ([schema["const"]] if "const" in schema else []):
         return " | ".join(f"<code>{html.escape(json.dumps(value))}</code>" for value in values)
     if inner := schema.get("items") or next(iter(schema.get("prefixItems", ())), None):
-        return f"list of {_one(inner)}"
+        return f"list of {_in_parentheses(inner)}"
     if isinstance(values := schema.get("additionalProperties"), dict):
         names = ", ".join(schema.get("propertyNames", {}).get("enum", ()))
-        return f"object of {_one(values)}{html.escape(f', by {names}' if names else '')}"
+        return f"object of {_in_parentheses(values)}{html.escape(f', by {names}' if names else '')}"
     return html.escape(str(schema.get("format", schema.get("type", "any"))))
 
 
-def _one(schema: Json) -> str:
-    shape = _shape(schema)
-    return f"({shape})" if " | " in shape else shape
+def _in_parentheses(schema: Json) -> str:
+    type_name = _type(schema)
+    return f"({type_name})" if " | " in type_name else type_name
 
 
 def _default(schema: Json) -> str:
-    found = schema.get("default")
-    return "" if found in (None, "", [], {}) else f"else <code>{html.escape(json.dumps(found))}</code>"
+    default = schema.get("default")
+    return "" if default in (None, "", [], {}) else f"default <code>{html.escape(json.dumps(default))}</code>"
 
 
 def _alternatives(schema: Json) -> Iterable[Json]:
-    found: Iterable[Json] = schema.get("anyOf") or schema.get("allOf") or ()
-    return found
+    alternatives: Iterable[Json] = schema.get("anyOf") or schema.get("allOf") or ()
+    return alternatives
 
 
 LIMITS = {
@@ -128,6 +133,6 @@ PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark"><title>lookalike API</title>
 <style>{style}</style></head><body>
 <h1>lookalike <small>{version}</small></h1>
-<p>The same for programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1). Errors are all of one shape, <a href="#Refused">Refused</a>.</p>
-{routes}<h2>Schemas</h2><p>Fields with a star are always there.</p>{schemas}</body></html>
+<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1). All errors have one form, <a href="#ErrorResponse">ErrorResponse</a>.</p>
+{routes}<h2>Schemas</h2><p>Fields with a star are required.</p>{schemas}</body></html>
 """

@@ -1,4 +1,4 @@
-"""Between the host and a handler: the route, the caller, the body; and every error as an answer."""
+"""Request pipeline: route matching, authentication, body parsing and error responses."""
 
 import json
 import logging
@@ -11,145 +11,154 @@ from werkzeug.exceptions import HTTPException
 
 from lookalike import logs
 from lookalike.bootstrap import Services, services
-from lookalike.domain.errors import (
-    BadRequest,
-    Forbidden,
-    LookalikeError,
-    Unauthenticated,
-)
+from lookalike.domain.errors import BadRequest, Forbidden, LookalikeError, Unauthenticated
 from lookalike.domain.model import Caller
-from lookalike.http.cors import preflight, shown_to
+from lookalike.http.cors import add_cors_headers, preflight_response
 from lookalike.http.docs import serve_docs
-from lookalike.http.request import ApiRequest, bound, read_body, wanted_id
+from lookalike.http.request import ApiRequest, limit_body_size, read_body, requested_job_id
 from lookalike.http.request_schemas import HandlerResult
-from lookalike.http.routes import Role, Route, match, methods_of, routes_of
+from lookalike.http.routes import Role, Route, allowed_methods, function_routes, match_route
 from lookalike.settings import Settings
-from lookalike.usecases.jobs import job_id
+from lookalike.usecases.jobs import validate_or_create_job_id
 
 log = logging.getLogger("lookalike.http")
 
 
 def handle_request(function: str, request: flask.Request) -> flask.Response:
-    """What that function says to the request, for the page that asked to read. Never raises."""
-    response = _answered(function, request)
-    with suppress(LookalikeError):  # settings that cannot be read are what it says then
-        response = shown_to(services().settings, request, response)
+    """Handle a request to one of the functions. Never raises: every error becomes a response."""
+    response = _respond(function, request)
+    with suppress(LookalikeError):  # with invalid settings, the response already says so
+        response = add_cors_headers(services().settings, request, response)
     return response
 
 
-def _answered(function: str, request: flask.Request) -> flask.Response:
-    logs.begin(job_id(None), "", "")
+def _respond(function: str, request: flask.Request) -> flask.Response:
+    # errors before the body is read have an id too
+    logs.set_request_context(validate_or_create_job_id(None), "", "")
     try:
-        bound(request)
-        return _other_than_a_route(function, request) or _handled(function, request)
+        limit_body_size(request)
+        return _preflight_or_docs(function, request) or _call_handler(function, request)
     except LookalikeError as error:
         return error_response(error, logs.request_id.get())
     except HTTPException as error:
-        return error_response(
-            BadRequest(error.description or "The request cannot be understood"), logs.request_id.get()
-        )
+        bad_request = BadRequest(error.description or "The request cannot be parsed")
+        return error_response(bad_request, logs.request_id.get())
     except Exception:
-        # the caller learns nothing of our insides but the id to ask about
-        log.exception("Unexpected fault")
-        told = "Something went wrong here; it is noted under this request_id"
-        return error_response(LookalikeError(told), logs.request_id.get())
+        # an unexpected error must not reveal stack, SQL, paths or headers: the caller gets the id to ask about
+        log.exception("Unexpected error")
+        message = "Internal error; the log has the details under this request_id"
+        return error_response(LookalikeError(message), logs.request_id.get())
 
 
-def _other_than_a_route(function: str, request: flask.Request) -> flask.Response | None:
-    """What browsers ask before they ask, and the document of the API."""
+def _preflight_or_docs(function: str, request: flask.Request) -> flask.Response | None:
+    """Respond to OPTIONS and to the paths of the API documentation; `None` for everything else."""
     if request.method == "OPTIONS":
-        return preflight(services().settings, request, methods_of(routes_of(function), request.path))
+        methods = allowed_methods(function_routes(function), request.path)
+        return preflight_response(services().settings, request, methods)
     return serve_docs(request.path, function) if request.method == "GET" else None
 
 
-def _handled(function: str, request: flask.Request) -> flask.Response:
-    """Raises what the door, the body and the handler say against it."""
-    route, parts = match(routes_of(function), request.method, request.path)
+def _call_handler(function: str, request: flask.Request) -> flask.Response:
+    """Match the route, authenticate and authorize the caller, parse the body, and call the handler."""
+    route, path_parameters = match_route(function_routes(function), request.method, request.path)
     assert isinstance(route, Route)
     caller = authenticate(services(), request, route.role)
     if not (route.role is Role.PLATFORM and is_local_platform(services(), request, caller)):
         authorize(services(), caller, route.role)
-    fields, photo, typed = read_body(request) if route.has_body else ({}, None, True)
-    chosen = job_id(wanted_id(request, fields))
-    logs.begin(chosen, request.headers.get("X-Cloud-Trace-Context", ""), services().settings.google_cloud_project)
-    token = bearer(request) if caller.user else ""
-    asked = ApiRequest(caller, chosen, fields, photo, parts, typed, token)
-    return json_response(route.handler(services(), asked), chosen)
+    fields, photo, is_typed = read_body(request) if route.has_body else ({}, None, True)
+    job_id = validate_or_create_job_id(requested_job_id(request, fields))
+    trace = request.headers.get("X-Cloud-Trace-Context", "")
+    logs.set_request_context(job_id, trace, services().settings.google_cloud_project)
+    token = bearer_token(request) if caller.user else ""
+    api_request = ApiRequest(caller, job_id, fields, photo, path_parameters, is_typed, token)
+    return json_response(route.handler(services(), api_request), job_id)
 
 
 def authenticate(services: Services, request: flask.Request, role: Role) -> Caller:
-    """Raises `Unauthenticated` for a token that does not hold, even where none is needed; but one that ran out refreshes."""
-    address = address_of(services.settings, request)
-    if role is Role.OPEN or not (token := bearer(request)):
+    """Return who calls. Raises `Unauthenticated` for an invalid token, even on routes that need none.
+
+    Routes with `Role.OPEN` ignore tokens, so that a client with an expired access token can refresh it.
+    """
+    address = client_address(services.settings, request)
+    if role is Role.OPEN or not (token := bearer_token(request)):
         return Caller(address=address)
     if role is Role.PLATFORM and (account := platform_account(services, token)):
         return Caller(account, True, address, account)
-    user = services.auth.user(token)
+    user = services.auth.verify_token(token)
     return Caller(user.id, user.is_admin, address, user.email)
 
 
-def address_of(settings: Settings, request: flask.Request) -> str:
-    """The caller's, as the nearest proxies that are ours or Google's have it; what comes before, anyone may have written.
+def client_address(settings: Settings, request: flask.Request) -> str:
+    """Return the caller's address, from X-Forwarded-For as far as it was written by trusted proxies.
 
-    Cloud Run's front end writes one entry into X-Forwarded-For. A load balancer of Google's writes two, the caller's and its own.
+    Cloud Run's front end appends one entry. Google's load balancer appends two: the client's address and its own.
+    Entries to the left of those were sent by the client and may be forged.
     """
     trusted = settings.trusted_proxies + bool(settings.k_service)
-    entries = [one.strip() for one in request.headers.get("X-Forwarded-For", "").split(",")]
+    entries = [entry.strip() for entry in request.headers.get("X-Forwarded-For", "").split(",")]
     return (entries[-trusted:][0] if trusted else "") or request.remote_addr or ""
 
 
-def bearer(request: flask.Request) -> str:
-    """The token, empty where there is none. Raises `Unauthenticated` for another kind of authorisation."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind and (kind.lower() != "bearer" or not token.strip()):
-        raise Unauthenticated("Authorization must be 'Bearer <token>'")
+def bearer_token(request: flask.Request) -> str:
+    """Return the token, or "" if there is none. Raises `Unauthenticated` for other authorization schemes."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme and (scheme.lower() != "bearer" or not token.strip()):
+        raise Unauthenticated("The Authorization header must be 'Bearer <token>'")
     return token.strip()
 
 
 def platform_account(services: Services, token: str) -> str | None:
-    """The account of the trigger or the scheduler, if PLATFORM_ACCOUNTS names it.
+    """Return the service account of the event trigger or scheduler, if PLATFORM_ACCOUNTS names it.
 
-    Only set on private services: there Cloud Run has verified the token before, and took its signature away.
+    The signature is not verified here: PLATFORM_ACCOUNTS is set only on private services, where Cloud Run has verified
+    the token and removed its signature before.
     """
-    named = {one.strip() for one in services.settings.platform_accounts.split(",")} - {""}
-    if not (services.settings.k_service and named):
+    allowed = {account.strip() for account in services.settings.platform_accounts.split(",")} - {""}
+    if not (services.settings.k_service and allowed):
         return None
     try:
         email = jwt.decode(token, options={"verify_signature": False}).get("email")
     except jwt.InvalidTokenError:
         return None
-    return email if email in named else None
+    return email if email in allowed else None
 
 
 def is_local_platform(services: Services, request: flask.Request, caller: Caller) -> bool:
-    """In local emulation, whoever is on the machine; not a page in their browser, which always says of what origin it is."""
-    is_here = caller.address in ("127.0.0.1", "::1") and "Origin" not in request.headers
-    return is_here and not services.settings.k_service
+    """Return whether a local process calls, which takes the role of the platform on a development server.
+
+    Requests with an `Origin` header are not treated as local platform calls: they come from a page in a browser.
+    """
+    is_local = caller.address in ("127.0.0.1", "::1") and "Origin" not in request.headers
+    return is_local and not services.settings.k_service
 
 
 def authorize(services: Services, caller: Caller, role: Role) -> None:
-    """Raises `Unauthenticated` or `Forbidden`."""
+    """Check the caller's role. Raises `Unauthenticated` or `Forbidden`."""
     needs_user = role in (Role.USER, Role.ADMIN, Role.PLATFORM)
     if role in (Role.ANYONE, Role.OWNER):
         needs_user = services.settings.search_needs_sign_in
     if needs_user and caller.user is None:
-        raise Unauthenticated("Sign in first: send 'Authorization: Bearer <token>'")
+        raise Unauthenticated("Sign in first, and send 'Authorization: Bearer <token>'")
     if role in (Role.ADMIN, Role.PLATFORM) and not caller.is_admin:
-        raise Forbidden("Only an administrator may do this")
+        raise Forbidden("This requires the role admin")
 
 
-def json_response(said: HandlerResult, request_id: str) -> flask.Response:
-    if isinstance(said, flask.Response):
-        said.headers["X-Request-Id"] = request_id
-        return said
-    body, status = said if isinstance(said, tuple) else (said, 200)
+def json_response(result: HandlerResult, request_id: str) -> flask.Response:
+    """Turn a handler's result into a response with the request id in body and header."""
+    if isinstance(result, flask.Response):
+        result.headers["X-Request-Id"] = request_id
+        return result
+    body, status = result if isinstance(result, tuple) else (result, 200)
     if status == 204:
         return flask.Response(status=204, headers={"X-Request-Id": request_id})
     return _json({"request_id": request_id, **body}, status, request_id)
 
 
 def error_response(error: LookalikeError, request_id: str) -> flask.Response:
-    """The error's status and code, with `message` and `status` where the original's client looks."""
+    """Turn an error into a response.
+
+    `message` and `status` stand where clients of the original system read them.
+    """
     if error.status >= 500:
         log.warning("%s: %s", error.code, error.message, exc_info=error)
     body = {

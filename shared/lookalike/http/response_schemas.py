@@ -1,4 +1,4 @@
-"""What is answered, one schema a body: the document of the API is made of them, and the tests hold every answer to it."""
+"""Response schemas. The API document is made of them, and tests validate every response against it."""
 
 from typing import Any, Generic, Literal, TypeVar
 
@@ -13,28 +13,32 @@ def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
 
-MISSING: Any = Field(None, json_schema_extra=_without_default)
-"""What is not known, or was not asked for, is not there, and has no other value instead."""
+OPTIONAL: Any = Field(None, json_schema_extra=_without_default)
+"""Default of fields that are left out of a response if they are unknown or were not requested."""
 Corners = list[float]
 """x1, y1, x2, y2 in pixels of the upright photo; x2 and y2 exclusive."""
 
 
 class BaseResponse(BaseModel):
+    """Fields of every response."""
+
     model_config = ConfigDict(extra="forbid")
 
     success: bool
     request_id: str
-    message: str = MISSING
+    message: str = OPTIONAL
 
 
 class ErrorDetail(BaseModel):
+    """`code` is stable, for programs; `details` depends on the code."""
+
     code: str
     """Stable, for programs."""
     details: dict[str, Any]
 
 
 class ErrorResponse(BaseResponse):
-    """Also of a request that was cancelled, which is no error: 200, with the status `cancelled`."""
+    """An error. A cancelled request also has this form, with HTTP status 200 and `status` `cancelled`."""
 
     success: Literal[False]
     status: str
@@ -42,14 +46,20 @@ class ErrorResponse(BaseResponse):
 
 
 class DataResponse(BaseResponse, Generic[T]):
+    """A response with data."""
+
     data: T
 
 
 class HealthResponse(BaseResponse):
+    """State of the instance."""
+
     status: str
 
 
 class Garment(BaseModel):
+    """A garment: box in pixels of the upright photo, label and score."""
+
     model_config = ConfigDict(extra="forbid")
 
     bounding_box: Corners | None
@@ -58,6 +68,8 @@ class Garment(BaseModel):
 
 
 class Segment(Garment):
+    """A stored garment."""
+
     id: int
     splitted_image_id: str
     splitted_image_path: str
@@ -65,70 +77,88 @@ class Segment(Garment):
 
 
 class UploadedPhoto(BaseModel):
+    """A stored photo and its garments."""
+
     original_image_id: str
     segments: list[Segment]
 
 
 class UploadResponse(BaseResponse):
-    """Without `data` where nothing was found and nothing is stored."""
+    """The stored garments. Without `data` if nothing was found and nothing was stored."""
 
-    data: UploadedPhoto = MISSING
+    data: UploadedPhoto = OPTIONAL
 
 
 class CutOut(Garment):
+    """A garment cut out of the photo, as base64."""
+
     segment_id: str
     segment_base64: str
 
 
 class CutOuts(BaseModel):
+    """The garments of a photo."""
+
     segments: list[CutOut]
 
 
 class SplitResponse(BaseResponse):
+    """The garments of a photo, cut out."""
+
     width: int
     height: int
     data: CutOuts
-    segments: list[Any] = MISSING
-    """Empty, where nothing was found."""
+    segments: list[Any] = OPTIONAL
+    """Present and empty if nothing was found."""
 
 
 class ImageCutOut(Garment):
+    """A garment cut out of the photo, as base64."""
+
     segment_id: str
     image_base64: str
 
 
 class ImageSplitResponse(BaseResponse):
+    """The garments of a photo, cut out."""
+
     width: int
     height: int
     segments: list[ImageCutOut]
 
 
 class Explanation(BaseModel):
+    """What match and query have in common, as far as both are known."""
+
     model_config = ConfigDict(extra="forbid")
 
-    same_label: bool = MISSING
-    colour_distance: float = MISSING
-    shared_details: list[str] = MISSING
+    same_label: bool = OPTIONAL
+    colour_distance: float = OPTIONAL
+    shared_details: list[str] = OPTIONAL
 
 
 class Match(Segment):
-    """`match`, `details` and the picture's fields are there where they are known and asked for."""
+    """A match. `match`, `details` and the image fields are present if known and requested."""
 
     similarity: float
     why: Explanation
-    match: float = MISSING
-    details: ProductDetails = MISSING
-    processed_image_base64: str = MISSING
-    thumbnail_base64: str = MISSING
-    url: str = MISSING
-    thumbnail_url: str = MISSING
+    match: float = OPTIONAL
+    details: ProductDetails = OPTIONAL
+    processed_image_base64: str = OPTIONAL
+    thumbnail_base64: str = OPTIONAL
+    url: str = OPTIONAL
+    thumbnail_url: str = OPTIONAL
 
 
 class MatchGroup(Garment):
+    """A garment of the photo and its matches, best first."""
+
     results: list[Match]
 
 
 class IndexInfo(BaseModel):
+    """The index version that was searched. `tail_rows` counts the garments that are newer."""
+
     version: str | None
     built_at: str | None
     rows: int
@@ -136,16 +166,18 @@ class IndexInfo(BaseModel):
 
 
 class RelayResponse(BaseResponse):
+    """Matches, best first. `groups` is present with `segment`."""
+
     results: list[Match]
-    groups: list[MatchGroup] = MISSING
-    """One a garment of the photo, with `segment`."""
+    groups: list[MatchGroup] = OPTIONAL
+    """With `segment`: one group per garment of the photo."""
     width: int
     height: int
     index: IndexInfo
 
 
 class SearchSummary(BaseModel):
-    """What was asked, as far as it was not the default."""
+    """A past search: its request, without fields at their defaults, and the garments of its photo."""
 
     search_id: str
     asked_at: str
@@ -157,24 +189,34 @@ class SearchSummary(BaseModel):
 
 
 class PastMatch(Segment):
+    """A result that is still stored. `garment` is the position of the garment in the photo."""
+
     similarity: float
     garment: int
 
 
 class PastSearch(SearchSummary):
+    """A past search with its results."""
+
     results: list[PastMatch]
 
 
 class SearchHistoryResponse(DataResponse[list[SearchSummary]]):
+    """Past searches, newest first. Send `before` to get the next page."""
+
     before: str | None
-    """Leads to the next page."""
+    """Value of `before` for the next page; null on the last page."""
 
 
 class DetailsResponse(BaseResponse):
+    """Product details, in `message` as in the original system."""
+
     message: ProductDetails  # type: ignore[assignment]
 
 
 class ReceiptCounts(BaseModel):
+    """Numbers of what was erased. `left` counts objects to be deleted later, `remaining` garments still to be erased."""
+
     garments: int
     photos: int
     objects: int
@@ -185,18 +227,24 @@ class ReceiptCounts(BaseModel):
 
 
 class Receipt(BaseModel):
+    """A receipt of what was erased."""
+
     receipt_id: str
     at: str
     segments: list[str]
     counts: ReceiptCounts
-    splitted_image_id: str = MISSING
+    splitted_image_id: str = OPTIONAL
 
 
 class StatusResponse(BaseResponse):
-    status: str = MISSING
+    """A confirmation."""
+
+    status: str = OPTIONAL
 
 
 class JobResponse(BaseResponse):
+    """State of a request. Times are UTC."""
+
     status: str
     kind: str
     stage: str
@@ -206,6 +254,8 @@ class JobResponse(BaseResponse):
 
 
 class RecentJob(BaseModel):
+    """A request: `timestamp` in Unix seconds, `age` in seconds."""
+
     id: str
     kind: str
     status: str
@@ -214,25 +264,33 @@ class RecentJob(BaseModel):
 
 
 class RecentJobsResponse(BaseResponse):
+    """Your own requests, newest first."""
+
     status: str
     requests: list[RecentJob]
 
 
 class User(BaseModel):
+    """An account."""
+
     user_id: str
     email: str
     role: str
 
 
 class Session(User):
+    """Tokens of a sign-in; the access token expires after `expires_in` seconds."""
+
     access_token: str
     refresh_token: str
     expires_in: int
 
 
 class CurrentUser(User):
+    """The signed-in user."""
+
     is_admin: bool
 
 
 class ReindexResponse(DataResponse[dict[str, Any] | None]):
-    """The new version's manifest, none where none was due."""
+    """The manifest of the new index version, or null if none was due."""

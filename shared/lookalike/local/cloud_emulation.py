@@ -15,7 +15,7 @@ from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import StoredObject
 from lookalike.domain.paths import INCOMING_PREFIX
 from lookalike.domain.ports import ObjectStore
-from lookalike.http.events import FINALIZED
+from lookalike.http.handlers.events import FINALIZED
 
 log = logging.getLogger("lookalike.platform")
 POLL_INTERVAL = 1.0

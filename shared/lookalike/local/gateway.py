@@ -11,11 +11,10 @@ from werkzeug.wrappers import Request, Response
 
 from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
-from lookalike.http.cors import shown_to
+from lookalike.http.cors import add_cors_headers
 from lookalike.http.docs import serve_docs
 from lookalike.http.pipeline import error_response
 from lookalike.http.routes import allowed_methods, match_route, route_functions
-from lookalike.local.sample_photos import serve_sample
 from lookalike.local.static_files import serve_static
 from lookalike.usecases.jobs import validate_or_create_job_id
 
@@ -41,7 +40,7 @@ class Gateway:
             application = error_response(error, validate_or_create_job_id(None))
         if isinstance(application, Response):
             # functions add CORS headers to their own responses; these responses are the gateway's
-            application = shown_to(services().settings, request, application)
+            application = add_cors_headers(services().settings, request, application)
         response: Iterable[bytes] = application(environ, start_response)
         return response
 
@@ -50,7 +49,7 @@ class Gateway:
             # functions-framework matches no route for such a path and would respond with its own HTML
             raise NotFound("No such route")
         if request.method in ("GET", "HEAD"):
-            if response := serve_static(request.path) or serve_docs(request.path) or serve_sample(request.path):
+            if response := serve_static(request.path) or serve_docs(request.path):
                 return response
             if request.path.startswith(BUCKET):
                 return serve_object(request)

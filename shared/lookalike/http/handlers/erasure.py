@@ -1,0 +1,40 @@
+"""Delete garments for good, with a receipt."""
+
+from lookalike.bootstrap import Services
+from lookalike.http.request import ApiRequest
+from lookalike.http.request_schemas import EraseRequest, HandlerResult
+from lookalike.http.response_schemas import ReceiptCounts
+from lookalike.usecases.erase import Receipt
+
+
+def delete_segment(services: Services, request: ApiRequest) -> HandlerResult:
+    """Erase a garment; with the last garment of a photo, the photo too."""
+    receipt = services.erase.erase_segment(request.path_parameters["id"])
+    (name,) = receipt.segments
+    return _receipt_response(receipt, f"Deleted {name}", splitted_image_id=name)
+
+
+def delete_photo(services: Services, request: ApiRequest) -> HandlerResult:
+    """Erase a photo with all its garments."""
+    name = request.path_parameters["id"]
+    receipt = services.erase.erase_photo(name)
+    return _receipt_response(receipt, f"Deleted {receipt.garments} garments of {name}")
+
+
+def erase(services: Services, request: ApiRequest) -> HandlerResult:
+    """Erase all garments that match a filter, or everything of one user. With `dry_run`, only count them."""
+    body = request.parse_body(EraseRequest)
+    if body.owner is not None:
+        receipt = services.erase.erase_owner(body.owner, body.dry_run)
+    else:
+        receipt = services.erase.erase_matching(body.conditions(), body.dry_run)
+    if body.dry_run:
+        return _receipt_response(receipt, f"Would delete {receipt.remaining} garments")
+    rest = f"; {receipt.remaining} remain, repeat the request" if receipt.remaining else ""
+    return _receipt_response(receipt, f"Deleted {receipt.garments} garments{rest}")
+
+
+def _receipt_response(receipt: Receipt, message: str, **fields: str) -> HandlerResult:
+    counts = {name: getattr(receipt, name) for name in ReceiptCounts.model_fields}
+    data = {"receipt_id": receipt.id, "at": receipt.at.isoformat(), "segments": receipt.segments, "counts": counts}
+    return {"success": True, "message": message, "data": {**fields, **data}}

@@ -1,0 +1,103 @@
+"""Storage events: ingest a photo that was written to the bucket.
+
+Eventarc delivers an event again until the response has a 2xx status.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import flask
+from cloudevents.exceptions import GenericException as CloudEventError
+from cloudevents.http import from_http
+from pydantic import BaseModel, Field, ValidationError
+
+from lookalike.bootstrap import Services
+from lookalike.domain.errors import BadRequest, NotFound
+from lookalike.domain.paths import INCOMING_PREFIX
+from lookalike.http.request import ApiRequest
+from lookalike.http.request_schemas import HandlerResult
+from lookalike.images import MAX_BYTES
+from lookalike.usecases.ingest import Source
+
+FINALIZED = "google.cloud.storage.object.v1.finalized"
+MAX_AGE = timedelta(days=1)
+"""Eventarc drops an event after a day; a later one has been replayed by hand and is recorded as failed."""
+
+
+class StoredData(BaseModel):
+    """The fields used of a `google.events.cloud.storage.v1.StorageObjectData`. Numbers may be text."""
+
+    bucket: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    generation: int = Field(gt=0)
+
+
+@dataclass(frozen=True)
+class StorageEvent:
+    """An event, with the object's name relative to the store's prefix."""
+
+    type: str
+    time: datetime | None
+    source: Source
+
+
+def handle_storage_event(services: Services, request: ApiRequest) -> HandlerResult:
+    """Ingest the photo of a storage event.
+
+    204 means that nothing is left to do: the photo is stored, recorded as failed, or not to be ingested.
+    """
+    event = parse_event(flask.request, services.settings.prefix)
+    # Objects outside incoming/ are lookalike's own output: ingesting them would trigger further events. The Cloud
+    # console creates empty objects whose names end in a slash as folders.
+    is_photo = event.source.name.startswith(INCOMING_PREFIX) and not event.source.name.endswith("/")
+    if event.type == FINALIZED and is_photo:
+        _ingest(services, event)
+    return {}, 204
+
+
+def _ingest(services: Services, event: StorageEvent) -> None:
+    ingest, source = services.ingest, event.source
+    if (source.name, source.generation) in ingest.known_versions(source.bucket, [source.name]):
+        return
+    if event.time and datetime.now(UTC) - event.time > MAX_AGE:
+        ingest.record_failure(source, "The event is more than a day old")
+    elif not _is_current(services, source):
+        ingest.record_superseded(source)
+    else:
+        _read_and_ingest(services, source)
+
+
+def _read_and_ingest(services: Services, source: Source) -> None:
+    try:
+        stored = services.store.stat(source.name)
+        if stored and stored.size > MAX_BYTES:
+            reason = f"The file has {stored.size:,} bytes; at most {MAX_BYTES:,} are accepted"
+            services.ingest.record_failure(source, reason)
+            return
+        data = services.store.get(source.name)
+    except NotFound:
+        services.ingest.record_superseded(source)
+    else:
+        services.ingest.ingest(source, data, lambda: _is_current(services, source))
+
+
+def _is_current(services: Services, source: Source) -> bool:
+    stored = services.store.stat(source.name)
+    return stored is not None and str(stored.generation) == source.generation
+
+
+def parse_event(request: flask.Request, prefix: str) -> StorageEvent:
+    """Parse a CloudEvent in binary or structured mode. Raises `BadRequest`.
+
+    `prefix` is the store's prefix in the bucket; it is removed from the object's name.
+    """
+    try:
+        event = from_http(dict(request.headers), request.get_data())
+        data = StoredData.model_validate(event.data)
+        time = datetime.fromisoformat(str(event["time"])) if "time" in event.get_attributes() else None
+    except (CloudEventError, ValidationError, ValueError, TypeError) as error:
+        raise BadRequest("The request is not a CloudEvent about a stored object") from error
+    if time and time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    source = Source(data.bucket, data.name.removeprefix(prefix), str(data.generation))
+    return StorageEvent(event["type"], time, source)

@@ -1,0 +1,44 @@
+"""See and cancel running requests."""
+
+from datetime import UTC, datetime
+
+from lookalike.bootstrap import Services
+from lookalike.http.request import ApiRequest
+from lookalike.http.request_schemas import CleanupRequest, HandlerResult
+
+
+def cancel_request(services: Services, request: ApiRequest) -> HandlerResult:
+    """Cancel a running request."""
+    job_id = request.path_parameters["id"]
+    services.jobs.cancel_job(job_id, request.caller)
+    return {"success": True, "status": "success", "message": f"Request {job_id} marked for cancellation"}
+
+
+def get_request_status(services: Services, request: ApiRequest) -> HandlerResult:
+    """Get the status of a request: `processing`, `completed`, `cancelled` or `failed`, and its stage."""
+    job = services.jobs.get_job(request.path_parameters["id"], request.caller)
+    finished = job.finished.isoformat() if job.finished else None
+    times = {"created": job.created.isoformat(), "updated": job.updated.isoformat(), "finished": finished}
+    return {"success": True, "status": str(job.status), "kind": job.kind, "stage": job.stage, **times}
+
+
+def list_recent_requests(services: Services, request: ApiRequest) -> HandlerResult:
+    """List the caller's own requests, newest first."""
+    now = datetime.now(UTC).timestamp()
+    requests = [
+        {
+            "id": job.id,
+            "kind": job.kind,
+            "status": str(job.status),
+            "timestamp": job.created.timestamp(),
+            "age": round(now - job.created.timestamp(), 3),
+        }
+        for job in services.jobs.list_jobs(request.caller)
+    ]
+    return {"success": True, "status": "success", "requests": requests}
+
+
+def cleanup_requests(services: Services, request: ApiRequest) -> HandlerResult:
+    """Delete the caller's own requests that are older than `max_age_seconds`."""
+    count = services.jobs.delete_finished_jobs(request.caller, request.parse_body(CleanupRequest).max_age_seconds)
+    return {"success": True, "status": "success", "message": f"Deleted {count} requests"}

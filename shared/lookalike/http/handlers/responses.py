@@ -1,0 +1,60 @@
+"""Build the JSON of garments and matches, which several handlers return."""
+
+import base64
+from dataclasses import asdict
+from typing import Any
+
+from lookalike.domain.model import Detection, Segment
+from lookalike.usecases.explanation import Explanation
+from lookalike.usecases.search import Match, MatchGroup
+
+
+def garment_response(garment: Detection) -> dict[str, Any]:
+    """Box, label and score of a detected garment."""
+    return {"bounding_box": garment.box.as_list(), "label": garment.label, "score": _rounded(garment.score)}
+
+
+def segment_response(segment: Segment) -> dict[str, Any]:
+    """A stored garment, under the original system's field names."""
+    return {
+        "id": segment.row_id,
+        "splitted_image_id": segment.name,
+        "splitted_image_path": segment.path,
+        "original_image_id": segment.photo,
+        "bounding_box": segment.box.as_list() if segment.box else None,
+        "label": segment.label,
+        "score": _rounded(segment.score),
+    }
+
+
+def match_response(match: Match) -> dict[str, Any]:
+    """A match. Fields that are unknown or were not requested are left out."""
+    response = segment_response(match.segment) | {"similarity": round(match.similarity, 6)}
+    if match.match_probability is not None:
+        response["match"] = round(match.match_probability, 4)
+    response["why"] = explanation_response(match.explanation)
+    if match.details is not None:
+        response["details"] = asdict(match.details)
+    return response | dict(match.image_fields)
+
+
+def explanation_response(explanation: Explanation) -> dict[str, Any]:
+    """What a match and the query have in common, without what is unknown."""
+    known = {name: value for name, value in asdict(explanation).items() if value is not None}
+    if explanation.colour_distance is not None:
+        known["colour_distance"] = round(explanation.colour_distance, 1)
+    return known
+
+
+def group_response(group: MatchGroup) -> dict[str, Any]:
+    """A garment of the query photo and its matches."""
+    return {**garment_response(group.garment), "results": [match_response(match) for match in group.matches]}
+
+
+def encode_base64(data: bytes) -> str:
+    """Return the data as base64 text."""
+    return base64.b64encode(data).decode()
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)
