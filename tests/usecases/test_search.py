@@ -1,4 +1,4 @@
-"""Searching on fakes: what is joined, left out and asked again."""
+"""Search with fakes: ranking, filters, duplicates, explanations and concurrent deletions."""
 
 import io
 from collections.abc import Sequence
@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.domain.errors import Busy, InvalidImage
@@ -19,298 +17,291 @@ from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
 from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
 from lookalike.usecases.segments import Segments
-from lookalike.usecases.thread_pool import map_concurrently
 from lookalike.usecases.upload import Upload
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
 from tests.fakes.store import FakeStore
-from tests.usecases.index_world import World as IndexWorld
+from tests.usecases.index_harness import IndexHarness
 
 
-def photo(*colours: str) -> bytes:
-    """Stripes of 20 pixels, one a colour."""
-    picture = Image.new("RGB", (20 * len(colours), 30))
-    for number, colour in enumerate(colours):
-        picture.paste(colour, (20 * number, 0, 20 * number + 20, 30))
+def encode_stripes(*colors: str) -> bytes:
+    """Return a PNG with one stripe of 20 x 30 pixels for each color."""
+    image = Image.new("RGB", (20 * len(colors), 30))
+    for number, color in enumerate(colors):
+        image.paste(color, (20 * number, 0, 20 * number + 20, 30))
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    image.save(file, "PNG")
     return file.getvalue()
 
 
-class World:
-    """A shop with a search, in memory. The photos' stripes are its garments."""
+class SearchHarness:
+    """Uploads and searches with fakes. Garments are stripes of one color, and are embedded as that color."""
 
     def __init__(self) -> None:
         self.detector = FakeDetector()
         self.catalog, self.store = FakeCatalog(), FakeStore()
         models = Models(self.detector, FakeEmbedder(), max_waiting=8)
         self.upload = Upload(models, self.store, self.catalog, False, timedelta(seconds=60))
-        index = LiveIndex(IndexWorld(self.store).versions, self.catalog, FakeEmbedder.name, FakeEmbedder.dim)
-        self.search = Search(models, index, self.store, self.catalog)
-        self.jobs, self.items = Jobs(self.catalog, 30), Segments(self.catalog, self.store)
+        self.search = Search(models, self.make_index(self.catalog), self.store, self.catalog)
+        self.jobs, self.segments = Jobs(self.catalog, 30), Segments(self.catalog, self.store)
 
-    def put(self, name: str, colour: str) -> Segment:
+    def make_index(self, catalog: FakeCatalog) -> LiveIndex:
+        return LiveIndex(IndexHarness(self.store).versions, catalog, FakeEmbedder.name, FakeEmbedder.dim)
+
+    def add_photo(self, name: str, color: str) -> Segment:
+        """Upload a whole photo of one color."""
         self.detector.detections = []
-        return self.upload_photo(name, photo(colour))
+        return self.upload_photo(name, encode_stripes(color))
 
     def upload_photo(self, name: str, data: bytes) -> Segment:
-        with self.jobs.run_job("upload", Caller(), validate_or_create_job_id(None)) as work:
-            return self.upload.upload_photo(data, name, None, True, work).segments[0]
+        """Upload a photo and return its first segment."""
+        with self.jobs.run_job("upload", Caller(), validate_or_create_job_id(None)) as job:
+            return self.upload.upload_photo(data, name, None, True, job).segments[0]
 
-    def ask(self, data: bytes, question: SearchRequest) -> SearchResult:
-        with self.jobs.run_job("search", Caller(), validate_or_create_job_id(None)) as work:
-            return self.search.search(data, question, work)
+    def run_search(self, data: bytes, request: SearchRequest) -> SearchResult:
+        with self.jobs.run_job("search", Caller(), validate_or_create_job_id(None)) as job:
+            return self.search.search(data, request, job)
 
 
 @pytest.fixture
-def world() -> World:
-    made = World()
-    for colour in ("red", "green", "blue"):
-        made.put(colour, colour)
-    return made
+def harness() -> SearchHarness:
+    """Return a harness with three photos, named like their colors."""
+    created = SearchHarness()
+    for color in ("red", "green", "blue"):
+        created.add_photo(color, color)
+    return created
 
 
-def names(found: SearchResult) -> list[list[str]]:
-    return [[match.segment.photo for match in group.matches] for group in found.groups]
+def photo_names(result: SearchResult) -> list[list[str]]:
+    """Return the photo of each match, for each group."""
+    return [[match.segment.photo for match in group.matches] for group in result.groups]
 
 
-def test_the_most_similar_come_first(world: World) -> None:
-    found = world.ask(photo("#e02010"), SearchRequest(num=2, include=Include.NONE))
-    assert names(found)[0][0] == "red" and len(names(found)[0]) == 2
-    assert (found.width, found.height) == (20, 30)
+def test_search_returns_the_most_similar_first(harness: SearchHarness) -> None:
+    result = harness.run_search(encode_stripes("#e02010"), SearchRequest(num=2, include=Include.NONE))
+    assert photo_names(result)[0][0] == "red" and len(photo_names(result)[0]) == 2
+    assert (result.width, result.height) == (20, 30)
 
 
-def test_each_garment_has_matches_of_its_own(world: World) -> None:
-    world.detector.detections = [make_detection(0), make_detection(20, "skirt")]
-    found = world.ask(photo("blue", "red"), SearchRequest(num=1, segment=True, include=Include.NONE))
-    assert names(found) == [["blue"], ["red"]]
-    assert world.detector.thorough_calls[-1] is False
-    assert [group.garment.label for group in found.groups] == ["top", "skirt"]
-    assert len(found.best_matches(5)) == 2
+def test_search_returns_a_group_for_each_garment(harness: SearchHarness) -> None:
+    harness.detector.detections = [make_detection(0), make_detection(20, "skirt")]
+    request = SearchRequest(num=1, segment=True, include=Include.NONE)
+    result = harness.run_search(encode_stripes("blue", "red"), request)
+    assert photo_names(result) == [["blue"], ["red"]]
+    assert harness.detector.thorough_calls[-1] is False
+    assert [group.garment.label for group in result.groups] == ["top", "skirt"]
+    assert len(result.best_matches(5)) == 2
 
 
-def test_without_garments_the_whole_photo_is_searched(world: World) -> None:
-    found = world.ask(photo("green"), SearchRequest(segment=True, include=Include.NONE))
-    assert len(found.groups) == 1 and found.groups[0].garment.label is None
+def test_search_uses_the_whole_photo_if_no_garment_is_found(harness: SearchHarness) -> None:
+    result = harness.run_search(encode_stripes("green"), SearchRequest(segment=True, include=Include.NONE))
+    assert len(result.groups) == 1 and result.groups[0].garment.label is None
 
 
-def test_the_best_of_all_garments_are_each_named_once(world: World) -> None:
-    world.detector.detections = [make_detection(0), make_detection(20)]
-    found = world.ask(photo("red", "#f00808"), SearchRequest(num=3, segment=True, include=Include.NONE))
-    best = [match.segment.photo for match in found.best_matches(3)]
+def test_best_matches_contain_each_segment_once(harness: SearchHarness) -> None:
+    harness.detector.detections = [make_detection(0), make_detection(20)]
+    request = SearchRequest(num=3, segment=True, include=Include.NONE)
+    result = harness.run_search(encode_stripes("red", "#f00808"), request)
+    best = [match.segment.photo for match in result.best_matches(3)]
     assert best[0] == "red" and sorted(best) == ["blue", "green", "red"]
 
 
-class Forgetful(FakeCatalog):
-    """A garment is deleted just after the index was asked."""
+class DeletingCatalog(FakeCatalog):
+    """Deletes a segment between the search in the index and the query for its row."""
 
-    doomed: str | None = None
+    segment_to_delete: str | None = None
 
     def segments(self, row_ids: Sequence[int]) -> dict[int, Segment]:
-        if self.doomed:
-            name, self.doomed = self.doomed, None
+        if self.segment_to_delete:
+            name, self.segment_to_delete = self.segment_to_delete, None
             self.delete_segment(name)
         return super().segments(row_ids)
 
 
-def test_what_is_deleted_meanwhile_makes_room_for_the_next(world: World) -> None:
-    forgetful = Forgetful()
-    forgetful.__dict__.update(world.catalog.__dict__)
-    index = LiveIndex(IndexWorld(world.store).versions, forgetful, FakeEmbedder.name, FakeEmbedder.dim)
-    world.search = Search(world.search.models, index, world.store, forgetful)
-    forgetful.doomed = "red_segment_0"
-    found = world.ask(photo("red"), SearchRequest(num=2, include=Include.NONE))
-    assert sorted(names(found)[0]) == ["blue", "green"]
+def test_search_replaces_a_match_that_is_deleted_meanwhile(harness: SearchHarness) -> None:
+    catalog = DeletingCatalog()
+    catalog.__dict__.update(harness.catalog.__dict__)
+    harness.search = Search(harness.search.models, harness.make_index(catalog), harness.store, catalog)
+    catalog.segment_to_delete = "red_segment_0"
+    result = harness.run_search(encode_stripes("red"), SearchRequest(num=2, include=Include.NONE))
+    assert sorted(photo_names(result)[0]) == ["blue", "green"]
 
 
-def test_a_picture_that_is_gone_is_left_out_and_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.store.delete("red/segment_0.png")
-    found = world.ask(photo("red"), SearchRequest(num=3))
-    assert sorted(names(found)[0]) == ["blue", "green"]
-    assert "red/segment_0.png has a row, but no picture" in caplog.text
+def test_search_omits_and_logs_a_match_without_image(harness: SearchHarness, caplog: pytest.LogCaptureFixture) -> None:
+    harness.store.delete("red/segment_0.png")
+    result = harness.run_search(encode_stripes("red"), SearchRequest(num=3))
+    assert sorted(photo_names(result)[0]) == ["blue", "green"]
+    (record,) = [record for record in caplog.records if record.message == "A row has no image in the store"]
+    assert vars(record)["path"] == "red/segment_0.png"
 
 
-def test_a_broken_photo_is_no_empty_result(world: World) -> None:
+def test_search_rejects_an_invalid_image(harness: SearchHarness) -> None:
     with pytest.raises(InvalidImage):
-        world.ask(b"no photo", SearchRequest())
+        harness.run_search(b"no photo", SearchRequest())
 
 
-def test_a_similarity_is_told_as_a_chance_where_that_was_measured(world: World) -> None:
-    (first, *_) = world.ask(photo("red"), SearchRequest()).groups[0].matches
+def test_search_raises_busy_when_the_queue_is_full(harness: SearchHarness) -> None:
+    full = Models(harness.detector, FakeEmbedder(), max_waiting=0)
+    harness.search = replace(harness.search, models=full)
+    with pytest.raises(Busy):
+        harness.run_search(encode_stripes("red"), SearchRequest())
+
+
+def test_matches_have_a_probability_if_the_embedder_is_calibrated(harness: SearchHarness) -> None:
+    (first, *_) = harness.run_search(encode_stripes("red"), SearchRequest()).groups[0].matches
     assert first.match_probability is None
-    world.search = replace(world.search, calibration=Calibration(3, -9))
-    matches = world.ask(photo("red"), SearchRequest(num=3, include=Include.NONE)).groups[0].matches
-    chances = [one.match_probability or 0.0 for one in matches]
-    assert chances[0] > 0.99 and chances == sorted(chances, reverse=True)
+    harness.search = replace(harness.search, calibration=Calibration(3, -9))
+    request = SearchRequest(num=3, include=Include.NONE)
+    matches = harness.run_search(encode_stripes("red"), request).groups[0].matches
+    probabilities = [match.match_probability or 0.0 for match in matches]
+    assert probabilities[0] > 0.99 and probabilities == sorted(probabilities, reverse=True)
 
 
-@given(st.floats(-1.01, 1.01), st.floats(-1.01, 1.01))
-def test_a_chance_grows_with_the_similarity(one: float, other: float) -> None:
-    curve = Calibration(3, -9)
-    assert 0 <= curve.match_probability(min(one, other)) <= curve.match_probability(max(one, other)) <= 1
+class TestFilter:
+    """Search with a filter."""
+
+    def test_filter_applies_before_the_search(self, harness: SearchHarness) -> None:
+        """Nearer segments that do not match the filter do not reduce the number of matches."""
+        for number in range(20):
+            harness.add_photo(f"red-{number}", "red")
+        harness.add_photo("sold", "blue")
+        on_sale = [ProductDetails(name, sale_status="sale") for name in ("sold", "blue")]
+        harness.segments.put_details(on_sale)
+        request = SearchRequest(num=5, include=Include.NONE, filter={"sale_status": Condition(("sale",))})
+        assert sorted(photo_names(harness.run_search(encode_stripes("red"), request))[0]) == ["blue", "sold"]
+        harness.segments.delete_segment("sold_segment_0")
+        assert photo_names(harness.run_search(encode_stripes("red"), request)) == [["blue"]]
+
+    def test_filter_applies_to_each_garment(self, harness: SearchHarness) -> None:
+        harness.segments.put_details([ProductDetails("green", brand="Marlow")])
+        harness.detector.detections = [make_detection(0), make_detection(20, "skirt")]
+        wanted = {"brand": Condition(("Marlow",))}
+        request = SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted)
+        result = harness.run_search(encode_stripes("blue", "red"), request)
+        assert photo_names(result) == [["green"], ["green"]]
+
+    def test_filter_without_matching_segment_returns_nothing(self, harness: SearchHarness) -> None:
+        result = harness.run_search(encode_stripes("red"), SearchRequest(filter={"label": Condition(("hat",))}))
+        assert photo_names(result) == [[]] and result.index.rows == 3
 
 
-def test_a_filter_narrows_what_is_searched_and_not_what_was_found(world: World) -> None:
-    """Many nearer ones that do not fulfil it leave no gap, in the index and in what was written since."""
-    for number in range(20):
-        world.put(f"red-{number}", "red")
-    world.put("sold", "blue")
-    world.items.put_details([ProductDetails("sold", sale_status="sale"), ProductDetails("blue", sale_status="sale")])
-    wanted = {"sale_status": Condition(("sale",))}
-    found = world.ask(photo("red"), SearchRequest(num=5, include=Include.NONE, filter=wanted))
-    assert sorted(names(found)[0]) == ["blue", "sold"]
-    world.items.delete_segment("sold_segment_0")
-    found = world.ask(photo("red"), SearchRequest(num=5, include=Include.NONE, filter=wanted))
-    assert names(found) == [["blue"]]
+class TestDuplicates:
+    """Options `exclude_original` and `collapse`."""
+
+    def test_exclude_original_omits_all_segments_of_the_query_photo(self, harness: SearchHarness) -> None:
+        for name in ("copy", "second-copy"):
+            harness.add_photo(name, "red")
+        request = SearchRequest(num=2, include=Include.NONE, exclude_original=True)
+        assert photo_names(harness.run_search(encode_stripes("red"), request)) == [["green", "blue"]]
+        # other bytes: not the same photo
+        assert photo_names(harness.run_search(encode_stripes("#fe0000"), request))[0][0] == "red"
+
+    def test_collapse_returns_one_of_identical_images(self, harness: SearchHarness) -> None:
+        for number in range(30):
+            harness.add_photo(f"red-{number}", "red")
+        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        (names,) = photo_names(harness.run_search(encode_stripes("#f01000"), request))
+        assert names[0] == "red" and sorted(names) == ["blue", "green", "red"]
+        similar_only = replace(request, min_similarity=0.9)
+        assert photo_names(harness.run_search(encode_stripes("#f01000"), similar_only)) == [["red"]]
+
+    def test_collapse_examines_a_limited_number_of_rows(
+        self, harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("lookalike.usecases.search.MAX_CANDIDATES", 16)
+        for number in range(40):
+            harness.add_photo(f"red-{number}", "red")
+        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        assert photo_names(harness.run_search(encode_stripes("#f01000"), request)) == [["red"]]
+
+    def test_collapse_uses_the_threshold_of_the_calibration(self, harness: SearchHarness) -> None:
+        """The shades of red differ a little. With a threshold of 0.999 they are duplicates, without one they are not."""
+        harness.search = replace(harness.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
+        for number in range(30):
+            harness.add_photo(f"red-{number}", f"rgb({250 - number // 3}, 0, {number % 3})")
+        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        (names,) = photo_names(harness.run_search(encode_stripes("#d02000"), request))
+        assert names[0].startswith("red") and sorted(names)[:2] == ["blue", "green"]
+        harness.search = replace(harness.search, calibration=None)
+        (names,) = photo_names(harness.run_search(encode_stripes("#d02000"), request))
+        assert all(name.startswith("red") for name in names)
+
+    def test_collapse_keeps_different_images_with_equal_similarity(self, harness: SearchHarness) -> None:
+        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        matches = harness.run_search(encode_stripes("white"), request).groups[0].matches
+        similarities = {match.segment.photo: match.similarity for match in matches}
+        assert similarities["red"] == pytest.approx(similarities["blue"], abs=1e-9) and len(matches) == 3
+
+    def test_best_matches_contain_no_duplicates_of_other_groups(self, harness: SearchHarness) -> None:
+        harness.search = replace(harness.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
+        harness.add_photo("copy", "#fa0500")
+        harness.detector.detections = [make_detection(0), make_detection(20)]
+        request = SearchRequest(num=5, segment=True, include=Include.NONE, collapse=True)
+        photo = encode_stripes("red", "#fa0700")
+        result = harness.run_search(photo, request)
+        assert [names[0] for names in photo_names(result)] == ["red", "copy"]
+        assert sorted(match.segment.photo for match in result.best_matches(5)) == ["blue", "green", "red"]
+        assert len(harness.run_search(photo, replace(request, collapse=False)).best_matches(5)) == 4
 
 
-def test_a_filter_holds_for_each_garment(world: World) -> None:
-    world.items.put_details([ProductDetails("green", brand="Marlow")])
-    world.detector.detections = [make_detection(0), make_detection(20, "skirt")]
-    wanted = {"brand": Condition(("Marlow",))}
-    found = world.ask(photo("blue", "red"), SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted))
-    assert names(found) == [["green"], ["green"]]
+class CountingCatalog(FakeCatalog):
+    """Counts queries for product details."""
 
-
-def test_a_filter_that_nothing_fulfils_finds_nothing(world: World) -> None:
-    found = world.ask(photo("red"), SearchRequest(filter={"label": Condition(("hat",))}))
-    assert names(found) == [[]] and found.index.rows == 3
-
-
-def test_the_photo_that_is_asked_with_may_be_left_out(world: World) -> None:
-    for name in ("again", "and-again"):
-        world.put(name, "red")
-    question = SearchRequest(num=2, include=Include.NONE, exclude_original=True)
-    assert names(world.ask(photo("red"), question)) == [["green", "blue"]]
-    assert names(world.ask(photo("#fe0000"), question))[0][0] == "red"
-
-
-def test_a_picture_that_is_stored_more_than_once_is_shown_once(world: World) -> None:
-    for number in range(30):
-        world.put(f"red-{number}", "red")
-    found = world.ask(photo("#f01000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
-    assert names(found)[0][0] == "red" and sorted(names(found)[0]) == ["blue", "green", "red"]
-    near = world.ask(photo("#f01000"), SearchRequest(num=3, include=Include.NONE, collapse=True, min_similarity=0.9))
-    assert names(near) == [["red"]]
-
-
-def test_very_many_copies_are_not_looked_through_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lookalike.usecases.search.MAX_CANDIDATES", 16)
-    for number in range(40):
-        world.put(f"red-{number}", "red")
-    found = world.ask(photo("#f01000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
-    assert names(found) == [["red"]]
-
-
-def test_copies_are_shown_once_wherever_they_stand_in_the_order(world: World) -> None:
-    """Vectors of one colour's shades are as near as is said here that copies are, in the index and in the answer."""
-    world.search = replace(world.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
-    for number in range(30):
-        world.put(f"red-{number}", f"rgb({250 - number // 3}, 0, {number % 3})")
-    found = world.ask(photo("#d02000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
-    assert names(found)[0][0].startswith("red") and sorted(names(found)[0])[:2] == ["blue", "green"]
-    world.search = replace(world.search, calibration=None)
-    apart = world.ask(photo("#d02000"), SearchRequest(num=3, include=Include.NONE, collapse=True))
-    assert all(name.startswith("red") for name in names(apart)[0])
-
-
-def test_garments_as_near_to_the_query_are_no_copies_of_each_other(world: World) -> None:
-    found = world.ask(photo("white"), SearchRequest(num=3, include=Include.NONE, collapse=True))
-    red, blue = (next(one for one in found.groups[0].matches if one.segment.photo == name) for name in ("red", "blue"))
-    assert red.similarity == pytest.approx(blue.similarity, abs=1e-9) and len(found.groups[0].matches) == 3
-
-
-def test_where_the_groups_come_together_copies_are_shown_once_too(world: World) -> None:
-    world.search = replace(world.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
-    world.put("again", "#fa0500")
-    world.detector.detections = [make_detection(0), make_detection(20)]
-    question = SearchRequest(num=5, segment=True, include=Include.NONE, collapse=True)
-    found = world.ask(photo("red", "#fa0700"), question)
-    assert [some[0] for some in names(found)] == ["red", "again"]
-    assert sorted(match.segment.photo for match in found.best_matches(5)) == ["blue", "green", "red"]
-    assert len(world.ask(photo("red", "#fa0700"), replace(question, collapse=False)).best_matches(5)) == 4
-
-
-def test_a_garment_of_the_same_kind_and_colour_says_so(world: World) -> None:
-    world.detector.detections = [make_detection(0)]
-    world.upload_photo("top", photo("#fe0000"))
-    found = world.ask(photo("red"), SearchRequest(segment=True, include=Include.NONE))
-    whys = {match.segment.photo: match.explanation for match in found.groups[0].matches}
-    assert whys["top"].same_label is True
-    assert whys["top"].colour_distance == pytest.approx(0.3, abs=0.2)
-    assert whys["red"] == Explanation(), "it was stored as a whole photo"
-    whole = world.ask(photo("red"), SearchRequest(include=Include.NONE))
-    assert all(match.explanation == Explanation() for match in whole.groups[0].matches)
-
-
-def test_details_are_shared_where_the_very_photo_is_stored(world: World) -> None:
-    shop = {"red": ("Marlow", "summer"), "green": ("Marlow", "winter")}
-    world.items.put_details(
-        [ProductDetails(name, brand=brand, season=season) for name, (brand, season) in shop.items()]
-    )
-    question = SearchRequest(include=Include.NONE, exclude_original=True)
-    shared = {
-        one.segment.photo: one.explanation.shared_details for one in world.ask(photo("red"), question).best_matches(5)
-    }
-    assert shared == {"green": ["brand"], "blue": []}
-    other = world.ask(photo("#fe0000"), question).best_matches(5)
-    assert [one.explanation.shared_details for one in other] == [None] * 3
-    demanded = replace(question, filter={"season": Condition(("winter",))})
-    assert [one.explanation.shared_details for one in world.ask(photo("#fe0000"), demanded).best_matches(5)] == [
-        ["season"]
-    ]
-
-
-class Counting(FakeCatalog):
-    """Counts who asks for details."""
-
-    asked = 0
+    details_calls = 0
 
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:
-        self.asked += 1
+        self.details_calls += 1
         return super().details(image_ids)
 
 
-@pytest.mark.parametrize(
-    ("colour", "wanted", "times"),
-    [
-        ("#fe0000", {}, 0),
-        ("#fe0000", {"score": Condition((), None, 9), "season": Condition(("summer", "winter"))}, 0),
-        ("#fe0000", {"season": Condition(("summer",))}, 1),
-        ("#fe0000", {"season": Condition(("no such",))}, 0),
-        ("red", {}, 1),
-    ],
-)
-def test_details_are_asked_for_once_and_only_where_they_matter(
-    world: World, colour: str, wanted: Filter, times: int
-) -> None:
-    world.items.put_details([ProductDetails("green", season="summer")])
-    counting = Counting()
-    counting.__dict__.update(world.catalog.__dict__)
-    world.search = replace(world.search, catalog=counting)
-    world.detector.detections = [make_detection(0), make_detection(0, "skirt")]
-    world.ask(photo(colour), SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted))
-    assert counting.asked == times
+class TestExplanations:
+    """Explanations of the matches."""
 
+    def test_explanation_compares_label_and_color(self, harness: SearchHarness) -> None:
+        harness.detector.detections = [make_detection(0)]
+        harness.upload_photo("top", encode_stripes("#fe0000"))
+        result = harness.run_search(encode_stripes("red"), SearchRequest(segment=True, include=Include.NONE))
+        explanations = {match.segment.photo: match.explanation for match in result.groups[0].matches}
+        assert explanations["top"].same_label is True
+        assert explanations["top"].colour_distance == pytest.approx(0.3, abs=0.2)
+        assert explanations["red"] == Explanation(), "whole photos have no label and no color"
+        whole = harness.run_search(encode_stripes("red"), SearchRequest(include=Include.NONE))
+        assert all(match.explanation == Explanation() for match in whole.groups[0].matches)
 
-def test_a_full_queue_is_told(world: World) -> None:
-    full = Models(world.detector, FakeEmbedder(), max_waiting=0)
-    world.search = Search(full, world.search.index, world.store, world.catalog)
-    with pytest.raises(Busy):
-        world.ask(photo("red"), SearchRequest())
+    def test_explanation_lists_details_shared_with_the_uploaded_query_photo(self, harness: SearchHarness) -> None:
+        details = {"red": ("Marlow", "summer"), "green": ("Marlow", "winter")}
+        harness.segments.put_details(
+            [ProductDetails(name, brand=brand, season=season) for name, (brand, season) in details.items()]
+        )
+        request = SearchRequest(include=Include.NONE, exclude_original=True)
+        matches = harness.run_search(encode_stripes("red"), request).best_matches(5)
+        shared = {match.segment.photo: match.explanation.shared_details for match in matches}
+        assert shared == {"green": ["brand"], "blue": []}
+        # not uploaded: nothing is known about its product
+        unknown = harness.run_search(encode_stripes("#fe0000"), request).best_matches(5)
+        assert [match.explanation.shared_details for match in unknown] == [None] * 3
+        filtered = replace(request, filter={"season": Condition(("winter",))})
+        matches = harness.run_search(encode_stripes("#fe0000"), filtered).best_matches(5)
+        assert [match.explanation.shared_details for match in matches] == [["season"]]
 
-
-def test_together_keeps_the_order_and_raises_when_all_have_ended() -> None:
-    ended: list[int] = []
-
-    def double(number: int) -> int:
-        if number == 2:
-            raise ValueError("two")
-        ended.append(number)
-        return number * 2
-
-    assert map_concurrently(double, [3, 5, 1]) == [6, 10, 2]
-    ended.clear()
-    with pytest.raises(ValueError, match="two"):
-        map_concurrently(double, [1, 2, 3, 4])
-    assert sorted(ended) == [1, 3, 4]
+    @pytest.mark.parametrize(
+        ("color", "wanted", "calls"),
+        [
+            ("#fe0000", {}, 0),
+            ("#fe0000", {"score": Condition((), None, 9), "season": Condition(("summer", "winter"))}, 0),
+            ("#fe0000", {"season": Condition(("summer",))}, 1),
+            ("#fe0000", {"season": Condition(("no such",))}, 0),
+            ("red", {}, 1),
+        ],
+    )
+    def test_details_are_queried_at_most_once_and_only_if_needed(
+        self, harness: SearchHarness, color: str, wanted: Filter, calls: int
+    ) -> None:
+        harness.segments.put_details([ProductDetails("green", season="summer")])
+        catalog = CountingCatalog()
+        catalog.__dict__.update(harness.catalog.__dict__)
+        harness.search = replace(harness.search, catalog=catalog)
+        harness.detector.detections = [make_detection(0), make_detection(0, "skirt")]
+        request = SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted)
+        harness.run_search(encode_stripes(color), request)
+        assert catalog.details_calls == calls

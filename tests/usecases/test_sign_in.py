@@ -1,4 +1,4 @@
-"""Signing in, and how often it may be tried."""
+"""Sign-in: rate limits and validation."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from lookalike.usecases.sign_in import (
     ATTEMPT_WINDOW,
     MAX_LOGINS_PER_ACCOUNT,
     MAX_LOGINS_PER_ADDRESS,
+    MAX_PASSWORD_LENGTH,
     MAX_REFRESHES_PER_ADDRESS,
     MAX_REGISTRATIONS_PER_ADDRESS,
     SignIn,
@@ -20,18 +21,18 @@ ANNA, HOME, ELSEWHERE = "anna@example.com", "10.0.0.1", "10.0.0.2"
 
 
 class FakeAccounts:
-    """Everybody's password is `right`; counts how often it was looked at."""
+    """Accepts every account with the password `right`, and counts password checks."""
 
     def __init__(self) -> None:
-        self.looked = 0
+        self.checks = 0
 
     def register(self, email: str, password: str) -> User:
         return User(f"id of {email}", email)
 
     def sign_in(self, email: str, password: str) -> Session:
-        self.looked += 1
+        self.checks += 1
         if password != "right":
-            raise Unauthenticated("The address or the password is wrong")
+            raise Unauthenticated("The email address or the password is wrong")
         return Session(User(f"id of {email}", email), "access", "refresh", 3600)
 
     def refresh(self, refresh_token: str) -> Session:
@@ -40,113 +41,114 @@ class FakeAccounts:
     def sign_out(self, access_token: str) -> None: ...
 
     def set_role(self, email: str, role: str) -> User:
-        raise AssertionError("an operator's act")
+        raise AssertionError("only operators set roles")
 
 
-class World:
+class SignInHarness:
+    """Sign-in with fake accounts and a clock that can be advanced by `elapsed`."""
+
     def __init__(self) -> None:
-        self.accounts, self.passed = FakeAccounts(), timedelta()
-        self.task = SignIn(self.accounts, FakeCatalog(), lambda: datetime.now(UTC) + self.passed)
+        self.accounts, self.elapsed = FakeAccounts(), timedelta()
+        self.sign_in = SignIn(self.accounts, FakeCatalog(), lambda: datetime.now(UTC) + self.elapsed)
 
-    def fails(self, email: str = ANNA, address: str = HOME) -> bool:
-        """Whether the password was looked at, and wrong."""
+    def guess_is_checked(self, email: str = ANNA, address: str = HOME) -> bool:
+        """Try a wrong password. Returns whether it was checked, instead of being rejected by a rate limit."""
         try:
-            self.task.login(email, "wrong", address)
+            self.sign_in.login(email, "wrong", address)
         except TooManyAttempts:
             return False
         except Unauthenticated:
             return True
         raise AssertionError("signed in with a wrong password")
 
+    def count_checked_guesses(self, attempts: int = 70, address: str = HOME) -> int:
+        """Try a wrong password once for each of several accounts. Returns how many were checked."""
+        return sum(self.guess_is_checked(f"{number}@example.com", address) for number in range(attempts))
 
-def test_an_account_is_tried_so_often_from_anywhere_and_then_no_more() -> None:
-    world = World()
-    assert (
-        sum(world.fails(address=f"10.0.0.{number}") for number in range(30))
-        == MAX_LOGINS_PER_ACCOUNT
-        == world.accounts.looked
-    )
+
+def test_login_limits_attempts_for_an_account_from_all_addresses() -> None:
+    harness = SignInHarness()
+    checked = sum(harness.guess_is_checked(address=f"10.0.0.{number}") for number in range(30))
+    assert checked == MAX_LOGINS_PER_ACCOUNT == harness.accounts.checks
     with pytest.raises(TooManyAttempts) as caught:
-        world.task.login(f" {ANNA.upper()} ", "right", ELSEWHERE)
+        harness.sign_in.login(f" {ANNA.upper()} ", "right", ELSEWHERE)
     assert caught.value.status == 429 and caught.value.retry_after == ATTEMPT_WINDOW.total_seconds()
-    assert world.task.login("bert@example.com", "right", ELSEWHERE)
+    assert harness.sign_in.login("bert@example.com", "right", ELSEWHERE)
 
 
-def test_an_address_tries_so_many_accounts_and_then_no_more() -> None:
-    world = World()
-    assert sum(world.fails(f"{number}@example.com") for number in range(70)) == MAX_LOGINS_PER_ADDRESS
-    assert world.fails("other@example.com", ELSEWHERE)
+def test_login_limits_attempts_from_an_address_for_all_accounts() -> None:
+    harness = SignInHarness()
+    assert harness.count_checked_guesses() == MAX_LOGINS_PER_ADDRESS
+    assert harness.guess_is_checked("other@example.com", ELSEWHERE)
 
 
-def test_a_network_of_ipv6_is_one_address() -> None:
-    world = World()
-    assert (
-        sum(world.fails(f"{number}@example.com", f"2001:db8::{number:x}") for number in range(70))
-        == MAX_LOGINS_PER_ADDRESS
-    )
-    assert world.fails("other@example.com", "2001:db8:1::1")
+def test_login_counts_an_ipv6_network_as_one_address() -> None:
+    harness = SignInHarness()
+    checked = [harness.guess_is_checked(f"{number}@example.com", f"2001:db8::{number:x}") for number in range(70)]
+    assert sum(checked) == MAX_LOGINS_PER_ADDRESS
+    assert harness.guess_is_checked("other@example.com", "2001:db8:1::1")
 
 
-def test_an_address_of_ipv4_is_one_though_it_is_written_as_the_other() -> None:
-    world = World()
-    tried = [world.fails(f"{number}@example.com", "::ffff:10.0.0.1" if number % 2 else HOME) for number in range(70)]
-    assert sum(tried) == MAX_LOGINS_PER_ADDRESS
-    assert world.fails("other@example.com", "::ffff:10.0.0.2")
+def test_login_counts_both_spellings_of_an_ipv4_address_together() -> None:
+    harness = SignInHarness()
+    addresses = ["::ffff:10.0.0.1" if number % 2 else HOME for number in range(70)]
+    checked = [harness.guess_is_checked(f"{number}@example.com", address) for number, address in enumerate(addresses)]
+    assert sum(checked) == MAX_LOGINS_PER_ADDRESS
+    assert harness.guess_is_checked("other@example.com", "::ffff:10.0.0.2")
 
 
-def test_who_knows_the_password_begins_anew_but_the_address_does_not() -> None:
-    world = World()
+def test_login_with_the_right_password_resets_the_account_but_not_the_address() -> None:
+    harness = SignInHarness()
+    failures = MAX_LOGINS_PER_ACCOUNT - 1
     for _ in range(3):
-        assert sum(world.fails() for _ in range(MAX_LOGINS_PER_ACCOUNT - 1)) == MAX_LOGINS_PER_ACCOUNT - 1
-        world.task.login(ANNA, "right", HOME)
-    assert sum(world.fails(f"{number}@example.com") for number in range(70)) == MAX_LOGINS_PER_ADDRESS - 3 * (
-        MAX_LOGINS_PER_ACCOUNT - 1
-    )
+        assert sum(harness.guess_is_checked() for _ in range(failures)) == failures
+        harness.sign_in.login(ANNA, "right", HOME)
+    assert harness.count_checked_guesses() == MAX_LOGINS_PER_ADDRESS - 3 * failures
 
 
-def test_however_many_know_their_passwords_at_one_address() -> None:
-    world = World()
+def test_successful_logins_from_one_address_are_not_limited() -> None:
+    harness = SignInHarness()
     for number in range(MAX_LOGINS_PER_ADDRESS + 20):
-        world.task.login(f"{number}@example.com", "right", HOME)
+        harness.sign_in.login(f"{number}@example.com", "right", HOME)
 
 
-def test_while_nobody_looks_at_passwords_no_attempt_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(self: FakeAccounts, email: str, password: str) -> Session:
+def test_login_does_not_count_attempts_while_accounts_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: FakeAccounts, email: str, password: str) -> Session:
         raise Unavailable("The sign-in service cannot be reached")
 
-    world = World()
+    harness = SignInHarness()
     with monkeypatch.context() as patch:
-        patch.setattr(FakeAccounts, "sign_in", away)
+        patch.setattr(FakeAccounts, "sign_in", fail)
         for _ in range(MAX_LOGINS_PER_ADDRESS + MAX_LOGINS_PER_ACCOUNT):
             with pytest.raises(Unavailable):
-                world.task.login(ANNA, "right", HOME)
-    assert world.task.login(ANNA, "right", HOME)
+                harness.sign_in.login(ANNA, "right", HOME)
+    assert harness.sign_in.login(ANNA, "right", HOME)
 
 
-def test_after_a_quarter_of_an_hour_it_goes_on() -> None:
-    world = World()
-    while world.fails():
+def test_login_is_possible_again_after_the_window() -> None:
+    harness = SignInHarness()
+    while harness.guess_is_checked():
         pass
-    world.passed = ATTEMPT_WINDOW + timedelta(seconds=1)
-    assert world.task.login(ANNA, "right", HOME).user.email == ANNA
+    harness.elapsed = ATTEMPT_WINDOW + timedelta(seconds=1)
+    assert harness.sign_in.login(ANNA, "right", HOME).user.email == ANNA
 
 
-def test_an_address_refreshes_so_often() -> None:
-    world = World()
+def test_refresh_limits_requests_from_an_address() -> None:
+    harness = SignInHarness()
     for _ in range(MAX_REFRESHES_PER_ADDRESS):
-        world.task.refresh("token", HOME)
+        harness.sign_in.refresh("token", HOME)
     with pytest.raises(TooManyAttempts):
-        world.task.refresh("token", HOME)
-    assert world.task.refresh("token", ELSEWHERE)
+        harness.sign_in.refresh("token", HOME)
+    assert harness.sign_in.refresh("token", ELSEWHERE)
 
 
-def test_an_address_registers_so_many() -> None:
-    world = World()
+def test_register_limits_requests_from_an_address() -> None:
+    harness = SignInHarness()
     for number in range(MAX_REGISTRATIONS_PER_ADDRESS):
-        world.task.register(f"{number}@example.com", "right", HOME)
+        harness.sign_in.register(f"{number}@example.com", "right", HOME)
     with pytest.raises(TooManyAttempts):
-        world.task.register(ANNA, "right", HOME)
-    assert world.task.register(f" {ANNA} ", "right", ELSEWHERE).email == ANNA
+        harness.sign_in.register(ANNA, "right", HOME)
+    assert harness.sign_in.register(f" {ANNA} ", "right", ELSEWHERE).email == ANNA
 
 
 @pytest.mark.parametrize(
@@ -163,14 +165,15 @@ def test_an_address_registers_so_many() -> None:
         "a" * 250 + "@b.de",
     ],
 )
-def test_what_is_no_address_is_not_registered(email: str) -> None:
+def test_register_rejects_an_invalid_email_address(email: str) -> None:
     with pytest.raises(InvalidField) as caught:
-        World().task.register(email, "right", HOME)
+        SignInHarness().sign_in.register(email, "right", HOME)
     assert caught.value.details["field"] == "email"
 
 
-def test_a_password_may_be_long_but_not_endless() -> None:
-    world = World()
-    world.task.register(ANNA, "x" * 1000, HOME)
+def test_register_rejects_a_password_above_the_maximum_length() -> None:
+    harness = SignInHarness()
+    assert MAX_PASSWORD_LENGTH == 1000
+    harness.sign_in.register(ANNA, "x" * MAX_PASSWORD_LENGTH, HOME)
     with pytest.raises(InvalidField):
-        world.task.register(ANNA, "x" * 1001, HOME)
+        harness.sign_in.register(ANNA, "x" * (MAX_PASSWORD_LENGTH + 1), HOME)
