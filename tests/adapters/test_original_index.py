@@ -28,11 +28,11 @@ def fit_neighbors(vectors: Any) -> Any:
 
 
 CONTAINERS: dict[str, Any] = {
-    "the model alone": fit_neighbors,
+    "only the model": fit_neighbors,
     "a dict": lambda vectors: {"index": fit_neighbors(vectors), "vectors": vectors, "note": "edited by hand", "n": 5},
     "a tuple": lambda vectors: (fit_neighbors(vectors), vectors),
     "a list of two copies": lambda vectors: [fit_neighbors(vectors), vectors.copy()],
-    "vectors alone": lambda vectors: vectors,
+    "only the vectors": lambda vectors: vectors,
 }
 
 

@@ -180,20 +180,20 @@ def fit_neighbors(vectors: Vectors, **settings: Any) -> Any:
 
 def malicious_objects() -> dict[str, object]:
     """Return objects whose pickles execute code or contain other classes."""
-    good = unit_vectors(3)
+    valid = unit_vectors(3)
     objects = np.array([Call(os.system, TOUCH_COMMAND), None, None], object)
-    model_with_call = fit_neighbors(good)
+    model_with_call = fit_neighbors(valid)
     model_with_call.leaf_size = Call(eval, WRITE_EXPRESSION)
     return {
         "system": Call(os.system, TOUCH_COMMAND),
-        "eval": {"index": Call(eval, WRITE_EXPRESSION), "vectors": good},
-        "exec": {"index": fit_neighbors(good), "vectors": Call(exec, WRITE_EXPRESSION)},
+        "eval": {"index": Call(eval, WRITE_EXPRESSION), "vectors": valid},
+        "exec": {"index": fit_neighbors(valid), "vectors": Call(exec, WRITE_EXPRESSION)},
         "getattr": Call(getattr, Call(__import__, "os"), "system"),
-        "inside the state": {"index": model_with_call, "vectors": good},
-        "object array": {"index": fit_neighbors(good), "vectors": objects},
-        "object array alone": objects,
-        "another estimator": {"index": KNeighborsClassifier(), "vectors": good},
-        "an estimator's base": {"index": BaseEstimator(), "vectors": good},
+        "inside the state": {"index": model_with_call, "vectors": valid},
+        "object array": {"index": fit_neighbors(valid), "vectors": objects},
+        "only an object array": objects,
+        "another estimator": {"index": KNeighborsClassifier(), "vectors": valid},
+        "an estimator's base": {"index": BaseEstimator(), "vectors": valid},
         "numpy's loader": Call(np.load, "/etc/passwd"),
         "subprocess": Call(subprocess.check_call, ["touch", MARKER]),
         "a thread": Call(threading.Timer, 0, print),
@@ -224,12 +224,12 @@ MALICIOUS_OPCODES = {
 
 
 def assert_rejected(data: bytes, tmp_path: Path) -> None:
-    """Check that the pickle is rejected and executes nothing, and that a good one still loads."""
-    good = build_parts(NeighborsFormat(), np.array([1, 2, 3]), unit_vectors(3))
+    """Check that the pickle is rejected and executes nothing, and that a valid pickle still loads."""
+    valid = build_parts(NeighborsFormat(), np.array([1, 2, 3]), unit_vectors(3))
     with contextlib.chdir(tmp_path), pytest.raises(Untrusted):
-        NeighborsFormat().load({**good, INDEX_PART: data})
+        NeighborsFormat().load({**valid, INDEX_PART: data})
     assert not (tmp_path / MARKER).exists()
-    NeighborsFormat().load(good)
+    NeighborsFormat().load(valid)
 
 
 @pytest.mark.parametrize("name", malicious_objects())
@@ -257,27 +257,27 @@ def craft_pickle(vectors: Any, index: object = None) -> bytes:
 
 def invalid_pickles() -> dict[str, bytes]:
     """Return harmless pickles with unexpected content."""
-    good, long, not_finite = unit_vectors(3), unit_vectors(3), unit_vectors(3)
+    valid, long, not_finite = unit_vectors(3), unit_vectors(3), unit_vectors(3)
     long[1] *= 1.01
     not_finite[1, 1] = np.nan
     unfitted = NearestNeighbors(metric="cosine", algorithm="brute")
     return {
-        "float64": craft_pickle(good.astype(np.float64)),
-        "big-endian": craft_pickle(good.astype(">f4"), fit_neighbors(good)),
-        "fortran": craft_pickle(np.asfortranarray(good)),
-        "one dimension": craft_pickle(good[0], fit_neighbors(good)),
+        "float64": craft_pickle(valid.astype(np.float64)),
+        "big-endian": craft_pickle(valid.astype(">f4"), fit_neighbors(valid)),
+        "fortran": craft_pickle(np.asfortranarray(valid)),
+        "one dimension": craft_pickle(valid[0], fit_neighbors(valid)),
         "not of length 1": craft_pickle(long),
-        "not a number": craft_pickle(not_finite, fit_neighbors(good)),
+        "not a number": craft_pickle(not_finite, fit_neighbors(valid)),
         "another number of rows": craft_pickle(unit_vectors(4)),
         "no rows": craft_pickle(unit_vectors(0), unfitted),
-        "not fitted": craft_pickle(good, unfitted),
-        "fitted to a copy": craft_pickle(good, fit_neighbors(good.copy())),
-        "another metric": craft_pickle(good, fit_neighbors(good, metric="euclidean")),
-        "another algorithm": craft_pickle(good, fit_neighbors(good, metric="minkowski", algorithm="ball_tree")),
-        "another key": pickle.dumps({"index": fit_neighbors(good), "vectors": good, "more": 1}, protocol=4),
-        "another protocol": pickle.dumps({"index": fit_neighbors(good), "vectors": good}, protocol=5),
-        "trailing byte": craft_pickle(good) + b"\x00",
-        "a second pickle": craft_pickle(good) + craft_pickle(good),
+        "not fitted": craft_pickle(valid, unfitted),
+        "fitted to a copy": craft_pickle(valid, fit_neighbors(valid.copy())),
+        "another metric": craft_pickle(valid, fit_neighbors(valid, metric="euclidean")),
+        "another algorithm": craft_pickle(valid, fit_neighbors(valid, metric="minkowski", algorithm="ball_tree")),
+        "another key": pickle.dumps({"index": fit_neighbors(valid), "vectors": valid, "more": 1}, protocol=4),
+        "another protocol": pickle.dumps({"index": fit_neighbors(valid), "vectors": valid}, protocol=5),
+        "trailing byte": craft_pickle(valid) + b"\x00",
+        "a second pickle": craft_pickle(valid) + craft_pickle(valid),
     }
 
 

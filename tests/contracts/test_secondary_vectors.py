@@ -84,12 +84,12 @@ def test_deletion_is_a_change_for_both_embedders(catalog: FakeCatalog) -> None:
 
 def test_filter_matches_only_rows_with_vectors_of_embedder(catalog: FakeCatalog) -> None:
     old = add_photo(catalog, "old", 2)
-    wanted = {"label": Condition(any_of=("dress",))}
-    assert catalog.matching_row_ids(NEW_EMBEDDER, wanted).tolist() == []
+    dresses = {"label": Condition(any_of=("dress",))}
+    assert catalog.matching_row_ids(NEW_EMBEDDER, dresses).tolist() == []
     catalog.add_vectors(NEW_EMBEDDER, sample_vectors(old[:1]))
     assert (
-        catalog.matching_row_ids(NEW_EMBEDDER, wanted).tolist() == old[:1]
-        and catalog.matching_row_ids(MODEL, wanted).tolist() == old
+        catalog.matching_row_ids(NEW_EMBEDDER, dresses).tolist() == old[:1]
+        and catalog.matching_row_ids(MODEL, dresses).tolist() == old
     )
 
 
@@ -142,15 +142,15 @@ def test_drop_skips_rows_deleted_meanwhile(mysql: SqlCatalog, world: World) -> N
     (row_id,) = add_photo(mysql, "look", 1)
     mysql.add_vectors(NEW_EMBEDDER, sample_vectors([row_id]))
     seen = mysql.changes(NEW_EMBEDDER, 0).last_commit
-    another: SqlCatalog = world.open_another()  # type: ignore[assignment]
+    other_catalog: SqlCatalog = world.open_another()  # type: ignore[assignment]
     deleting = threading.Thread(target=mysql.delete_segment, args=("look_segment_0",))
     dropping = threading.Thread(target=mysql.drop_other_vectors, args=(NEW_EMBEDDER, 9))
-    with another.transaction(writes=True) as tx:
+    with other_catalog.transaction(writes=True) as tx:
         next_commit_number(tx)  # Locks the counter, which the deletion needs last.
         deleting.start()
-        wait_for_lock_waits(another)
+        wait_for_lock_waits(other_catalog)
         dropping.start()
-        wait_for_lock_waits(another, 2)
+        wait_for_lock_waits(other_catalog, 2)
     deleting.join()
     dropping.join()
     for embedder in (MODEL, NEW_EMBEDDER):
@@ -161,13 +161,13 @@ def test_drop_skips_rows_deleted_meanwhile(mysql: SqlCatalog, world: World) -> N
 def test_add_vectors_keeps_vectors_added_by_other_transaction(mysql: SqlCatalog, world: World) -> None:
     row_ids = add_photo(mysql, "look", 2)
     other_vector = sample_vectors(row_ids[1:])[row_ids[1]] + 1
-    another: SqlCatalog = world.open_another()  # type: ignore[assignment]
+    other_catalog: SqlCatalog = world.open_another()  # type: ignore[assignment]
     added: list[int] = []
     adding = threading.Thread(target=lambda: added.append(mysql.add_vectors(NEW_EMBEDDER, sample_vectors(row_ids))))
-    with another.transaction(writes=True) as tx:
+    with other_catalog.transaction(writes=True) as tx:
         tx.execute(select(splitted_images.c.id).where(splitted_images.c.id == row_ids[1]).with_for_update()).one()
         adding.start()
-        wait_for_lock_waits(another)
+        wait_for_lock_waits(other_catalog)
         row = {
             "row_id": row_ids[1],
             "embedder": NEW_EMBEDDER,

@@ -160,9 +160,9 @@ def test_build_rewrites_wrong_vectors() -> None:
     harness = ExternalHarness()
     rows = harness.index_harness.add_rows(unit_vectors(4))
     harness.external_index.build()
-    good = harness.fake.vectors[rows[2]]
+    original = harness.fake.vectors[rows[2]]
     harness.fake.vectors[rows[2]] = unit_vectors(1)[0]
-    assert harness.external_index.build().rows == 4 and np.array_equal(harness.fake.vectors[rows[2]], good)
+    assert harness.external_index.build().rows == 4 and np.array_equal(harness.fake.vectors[rows[2]], original)
 
 
 def test_row_in_both_external_index_and_tail_is_found_once() -> None:

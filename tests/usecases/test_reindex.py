@@ -122,7 +122,7 @@ def test_scheduled_build_replaces_damaged_or_missing_version(path: str, is_missi
     if is_missing:
         harness.store.delete(path.format(first.version))
     else:
-        harness.tamper(path.format(first.version), b"bad")
+        harness.tamper(path.format(first.version), b"damaged")
     harness.add_rows(unit_vectors(added))
     second = harness.reindex.build_if_due()
     assert second and second.version != first.version and second.rows == 3 + added
@@ -196,9 +196,9 @@ def prepare_due_build(version_count: int, change: str, store: InterruptingStore)
         case "deleted":
             harness.delete_row(rows[0])
         case "damaged pointer" if version_count:
-            harness.tamper(POINTER_PATH, b"bad")
+            harness.tamper(POINTER_PATH, b"damaged")
         case "damaged version" if version_count:
-            harness.tamper(f"{FOLDER}/{manifests[-1].version}/{INDEX_PART}", b"bad")
+            harness.tamper(f"{FOLDER}/{manifests[-1].version}/{INDEX_PART}", b"damaged")
     return harness
 
 
@@ -234,7 +234,7 @@ def test_rollback_at_any_point_survives_scheduled_build(operation: int, version_
 def test_scheduled_build_raises_conflict_if_catalog_was_restored() -> None:
     harness = IndexHarness()
     version = harness.versions.publish(vector_source_from_arrays([1], unit_vectors(1)), 99, harness.clock()).version
-    harness.tamper(f"{FOLDER}/{version}/{INDEX_PART}", b"bad")
+    harness.tamper(f"{FOLDER}/{version}/{INDEX_PART}", b"damaged")
     harness.add_rows(unit_vectors(2))
     with pytest.raises(Conflict, match="restored from a backup"):
         harness.reindex.build_if_due()

@@ -95,8 +95,8 @@ def test_load_rejects_damaged_approximate_index() -> None:
     versions = open_versions(harness, FakeApproximateFormat())
     version = versions.publish(vector_source_from_arrays(np.arange(1, 12), unit_vectors(11)), 1, START).version
     path = f"{FOLDER}/{version}/fake.bin"
-    good = harness.store.get(path)
-    for damaged in (b"", good[:-8], good + b"12345678", good[:20] + b"!" + good[21:]):
+    original = harness.store.get(path)
+    for damaged in (b"", original[:-8], original + b"12345678", original[:20] + b"!" + original[21:]):
         harness.tamper(path, damaged)
         with pytest.raises(Untrusted):
             versions.load(version)

@@ -126,7 +126,7 @@ def test_versions_of_embedders_are_separate() -> None:
     other_manifest = other_versions.publish(vector_source_from_arrays([9], unit_vectors(1, 5)), 1, START)
     for _ in range(4):
         publish_version(harness)
-    assert [one.version for one in other_versions.list_manifests()] == [other_manifest.version]
+    assert [manifest.version for manifest in other_versions.list_manifests()] == [other_manifest.version]
     _, other_index = other_versions.load(other_manifest.version)
     assert other_index.contained_ids(np.arange(10)).tolist() == [9]
     with pytest.raises(NotFound):
@@ -165,11 +165,11 @@ class InterruptedFormat(NeighborsFormat):
 
 def test_publish_raises_conflict_if_other_version_is_published_meanwhile() -> None:
     harness = IndexHarness()
-    late = harness.open_versions(index_format=InterruptedFormat(lambda: publish_version(harness)))
+    interrupted = harness.open_versions(index_format=InterruptedFormat(lambda: publish_version(harness)))
     with pytest.raises(Conflict):
-        late.publish(vector_source_from_arrays([1], unit_vectors(1)), 2, START)
+        interrupted.publish(vector_source_from_arrays([1], unit_vectors(1)), 2, START)
     pointer = harness.versions.current()
-    assert pointer and [one.version for one in harness.versions.list_manifests()] == [pointer.version]
+    assert pointer and [manifest.version for manifest in harness.versions.list_manifests()] == [pointer.version]
     assert len(index_paths(harness)) == 4
 
 
@@ -189,7 +189,7 @@ def test_one_of_concurrent_publishers_succeeds(is_first: bool) -> None:
     with ThreadPoolExecutor(6) as pool:
         published = [manifest for manifest in pool.map(race, range(6)) if manifest]
     pointer = harness.versions.current()
-    assert pointer and [one.version for one in published] == [pointer.version]
+    assert pointer and [manifest.version for manifest in published] == [pointer.version]
     assert len(harness.versions.list_manifests()) == (1 if is_first else 2)
 
 
@@ -204,7 +204,7 @@ class RetryingStore(FakeStore):
 def test_publish_succeeds_if_pointer_write_is_repeated() -> None:
     harness = IndexHarness(RetryingStore())
     assert [publish_version(harness).version, publish_version(harness).version] == [
-        one.version for one in harness.versions.list_manifests()
+        manifest.version for manifest in harness.versions.list_manifests()
     ]
 
 
@@ -230,18 +230,18 @@ def test_publish_replaces_damaged_pointer() -> None:
 def test_publish_keeps_three_versions() -> None:
     harness = IndexHarness()
     published = [publish_version(harness).version for _ in range(5)]
-    assert [one.version for one in harness.versions.list_manifests()] == published[2:]
+    assert [manifest.version for manifest in harness.versions.list_manifests()] == published[2:]
     assert len(index_paths(harness)) == 3 * 3 + 1
-    assert [one.commit for one in harness.versions.list_manifests()] == [1, 1, 1]
+    assert [manifest.commit for manifest in harness.versions.list_manifests()] == [1, 1, 1]
 
 
 def test_publish_keeps_current_version_built_with_slow_clock() -> None:
     harness = IndexHarness()
     versions = [publish_version(harness).version for _ in range(3)]
     slow = IndexVersions(harness.store, NeighborsFormat(), KEY, EMBEDDER, DIM, lambda: START.replace(year=2020))
-    late = slow.publish(vector_source_from_arrays([1], unit_vectors(1)), 1, START)
-    slow.load(late.version)
-    assert [one.version for one in harness.versions.list_manifests()] == [late.version, *versions[1:]]
+    manifest = slow.publish(vector_source_from_arrays([1], unit_vectors(1)), 1, START)
+    slow.load(manifest.version)
+    assert [listed.version for listed in harness.versions.list_manifests()] == [manifest.version, *versions[1:]]
 
 
 class UndeletableStore(FakeStore):
@@ -254,5 +254,5 @@ class UndeletableStore(FakeStore):
 def test_publish_succeeds_if_old_versions_cannot_be_deleted(caplog: pytest.LogCaptureFixture) -> None:
     harness = IndexHarness(UndeletableStore())
     published = [publish_version(harness).version for _ in range(4)]
-    assert [one.version for one in harness.versions.list_manifests()] == published
+    assert [manifest.version for manifest in harness.versions.list_manifests()] == published
     assert "Could not delete old index versions" in caplog.text

@@ -91,7 +91,9 @@ def test_prune_keeps_newest_versions_and_current_one(keep: int, remaining: list[
     published = [publish_version(harness) for _ in range(3)]
     harness.versions.roll_back(published[0].version)
     deleted = harness.versions.prune(keep)
-    assert [one.version for one in harness.versions.list_manifests()] == [
+    assert [manifest.version for manifest in harness.versions.list_manifests()] == [
         published[number].version for number in remaining
     ]
-    assert set(deleted) == {one.version for one in published} - {published[number].version for number in remaining}
+    assert set(deleted) == {manifest.version for manifest in published} - {
+        published[number].version for number in remaining
+    }

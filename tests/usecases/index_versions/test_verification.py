@@ -41,15 +41,25 @@ def test_load_rejects_every_changed_byte(name: str | None) -> None:
     harness = IndexHarness()
     version = publish_version(harness, rows=2).version
     path = f"{FOLDER}/{version}/{name}" if name else POINTER_PATH
-    good = harness.store.get(path)
-    for position in range(len(good)):
+    original = harness.store.get(path)
+    for position in range(len(original)):
         for bit in (0x01, 0x20):
-            harness.tamper(path, good[:position] + bytes([good[position] ^ bit]) + good[position + 1 :])
+            harness.tamper(path, original[:position] + bytes([original[position] ^ bit]) + original[position + 1 :])
             assert_untrusted(harness.versions, version)
-    for damaged in (b"", good[:-1], good + b"\n", b" " + good, b"{}", b"[]", b"null", b"\xff", b"[" * 100_000):
+    for damaged in (
+        b"",
+        original[:-1],
+        original + b"\n",
+        b" " + original,
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+    ):
         harness.tamper(path, damaged)
         assert_untrusted(harness.versions, version)
-    harness.tamper(path, good)
+    harness.tamper(path, original)
     harness.versions.load(version)
 
 
@@ -114,8 +124,8 @@ def test_row_count_other_than_in_manifest_is_rejected() -> None:
 
 def test_list_skips_damaged_and_incomplete_versions(caplog: pytest.LogCaptureFixture) -> None:
     harness = IndexHarness()
-    good, bad = publish_version(harness), publish_version(harness)
-    harness.tamper(f"{FOLDER}/{bad.version}/manifest.json", b"{}")
+    valid, damaged = publish_version(harness), publish_version(harness)
+    harness.tamper(f"{FOLDER}/{damaged.version}/manifest.json", b"{}")
     harness.store.put("index/20300101T000000Z-abcdef/vector_id_map.json", b"{}", "application/json")
-    assert list(harness.versions.list_manifests()) == [good]
-    assert bad.version in caplog.text and "2030" not in caplog.text
+    assert list(harness.versions.list_manifests()) == [valid]
+    assert damaged.version in caplog.text and "2030" not in caplog.text
