@@ -1,7 +1,7 @@
 """Approximate index for large catalogs: a faiss inverted file (IVF) over PCA-reduced vectors of one byte per dimension.
 
-Why not a graph (HNSW): the inverted file builds in minutes on two cores, accepts new rows without a rebuild, is hardly
-larger than its codes, and finds all rows that pass a filter. `docs/benchmarks.md` compares both.
+Unlike a graph (HNSW), it builds in minutes on two cores and accepts new rows without a rebuild. It is hardly larger
+than its codes, and it finds all rows that pass a filter. `docs/benchmarks.md` compares both.
 """
 
 import importlib

@@ -73,6 +73,7 @@ def require_unit_vectors(row_ids: NDArray[np.int64], vectors: Vectors) -> None:
 
 def are_unit_vectors(vectors: Vectors) -> NDArray[np.bool_]:
     """Return for each row (n,) whether its length is 1 within `LENGTH_TOLERANCE`; false if not finite."""
+    # Overflow and invalid values give inf or nan, which are not within the tolerance.
     with np.errstate(all="ignore"):
         lengths: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         return np.abs(lengths - 1) <= LENGTH_TOLERANCE

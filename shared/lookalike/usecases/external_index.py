@@ -75,6 +75,7 @@ class ExternalIndex:
         if stored is None:
             return None
         identity = self.index.identity()
+        # The version ends in the identity: a recreated collection invalidates `known` even if the watermark is the same.
         if known and known.generation == stored.generation and known.version.endswith(identity):
             return known
         watermark = self._read_watermark(identity)

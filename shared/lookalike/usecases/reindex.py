@@ -45,6 +45,7 @@ class Reindex:
         row was deleted or rewritten, it extends the current version. If another version becomes current meanwhile, that
         one stays and `None` is returned.
         """
+        # Read first, so that any change of the pointer from here on makes publishing a conflict.
         generation = self.versions.pointer_generation()
         try:
             return self._build_if_due(generation)
@@ -78,10 +79,12 @@ class Reindex:
         with self._changes_since(pointer.commit) as changes:
             manifest, old = self.versions.vector_source(pointer.version)
             if len(changes.row_ids) + len(changes.deleted) < self.min_changes:
+                # Four bytes per float32. Larger versions are verified only when they are extended.
                 if 4 * manifest.rows * manifest.dimension < MAX_VERIFIED_BYTES:
                     self.versions.verify_parts(manifest)
                 return None
             new = VectorSource(changes.row_ids, self.versions.dim, changes.pages)
+            # A version can only be extended if none of its rows was deleted or rewritten.
             if not len(changes.deleted) and not np.isin(new.row_ids, old.row_ids).any():
                 source = concatenate_sources(old, new)
                 return self._publish(source, changes.last_commit, started, manifest, generation)

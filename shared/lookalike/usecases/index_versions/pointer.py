@@ -61,6 +61,7 @@ class Pointer:
         try:
             current = self._read(generation) if generation else None
         except Untrusted as error:
+            # Publishing is the way to repair a damaged pointer, so it must not fail here.
             log.warning("Replacing the invalid pointer to the index version: %s", error)
             return generation
         if current and current.commit > commit:

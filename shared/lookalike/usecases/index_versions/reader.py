@@ -23,8 +23,8 @@ class VersionReader:
     def load(self, version: str) -> tuple[Manifest, VectorIndex]:
         """Return a version's manifest and its index in memory.
 
-        Raises `Untrusted` if a signature, checksum or row count is wrong, `NotFound` if the version was deleted,
-        `Misconfigured` if it needs faiss and faiss is not installed.
+        Raises `Untrusted` if a signature, checksum or row count is wrong, and `NotFound` if the version was deleted.
+        Raises `Misconfigured` if it needs faiss and faiss is not installed.
         """
         manifest = self._compatible_manifest(version)
         index = self._load_index(manifest)

@@ -111,6 +111,7 @@ class VersionStorage:
 
     def remove(self, version: str) -> None:
         """Delete all objects of a version."""
+        # Listed completely first: deleting during a paginated listing could skip objects.
         for stored in [*self.store.list(self.path(version, ""))]:
             self.store.delete(stored.path)
 

@@ -91,8 +91,8 @@ class IndexVersions:
     def load(self, version: str) -> tuple[Manifest, VectorIndex]:
         """Return a version's manifest and its index in memory.
 
-        Raises `Untrusted` if a signature, checksum or row count is wrong, `NotFound` if the version was deleted,
-        `Misconfigured` if it needs faiss and faiss is not installed.
+        Raises `Untrusted` if a signature, checksum or row count is wrong, and `NotFound` if the version was deleted.
+        Raises `Misconfigured` if it needs faiss and faiss is not installed.
         """
         return self._reader.load(version)
 
@@ -164,5 +164,6 @@ class IndexVersions:
         in_use = {published, pointer.version if pointer else published}
         others = [name for name in self._storage.version_names() if name not in in_use]
         complete = [name for name in others if self._storage.has_manifest(name)]
+        # The versions in use count towards `KEPT_VERSIONS`.
         kept = complete[len(in_use) - KEPT_VERSIONS :]
         return [name for name in others if kept and name < kept[0]]
