@@ -191,7 +191,7 @@ def look(verb: str, number: int) -> dict[str, Any]:
 
 def unnamed(world: World) -> list[str]:
     paths = [one.path for one in world.store.list() if not one.path.startswith("index/")]
-    return sorted(set(paths) - world.catalog.known_paths(paths))
+    return sorted(set(paths) - world.catalog.referenced_paths(paths))
 
 
 def prepare(verb: str) -> None:
