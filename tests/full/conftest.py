@@ -1,6 +1,8 @@
-"""Made-up weights of the published shapes, and small ones. Nothing else here is collected without the extra `reference`."""
+"""Fixtures of the full models' tests: random weights in the published shapes, and in small ones.
 
-from collections.abc import Iterator
+Without the extra `reference`, only test_installed.py is collected.
+"""
+
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +13,12 @@ if TYPE_CHECKING:
     from tests.full.model_pair import ModelPair
 
 if find_spec("groundingdino") is None:
-    collect_ignore = ["test_detector.py", "test_faithful.py", "test_served.py"]
+    collect_ignore = ["test_detector.py", "test_equivalence.py", "test_serving.py"]
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> "ModelPair":
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> "ModelPair":
+    """A pair of small networks."""
     from tests.full.model_pair import ModelPair
     from tests.full.reference_models import TINY
 
@@ -23,16 +26,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> "ModelPair":
 
 
 @pytest.fixture(scope="session")
-def swin(weights: Path) -> Iterator["ModelPair"]:
+def full_size_pair(weights: Path) -> "ModelPair":
+    """A pair of networks of the published size."""
     from lookalike.adapters.grounding_dino.config import SWIN_T
     from tests.full.model_pair import ModelPair
 
-    yield ModelPair.load(SWIN_T, weights)
+    return ModelPair.load(SWIN_T, weights)
 
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with made-up weights of the published shapes, under the published names."""
+    """A folder with random weights in the published shapes and file names."""
     from tests.full.reference_models import write_weights
 
     return write_weights(tmp_path_factory.mktemp("weights"))

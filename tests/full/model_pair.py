@@ -1,4 +1,4 @@
-"""The package's network and ours with the same weights, and what goes through the package's stages."""
+"""GroundingDINO of the reference package and of lookalike with the same weights, for comparing them stage by stage."""
 
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ PROMPT = "red shirt . shoes . a dress . hat ."
 
 @dataclass(frozen=True)
 class ReferenceStages:
-    """What went through the package's network, with the names and shapes of ours."""
+    """Outputs of the reference network's stages, in the shapes of lookalike's network."""
 
     text_features: Tensor
     maps: list[Tensor]
@@ -36,66 +36,90 @@ class ReferenceStages:
 
 @dataclass
 class ModelPair:
-    """`theirs` and the checkpoint from which ours come."""
+    """The reference network, and the checkpoint from which lookalike's network is built."""
 
-    shape: ModelConfig
+    config: ModelConfig
     reference: GroundingDINO
     checkpoint: Path
     vocabulary: Path
 
     @classmethod
-    def make(cls, shape: ModelConfig, folder: Path) -> "ModelPair":
-        theirs = reference_models.make_detector(shape, folder)
-        return cls(shape, theirs, reference_models.save_detector(theirs, folder / "made-up.pth"), folder / "vocab.txt")
+    def make(cls, config: ModelConfig, folder: Path) -> "ModelPair":
+        """Create a reference network with random weights and save its checkpoint in the folder."""
+        reference = reference_models.make_detector(config, folder)
+        checkpoint = reference_models.save_detector(reference, folder / "random.pth")
+        return cls(config, reference, checkpoint, folder / "vocab.txt")
 
     @classmethod
-    def load(cls, shape: ModelConfig, weights: Path) -> "ModelPair":
-        with tempfile.TemporaryDirectory() as text:
-            theirs = reference_models.make_detector(shape, Path(text))
-        there = torch.load(weights / DETECTOR.name, weights_only=True)["model"]
-        theirs.load_state_dict(clean_state_dict(there))
-        return cls(shape, theirs, weights / DETECTOR.name, weights / VOCABULARY.name)
+    def load(cls, config: ModelConfig, weights: Path) -> "ModelPair":
+        """Load the reference network from the checkpoint in the folder `weights`."""
+        with tempfile.TemporaryDirectory() as text_folder:
+            reference = reference_models.make_detector(config, Path(text_folder))
+        state_dict = torch.load(weights / DETECTOR.name, weights_only=True)["model"]
+        reference.load_state_dict(clean_state_dict(state_dict))
+        return cls(config, reference, weights / DETECTOR.name, weights / VOCABULARY.name)
 
     @property
     def tokenizer(self) -> Tokenizer:
+        """Tokenizer with the vocabulary of both networks."""
         return Tokenizer(self.vocabulary)
 
     @property
     def prompt(self) -> Prompt:
+        """The tokenized prompt of the comparisons."""
         return self.tokenizer.tokenize(PROMPT)
 
     def build(self, dtype: torch.dtype = torch.float32) -> GroundingDino:
-        return pytorch.load_network(lambda: GroundingDino(self.shape), self.checkpoint, "model").prepare(dtype)
+        """Build lookalike's network from the checkpoint."""
+        return pytorch.load_network(lambda: GroundingDino(self.config), self.checkpoint, "model").prepare(dtype)
 
     @torch.inference_mode()
     def run_reference(self, pixels: Tensor) -> ReferenceStages:
+        """Run the reference network on normalized photos (b, 3, h, w) and return the outputs of its stages."""
         transformer = self.reference.transformer
-        watched = {"text": self.reference.feat_map, "all": transformer, "encoder": transformer.encoder}
-        with record_calls(watched | {"decoder": transformer.decoder}) as seen:
-            said = self.reference(pixels, captions=[self.prompt.text] * len(pixels))
-        maps, (cells, words), decoder = seen["all"][0][0], seen["encoder"][2], seen["decoder"][1]
-        sizes = tuple((one.shape[2], one.shape[3]) for one in maps)
-        queries = Queries(decoder["tgt"].transpose(0, 1), decoder["refpoints_unsigmoid"].transpose(0, 1))
-        fits = said["pred_logits"][..., : words.shape[1]]
-        return ReferenceStages(
-            seen["text"][2][0], maps, EncoderOutput(cells, words, sizes), queries, fits, said["pred_boxes"]
-        )
+        modules = {
+            "text": self.reference.feat_map,
+            "transformer": transformer,
+            "encoder": transformer.encoder,
+            "decoder": transformer.decoder,
+        }
+        with record_calls(modules) as calls:
+            output = self.reference(pixels, captions=[self.prompt.text] * len(pixels))
+        maps = calls["transformer"].args[0]
+        cells, tokens = calls["encoder"].result
+        decoder_inputs = calls["decoder"].kwargs
+        sizes = tuple((level.shape[2], level.shape[3]) for level in maps)
+        # the reference decoder has the batch in the second dimension
+        queries = Queries(decoder_inputs["tgt"].transpose(0, 1), decoder_inputs["refpoints_unsigmoid"].transpose(0, 1))
+        # the reference pads the logits to 256 tokens
+        logits = output["pred_logits"][..., : tokens.shape[1]]
+        encoder_output = EncoderOutput(cells, tokens, sizes)
+        return ReferenceStages(calls["text"].result[0], maps, encoder_output, queries, logits, output["pred_boxes"])
+
+
+@dataclass(frozen=True)
+class Call:
+    """Arguments and result of one call of a module."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    result: Any
 
 
 @contextmanager
-def record_calls(modules: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The arguments, named arguments and result of each module's last call."""
-    seen: dict[str, Any] = {}
+def record_calls(modules: dict[str, Any]) -> Iterator[dict[str, Call]]:
+    """Record the last call of each module, by name."""
+    calls: dict[str, Call] = {}
 
-    def watch(name: str) -> Any:
-        return lambda module, args, named, result: seen.__setitem__(name, (args, named, result))
+    def recorder(name: str) -> Any:
+        return lambda module, args, kwargs, result: calls.__setitem__(name, Call(args, kwargs, result))
 
-    hooks = [module.register_forward_hook(watch(name), with_kwargs=True) for name, module in modules.items()]
-    yield seen
+    hooks = [module.register_forward_hook(recorder(name), with_kwargs=True) for name, module in modules.items()]
+    yield calls
     for hook in hooks:
         hook.remove()
 
 
-def relative_difference(one: Tensor, other: Tensor) -> float:
-    """Relative L2 norm of the difference."""
-    return float((one.float() - other.float()).norm() / other.float().norm())
+def relative_difference(actual: Tensor, expected: Tensor) -> float:
+    """Return the L2 norm of the difference over that of the expected tensor."""
+    return float((actual.float() - expected.float()).norm() / expected.float().norm())

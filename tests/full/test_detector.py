@@ -1,4 +1,4 @@
-"""The adapters around the networks: photos in, garments and vectors out, from many threads, cancelled and short of memory."""
+"""Tests of the full detector and embedder: contracts, boxes, concurrency, cancellation, memory and checkpoints."""
 
 import threading
 import time
@@ -28,204 +28,216 @@ from tests.full.model_pair import PROMPT, ModelPair
 from tests.sample_photos import sample_photo
 
 ENGINE = Engine(torch.device("cpu"), torch.float32)
-Detectors = Callable[..., GroundingDinoDetector]
+MakeDetector = Callable[..., GroundingDinoDetector]
+DetectBoxes = Callable[..., list[Detection]]
 
 
 @pytest.fixture(scope="module")
-def detector_of(tiny: ModelPair) -> Detectors:
-    def make(prompt: str = PROMPT, most: int = 1) -> GroundingDinoDetector:
-        made = GroundingDinoDetector(
-            tiny.checkpoint, tiny.vocabulary, ENGINE, threading.Lock(), prompt, 0.05, reference_models.TINY
+def make_detector(tiny_pair: ModelPair) -> MakeDetector:
+    def make(prompt: str = PROMPT, max_batch: int = 1) -> GroundingDinoDetector:
+        checkpoint, vocabulary = tiny_pair.checkpoint, tiny_pair.vocabulary
+        detector = GroundingDinoDetector(
+            checkpoint, vocabulary, ENGINE, threading.Lock(), prompt, max_delay=0.05, config=reference_models.TINY
         )
-        made._batcher.max_batch = most
-        return made
+        detector._batcher.max_batch = max_batch
+        return detector
 
     return make
 
 
 @pytest.fixture(scope="module")
-def detector(detector_of: Detectors) -> GroundingDinoDetector:
-    return detector_of()
+def detector(make_detector: MakeDetector) -> GroundingDinoDetector:
+    return make_detector()
 
 
 @pytest.fixture(scope="module")
 def embedder(tmp_path_factory: pytest.TempPathFactory) -> CropEmbedder:
     file = tmp_path_factory.mktemp("resnet") / RESNET50.name
     torch.save(reference_models.make_resnet50().state_dict(), file)
-    return CropEmbedder(open_network(file, ENGINE), "resnet50-made-up", 2048, ENGINE, threading.Lock())
+    return CropEmbedder(open_network(file, ENGINE), "resnet50-random", 2048, ENGINE, threading.Lock())
 
 
-def photo(seed: int = 0) -> Image.Image:
+def make_photo(seed: int = 0) -> Image.Image:
     return sample_photo(seed, outfit=True).resize((900, 1200))
 
 
-def as_tuples(found: list[Detection]) -> list[Any]:
-    return [(one.box, one.label, one.score) for one in found]
-
-
-@pytest.mark.parametrize("contract", DETECTOR_CONTRACT, ids=lambda one: one.__name__)
-def test_the_contract_of_detectors(detector: GroundingDinoDetector, contract: Callable[[Detector], None]) -> None:
+@pytest.mark.parametrize("contract", DETECTOR_CONTRACT, ids=lambda contract: contract.__name__)
+def test_detector_fulfils_its_contract(detector: GroundingDinoDetector, contract: Callable[[Detector], None]) -> None:
     contract(detector)
 
 
-@pytest.mark.parametrize("contract", EMBEDDER_CONTRACT, ids=lambda one: one.__name__)
-def test_the_contract_of_embedders(embedder: CropEmbedder, contract: Callable[[Embedder], None]) -> None:
+@pytest.mark.parametrize("contract", EMBEDDER_CONTRACT, ids=lambda contract: contract.__name__)
+def test_embedder_fulfils_its_contract(embedder: CropEmbedder, contract: Callable[[Embedder], None]) -> None:
     contract(embedder)
 
 
 @pytest.fixture
-def seeing(detector_of: Detectors) -> Callable[..., list[Detection]]:
-    """What becomes of boxes (x, y, width, height in shares, score of "shoes") that the network finds in a photo."""
+def detect_boxes(make_detector: MakeDetector) -> DetectBoxes:
+    """Return a function that detects in a photo of some size with a fake network output.
 
-    def see(size: tuple[int, int], *boxes: tuple[float, ...], thorough: bool = False) -> list[Detection]:
-        detector = detector_of()
-        place = [detector._words.decode([one]) for one in detector._prompt.token_ids.tolist()].index("shoes")
-        scores = torch.zeros(len(boxes), len(detector._prompt.token_ids))
-        scores[:, place] = torch.tensor([box[4] for box in boxes])
+    The output has these boxes: center x and y, width and height as fractions of the photo, and the score of "shoes".
+    """
+
+    def detect(size: tuple[int, int], *boxes: tuple[float, ...], thorough: bool = False) -> list[Detection]:
+        detector = make_detector()
+        words = [detector._tokenizer.decode([token]) for token in detector._prompt.token_ids.tolist()]
+        scores = torch.zeros(len(boxes), len(words))
+        scores[:, words.index("shoes")] = torch.tensor([box[4] for box in boxes])
         output = RawOutput(scores, torch.tensor([box[:4] for box in boxes]))
-        detector._batcher.run_all = lambda things, *_: [output] * len(things)  # type: ignore[method-assign]
+        detector._batcher.run_all = lambda images, *_: [output] * len(images)  # type: ignore[method-assign]
         return detector.detect(Image.new("RGB", size), CancelToken(), thorough)
 
-    return see
+    return detect
 
 
-def test_what_is_stored_is_looked_for_more_thoroughly(seeing: Callable[..., list[Detection]]) -> None:
+def test_thorough_detection_has_a_lower_threshold(detect_boxes: DetectBoxes) -> None:
     boxes = [(0.5, 0.1 + 0.2 * number, 0.9, 0.1, score) for number, score in enumerate((0.14, 0.16, 0.29, 0.31))]
-    assert [one.score for one in seeing((1000, 1000), *boxes)] == pytest.approx([0.31])
-    assert [one.score for one in seeing((1000, 1000), *boxes, thorough=True)] == pytest.approx([0.31, 0.29, 0.16])
+    normal, thorough = (detect_boxes((1000, 1000), *boxes, thorough=thorough) for thorough in (False, True))
+    assert [detection.score for detection in normal] == pytest.approx([0.31])
+    assert [detection.score for detection in thorough] == pytest.approx([0.31, 0.29, 0.16])
 
 
-def test_boxes_are_told_in_pixels_of_the_photo(seeing: Callable[..., list[Detection]]) -> None:
-    (one,) = seeing((1000, 2000), (0.5, 0.25, 0.4, 0.1, 0.9))
-    assert one.box.as_list() == [300, 400, 700, 600] and one.label == "shoes"
+def test_boxes_are_in_pixels_of_the_photo(detect_boxes: DetectBoxes) -> None:
+    (detection,) = detect_boxes((1000, 2000), (0.5, 0.25, 0.4, 0.1, 0.9))
+    assert detection.box.as_list() == [300, 400, 700, 600] and detection.label == "shoes"
 
 
-def test_padding_is_taken_off(seeing: Callable[..., list[Detection]]) -> None:
-    whole, beside = (0.5, 0.5, 1, 1, 0.9), (0.2, 0.1, 0.4, 0.1, 0.8)
-    (one,) = seeing((200, 300), whole, beside)
-    assert one.box.as_list() == [0, 0, 200, 300]
+def test_boxes_are_clipped_to_the_photo_without_its_padding(detect_boxes: DetectBoxes) -> None:
+    whole_input, only_padding = (0.5, 0.5, 1, 1, 0.9), (0.2, 0.1, 0.4, 0.1, 0.8)
+    (detection,) = detect_boxes((200, 300), whole_input, only_padding)
+    assert detection.box.as_list() == [0, 0, 200, 300]
 
 
-def test_what_is_narrow_is_dropped_where_tiles_are_cut(seeing: Callable[..., list[Detection]]) -> None:
-    assert len(seeing((1000, 1000), (0.5, 0.5, 0.02, 0.9, 0.9))) == 1
-    assert seeing((5000, 1000), (0.5, 0.5, 0.19, 0.9, 0.9)) == []
-    assert seeing((500, 3000), (0.5, 0.5, 0.31, 0.3, 0.9)) == []
-    assert len(seeing((500, 3000), (0.5, 0.5, 0.33, 0.3, 0.9))) == 2
+def test_narrow_boxes_are_dropped_only_in_tiles(detect_boxes: DetectBoxes) -> None:
+    assert len(detect_boxes((1000, 1000), (0.5, 0.5, 0.02, 0.9, 0.9))) == 1
+    assert detect_boxes((5000, 1000), (0.5, 0.5, 0.19, 0.9, 0.9)) == []
+    assert detect_boxes((500, 3000), (0.5, 0.5, 0.31, 0.3, 0.9)) == []
+    assert len(detect_boxes((500, 3000), (0.5, 0.5, 0.33, 0.3, 0.9))) == 2
 
 
-def test_tiles_are_put_together(seeing: Callable[..., list[Detection]]) -> None:
-    found = seeing((10_000, 1000), (0.5, 0.5, 0.3, 0.5, 0.9))
-    assert [one.box.x1 for one in found] == pytest.approx([1050, 3750, 6450, 8050], abs=1e-3)
+def test_boxes_of_tiles_are_moved_to_their_place_in_the_photo(detect_boxes: DetectBoxes) -> None:
+    detections = detect_boxes((10_000, 1000), (0.5, 0.5, 0.3, 0.5, 0.9))
+    lefts = [detection.box.x1 for detection in detections]
+    assert lefts == pytest.approx([1050, 3750, 6450, 8050], abs=1e-3)
 
 
-def test_labels_are_kinds_or_words_of_the_prompt(detector: GroundingDinoDetector) -> None:
-    labels = {one.label for n in range(4) for one in detector.detect(photo(n), CancelToken(), thorough=True)}
+def test_labels_are_garment_kinds_or_words_of_the_prompt(detector: GroundingDinoDetector) -> None:
+    detections = [detector.detect(make_photo(seed), CancelToken(), thorough=True) for seed in range(4)]
+    labels = {detection.label for found in detections for detection in found}
     assert labels <= {"top", "shoes", "dress", "hat", "red", "a"}
 
 
-@pytest.mark.parametrize("most", [1, 4])
-def test_many_threads_get_what_each_would_get_alone(detector_of: Detectors, most: int) -> None:
-    detector = detector_of(most=most)
-    photos = [photo(seed) for seed in range(6)]
-    alone = [detector.detect(one, CancelToken(), thorough=True) for one in photos]
+@pytest.mark.parametrize("max_batch", [1, 4])
+def test_concurrent_detections_equal_single_ones(make_detector: MakeDetector, max_batch: int) -> None:
+    detector = make_detector(max_batch=max_batch)
+    photos = [make_photo(seed) for seed in range(6)]
+
+    def detect(photo: Image.Image) -> list[Detection]:
+        return detector.detect(photo, CancelToken(), thorough=True)
+
+    single = [detect(photo) for photo in photos]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda one: detector.detect(one, CancelToken(), thorough=True), photos))
-    for one, other in zip(alone, together, strict=True):
-        assert [found.label for found in one] == [found.label for found in other]
-        for ours, theirs in zip(one, other, strict=True):
-            assert np.allclose(ours.box.as_list(), theirs.box.as_list(), atol=1)
-            assert ours.score == pytest.approx(theirs.score, abs=1e-2)
+        concurrent = list(pool.map(detect, photos))
+    for expected, actual in zip(single, concurrent, strict=True):
+        assert [detection.label for detection in expected] == [detection.label for detection in actual]
+        for first, second in zip(expected, actual, strict=True):
+            assert np.allclose(first.box.as_list(), second.box.as_list(), atol=1)
+            assert first.score == pytest.approx(second.score, abs=1e-2)
 
 
-def test_between_layers_it_is_asked_whether_anybody_waits(tiny: ModelPair) -> None:
-    network, asked = tiny.build(), []
+def test_the_network_checks_for_cancellation_between_layers(tiny_pair: ModelPair) -> None:
+    network, checks = tiny_pair.build(), []
     with torch.inference_mode():
-        network(torch.zeros(1, 3, 224, 224), network.encode_prompt(tiny.prompt), lambda: asked.append(time.monotonic()))
+        text = network.encode_prompt(tiny_pair.prompt)
+        network(torch.zeros(1, 3, 224, 224), text, lambda: checks.append(time.monotonic()))
     # eight blocks of the backbone, two halves of two layers of the encoder, three layers of the decoder
-    assert len(asked) == 8 + 2 * 2 + 3
+    assert len(checks) == 8 + 2 * 2 + 3
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_a_running_detection_stops_at_the_next_layer(detector: GroundingDinoDetector, late: bool) -> None:
+@pytest.mark.parametrize("by_deadline", [False, True])
+def test_a_running_detection_stops_when_cancelled(detector: GroundingDinoDetector, by_deadline: bool) -> None:
     panorama = Image.effect_noise((30_000, 1000), 80).convert("RGB")
-    token, began = CancelToken(time.monotonic() + 0.5 if late else None), time.monotonic()
-    if not late:
+    token, started = CancelToken(time.monotonic() + 0.5 if by_deadline else None), time.monotonic()
+    if not by_deadline:
         threading.Timer(0.5, token.cancel).start()
-    with pytest.raises(DeadlineExceeded if late else Cancelled):
+    with pytest.raises(DeadlineExceeded if by_deadline else Cancelled):
         detector.detect(panorama, token)
-    left = time.monotonic()
-    assert left - began < 2
-    # the thread that works is free again: what comes next does not wait for eleven tiles
+    stopped = time.monotonic()
+    assert stopped - started < 2
+    # the batch thread has stopped too: the next detection does not wait for the other eleven tiles
     detector.detect(Image.new("RGB", (800, 1000)), CancelToken())
-    assert time.monotonic() - left < 2
+    assert time.monotonic() - stopped < 2
 
 
-def test_short_of_memory_the_batch_is_halved(detector_of: Detectors) -> None:
-    detector = detector_of(most=8)
-    real, sizes = detector._network, []
+def test_out_of_memory_halves_the_batch(make_detector: MakeDetector) -> None:
+    detector = make_detector(max_batch=8)
+    network, sizes = detector._network, []
 
-    def small(pixels: torch.Tensor, *more: Any) -> Any:
+    def run_with_little_memory(pixels: torch.Tensor, *more: Any) -> Any:
         sizes.append(len(pixels))
         if len(pixels) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return real(pixels, *more)
+        return network(pixels, *more)
 
-    detector._network = small
+    def detect(seed: int) -> list[Detection]:
+        return detector.detect(make_photo(seed), CancelToken(), thorough=True)
+
+    detector._network = run_with_little_memory
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda n: detector.detect(photo(n), CancelToken(), thorough=True), range(8)))
-    detector._network = real
+        detections = list(pool.map(detect, range(8)))
+    detector._network = network
     assert max(sizes) > 2 and detector._batcher.max_batch <= 2
-    assert [len(one) for one in found] == [len(detector.detect(photo(n), CancelToken(), True)) for n in range(8)]
+    assert [len(found) for found in detections] == [len(detect(seed)) for seed in range(8)]
 
 
-def test_vectors_of_many_threads_are_those_of_one(embedder: CropEmbedder) -> None:
-    pictures = [photo(seed % 8).crop((seed, 0, 700 + seed, 900)) for seed in range(64)]
-    alone = embedder.embed(pictures, CancelToken())
+def test_concurrent_vectors_equal_those_of_one_call(embedder: CropEmbedder) -> None:
+    images = [make_photo(seed % 8).crop((seed, 0, 700 + seed, 900)) for seed in range(64)]
+    expected = embedder.embed(images, CancelToken())
     with ThreadPoolExecutor(64) as pool:
-        together = np.concatenate(list(pool.map(lambda one: embedder.embed([one], CancelToken()), pictures)))
-    assert (alone * together).sum(1).min() > 0.9999
+        vectors = np.concatenate(list(pool.map(lambda image: embedder.embed([image], CancelToken()), images)))
+    assert (expected * vectors).sum(1).min() > 0.9999
 
 
-def test_transparent_parts_of_a_cut_out_are_white(embedder: CropEmbedder) -> None:
-    cut_out = photo().convert("RGBA")
+def test_transparent_parts_of_a_cut_out_are_embedded_as_white(embedder: CropEmbedder) -> None:
+    cut_out = make_photo().convert("RGBA")
     cut_out.putalpha(0)
-    rows = embedder.embed([cut_out, Image.new("RGB", (50, 60), "white")], CancelToken())
-    assert rows[0] @ rows[1] > 0.99999
+    vectors = embedder.embed([cut_out, Image.new("RGB", (50, 60), "white")], CancelToken())
+    assert vectors[0] @ vectors[1] > 0.99999
 
 
-def test_weights_are_mapped_not_read(tiny: ModelPair) -> None:
-    """And nothing is filled with random numbers before: that would move the generator."""
+def test_weights_are_memory_mapped_and_not_initialized(tiny_pair: ModelPair) -> None:
+    # random initial weights would change the generator's state
     state = torch.random.get_rng_state()
-    network = load_network(lambda: GroundingDino(reference_models.TINY), tiny.checkpoint, "model")
+    network = load_network(lambda: GroundingDino(reference_models.TINY), tiny_pair.checkpoint, "model")
     assert torch.equal(state, torch.random.get_rng_state())
-    assert str(tiny.checkpoint) in Path("/proc/self/maps").read_text() and [*network.parameters()]
+    assert str(tiny_pair.checkpoint) in Path("/proc/self/maps").read_text() and [*network.parameters()]
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04c__builtin__\nprint\n."])
-def test_a_file_that_holds_no_weights_is_told(tmp_path: Path, tiny: ModelPair, content: bytes) -> None:
+def test_a_file_that_is_not_a_checkpoint_raises(tmp_path: Path, tiny_pair: ModelPair, content: bytes) -> None:
     (tmp_path / "net.pth").write_bytes(content)
     with pytest.raises(Misconfigured, match=r"net\.pth does not hold the weights"):
-        GroundingDinoDetector(tmp_path / "net.pth", tiny.vocabulary, ENGINE, threading.Lock())
+        GroundingDinoDetector(tmp_path / "net.pth", tiny_pair.vocabulary, ENGINE, threading.Lock())
 
 
-def test_weights_of_another_shape_are_told(tiny: ModelPair) -> None:
+def test_weights_of_another_shape_raise(tiny_pair: ModelPair) -> None:
     with pytest.raises(Misconfigured, match="does not hold the weights"):
-        GroundingDinoDetector(tiny.checkpoint, tiny.vocabulary, ENGINE, threading.Lock())
+        GroundingDinoDetector(tiny_pair.checkpoint, tiny_pair.vocabulary, ENGINE, threading.Lock())
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, tiny: ModelPair) -> None:
-    class Evil:
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, tiny_pair: ModelPair) -> None:
+    class Malicious:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "run",))
 
-    torch.save({"model": Evil()}, tmp_path / "net.pth")
+    torch.save({"model": Malicious()}, tmp_path / "net.pth")
     with pytest.raises(Misconfigured):
         GroundingDinoDetector(
-            tmp_path / "net.pth", tiny.vocabulary, ENGINE, threading.Lock(), shape=reference_models.TINY
+            tmp_path / "net.pth", tiny_pair.vocabulary, ENGINE, threading.Lock(), config=reference_models.TINY
         )
     assert not (tmp_path / "run").exists()
 
 
-def test_a_prompt_that_is_too_long_is_told(detector_of: Detectors) -> None:
-    with pytest.raises(Misconfigured, match="PROMPT"):
-        detector_of("red " * 300)
+def test_a_prompt_that_is_too_long_raises(make_detector: MakeDetector) -> None:
+    with pytest.raises(Misconfigured, match="PROMPT: The prompt has 303 word pieces; the limit is 256"):
+        make_detector("red " * 300)

@@ -1,15 +1,18 @@
-"""What the full models are compared with; skips in plain sight where it is missing, and the other tests of this folder with it."""
+"""Tests that the reference packages have the pinned versions.
+
+Without them this test is skipped, and conftest.py leaves out the other tests of this folder.
+"""
 
 import re
 from importlib.metadata import requires, version
 
 import pytest
 
-PIN = re.compile(r"([\w-]+)==([\w.]+); extra == .reference.")
+PINNED = re.compile(r"([\w-]+)==([\w.]+); extra == .reference.")
 
 
-def test_the_packages_are_those_that_are_pinned() -> None:
-    pytest.importorskip("groundingdino", reason="`make test-full` installs what the tests in tests/full need")
-    pinned = {found[1]: found[2] for line in requires("lookalike") or [] if (found := PIN.match(line))}
+def test_the_reference_packages_have_the_pinned_versions() -> None:
+    pytest.importorskip("groundingdino", reason="`make test-full` installs the packages that tests/full needs")
+    pinned = {match[1]: match[2] for line in requires("lookalike") or [] if (match := PINNED.match(line))}
     assert set(pinned) == {"rf-groundingdino", "transformers"}
     assert {name: version(name) for name in pinned} == pinned

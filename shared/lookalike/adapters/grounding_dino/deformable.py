@@ -1,8 +1,11 @@
-"""Deformable attention (Zhu et al., 2021): each query looks at a few points of each map, and sums what it finds.
+"""Multi-scale deformable attention (Zhu et al., 2021, arXiv:2010.04159), without a custom CUDA kernel.
 
-The points are read between four cells each. Reading a cell is a row of a table, and a weighted sum of rows is what
-`embedding_bag` does, on any device and without the copies that grid sampling takes. Maps get a border of zeros, so that a
-point outside needs no case of its own.
+Each query samples a few points of every feature map and sums them with learned weights. A sample is a bilinear mean of
+four cells. With the cells of all maps as rows of one table, this is a weighted sum of rows, which
+`torch.nn.functional.embedding_bag` computes on any device without the copies that `grid_sample` makes. Every map gets a
+border of zeros, so that points outside it need no special case.
+
+Shapes: b photos, q queries, s cells of all maps, `columns` = heads * maps * points.
 """
 
 from dataclasses import dataclass
@@ -12,129 +15,148 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lookalike.adapters.grounding_dino.config import EMBED_DIM, HEADS, LEVELS, POINTS
 from lookalike.adapters.grounding_dino.layers import Linear
-from lookalike.adapters.grounding_dino.shape import HEADS, LEVELS, POINTS, WIDTH
 
-Sizes = tuple[tuple[int, int], ...]
-"""Height and width of each map."""
+MapSizes = tuple[tuple[int, int], ...]
+"""Height and width of each feature map, in cells."""
 COLUMNS = HEADS * LEVELS * POINTS
-AT_ONCE = 1024
-"""Queries worked on at a time by a CPU: what is computed for them stays in its cache."""
+CHUNK_QUERIES = 1024
+"""Queries that a CPU processes at a time: their intermediate values fit in its cache."""
 
 
 class DeformableAttention(nn.Module):
+    """Attention of queries to sampled points around their reference points."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.sampling_offsets = Linear(WIDTH, COLUMNS * 2)
-        self.attention_weights = Linear(WIDTH, COLUMNS)
-        self.value_proj = Linear(WIDTH, WIDTH)
-        self.output_proj = Linear(WIDTH, WIDTH)
+        self.sampling_offsets = Linear(EMBED_DIM, COLUMNS * 2)
+        self.attention_weights = Linear(EMBED_DIM, COLUMNS)
+        self.value_proj = Linear(EMBED_DIM, EMBED_DIM)
+        self.output_proj = Linear(EMBED_DIM, EMBED_DIM)
 
-    def part_axes(self) -> None:
-        """Have all offsets across come before all offsets down. Once, after loading."""
+    def group_offsets_by_axis(self) -> None:
+        """Reorder the offset weights so that all x offsets come before all y offsets. Call it once, after loading."""
         for parameter in self.sampling_offsets.parameters():
-            parted = parameter.data.unflatten(0, (COLUMNS, 2)).transpose(0, 1).flatten(0, 1)
-            parameter.data = parted.contiguous()
+            grouped = parameter.data.unflatten(0, (COLUMNS, 2)).transpose(0, 1).flatten(0, 1)
+            parameter.data = grouped.contiguous()
 
-    def forward(self, queries: Tensor, values: Tensor, places: "Places") -> Tensor:
-        """Of queries (b, q, width) and the cells of all maps (b, s, width): what each query found (b, q, width)."""
-        maps = Maps.of(places.sizes, queries.device)
+    def forward(self, queries: Tensor, values: Tensor, references: "ReferencePoints") -> Tensor:
+        """Attend from queries (b, q, EMBED_DIM) to the cells of all maps (b, s, EMBED_DIM): (b, q, EMBED_DIM)."""
+        maps = PaddedMaps.of(references.sizes, queries.device)
         tables = maps.tables(self.value_proj(values))
         offsets = self.sampling_offsets(queries).unflatten(-1, (2, COLUMNS))
-        shares = self.attention_weights(queries).unflatten(-1, (HEADS, LEVELS * POINTS))
-        step = AT_ONCE if queries.device.type == "cpu" else queries.shape[1]
-        found = [
-            read(table, maps, places.points(number, start, offsets[number, start : start + step]), share)
-            for number, table in enumerate(tables)
-            for start, share in zip(range(0, queries.shape[1], step), shares[number].split(step), strict=True)
+        logits = self.attention_weights(queries).unflatten(-1, (HEADS, LEVELS * POINTS))
+        step = CHUNK_QUERIES if queries.device.type == "cpu" else queries.shape[1]
+        samples = [
+            sample(table, maps, references.points(photo, start, offsets[photo, start : start + step]), chunk)
+            for photo, table in enumerate(tables)
+            for start, chunk in zip(range(0, queries.shape[1], step), logits[photo].split(step), strict=True)
         ]
-        return self.output_proj(torch.cat(found).view(*queries.shape))
+        return self.output_proj(torch.cat(samples).view(*queries.shape))
 
 
-def read(table: Tensor, maps: "Maps", points: Tensor, shares: Tensor) -> Tensor:
-    """Weighted sums (q, width) of the rows around points (q, 2, columns), each head's weights the softmax of shares (q, heads, ·)."""
-    points = torch.minimum(points.clamp_(min=0), maps.last)
+def sample(table: Tensor, maps: "PaddedMaps", points: Tensor, logits: Tensor) -> Tensor:
+    """Return the weighted sums (q, EMBED_DIM) of bilinear samples at points (q, 2, columns), x before y.
+
+    A head's weights are the softmax of its logits (q, heads, maps * points). Changes `points` in place.
+    """
+    points = torch.minimum(points.clamp_(min=0), maps.last_point)
     cells = torch.minimum(points.floor(), maps.last_cell)
-    across, down = points.sub_(cells).unbind(1)
-    share = shares.float().softmax(-1).flatten(1)
-    first = (cells[:, 1] * maps.row + cells[:, 0] * HEADS + maps.start).to(torch.int32)
-    right, low = share * across, share * down
-    both = low * across
-    weights = torch.stack([share - right - low + both, right - both, low - both, both], -1)
-    rows = first[..., None] + maps.corners
+    dx, dy = points.sub_(cells).unbind(1)
+    weight = logits.float().softmax(-1).flatten(1)
+    upper_left = (cells[:, 1] * maps.row_stride + cells[:, 0] * HEADS + maps.first_row).to(torch.int32)
+    # Bilinear weights of the four cells: (1-dx)(1-dy), dx(1-dy), (1-dx)dy and dx·dy, multiplied out to save temporaries.
+    weight_dx, weight_dy = weight * dx, weight * dy
+    weight_dxdy = weight_dy * dx
+    weights = torch.stack(
+        [weight - weight_dx - weight_dy + weight_dxdy, weight_dx - weight_dxdy, weight_dy - weight_dxdy, weight_dxdy],
+        -1,
+    )
+    rows = upper_left[..., None] + maps.corner_offsets
     bags = (len(points) * HEADS, LEVELS * POINTS * 4)
     weights = weights.view(bags).to(table.dtype)
-    return F.embedding_bag(rows.view(bags), table, per_sample_weights=weights, mode="sum").view(len(points), WIDTH)
+    return F.embedding_bag(rows.view(bags), table, per_sample_weights=weights, mode="sum").view(len(points), EMBED_DIM)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Maps:
-    """Where the cells of maps with a border of one zero cell lie in a table of one row a cell and head.
+class PaddedMaps:
+    """Row numbers of the cells of all maps, each with a border of one zero cell, in a table with one row per cell and head.
 
-    `last` and `last_cell` (2, columns): the largest place of a point and of its upper left cell. `row`, `start`
-    (columns,): from a row of cells to the next, and to the map's first one. `corners` (columns, 4): to the four around a point.
+    `last_point`, `last_cell` (2, columns): largest coordinates of a point and of its upper left cell.
+    `row_stride`, `first_row` (columns,): table rows between two rows of cells, and the map's first table row.
+    `corner_offsets` (columns, 4): table rows from the upper left cell to each of the four cells around a point.
     """
 
-    sizes: Sizes
-    last: Tensor
+    sizes: MapSizes
+    last_point: Tensor
     last_cell: Tensor
-    row: Tensor
-    start: Tensor
-    corners: Tensor
+    row_stride: Tensor
+    first_row: Tensor
+    corner_offsets: Tensor
 
     @staticmethod
     @lru_cache(maxsize=16)
-    def of(sizes: Sizes, device: torch.device) -> "Maps":
+    def of(sizes: MapSizes, device: torch.device) -> "PaddedMaps":
+        """Return the layout of maps of these sizes. Cached, because photos of few sizes follow each other."""
         heights, widths = torch.tensor(sizes, dtype=torch.float32).unbind(1)
         cells = (heights + 2) * (widths + 2)
-        starts = (cells.cumsum(0) - cells) * HEADS
-        row = (widths + 2) * HEADS
-        last = torch.stack([columns(widths + 1), columns(heights + 1)])
+        first_rows = (cells.cumsum(0) - cells) * HEADS
+        row_strides = (widths + 2) * HEADS
+        last_point = torch.stack([expand_to_columns(widths + 1), expand_to_columns(heights + 1)])
         heads = torch.arange(HEADS).repeat_interleave(LEVELS * POINTS)
-        down = columns(row).int()
-        corners = torch.stack([down * 0, down * 0 + HEADS, down, down + HEADS], -1)
-        parts = (last, last - 1, columns(row), columns(starts) + heads, corners)
-        return Maps(sizes, *(part.to(device) for part in parts))
+        down = expand_to_columns(row_strides).int()
+        corner_offsets = torch.stack([down * 0, down * 0 + HEADS, down, down + HEADS], -1)
+        first_row = expand_to_columns(first_rows) + heads
+        parts = (last_point, last_point - 1, expand_to_columns(row_strides), first_row, corner_offsets)
+        return PaddedMaps(sizes, *(part.to(device) for part in parts))
 
     def tables(self, values: Tensor) -> Tensor:
-        """Cells (b, s, width) with borders around the maps: (b, rows, width / heads)."""
+        """Pad the maps and lay out cells (b, s, EMBED_DIM) as one table per photo: (b, rows, EMBED_DIM / heads)."""
         maps = values.split([height * width for height, width in self.sizes], 1)
-        shaped = zip(maps, self.sizes, strict=True)
-        bordered = [F.pad(cells.unflatten(1, size), (0, 0, 1, 1, 1, 1)).flatten(1, 2) for cells, size in shaped]
-        return torch.cat(bordered, 1).unflatten(-1, (HEADS, -1)).flatten(1, 2)
+        pairs = zip(maps, self.sizes, strict=True)
+        padded = [F.pad(cells.unflatten(1, size), (0, 0, 1, 1, 1, 1)).flatten(1, 2) for cells, size in pairs]
+        return torch.cat(padded, 1).unflatten(-1, (HEADS, -1)).flatten(1, 2)
 
 
-def columns(levels: Tensor) -> Tensor:
-    """One number a map (levels,) as one a column (columns,)."""
+def expand_to_columns(levels: Tensor) -> Tensor:
+    """Repeat one number per map (maps,) for every head and point: (columns,)."""
     return levels[None, :, None].expand(HEADS, LEVELS, POINTS).flatten()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
-    """Where queries look from: `middle` and `reach` (b or 1, q, 2, columns) in cells of bordered maps."""
+class ReferencePoints:
+    """Where queries sample: `center` + offset * `scale`, both (b or 1, q, 2, columns), in cells of padded maps."""
 
-    sizes: Sizes
-    middle: Tensor
-    reach: Tensor | None = None
+    sizes: MapSizes
+    center: Tensor
+    scale: Tensor | None = None
 
-    def points(self, number: int, start: int, offsets: Tensor) -> Tensor:
-        """The points (n, 2, columns) that queries of photo `number` from `start` on look at."""
-        here = slice(start, start + len(offsets))
-        middle = self.middle[min(number, len(self.middle) - 1), here]
-        if self.reach is None:
-            return middle + offsets
-        return torch.addcmul(middle, offsets.float(), self.reach[number, here])
+    def points(self, photo: int, start: int, offsets: Tensor) -> Tensor:
+        """Return the sampling points of some queries of a photo, beginning with number `start`.
+
+        `offsets` and the result: (n, 2, columns), x before y.
+        """
+        queries = slice(start, start + len(offsets))
+        center = self.center[min(photo, len(self.center) - 1), queries]
+        if self.scale is None:
+            return center + offsets
+        return torch.addcmul(center, offsets.float(), self.scale[photo, queries])
 
 
-def places_of_boxes(boxes: Tensor, sizes: Sizes) -> Places:
-    """Of boxes (b, q, 4) as centre, width and height in shares of the photo."""
-    middle, size = boxes[..., None].float().split(2, 2)
-    scale = sides(sizes, boxes.device)
-    return Places(sizes, middle * scale + 0.5, size * scale / (2 * POINTS))
+def reference_points_of_boxes(boxes: Tensor, sizes: MapSizes) -> ReferencePoints:
+    """Return the reference points of boxes (b, q, 4): center x, y, width and height as fractions of the photo.
+
+    An offset of `POINTS` reaches the box's edge, as in the reference implementation of deformable DETR.
+    """
+    center, size = boxes[..., None].float().split(2, 2)
+    scale = map_sizes(sizes, boxes.device)
+    # The center of cell 0 is at 0.5 / width; the border moves all cells by one: + 1 - 0.5.
+    return ReferencePoints(sizes, center * scale + 0.5, size * scale / (2 * POINTS))
 
 
 @lru_cache(maxsize=16)
-def sides(sizes: Sizes, device: torch.device) -> Tensor:
-    """Width and height in cells of each column's map (2, columns)."""
-    across_and_down = torch.tensor(sizes, dtype=torch.float32).flip(1).unbind(1)
-    return torch.stack([columns(one) for one in across_and_down]).to(device)
+def map_sizes(sizes: MapSizes, device: torch.device) -> Tensor:
+    """Return the width and height, in cells, of each column's map: (2, columns)."""
+    widths_and_heights = torch.tensor(sizes, dtype=torch.float32).flip(1).unbind(1)
+    return torch.stack([expand_to_columns(lengths) for lengths in widths_and_heights]).to(device)

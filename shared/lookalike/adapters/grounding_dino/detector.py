@@ -1,4 +1,4 @@
-"""The full detector: GroundingDINO SwinT-OGC finds what its prompt names, as the original system has it."""
+"""Full garment detector: GroundingDINO SwinT-OGC with a prompt, thresholds and tiling of the original system."""
 
 import threading
 from collections.abc import Sequence
@@ -11,106 +11,119 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lookalike.adapters.batching import Alive, Batcher
-from lookalike.adapters.grounding_dino.merging import Find, merge
+from lookalike.adapters.batching import Batcher, CancelCheck
+from lookalike.adapters.grounding_dino.config import SWIN_T, ModelConfig
+from lookalike.adapters.grounding_dino.merging import TileDetection, merge_detections
 from lookalike.adapters.grounding_dino.network import GroundingDino
-from lookalike.adapters.grounding_dino.phrases import PROMPT, best_phrase, label
-from lookalike.adapters.grounding_dino.shape import SWIN_T, Shape
-from lookalike.adapters.grounding_dino.text import Prompt, Words
-from lookalike.adapters.grounding_dino.tiling import Tile, network_size, tiles
-from lookalike.adapters.pytorch import Engine, load, normalised
+from lookalike.adapters.grounding_dino.phrases import PROMPT, best_phrase, garment_kind
+from lookalike.adapters.grounding_dino.text import Prompt, Tokenizer
+from lookalike.adapters.grounding_dino.tiling import Tile, network_size, split_into_tiles
+from lookalike.adapters.pytorch import Engine, load_network, normalize_pixels
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import Box, Detection
 
-THRESHOLD, THOROUGH = 0.3, 0.15
-"""Score from which a box counts, and from which it does when photos are stored: the original's."""
-BATCH = 8
+THRESHOLD, THOROUGH_THRESHOLD = 0.3, 0.15
+"""Minimum scores of a detection: by default, and with `thorough`. Both are the original system's."""
+GPU_BATCH = 8
+"""Images of a batch on a GPU."""
 
 Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Output:
-    """What the network says of one picture: scores of queries and words (q, t), boxes (q, 4) as centre and size, in shares."""
+class RawOutput:
+    """The network's output for one image.
+
+    `scores` (q, t): of each query for each token, 0 to 1. `boxes` (q, 4): center and size as fractions of the image.
+    """
 
     scores: Tensor
     boxes: Tensor
 
 
 class GroundingDinoDetector:
-    """One instance may be used from several threads. On a GPU, pictures of one size that wait at the same time go through together."""
+    """The port `Detector`. Safe to use from several threads: on a GPU, images of one size share batches.
+
+    Raises `Misconfigured` if the prompt is too long, or the checkpoint does not fit `config`.
+    """
 
     def __init__(
         self,
         checkpoint: Path,
         vocabulary: Path,
         engine: Engine,
-        turn: threading.Lock,
+        device_lock: threading.Lock,
         prompt: str = PROMPT,
-        wait: float = 0.0,
-        shape: Shape = SWIN_T,
+        max_delay: float = 0.0,
+        config: ModelConfig = SWIN_T,
     ) -> None:
-        self._engine, self._words = engine, Words(vocabulary)
-        self._prompt = self._understood(prompt)
-        network = load(lambda: GroundingDino(shape), checkpoint, "model").prepare(engine.dtype)
+        self._engine, self._tokenizer = engine, Tokenizer(vocabulary)
+        self._prompt = self._tokenize(prompt)
+        network = load_network(lambda: GroundingDino(config), checkpoint, "model").prepare(engine.dtype)
         with torch.inference_mode():
-            self._text = network.read(self._prompt).to(engine.device)
-        # the prompt is known for good now, and what reads it is two thirds of all weights
+            self._text = network.encode_prompt(self._prompt).to(engine.device)
+        # BERT holds two thirds of the weights and is not needed again: the prompt never changes
         del network.bert
         self._network = network.to(engine.device)
-        # a CPU works on one picture as fast as on several, and answers the first one earlier
-        most = BATCH if engine.on_gpu else 1
-        self._batcher: Batcher[Bytes, Output] = Batcher(self._run, most, wait, turn, torch.OutOfMemoryError)
+        # a batch takes a CPU as long as its images one by one, which return the first result earlier
+        max_batch = GPU_BATCH if engine.on_gpu else 1
+        self._batcher: Batcher[Bytes, RawOutput] = Batcher(
+            self._run_batch, max_batch, max_delay, device_lock, torch.OutOfMemoryError
+        )
 
-    def _understood(self, prompt: str) -> Prompt:
+    def _tokenize(self, prompt: str) -> Prompt:
         try:
-            return self._words.prompt(prompt)
+            return self._tokenizer.tokenize(prompt)
         except ValueError as error:
-            raise Misconfigured(f"PROMPT: {error}") from error
+            raise Misconfigured(f"PROMPT: {error}; shorten the setting") from error
 
     def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
-        """What the prompt names in a photo, best score first; with `thorough`, also what is less sure."""
-        parts = tiles(image)
-        pictures = [shrunk(tile.picture) for tile in parts]
-        # the tiles of a photo have one size
-        outputs = self._batcher.all(pictures, pictures[0].shape, cancel)
-        lowest = THOROUGH if thorough else THRESHOLD
-        seen = [self._finds(*pair, number, lowest) for number, pair in enumerate(zip(parts, outputs, strict=True))]
-        merged = merge([find for finds in seen for find in finds])
-        return [detection for find in merged if (detection := inside(find, image.size))]
+        """Return what the prompt names in an RGB photo, best score first. `thorough` lowers the threshold."""
+        tiles = split_into_tiles(image)
+        inputs = [resize_for_network(tile.image) for tile in tiles]
+        # the tiles of a photo have one size, so they may share a batch
+        outputs = self._batcher.run_all(inputs, inputs[0].shape, cancel)
+        threshold = THOROUGH_THRESHOLD if thorough else THRESHOLD
+        detections = [
+            detection
+            for number, (tile, output) in enumerate(zip(tiles, outputs, strict=True))
+            for detection in self._tile_detections(tile, number, output, threshold)
+        ]
+        merged = merge_detections(detections)
+        return [clipped for detection in merged if (clipped := clip_to_photo(detection, image.size))]
 
-    def _finds(self, tile: Tile, output: Output, number: int, lowest: float) -> list[Find]:
-        sure = output.scores.amax(1) > lowest
-        pairs = zip(output.scores[sure], output.boxes[sure], strict=True)
-        finds = [Find(box_in(tile, box), self._label(scores), float(scores.max()), number) for scores, box in pairs]
-        return [find for find in finds if find.box.x2 - find.box.x1 >= tile.narrowest]
-
-    def _label(self, scores: Tensor) -> str:
-        return label(best_phrase(scores, self._prompt, self._words))
+    def _tile_detections(self, tile: Tile, number: int, output: RawOutput, threshold: float) -> list[TileDetection]:
+        is_kept = output.scores.amax(1) > threshold
+        detections = []
+        for scores, box in zip(output.scores[is_kept], output.boxes[is_kept], strict=True):
+            label = garment_kind(best_phrase(scores, self._prompt, self._tokenizer))
+            detections.append(TileDetection(box_in_photo(tile, box), label, float(scores.max()), number))
+        return [detection for detection in detections if detection.box.x2 - detection.box.x1 >= tile.min_width]
 
     @torch.inference_mode()
-    def _run(self, pictures: list[Bytes], alive: Alive) -> list[Output]:
-        pixels = normalised(np.stack(pictures), self._engine)
-        scores, boxes = self._network(pixels, self._text, alive)
-        return [Output(*pair) for pair in zip(scores.float().cpu(), boxes.float().cpu(), strict=True)]
+    def _run_batch(self, images: list[Bytes], check_cancelled: CancelCheck) -> list[RawOutput]:
+        pixels = normalize_pixels(np.stack(images), self._engine)
+        scores, boxes = self._network(pixels, self._text, check_cancelled)
+        return [RawOutput(*pair) for pair in zip(scores.float().cpu(), boxes.float().cpu(), strict=True)]
 
 
-def shrunk(picture: Image.Image) -> Bytes:
-    """Pixels (h, w, 3) at the size for the network."""
-    size = network_size(*picture.size)
-    return np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BILINEAR), np.uint8)
+def resize_for_network(image: Image.Image) -> Bytes:
+    """Return RGB pixels (h, w, 3) at the network's input size."""
+    size = network_size(*image.size)
+    return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR), np.uint8)
 
 
-def box_in(tile: Tile, box: Tensor) -> Box:
-    """A box as centre and size in shares of the tile, in pixels of the photo."""
-    x, y, width, height = (box.double() * torch.tensor([*tile.picture.size] * 2)).tolist()
+def box_in_photo(tile: Tile, box: Tensor) -> Box:
+    """Convert a box (4,), center and size as fractions of the tile, to corners in pixels of the photo."""
+    x, y, width, height = (box.double() * torch.tensor([*tile.image.size] * 2)).tolist()
     x, y = x + tile.left, y + tile.top
     return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
-def inside(find: Find, size: Sequence[int]) -> Detection | None:
-    """The find cut at the photo's edges, or none if it lies in the padding."""
+def clip_to_photo(detection: TileDetection, size: Sequence[int]) -> Detection | None:
+    """Clip a detection to the photo's width and height. Returns `None` if it lies in the padding."""
     width, height = size
-    box = Box(max(find.box.x1, 0), max(find.box.y1, 0), min(find.box.x2, width), min(find.box.y2, height))
-    return Detection(box, find.label, find.score) if box.area >= 1 else None
+    box = detection.box
+    clipped = Box(max(box.x1, 0), max(box.y1, 0), min(box.x2, width), min(box.y2, height))
+    return Detection(clipped, detection.label, detection.score) if clipped.area >= 1 else None

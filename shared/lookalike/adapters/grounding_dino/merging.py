@@ -1,20 +1,20 @@
-"""Several boxes of one garment become one."""
+"""Merges overlapping boxes of one garment (non-maximum suppression), also across the tiles of a long photo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lookalike.domain.model import Box
 
-SAME, ALIKE, INSIDE = 0.7, 0.5, 0.85
-"""Overlap (IoU) from which two boxes are one garment whatever they are called, and if they are called alike; share of the
-smaller one inside the larger, if they are called alike."""
-SEAM = 0.7
-"""Overlap, across the seam, from which the two halves of a garment that lies on a seam of two tiles are one."""
+SAME_BOX_IOU, SAME_LABEL_IOU, MIN_CONTAINED = 0.7, 0.5, 0.85
+"""When two boxes are one garment: their minimum IoU with different labels, and with equal labels; or, with equal labels,
+the minimum share of the smaller box that lies inside the larger."""
+MIN_SEAM_IOU = 0.7
+"""Minimum one-dimensional IoU, along the seam of two tiles, of two parts of one garment."""
 
 
 @dataclass(frozen=True, slots=True)
-class Find:
-    """A box of one tile, in pixels of the photo."""
+class TileDetection:
+    """A detection in one tile, with its box in pixels of the photo."""
 
     box: Box
     label: str
@@ -22,51 +22,56 @@ class Find:
     tile: int = 0
 
 
-def merge(finds: Sequence[Find]) -> list[Find]:
-    """One find a garment, best score first."""
-    kept: list[Find] = []
-    for find in sorted(finds, key=lambda one: -one.score):
-        for number, other in enumerate(kept):
-            if is_seam(find, other):
-                kept[number] = replace(other, box=around(find.box, other.box))
+def merge_detections(detections: Sequence[TileDetection]) -> list[TileDetection]:
+    """Return one detection for each garment, best score first.
+
+    Of boxes in one tile, the best is kept. Parts of a garment in two tiles are joined to one box with the better score.
+    """
+    kept: list[TileDetection] = []
+    for detection in sorted(detections, key=lambda candidate: -candidate.score):
+        for number, better in enumerate(kept):
+            if is_split_by_seam(detection, better):
+                kept[number] = replace(better, box=enclosing_box(detection.box, better.box))
                 break
-            if is_same(find, other):
+            if is_duplicate(detection, better):
                 break
         else:
-            kept.append(find)
+            kept.append(detection)
     return kept
 
 
-def is_same(one: Find, other: Find) -> bool:
-    both = shared(one.box, other.box)
-    union = both / (one.box.area + other.box.area - both)
-    inside = both / min(one.box.area, other.box.area)
-    return union >= SAME or (one.label == other.label and (union >= ALIKE or inside >= INSIDE))
+def is_duplicate(first: TileDetection, second: TileDetection) -> bool:
+    """Whether two boxes show the same garment, wherever they lie."""
+    common = intersection_area(first.box, second.box)
+    iou = common / (first.box.area + second.box.area - common)
+    contained = common / min(first.box.area, second.box.area)
+    has_same_label = first.label == second.label
+    return iou >= SAME_BOX_IOU or (has_same_label and (iou >= SAME_LABEL_IOU or contained >= MIN_CONTAINED))
 
 
-def is_seam(one: Find, other: Find) -> bool:
-    """Whether they are what two tiles that overlap saw of one garment."""
-    if one.tile == other.tile or one.label != other.label or not shared(one.box, other.box):
+def is_split_by_seam(first: TileDetection, second: TileDetection) -> bool:
+    """Whether two boxes are parts of one garment that lies in two overlapping tiles."""
+    if first.tile == second.tile or first.label != second.label or not intersection_area(first.box, second.box):
         return False
-    return (
-        max(
-            overlap(one.box.x1, one.box.x2, other.box.x1, other.box.x2),
-            overlap(one.box.y1, one.box.y2, other.box.y1, other.box.y2),
-        )
-        >= SEAM
-    )
+    # the photo may be cut in either direction: the boxes agree along the seam, whichever it is
+    x_iou = interval_iou(first.box.x1, first.box.x2, second.box.x1, second.box.x2)
+    y_iou = interval_iou(first.box.y1, first.box.y2, second.box.y1, second.box.y2)
+    return max(x_iou, y_iou) >= MIN_SEAM_IOU
 
 
-def overlap(start: float, end: float, other_start: float, other_end: float) -> float:
-    """Shared length over joint length."""
-    both = min(end, other_end) - max(start, other_start)
-    return max(0.0, both) / (max(end, other_end) - min(start, other_start))
+def interval_iou(start: float, end: float, other_start: float, other_end: float) -> float:
+    """Return the intersection of two intervals over their hull."""
+    common = min(end, other_end) - max(start, other_start)
+    return max(0.0, common) / (max(end, other_end) - min(start, other_start))
 
 
-def shared(one: Box, other: Box) -> float:
-    """Area in common."""
-    return Box(max(one.x1, other.x1), max(one.y1, other.y1), min(one.x2, other.x2), min(one.y2, other.y2)).area
+def intersection_area(first: Box, second: Box) -> float:
+    """Return the area that two boxes share."""
+    left, top = max(first.x1, second.x1), max(first.y1, second.y1)
+    return Box(left, top, min(first.x2, second.x2), min(first.y2, second.y2)).area
 
 
-def around(one: Box, other: Box) -> Box:
-    return Box(min(one.x1, other.x1), min(one.y1, other.y1), max(one.x2, other.x2), max(one.y2, other.y2))
+def enclosing_box(first: Box, second: Box) -> Box:
+    """Return the smallest box that contains both."""
+    left, top = min(first.x1, second.x1), min(first.y1, second.y1)
+    return Box(left, top, max(first.x2, second.x2), max(first.y2, second.y2))

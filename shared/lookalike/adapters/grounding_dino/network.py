@@ -1,353 +1,335 @@
-"""GroundingDINO (Liu et al., 2023) for inference: what a prompt names is found in photos of one size.
+"""GroundingDINO (Liu et al., 2023, arXiv:2303.05499) for inference: finds what a text prompt names in photos of one size.
 
-The modules carry the names of the published checkpoint. Three things are done otherwise than in IDEA-Research/GroundingDINO,
-to the same numbers: photos of a batch have one size, so nothing is masked; the text is encoded once for a prompt; and where
-photo and text look at each other, the projections of the few words are multiplied together first.
+Attribute names are keys of the published checkpoint. The results equal those of IDEA-Research/GroundingDINO; three things
+are computed differently: photos of a batch have one size, so no padding is masked; the prompt is encoded once and reused;
+and cross attention multiplies the projections of the few text tokens first (see `CrossAttention`).
+
+Shapes: b photos, s cells of all feature maps, t text tokens, q queries.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
+from lookalike.adapters.grounding_dino.config import EMBED_DIM, HEADS, LEVELS, ModelConfig
 from lookalike.adapters.grounding_dino.deformable import (
     DeformableAttention,
-    Places,
-    Sizes,
-    places_of_boxes,
-    sides,
+    MapSizes,
+    ReferencePoints,
+    reference_points_of_boxes,
 )
 from lookalike.adapters.grounding_dino.layers import (
-    SHAPES,
-    Alive,
+    MLP,
     Attention,
+    CancelCheck,
+    LayerNorm,
     Linear,
-    Norm,
-    Perceptron,
     feed_forward,
     logit,
-    waves,
+    sine_encoding,
 )
-from lookalike.adapters.grounding_dino.shape import HEADS, LEVELS, WIDTH, Shape
+from lookalike.adapters.grounding_dino.positions import (
+    cell_reference_points,
+    encode_boxes,
+    encode_cell_positions,
+    propose_boxes,
+)
 from lookalike.adapters.grounding_dino.swin import Swin
 from lookalike.adapters.grounding_dino.text import Bert, Prompt
 
-WORD_HEADS = HEADS // 2
-"""Of attention between words, and between words and the photo."""
-PROPOSAL, EDGE = 0.05, 0.01
-"""Side of what is proposed at each cell of the finest map; cells nearer to the photo's edge propose nothing."""
+TEXT_HEADS = HEADS // 2
+"""Heads of the attention between text tokens, and between text and image."""
+TEXT_TEMPERATURE = 10000
+"""Temperature of the sine encoding of token positions, as in IDEA-Research/GroundingDINO."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Text:
-    """What the network needs of a prompt: its words (t, width) and their places as waves (t, width), who may look at whom (t, t)."""
+class TextFeatures:
+    """Encoded prompt: features (t, EMBED_DIM), position encodings (t, EMBED_DIM) and attention mask (t, t)."""
 
     prompt: Prompt
-    words: Tensor
-    waves: Tensor
+    features: Tensor
+    positions: Tensor
     mask: Tensor
 
-    def to(self, device: torch.device) -> "Text":
-        return Text(self.prompt, *(part.to(device) for part in (self.words, self.waves, self.mask)))
+    def to(self, device: torch.device) -> "TextFeatures":
+        """Return a copy on the device."""
+        return TextFeatures(self.prompt, *(part.to(device) for part in (self.features, self.positions, self.mask)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
-    """The photo's cells (b, s, width) and the words (b, t, width), each having looked at the other."""
+class EncoderOutput:
+    """Fused image features (b, s, EMBED_DIM) and text features (b, t, EMBED_DIM)."""
 
-    cells: Tensor
-    words: Tensor
-    sizes: Sizes
+    image_features: Tensor
+    text_features: Tensor
+    sizes: MapSizes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
-    """What is looked for: starting points (b, q, width), and boxes (b, q, 4) as logits of centre and size."""
+    """Input of the decoder: content (b, q, EMBED_DIM) and boxes (b, q, 4), as logits of center and size."""
 
     content: Tensor
     boxes: Tensor
 
 
 class GroundingDino(nn.Module):
-    """Made without weights: `pytorch.load` puts the checkpoint's in, `prepare` makes it ready."""
+    """The whole network. It is built without weights: use `pytorch.load_network`, then `prepare`."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.bert = Bert(shape)
-        self.feat_map = Linear(shape.text_width, WIDTH)
-        self.backbone = nn.ModuleList([Swin(shape)])
-        self.input_proj = nn.ModuleList(projections(shape.swin_widths[1:]))
-        self.transformer = Transformer(shape)
-        self.bbox_embed = nn.ModuleList([Perceptron(WIDTH, WIDTH, WIDTH, 4)])
+        self.bert = Bert(config)
+        self.feat_map = Linear(config.text_width, EMBED_DIM)
+        self.backbone = nn.ModuleList([Swin(config)])
+        self.input_proj = nn.ModuleList(input_projections(config.swin_widths[1:]))
+        self.transformer = Transformer(config)
+        self.bbox_embed = nn.ModuleList([MLP(EMBED_DIM, EMBED_DIM, EMBED_DIM, 4)])
 
     def prepare(self, dtype: torch.dtype) -> "GroundingDino":
-        """Ready to run, with weights in that precision where that is worth it: not of words, boxes and scores."""
+        """Make the loaded network ready for inference and return it.
+
+        The image layers compute in `dtype`. Text, boxes and scores stay in float32: they take little of the time.
+        """
         transformer = self.transformer
         for module in transformer.modules():
             if isinstance(module, DeformableAttention):
-                module.part_axes()
+                module.group_offsets_by_axis()
         for part in (self.backbone, self.input_proj, transformer.encoder.layers, transformer.decoder.layers):
             part.to(dtype)
         return self.eval().requires_grad_(False)
 
-    def read(self, prompt: Prompt) -> Text:
-        """Once for a prompt."""
-        words = self.feat_map(self.bert(prompt))
-        return Text(prompt, words, waves(prompt.places, WIDTH, 10000), prompt.mask)
+    def encode_prompt(self, prompt: Prompt) -> TextFeatures:
+        """Encode the prompt with BERT. The result may be used for any number of photos."""
+        features = self.feat_map(self.bert(prompt))
+        return TextFeatures(prompt, features, sine_encoding(prompt.positions, EMBED_DIM, TEXT_TEMPERATURE), prompt.mask)
 
-    def forward(self, pixels: Tensor, text: Text, alive: Alive) -> tuple[Tensor, Tensor]:
-        """Of normalised RGB (b, 3, h, w): scores of each query and word (b, q, t), boxes (b, q, 4) as centre and size.
+    def forward(self, pixels: Tensor, text: TextFeatures, check_cancelled: CancelCheck) -> tuple[Tensor, Tensor]:
+        """Detect in normalized RGB photos (b, 3, h, w).
 
-        Both are shares, 0 to 1: of certainty, and of the photo's width and height.
+        Returns the score of each query for each token (b, q, t), 0 to 1, and the queries' boxes (b, q, 4): center and
+        size as fractions of the photo.
         """
-        encoded = self.encode(self.look(pixels, alive), text, alive)
-        fits, boxes = self.decode(self.ask(encoded), encoded, alive)
-        return fits.sigmoid(), boxes
+        encoded = self.encode(self.extract_features(pixels, check_cancelled), text, check_cancelled)
+        logits, boxes = self.decode(self.select_queries(encoded), encoded, check_cancelled)
+        return logits.sigmoid(), boxes
 
-    def look(self, pixels: Tensor, alive: Alive) -> list[Tensor]:
-        """The backbone: four maps (b, width, h', w'), each half as large as the one before."""
-        maps = [cells.permute(0, 3, 1, 2) for cells in self.backbone[0](pixels, alive)]
+    def extract_features(self, pixels: Tensor, check_cancelled: CancelCheck) -> list[Tensor]:
+        """Run the backbone: four maps (b, EMBED_DIM, h', w'), each with half the resolution of the one before."""
+        maps = [cells.permute(0, 3, 1, 2) for cells in self.backbone[0](pixels, check_cancelled)]
         maps = [*maps, maps[-1]]
         projected = [layer[0](cells) for layer, cells in zip(self.input_proj, maps, strict=True)]
+        # group norm is slow on the permuted memory layout
         return [layer[1](cells.contiguous()) for layer, cells in zip(self.input_proj, projected, strict=True)]
 
-    def encode(self, maps: list[Tensor], text: Text, alive: Alive) -> Encoded:
-        """Cells look at words and at each other."""
+    def encode(self, maps: list[Tensor], text: TextFeatures, check_cancelled: CancelCheck) -> EncoderOutput:
+        """Run the encoder, which fuses image and text features."""
         sizes = tuple((cells.shape[2], cells.shape[3]) for cells in maps)
-        cells = torch.cat([one.flatten(2).transpose(1, 2) for one in maps], 1)
-        words = text.words.expand(len(cells), -1, -1)
-        return self.transformer.encoder(cells, words, text, self._positions(sizes, cells), sizes, alive)
+        cells = torch.cat([level.flatten(2).transpose(1, 2) for level in maps], 1)
+        return self.transformer.encoder(cells, text, self._cell_positions(sizes, cells), sizes, check_cancelled)
 
-    def _positions(self, sizes: Sizes, like: Tensor) -> Tensor:
-        """Where each cell is, and on which map (s, width)."""
-        levels = [
-            place + level
-            for place, level in zip(positions(sizes, like.device), self.transformer.level_embed, strict=True)
-        ]
-        return torch.cat(levels).to(like.dtype)
+    def _cell_positions(self, sizes: MapSizes, cells: Tensor) -> Tensor:
+        """Return encodings of each cell's position and map (s, EMBED_DIM), in the precision of the cells."""
+        encodings = encode_cell_positions(sizes, cells.device)
+        pairs = zip(encodings, self.transformer.level_embed, strict=True)
+        return torch.cat([encoding + level for encoding, level in pairs]).to(cells.dtype)
 
-    def ask(self, encoded: Encoded) -> Queries:
-        """The cells that fit the words best become queries."""
+    def select_queries(self, encoded: EncoderOutput) -> Queries:
+        """Select the cells with the best score for any token; their boxes become the decoder's queries."""
         transformer = self.transformer
-        proposals, inside = proposed(encoded.sizes, encoded.cells.device)
-        cells = transformer.enc_output_norm(transformer.enc_output(encoded.cells * inside[:, None]))
-        fits = (cells @ encoded.words.transpose(1, 2)).amax(-1)
-        best = fits.topk(len(transformer.tgt_embed.weight), dim=1).indices
-        chosen = cells.gather(1, best[..., None].expand(-1, -1, WIDTH))
-        boxes = transformer.enc_out_bbox_embed(chosen) + proposals[best]
+        proposals, is_valid = propose_boxes(encoded.sizes, encoded.image_features.device)
+        cells = transformer.enc_output_norm(transformer.enc_output(encoded.image_features * is_valid[:, None]))
+        logits = (cells @ encoded.text_features.transpose(1, 2)).amax(-1)
+        best = logits.topk(len(transformer.tgt_embed.weight), dim=1).indices
+        selected = cells.gather(1, best[..., None].expand(-1, -1, EMBED_DIM))
+        boxes = transformer.enc_out_bbox_embed(selected) + proposals[best]
+        # the content is learned, not taken from the cells: `embed_init_tgt` of the published configuration
         return Queries(transformer.tgt_embed.weight.expand(len(best), -1, -1), boxes)
 
-    def decode(self, queries: Queries, encoded: Encoded, alive: Alive) -> tuple[Tensor, Tensor]:
-        """What each query found: how it fits each word (b, q, t) as logits, and its box as `forward` gives it."""
-        decoder, box = self.transformer.decoder, self.bbox_embed[0]
+    def decode(self, queries: Queries, encoded: EncoderOutput, check_cancelled: CancelCheck) -> tuple[Tensor, Tensor]:
+        """Run the decoder: the queries' logits for each token (b, q, t), and their boxes (b, q, 4) as in `forward`."""
+        decoder, box_head = self.transformer.decoder, self.bbox_embed[0]
         content, boxes = queries.content, queries.boxes.sigmoid()
         for number, layer in enumerate(decoder.layers):
-            alive()
-            content = layer(content, decoder.ref_point_head(box_waves(boxes)), boxes, encoded)
+            check_cancelled()
+            content = layer(content, decoder.ref_point_head(encode_boxes(boxes)), boxes, encoded)
             if number < len(decoder.layers) - 1:
-                boxes = (box(content) + logit(boxes)).sigmoid()
-        found = decoder.norm(content)
-        return found @ encoded.words.transpose(1, 2), (box(found) + logit(boxes)).sigmoid()
+                boxes = (box_head(content) + logit(boxes)).sigmoid()
+        # The final norm applies only to the output: the boxes between layers are refined without it.
+        content = decoder.norm(content)
+        return content @ encoded.text_features.transpose(1, 2), (box_head(content) + logit(boxes)).sigmoid()
 
 
-def projections(widths: list[int]) -> list[nn.Module]:
-    """From the backbone's maps to the transformer's width; the last one halves the smallest map once more."""
-    convolutions = [nn.Conv2d(width, WIDTH, 1) for width in widths]
-    convolutions += [nn.Conv2d(widths[-1], WIDTH, 3, 2, 1) for _ in range(LEVELS - len(widths))]
-    return [nn.Sequential(convolution, nn.GroupNorm(32, WIDTH)) for convolution in convolutions]
+def input_projections(widths: list[int]) -> list[nn.Module]:
+    """Return layers from the backbone's maps to EMBED_DIM. Extra ones halve the smallest map's resolution."""
+    convolutions = [nn.Conv2d(width, EMBED_DIM, 1) for width in widths]
+    convolutions += [nn.Conv2d(widths[-1], EMBED_DIM, 3, 2, 1) for _ in range(LEVELS - len(widths))]
+    return [nn.Sequential(convolution, nn.GroupNorm(32, EMBED_DIM)) for convolution in convolutions]
 
 
 class Transformer(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    """Holds the encoder, the decoder and the weights between them; `GroundingDino` runs them."""
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.level_embed = nn.Parameter(torch.empty(LEVELS, WIDTH))
-        self.tgt_embed = nn.Embedding(shape.queries, WIDTH)
-        self.enc_output, self.enc_output_norm = Linear(WIDTH, WIDTH), Norm(WIDTH)
-        self.enc_out_bbox_embed = Perceptron(WIDTH, WIDTH, WIDTH, 4)
-        self.encoder, self.decoder = Encoder(shape), Decoder(shape)
+        self.level_embed = nn.Parameter(torch.empty(LEVELS, EMBED_DIM))
+        self.tgt_embed = nn.Embedding(config.queries, EMBED_DIM)
+        self.enc_output, self.enc_output_norm = Linear(EMBED_DIM, EMBED_DIM), LayerNorm(EMBED_DIM)
+        self.enc_out_bbox_embed = MLP(EMBED_DIM, EMBED_DIM, EMBED_DIM, 4)
+        self.encoder, self.decoder = Encoder(config), Decoder(config)
 
 
 class Encoder(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    """Feature enhancer: each layer fuses image and text, then refines each of them by itself."""
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.fusion_layers = nn.ModuleList(Fusion(shape) for _ in range(shape.encoder_layers))
-        self.text_layers = nn.ModuleList(WordLayer(shape) for _ in range(shape.encoder_layers))
-        self.layers = nn.ModuleList(CellLayer(shape) for _ in range(shape.encoder_layers))
+        self.fusion_layers = nn.ModuleList(FusionLayer(config) for _ in range(config.encoder_layers))
+        self.text_layers = nn.ModuleList(TextLayer(config) for _ in range(config.encoder_layers))
+        self.layers = nn.ModuleList(ImageLayer(config) for _ in range(config.encoder_layers))
 
-    def forward(self, cells: Tensor, words: Tensor, text: Text, here: Tensor, sizes: Sizes, alive: Alive) -> Encoded:
-        places = grid(sizes, cells.device)
-        for fusion, word_layer, layer in zip(self.fusion_layers, self.text_layers, self.layers, strict=True):
-            alive()
-            cells, words = fusion(cells, words)
-            words = word_layer(words, text)
-            alive()
-            cells = layer(cells, here, places)
-        return Encoded(cells.float(), words, sizes)
+    def forward(
+        self, cells: Tensor, text: TextFeatures, positions: Tensor, sizes: MapSizes, check_cancelled: CancelCheck
+    ) -> EncoderOutput:
+        """Fuse cells (b, s, EMBED_DIM) with position encodings (s, EMBED_DIM), and the text."""
+        tokens = text.features.expand(len(cells), -1, -1)
+        references = cell_reference_points(sizes, cells.device)
+        for fusion_layer, text_layer, image_layer in zip(
+            self.fusion_layers, self.text_layers, self.layers, strict=True
+        ):
+            check_cancelled()
+            cells, tokens = fusion_layer(cells, tokens)
+            tokens = text_layer(tokens, text)
+            check_cancelled()
+            cells = image_layer(cells, positions, references)
+        return EncoderOutput(cells.float(), tokens, sizes)
 
 
-class Fusion(nn.Module):
-    """Cells and words look at each other, in float32: there are so few words that this costs little."""
+class FusionLayer(nn.Module):
+    """Attention between image cells and text tokens, both ways. In float32, since there are few tokens."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.layer_norm_v, self.layer_norm_l = Norm(WIDTH), Norm(WIDTH)
-        self.attn = CrossAttention(shape.feed_forward // 2)
-        self.gamma_v, self.gamma_l = nn.Parameter(torch.empty(WIDTH)), nn.Parameter(torch.empty(WIDTH))
+        self.layer_norm_v, self.layer_norm_l = LayerNorm(EMBED_DIM), LayerNorm(EMBED_DIM)
+        self.attn = CrossAttention(config.feed_forward // 2)
+        self.gamma_v, self.gamma_l = nn.Parameter(torch.empty(EMBED_DIM)), nn.Parameter(torch.empty(EMBED_DIM))
 
-    def forward(self, cells: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-        """Of shapes (b, s, width) and (b, t, width), which they keep."""
+    def forward(self, cells: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Map cells (b, s, EMBED_DIM) and tokens (b, t, EMBED_DIM) to the same shapes."""
         dtype = cells.dtype
-        cells, words = self.layer_norm_v(cells.float()), self.layer_norm_l(words)
-        found_by_cells, found_by_words = self.attn(cells, words, self.gamma_v)
-        return (cells + found_by_cells).to(dtype), words + self.gamma_l * found_by_words
+        cells, tokens = self.layer_norm_v(cells.float()), self.layer_norm_l(tokens)
+        cell_update, token_update = self.attn(cells, tokens, self.gamma_v)
+        return (cells + cell_update).to(dtype), tokens + self.gamma_l * token_update
 
 
 class CrossAttention(nn.Module):
-    """Attention both ways between many cells and few words.
+    """Bidirectional attention between many cells and few tokens (`BiMultiHeadAttention` of the reference).
 
-    A cell's query times a word's key is the cell times (query weights times key): so the words are projected back
-    to the cells' width, and the cells need no projection at all. The same holds of their values.
+    The score of cell x and token y is (Qx)·(Ky) = x·(QᵀKy). QᵀKy is computed for the few tokens, so the many cells need
+    no query projection. In the same way the output projection is applied to the tokens' values before they are summed.
     """
 
     def __init__(self, inner: int) -> None:
         super().__init__()
-        self.v_proj, self.l_proj = Linear(WIDTH, inner), Linear(WIDTH, inner)
-        self.values_v_proj, self.values_l_proj = Linear(WIDTH, inner), Linear(WIDTH, inner)
-        self.out_v_proj, self.out_l_proj = Linear(inner, WIDTH), Linear(inner, WIDTH)
+        self.v_proj, self.l_proj = Linear(EMBED_DIM, inner), Linear(EMBED_DIM, inner)
+        self.values_v_proj, self.values_l_proj = Linear(EMBED_DIM, inner), Linear(EMBED_DIM, inner)
+        self.out_v_proj, self.out_l_proj = Linear(inner, EMBED_DIM), Linear(inner, EMBED_DIM)
 
-    def forward(self, cells: Tensor, words: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
-        """What cells found (b, s, width), times gamma, and what words found (b, t, width)."""
-        keys, bias = self._keys(words)
-        fits = torch.baddbmm(bias[:, None], cells, keys.transpose(1, 2))
-        by_heads = fits.unflatten(-1, (WORD_HEADS, -1))
-        values = self._values(words) * gamma
-        found_by_cells = torch.baddbmm(self.out_v_proj.bias * gamma, by_heads.softmax(-1).flatten(2), values)
-        looked = (fits.transpose(1, 2).softmax(-1) @ cells).unflatten(1, (WORD_HEADS, -1))
-        return found_by_cells, self._read(looked)
+    def forward(self, cells: Tensor, tokens: Tensor, gamma: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the updates of the cells (b, s, EMBED_DIM), times gamma, and of the tokens (b, t, EMBED_DIM)."""
+        keys, bias = self._token_keys(tokens)
+        scores = torch.baddbmm(bias[:, None], cells, keys.transpose(1, 2))
+        cell_weights = scores.unflatten(-1, (TEXT_HEADS, -1)).softmax(-1).flatten(2)
+        values = self._token_values(tokens) * gamma
+        cell_update = torch.baddbmm(self.out_v_proj.bias * gamma, cell_weights, values)
+        attended = (scores.transpose(1, 2).softmax(-1) @ cells).unflatten(1, (TEXT_HEADS, -1))
+        return cell_update, self._project_attended(attended)
 
-    def _keys(self, words: Tensor) -> tuple[Tensor, Tensor]:
-        """For each head and word: what a cell is multiplied with (b, heads * t, width), and what is added (b, heads * t)."""
-        keys = self.l_proj(words).unflatten(-1, (WORD_HEADS, -1))
-        weight, bias = by_head(self.v_proj.weight), by_head(self.v_proj.bias)
+    def _token_keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return QᵀKy for each head and token (b, heads * t, EMBED_DIM), and the bias of its score (b, heads * t)."""
+        keys = self.l_proj(tokens).unflatten(-1, (TEXT_HEADS, -1))
+        weight, bias = split_heads(self.v_proj.weight), split_heads(self.v_proj.bias)
         scale = keys.shape[-1] ** -0.5
-        back = torch.einsum("bthd,hdc->bhtc", keys, weight).flatten(1, 2)
-        return back * scale, torch.einsum("bthd,hd->bht", keys, bias).flatten(1) * scale
+        projected = torch.einsum("bthd,hdc->bhtc", keys, weight).flatten(1, 2)
+        return projected * scale, torch.einsum("bthd,hd->bht", keys, bias).flatten(1) * scale
 
-    def _values(self, words: Tensor) -> Tensor:
-        """For each head and word: what a cell gets of it (b, heads * t, width)."""
-        values = self.values_l_proj(words).unflatten(-1, (WORD_HEADS, -1))
-        return torch.einsum("bthd,hdc->bhtc", values, by_head(self.out_v_proj.weight.T)).flatten(1, 2)
+    def _token_values(self, tokens: Tensor) -> Tensor:
+        """Return the projected value of each head and token (b, heads * t, EMBED_DIM)."""
+        values = self.values_l_proj(tokens).unflatten(-1, (TEXT_HEADS, -1))
+        return torch.einsum("bthd,hdc->bhtc", values, split_heads(self.out_v_proj.weight.T)).flatten(1, 2)
 
-    def _read(self, looked: Tensor) -> Tensor:
-        """What words make of the cells that they looked at (b, heads, t, width)."""
-        weight, bias = by_head(self.values_v_proj.weight), by_head(self.values_v_proj.bias)
-        found = torch.einsum("bhtc,hdc->bthd", looked, weight) + bias
-        return self.out_l_proj(found.flatten(2))
-
-
-def by_head(weight: Tensor) -> Tensor:
-    """Rows (inner, ·) as (heads, inner / heads, ·)."""
-    return weight.unflatten(0, (WORD_HEADS, -1))
+    def _project_attended(self, attended: Tensor) -> Tensor:
+        """Apply value and output projections to the weighted cell sums of each token (b, heads, t, EMBED_DIM)."""
+        weight, bias = split_heads(self.values_v_proj.weight), split_heads(self.values_v_proj.bias)
+        values = torch.einsum("bhtc,hdc->bthd", attended, weight) + bias
+        return self.out_l_proj(values.flatten(2))
 
 
-class WordLayer(nn.Module):
-    """Words look at the words of their phrase."""
+def split_heads(weight: Tensor) -> Tensor:
+    """Split rows (inner, ·) by head: (heads, inner / heads, ·)."""
+    return weight.unflatten(0, (TEXT_HEADS, -1))
 
-    def __init__(self, shape: Shape) -> None:
+
+class TextLayer(nn.Module):
+    """Self-attention of text tokens within their phrase."""
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        inner = shape.feed_forward // 2
-        self.self_attn = Attention(WIDTH, WORD_HEADS)
-        self.linear1, self.linear2 = Linear(WIDTH, inner), Linear(inner, WIDTH)
-        self.norm1, self.norm2 = Norm(WIDTH), Norm(WIDTH)
+        inner = config.feed_forward // 2
+        self.self_attn = Attention(EMBED_DIM, TEXT_HEADS)
+        self.linear1, self.linear2 = Linear(EMBED_DIM, inner), Linear(inner, EMBED_DIM)
+        self.norm1, self.norm2 = LayerNorm(EMBED_DIM), LayerNorm(EMBED_DIM)
 
-    def forward(self, words: Tensor, text: Text) -> Tensor:
-        placed = words + text.waves
-        words = self.norm1(words + self.self_attn(placed, placed, words, text.mask))
-        return self.norm2(words + feed_forward(words, self.linear1, self.linear2))
+    def forward(self, tokens: Tensor, text: TextFeatures) -> Tensor:
+        """Map tokens (b, t, EMBED_DIM) to the same shape."""
+        positioned = tokens + text.positions
+        tokens = self.norm1(tokens + self.self_attn(positioned, positioned, tokens, text.mask))
+        return self.norm2(tokens + feed_forward(tokens, self.linear1, self.linear2))
 
 
-class CellLayer(nn.Module):
-    """Cells look at cells."""
+class ImageLayer(nn.Module):
+    """Deformable self-attention of image cells."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.self_attn = DeformableAttention()
-        self.linear1, self.linear2 = Linear(WIDTH, shape.feed_forward), Linear(shape.feed_forward, WIDTH)
-        self.norm1, self.norm2 = Norm(WIDTH), Norm(WIDTH)
+        self.linear1, self.linear2 = Linear(EMBED_DIM, config.feed_forward), Linear(config.feed_forward, EMBED_DIM)
+        self.norm1, self.norm2 = LayerNorm(EMBED_DIM), LayerNorm(EMBED_DIM)
 
-    def forward(self, cells: Tensor, here: Tensor, places: Places) -> Tensor:
-        cells = self.norm1(cells + self.self_attn(cells + here, cells, places))
+    def forward(self, cells: Tensor, positions: Tensor, references: ReferencePoints) -> Tensor:
+        """Map cells (b, s, EMBED_DIM) to the same shape."""
+        cells = self.norm1(cells + self.self_attn(cells + positions, cells, references))
         return self.norm2(cells + feed_forward(cells, self.linear1, self.linear2))
 
 
 class Decoder(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    """Holds the decoder's layers; `GroundingDino.decode` runs them."""
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(QueryLayer(shape) for _ in range(shape.decoder_layers))
-        self.norm = Norm(WIDTH)
-        self.ref_point_head = Perceptron(2 * WIDTH, WIDTH, WIDTH)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+        self.norm = LayerNorm(EMBED_DIM)
+        self.ref_point_head = MLP(2 * EMBED_DIM, EMBED_DIM, EMBED_DIM)
 
 
-class QueryLayer(nn.Module):
-    """Queries look at each other, at the words, and at cells around their boxes."""
+class DecoderLayer(nn.Module):
+    """Attention of queries to each other, to the text, and to image cells around their boxes."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.self_attn, self.norm2 = Attention(WIDTH, HEADS), Norm(WIDTH)
-        self.ca_text, self.catext_norm = Attention(WIDTH, HEADS), Norm(WIDTH)
-        self.cross_attn, self.norm1 = DeformableAttention(), Norm(WIDTH)
-        self.linear1, self.linear2 = Linear(WIDTH, shape.feed_forward), Linear(shape.feed_forward, WIDTH)
-        self.norm3 = Norm(WIDTH)
+        self.self_attn, self.norm2 = Attention(EMBED_DIM, HEADS), LayerNorm(EMBED_DIM)
+        self.ca_text, self.catext_norm = Attention(EMBED_DIM, HEADS), LayerNorm(EMBED_DIM)
+        self.cross_attn, self.norm1 = DeformableAttention(), LayerNorm(EMBED_DIM)
+        self.linear1, self.linear2 = Linear(EMBED_DIM, config.feed_forward), Linear(config.feed_forward, EMBED_DIM)
+        self.norm3 = LayerNorm(EMBED_DIM)
 
-    def forward(self, content: Tensor, here: Tensor, boxes: Tensor, encoded: Encoded) -> Tensor:
-        placed = content + here
-        content = self.norm2(content + self.self_attn(placed, placed, content))
-        content = self.catext_norm(content + self.ca_text(content + here, encoded.words, encoded.words))
-        places = places_of_boxes(boxes, encoded.sizes)
-        content = self.norm1(content + self.cross_attn(content + here, encoded.cells, places))
+    def forward(self, content: Tensor, positions: Tensor, boxes: Tensor, encoded: EncoderOutput) -> Tensor:
+        """Map queries (b, q, EMBED_DIM), with position encodings of the same shape and boxes (b, q, 4), to that shape."""
+        positioned = content + positions
+        content = self.norm2(content + self.self_attn(positioned, positioned, content))
+        text = encoded.text_features
+        content = self.catext_norm(content + self.ca_text(content + positions, text, text))
+        references = reference_points_of_boxes(boxes, encoded.sizes)
+        content = self.norm1(content + self.cross_attn(content + positions, encoded.image_features, references))
         return self.norm3(content + feed_forward(content, self.linear1, self.linear2))
-
-
-@lru_cache(maxsize=SHAPES)
-def positions(sizes: Sizes, device: torch.device) -> tuple[Tensor, ...]:
-    """Waves of the place of each cell in its map: a tensor (h * w, width) a map, down before across."""
-    found = []
-    for height, width in sizes:
-        down, across = (torch.arange(1, side + 1, device=device) / (side + 1e-6) for side in (height, width))
-        waved = [waves(axis, WIDTH // 2, 20) for axis in (down, across)]
-        whole = [waved[0][:, None].expand(height, width, -1), waved[1].expand(height, width, -1)]
-        found.append(torch.cat(whole, -1).flatten(0, 1))
-    return tuple(found)
-
-
-@lru_cache(maxsize=SHAPES)
-def grid(sizes: Sizes, device: torch.device) -> Places:
-    """Cells look from their own middles."""
-    middles = middles_of(sizes, device)
-    return Places(sizes, (middles[..., None] * sides(sizes, device) + 0.5)[None])
-
-
-def middles_of(sizes: Sizes, device: torch.device) -> Tensor:
-    """The middle of each cell of all maps (s, 2), x before y, as shares of the photo."""
-    found = []
-    for height, width in sizes:
-        down, across = ((torch.arange(side, device=device) + 0.5) / side for side in (height, width))
-        y, x = torch.meshgrid(down, across, indexing="ij")
-        found.append(torch.stack([x, y], -1).flatten(0, 1))
-    return torch.cat(found)
-
-
-@lru_cache(maxsize=SHAPES)
-def proposed(sizes: Sizes, device: torch.device) -> tuple[Tensor, Tensor]:
-    """A box at each cell (s, 4) as logits, infinite near the photo's edge; and which cells are not near it (s,)."""
-    squares = [torch.full((height * width, 2), PROPOSAL * 2**level) for level, (height, width) in enumerate(sizes)]
-    boxes = torch.cat([middles_of(sizes, device), torch.cat(squares).to(device)], 1)
-    inside = ((boxes > EDGE) & (boxes < 1 - EDGE)).all(1)
-    return torch.where(inside[:, None], torch.log(boxes / (1 - boxes)), torch.inf), inside
-
-
-def box_waves(boxes: Tensor) -> Tensor:
-    """Boxes (b, q, 4) as waves (b, q, 2 * width): y, x, width, height."""
-    x, y, width, height = waves(boxes, WIDTH // 2, 10000).unbind(-2)
-    return torch.cat([y, x, width, height], -1)

@@ -1,15 +1,16 @@
-"""Which words of the prompt a score names, and which garment kind that is."""
+"""Labels of detections: from token scores to a phrase of the prompt, and from the phrase to a garment kind."""
 
 from bisect import bisect_left
 
 from torch import Tensor
 
-from lookalike.adapters.grounding_dino.text import Prompt, Words
+from lookalike.adapters.grounding_dino.text import Prompt, Tokenizer
 
 PROMPT = "shirt . jacket . coat . dress . trousers . shorts . skirt . shoes . bag . hat . scarf ."
-"""A phrase a garment kind, two for outerwear."""
+"""The default prompt: one phrase for each garment kind, two for outerwear."""
 TEXT_THRESHOLD = 0.25
-KINDS = {
+"""Minimum score of a token that becomes part of the phrase: the original system's value."""
+KIND_WORDS = {
     "top": "top shirt t-shirt tee blouse sweater sweatshirt hoodie jumper vest polo bodysuit",
     "outerwear": "outerwear jacket coat blazer cardigan cape parka suit anorak",
     "dress": "dress gown romper jumpsuit swimsuit swimwear",
@@ -21,26 +22,28 @@ KINDS = {
     "hat": "hat cap beanie beret headwear",
     "scarf": "scarf shawl",
 }
-KIND_OF = {word: kind for kind, words in KINDS.items() for word in words.split()}
+KIND_OF_WORD = {word: kind for kind, words in KIND_WORDS.items() for word in words.split()}
 
 
-def best_phrase(scores: Tensor, prompt: Prompt, words: Words, threshold: float = TEXT_THRESHOLD) -> str:
-    """The words with scores (t,) above the threshold, of the one phrase with the best; all of it where none is good enough.
+def best_phrase(scores: Tensor, prompt: Prompt, tokenizer: Tokenizer, threshold: float = TEXT_THRESHOLD) -> str:
+    """Return the words of the prompt's best phrase, given the scores (t,) of a query.
 
-    As GroundingDINO's own `predict` has it with `remove_combined=True`, but that it says nothing then.
+    These are the words above the threshold, as in `predict` of IDEA-Research/GroundingDINO with `remove_combined=True`.
+    If there are none, `predict` returns an empty text and this function the whole phrase.
     """
-    number = bisect_left(prompt.ends, int(scores.argmax()))
-    before, end = prompt.ends[max(0, number - 1)], prompt.ends[number]
-    return joined(scores, prompt, words, threshold, before, end) or joined(scores, prompt, words, -1, before, end)
+    number = bisect_left(prompt.boundaries, int(scores.argmax()))
+    before, end = prompt.boundaries[max(0, number - 1)], prompt.boundaries[number]
+    phrase = join_words(scores, prompt, tokenizer, threshold, before, end)
+    return phrase or join_words(scores, prompt, tokenizer, -1, before, end)
 
 
-def joined(scores: Tensor, prompt: Prompt, words: Words, threshold: float, before: int, end: int) -> str:
-    """Of the pieces between two places, both left out."""
-    chosen = [place for place in range(before + 1, min(end, len(scores))) if scores[place] > threshold]
-    return words.decode(prompt.ids[chosen].tolist()).replace(".", "")
+def join_words(scores: Tensor, prompt: Prompt, tokenizer: Tokenizer, threshold: float, before: int, end: int) -> str:
+    """Return the words above the threshold between the token positions `before` and `end`, without these two."""
+    positions = [position for position in range(before + 1, min(end, len(scores))) if scores[position] > threshold]
+    return tokenizer.decode(prompt.token_ids[positions].tolist()).replace(".", "")
 
 
-def label(found: str) -> str:
-    """The garment kind that a phrase speaks of, or else the phrase."""
-    kinds = [KIND_OF[word] for word in found.split() if word in KIND_OF]
-    return kinds[-1] if kinds else found
+def garment_kind(phrase: str) -> str:
+    """Return the garment kind of the phrase's last known word ("red shirt dress" is a dress), or else the phrase."""
+    kinds = [KIND_OF_WORD[word] for word in phrase.split() if word in KIND_OF_WORD]
+    return kinds[-1] if kinds else phrase

@@ -1,4 +1,4 @@
-"""The prompt: its words, who of them may look at whom, and what BERT makes of them."""
+"""Prompts of GroundingDINO: word pieces, phrase positions and attention mask, and the BERT encoder (Devlin et al., 2019)."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,112 +9,127 @@ import torch.nn.functional as F
 from tokenizers import BertWordPieceTokenizer
 from torch import Tensor, nn
 
-from lookalike.adapters.grounding_dino.layers import Linear, Norm
-from lookalike.adapters.grounding_dino.shape import Shape
+from lookalike.adapters.grounding_dino.config import ModelConfig
+from lookalike.adapters.grounding_dino.layers import LayerNorm, Linear
 
-SPECIAL = ("[CLS]", "[SEP]", ".", "?")
-"""What ends a phrase of the prompt."""
-LONGEST = 256
+BOUNDARY_TOKENS = ("[CLS]", "[SEP]", ".", "?")
+"""Tokens that separate the phrases of a prompt, as `specical_tokens` in IDEA-Research/GroundingDINO."""
+MAX_TOKENS = 256
+"""Tokens of the longest prompt that the published network was trained for, with `[CLS]` and `[SEP]`."""
+MAX_POSITIONS, NORM_EPS = 512, 1e-12
+"""Position embeddings and layer norm epsilon of bert-base-uncased."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """Word pieces (t,), their places in their phrases (t,), and which may look at which (t, t). Ends of phrases in `ends`."""
+    """A tokenized prompt.
+
+    `token_ids` (t,). `positions` (t,): each token's position in its phrase. `mask` (t, t): true where a token may attend
+    to another. `boundaries`: positions of the tokens between phrases, ascending, with the first and the last token.
+    """
 
     text: str
-    ids: Tensor
-    places: Tensor
+    token_ids: Tensor
+    positions: Tensor
     mask: Tensor
-    ends: list[int]
+    boundaries: list[int]
 
 
-class Words:
-    """Text to word pieces and back, as `bert-base-uncased` has them."""
+class Tokenizer:
+    """Word piece tokenizer of bert-base-uncased."""
 
     def __init__(self, vocabulary: Path) -> None:
         self._pieces = BertWordPieceTokenizer.from_file(str(vocabulary), lowercase=True)
-        self._special = {self._pieces.token_to_id(word) for word in SPECIAL}
+        self._boundary_ids = {self._pieces.token_to_id(token) for token in BOUNDARY_TOKENS}
 
-    def prompt(self, text: str) -> Prompt:
-        """Phrases end with a dot. Raises `ValueError` if it has more than 256 word pieces."""
+    def tokenize(self, text: str) -> Prompt:
+        """Tokenize a prompt, whose phrases end with a dot. Raises `ValueError` if it has more than 256 tokens."""
         text = text.lower().strip()
         text = text if text.endswith(".") else f"{text}."
         ids: list[int] = self._pieces.encode(text).ids
-        if len(ids) > LONGEST:
-            raise ValueError(f"The prompt has {len(ids)} word pieces, of at most {LONGEST}")
-        ends = [place for place, one in enumerate(ids) if one in self._special]
-        return Prompt(text, torch.tensor(ids), places(ends), mask(ends), ends)
+        if len(ids) > MAX_TOKENS:
+            raise ValueError(f"The prompt has {len(ids)} word pieces; the limit is {MAX_TOKENS}")
+        boundaries = [position for position, token in enumerate(ids) if token in self._boundary_ids]
+        return Prompt(text, torch.tensor(ids), phrase_positions(boundaries), phrase_mask(boundaries), boundaries)
 
     def decode(self, ids: list[int]) -> str:
+        """Join word pieces to text."""
         return str(self._pieces.decode(ids, skip_special_tokens=False))
 
 
-def places(ends: list[int]) -> Tensor:
-    """The place of each piece in its phrase (t,)."""
-    found = torch.zeros(ends[-1] + 1, dtype=torch.long)
-    for before, end in pairwise(ends[:-1]):
-        found[before + 1 : end + 1] = torch.arange(end - before)
-    return found
+def phrase_positions(boundaries: list[int]) -> Tensor:
+    """Return the position of each token in its phrase (t,)."""
+    positions = torch.zeros(boundaries[-1] + 1, dtype=torch.long)
+    # `[SEP]`, the last boundary, keeps position 0 and attends only to itself, as in IDEA-Research/GroundingDINO
+    for before, end in pairwise(boundaries[:-1]):
+        positions[before + 1 : end + 1] = torch.arange(end - before)
+    return positions
 
 
-def mask(ends: list[int]) -> Tensor:
-    """True where a piece may look at another (t, t): within its phrase."""
-    found = torch.eye(ends[-1] + 1, dtype=torch.bool)
-    for before, end in pairwise(ends[:-1]):
-        found[before + 1 : end + 1, before + 1 : end + 1] = True
-    return found
+def phrase_mask(boundaries: list[int]) -> Tensor:
+    """Return a mask (t, t) that is true where both tokens belong to the same phrase."""
+    mask = torch.eye(boundaries[-1] + 1, dtype=torch.bool)
+    for before, end in pairwise(boundaries[:-1]):
+        mask[before + 1 : end + 1, before + 1 : end + 1] = True
+    return mask
 
 
 class Bert(nn.Module):
-    """`bert-base-uncased` without its pooler, which nothing here asks for."""
+    """bert-base-uncased without its pooler, which GroundingDINO does not use."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.embeddings = Embeddings(shape)
+        self.embeddings = Embeddings(config)
         self.encoder = nn.Module()
-        self.encoder.layer = nn.ModuleList(BertLayer(shape) for _ in range(shape.text_layers))
+        self.encoder.layer = nn.ModuleList(BertLayer(config) for _ in range(config.text_layers))
 
     def forward(self, prompt: Prompt) -> Tensor:
-        """Of shape (t, text width)."""
-        words = self.embeddings(prompt)
+        """Return the token features (t, text_width)."""
+        tokens = self.embeddings(prompt)
         for layer in self.encoder.layer:
-            words = layer(words, prompt.mask)
-        return words
+            tokens = layer(tokens, prompt.mask)
+        return tokens
 
 
 class Embeddings(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    """Sum of word, position and token type embeddings."""
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.word_embeddings = nn.Embedding(shape.vocabulary, shape.text_width)
-        self.position_embeddings = nn.Embedding(512, shape.text_width)
-        self.token_type_embeddings = nn.Embedding(2, shape.text_width)
-        self.LayerNorm = Norm(shape.text_width, eps=1e-12)
+        self.word_embeddings = nn.Embedding(config.vocabulary, config.text_width)
+        self.position_embeddings = nn.Embedding(MAX_POSITIONS, config.text_width)
+        self.token_type_embeddings = nn.Embedding(2, config.text_width)
+        self.LayerNorm = LayerNorm(config.text_width, eps=NORM_EPS)
 
     def forward(self, prompt: Prompt) -> Tensor:
-        words = self.word_embeddings(prompt.ids) + self.position_embeddings(prompt.places)
-        return self.LayerNorm(words + self.token_type_embeddings.weight[0])
+        """Return the embedded tokens (t, text_width)."""
+        embedded = self.word_embeddings(prompt.token_ids) + self.position_embeddings(prompt.positions)
+        return self.LayerNorm(embedded + self.token_type_embeddings.weight[0])
 
 
 class BertLayer(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    """Post-norm transformer layer."""
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        width = shape.text_width
-        self.heads = shape.text_heads
+        width, inner = config.text_width, config.text_feed_forward
+        self.heads = config.text_heads
         self.attention = nn.Module()
         self.attention.self = nn.ModuleDict({name: Linear(width, width) for name in ("query", "key", "value")})
-        self.attention.output = nn.ModuleDict({"dense": Linear(width, width), "LayerNorm": Norm(width, eps=1e-12)})
-        self.intermediate = nn.ModuleDict({"dense": Linear(width, shape.text_feed_forward)})
-        self.output = nn.ModuleDict(
-            {"dense": Linear(shape.text_feed_forward, width), "LayerNorm": Norm(width, eps=1e-12)}
+        self.attention.output = nn.ModuleDict(
+            {"dense": Linear(width, width), "LayerNorm": LayerNorm(width, eps=NORM_EPS)}
         )
+        self.intermediate = nn.ModuleDict({"dense": Linear(width, inner)})
+        self.output = nn.ModuleDict({"dense": Linear(inner, width), "LayerNorm": LayerNorm(width, eps=NORM_EPS)})
 
-    def forward(self, words: Tensor, mask: Tensor) -> Tensor:
-        query, key, value = (self._split(part(words)) for part in self.attention.self.values())
-        found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        found = self.attention.output["dense"](found.transpose(0, 1).flatten(1))
-        words = self.attention.output["LayerNorm"](words + found)
-        found = self.output["dense"](F.gelu(self.intermediate["dense"](words)))
-        return self.output["LayerNorm"](words + found)
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Map tokens (t, text_width) to the same shape. `mask` (t, t) is true where a token may attend to another."""
+        query, key, value = (self._split_heads(layer(tokens)) for layer in self.attention.self.values())
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        attended = self.attention.output["dense"](attended.transpose(0, 1).flatten(1))
+        tokens = self.attention.output["LayerNorm"](tokens + attended)
+        hidden = self.output["dense"](F.gelu(self.intermediate["dense"](tokens)))
+        return self.output["LayerNorm"](tokens + hidden)
 
-    def _split(self, words: Tensor) -> Tensor:
-        return words.unflatten(-1, (self.heads, -1)).transpose(0, 1)
+    def _split_heads(self, tokens: Tensor) -> Tensor:
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(0, 1)

@@ -1,74 +1,78 @@
-"""What the network gets to see of a photo, as in the original system: small ones padded, very long ones in tiles."""
+"""Input images of GroundingDINO, as the original system prepares them: small photos padded, very long ones cut into tiles."""
 
 from dataclasses import dataclass
 
 from PIL import Image
 
-SMALLEST = 448, 1000
-"""Width and height below which a photo is padded, centred."""
-GREY = (128, 128, 128)
-LONG, OVERLAP = 3, 0.1
-"""Ratio of the sides from which a photo is cut into tiles of that ratio, and the share of a tile that its neighbour has too."""
-NARROWEST, NARROW_SHARE = 160, 0.2
-"""Least width of a detection in a tile, in pixels and as a share of the tile: less is mostly a garment that the cut went through."""
-SHORTER, LONGER = 800, 1333
-"""Sides of what the network sees: the shorter one is brought to the first, unless the longer would exceed the second."""
+MIN_WIDTH, MIN_HEIGHT = 448, 1000
+"""Pixels to which smaller photos are padded on both sides."""
+PADDING_COLOR = (128, 128, 128)
+TILE_RATIO, OVERLAP = 3, 0.1
+"""Ratio of a photo's sides from which it is cut into tiles of that ratio, and the share of a tile that overlaps the next."""
+MIN_TILE_DETECTION_WIDTH, MIN_TILE_DETECTION_SHARE = 160, 0.2
+"""Minimum width of a detection in a tile, in pixels and as a share of the tile. Narrower ones are mostly cut garments."""
+SHORTER_SIDE, MAX_LONGER_SIDE = 800, 1333
+"""Pixels of the network's input: the shorter side, unless the longer one would exceed its maximum."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A part of the padded photo, or all of it. `left` and `top`: where its corner lies in pixels of the photo, negative in the padding."""
+    """A part of the padded photo, or all of it.
 
-    picture: Image.Image
+    `left`, `top`: position of its corner in pixels of the photo, negative in the padding.
+    """
+
+    image: Image.Image
     left: int
     top: int
     is_whole: bool = False
 
     @property
-    def narrowest(self) -> float:
-        """Least width in pixels of what is found in it."""
-        return 0 if self.is_whole else max(NARROWEST, NARROW_SHARE * self.picture.width)
+    def min_width(self) -> float:
+        """Minimum width of its detections, in pixels."""
+        return 0 if self.is_whole else max(MIN_TILE_DETECTION_WIDTH, MIN_TILE_DETECTION_SHARE * self.image.width)
 
 
-def tiles(photo: Image.Image) -> list[Tile]:
-    """The photo, padded and cut where it must be."""
-    padded, left, top = pad(photo)
+def split_into_tiles(photo: Image.Image) -> list[Tile]:
+    """Pad the photo and cut it into overlapping tiles of equal size, if it is very long."""
+    padded, left, top = pad_photo(photo)
     width, height = padded.size
     short, long = sorted((width, height))
-    if long < LONG * short:
+    if long < TILE_RATIO * short:
         return [Tile(padded, -left, -top, is_whole=True)]
-    found = []
-    for start in starts(long, LONG * short):
-        corner = (start, 0) if width > height else (0, start)
-        size = (LONG * short, height) if width > height else (width, LONG * short)
-        picture = padded.crop((*corner, corner[0] + size[0], corner[1] + size[1]))
-        found.append(Tile(picture, corner[0] - left, corner[1] - top))
-    return found
+    is_wide, length = width > height, TILE_RATIO * short
+    tile_width, tile_height = (length, height) if is_wide else (width, length)
+    tiles = []
+    for start in tile_starts(long, length):
+        x, y = (start, 0) if is_wide else (0, start)
+        tiles.append(Tile(padded.crop((x, y, x + tile_width, y + tile_height)), x - left, y - top))
+    return tiles
 
 
-def pad(photo: Image.Image) -> tuple[Image.Image, int, int]:
-    """The photo on grey where it is too small, and where its corner came to lie."""
-    size = max(photo.width, SMALLEST[0]), max(photo.height, SMALLEST[1])
+def pad_photo(photo: Image.Image) -> tuple[Image.Image, int, int]:
+    """Center a photo that is too small on gray. Returns the image and the photo's left and top in it."""
+    size = max(photo.width, MIN_WIDTH), max(photo.height, MIN_HEIGHT)
     left, top = (size[0] - photo.width) // 2, (size[1] - photo.height) // 2
     if size == photo.size:
         return photo, 0, 0
-    padded = Image.new("RGB", size, GREY)
+    padded = Image.new("RGB", size, PADDING_COLOR)
     padded.paste(photo, (left, top))
     return padded, left, top
 
 
-def starts(whole: int, length: int) -> list[int]:
-    """Where tiles of that length begin, the last one at the end of the photo."""
+def tile_starts(total: int, length: int) -> list[int]:
+    """Return where the tiles of this length start. The last one ends at the end of the photo."""
     step = round(length * (1 - OVERLAP))
-    return [*range(0, whole - length, step), whole - length]
+    return [*range(0, total - length, step), total - length]
 
 
 def network_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height for the network, as GroundingDINO's own `RandomResize([800], max_size=1333)` has them."""
+    """Return the width and height of the network's input, as GroundingDINO's `RandomResize([800], max_size=1333)`."""
     short, long = sorted((width, height))
-    side = SHORTER
-    if long / short * side > LONGER:
-        side = round(LONGER * short / long)
+    side = SHORTER_SIDE
+    if long / short * side > MAX_LONGER_SIDE:
+        side = round(MAX_LONGER_SIDE * short / long)
+    # truncated, not rounded, as the reference does
     if width < height:
         return side, int(side * height / width)
     return int(side * width / height), side
