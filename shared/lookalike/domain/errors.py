@@ -74,7 +74,7 @@ class MethodNotAllowed(LookalikeError):
 
 
 class Conflict(LookalikeError):
-    """The name is taken, or the state of the object does not permit the change (any more)."""
+    """The name is taken, or the current state does not permit the change."""
 
     status, code = 409, "conflict"
 
@@ -116,6 +116,6 @@ class Untrusted(LookalikeError):
 
 
 class Misconfigured(LookalikeError):
-    """A setting is wrong, unknown or missing. The message names it. Mostly raised at startup."""
+    """A setting is wrong, unknown or missing, and the message names it. Raised at startup in most cases."""
 
     code = "misconfigured"

@@ -34,6 +34,7 @@ class DuplicateFilter:
         """
         self._load_vectors(hits)
         remaining = [hit for hit in hits if hit.row_id in self.vectors]
+        # float64: with the threshold of identical vectors, rounding in float32 would decide
         vectors = np.array([self.vectors[hit.row_id] for hit in remaining], np.float64)
         kept: list[SearchHit] = []
         while remaining and len(kept) < num:

@@ -78,6 +78,7 @@ class AdmissionQueue:
     """
 
     def __init__(self, max_waiting: int, max_concurrency: int = 1) -> None:
+        # Two semaphores: the first is tried without blocking, to reject calls. The second makes admitted calls wait.
         self._admitted = threading.Semaphore(max_waiting)
         self._running = threading.Semaphore(max_concurrency)
 
@@ -90,6 +91,7 @@ class AdmissionQueue:
         if not self._admitted.acquire(blocking=False):
             raise Busy("Too many requests are waiting for the models: try again in a few seconds")
         try:
+            # A timeout instead of a callback of the token: a semaphore cannot be woken for one waiter.
             while not self._running.acquire(timeout=CANCEL_CHECK_SECONDS):
                 cancel.check()
             try:

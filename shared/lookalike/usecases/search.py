@@ -172,6 +172,7 @@ class Search:
         cut_outs = [detection.cut_out(image) for detection in detections]
         vectors = self.models.embed(cut_outs, job.cancel_token)
         job.enter_stage("searching")
+        # Rows of the query photo itself, if the same file was uploaded before.
         own_row_ids = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
         selector = self._make_selector(request, own_row_ids)
         groups, info = self._find_matches(vectors, selector, job.cancel_token)
@@ -223,6 +224,7 @@ class Search:
         allowed_ids: NDArray[np.int64] | None = None
         if wanted:
             allowed_ids = self.catalog.matching_row_ids(self.models.embedder, wanted)
+        # Even if all excluded rows are among the nearest, enough others remain.
         count = selector.request.num + len(selector.excluded_ids)
         while True:
             groups, info = self.index.search(vectors, count, cancel, allowed_ids)

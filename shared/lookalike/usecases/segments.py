@@ -53,10 +53,10 @@ class Segments:
     def get_details(self, key: str | int) -> ProductDetails:
         """Return the product details of a segment, or of its photo if it has none of its own. Raises `NotFound`."""
         names = self._details_names(key)
-        found = self.catalog.details(names)
+        details = self.catalog.details(names)
         for name in names:
-            if name in found:
-                return found[name]
+            if name in details:
+                return details[name]
         raise NotFound(f"There are no product details of {key!r}")
 
     def _details_names(self, key: str | int) -> list[str]:

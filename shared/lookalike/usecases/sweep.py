@@ -43,6 +43,7 @@ def _without_row(catalog: Catalog, batch: list[StoredObject]) -> list[StoredObje
 
 def _delete(store: ObjectStore, stored: StoredObject) -> bool:
     try:
+        # The generation: an upload may have overwritten the object since it was listed, and be about to add its row.
         return store.delete(stored.path, stored.generation)
     except Conflict:
         log.info("An object was overwritten meanwhile and is kept", extra={"path": stored.path})

@@ -49,8 +49,8 @@ class Snapshot(Protocol):
 class Catalog(Protocol):
     """Database access. Each method is one transaction.
 
-    Every method raises `Unavailable` if the database cannot be reached. Methods that store text raise `InvalidField` if a
-    value does not fit its column.
+    Every method raises `Unavailable` if the database cannot be reached. Methods that store text raise `InvalidField` if
+    a value does not fit its column.
     """
 
     def add_photo(
@@ -58,8 +58,8 @@ class Catalog(Protocol):
     ) -> list[Segment]:
         """Store a photo with its segments and complete the job, atomically.
 
-        Raises `Conflict` if a photo or segment with one of the names exists or the job has ended, and `Cancelled` if the
-        job's cancellation was requested. Nothing is stored then.
+        Raises `Conflict` if a photo or segment with one of the names exists, or if the job has ended. Raises `Cancelled`
+        if the job's cancellation was requested. Nothing is stored then.
         """
         ...
 
@@ -188,7 +188,7 @@ class Catalog(Protocol):
         ...
 
     def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
-        """Return the entries of all versions of these objects, ordered by name and generation, the newest version last."""
+        """Return the entries of all versions of these objects, ordered by name and generation, newest version last."""
         ...
 
     def ledger_entries_of_photo(self, photo: str) -> list[LedgerEntry]:
@@ -203,7 +203,7 @@ class Catalog(Protocol):
         ...
 
     def legacy_image(self, row_id: int) -> bytes | None:
-        """Return the image that the original system stored inside the row, or `None` if there is none (any more)."""
+        """Return the image inside a row of the original system. `None` if the row has none or was adopted."""
         ...
 
     def ping(self) -> None:

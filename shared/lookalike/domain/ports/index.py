@@ -40,10 +40,9 @@ class MutableIndex(VectorIndex, Protocol):
     """Index in an external service whose rows can be written and deleted individually. Row ids are positive."""
 
     def identity(self) -> str:
-        """Return an identifier of the index contents' origin.
+        """Return an identifier of this copy of the index.
 
-        It changes if the index was recreated or the service was replaced. A client must then not rely on what it knew
-        about the rows.
+        It changes if the index is recreated or the service replaced. The caller must then assume that rows are missing.
         """
         ...
 
@@ -128,9 +127,9 @@ class ApproximateFormat(Protocol):
         ...
 
     def build(self, source: VectorSource, previous: memoryview | None = None) -> Approximation:
-        """Build an index. Raises as `VectorSource.pages`.
+        """Build an index of all rows. Raises as `VectorSource.pages`.
 
-        `previous` is the index of the first of these rows. The format may extend it instead of starting from nothing.
+        `previous` is an index of the first rows of `source`. The format may extend it instead of building a new one.
         """
         ...
 

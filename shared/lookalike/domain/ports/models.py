@@ -16,17 +16,17 @@ class Detector(Protocol):
         """Return the garments of an upright RGB photo, highest score first.
 
         Boxes lie inside the photo, in its pixels. With `thorough`, a detector with two score thresholds uses the lower
-        one. Raises `Cancelled` or `DeadlineExceeded` as soon as `cancel` does.
+        one. Raises `Cancelled` or `DeadlineExceeded` soon after `cancel` is cancelled.
         """
         ...
 
 
 class Embedder(Protocol):
-    """Maps images to vectors whose cosine similarity tells how alike the images are. Safe to use from several threads."""
+    """Maps images to vectors, such that similar images have a high cosine. Safe to use from several threads."""
 
     @property
     def name(self) -> str:
-        """Identifier of the model and its preprocessing. It changes whenever new vectors cannot be compared to old ones."""
+        """Identifier of model and preprocessing. It changes whenever new vectors cannot be compared to old ones."""
         ...
 
     @property
@@ -38,6 +38,6 @@ class Embedder(Protocol):
         """Embed RGB photos or RGBA cut-outs.
 
         Returns float32 of shape (n, dim) in the order of the images, each row of length 1. Raises `Cancelled` or
-        `DeadlineExceeded` as soon as `cancel` does.
+        `DeadlineExceeded` soon after `cancel` is cancelled.
         """
         ...

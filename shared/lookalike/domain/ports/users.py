@@ -18,7 +18,7 @@ class Auth(Protocol):
 class Accounts(Protocol):
     """User accounts and sessions. Every method raises `Unavailable` if the service cannot be reached.
 
-    An instance serves all users: it must not keep state of one user that another one could get.
+    One instance serves all users, so it must not keep the session of a user.
     """
 
     def register(self, email: str, password: str) -> User:
