@@ -40,7 +40,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=5000, help="garments stored on both sides")
     options.add_argument("--rounds", type=int, default=25, help="timed calls of each kind")
-    options.add_argument("--photos", type=Path, help="a folder of .jpg photographs instead of drawn ones")
+    options.add_argument("--photos", type=Path, help="a folder of .jpg photographs instead of the sample closet")
     add_option(options)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,7 @@ def timed(call: Callable[[bytes], bytes], sent: bytes) -> float:
 def describe(rows: int, dim: int, photos: Path | None) -> None:
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {libraries}")
-    data = f"photographs of {photos}" if photos else "drawn photographs"
+    data = f"photographs of {photos}" if photos else "the sample closet"
     print(f"{rows} rows of {dim} numbers, expanded with noise from the garments in {data}; SQLite on both sides")
     print(f"{'median of one call, milliseconds':<42} {'lookalike':>9} {'original way':>12} {'ratio':>9}")
 

@@ -17,7 +17,7 @@ EXTREME_SIZES = [(1, 1), (3, 400), (400, 3), (640, 480)]
 
 
 def scene(seed: int = 0) -> Image.Image:
-    """Return a drawn photo of a worn outfit."""
+    """Return a photo of several garments."""
     return sample_photo(seed, outfit=True)
 
 
