@@ -215,7 +215,7 @@ class TestDuplicates:
         assert photo_names(harness.run_search(encode_stripes("#f01000"), request)) == [["red"]]
 
     def test_collapse_uses_the_threshold_of_the_calibration(self, harness: SearchHarness) -> None:
-        """The shades of red differ a little. With a threshold of 0.999 they are duplicates, without one they are not."""
+        """Shades of red are duplicates with a threshold of 0.999, and not without one."""
         harness.search = replace(harness.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
         for number in range(30):
             harness.add_photo(f"red-{number}", f"rgb({250 - number // 3}, 0, {number % 3})")

@@ -58,8 +58,8 @@ class Catalog(Protocol):
     ) -> list[Segment]:
         """Store a photo with its segments and complete the job, atomically.
 
-        Raises `Conflict` if a photo or segment with one of the names exists, or if the job has ended. Raises `Cancelled`
-        if the job's cancellation was requested. Nothing is stored then.
+        Raises `Conflict` if a photo or segment with one of the names exists, or if the job has ended.
+        Raises `Cancelled` if the job's cancellation was requested. Nothing is stored then.
         """
         ...
 

@@ -16,8 +16,8 @@ class ObjectStore(Protocol):
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         """Write an object if its current generation is `if_generation`. 0 means that the object must not exist yet.
 
-        Raises `Conflict` if the generation is another one. Creating an object that exists with the same bytes succeeds, so
-        that a create can be retried after a lost response.
+        Raises `Conflict` if the generation is another one. Creating an object that exists with the same bytes succeeds,
+        so that a create can be retried after a lost response.
         """
         ...
 
