@@ -36,8 +36,8 @@ def test_invalid_setting_is_named_without_its_value(
 
 
 def test_unknown_setting_in_env_file_is_rejected(home: Path) -> None:
-    Path(".env").write_text("PORT=5002\nCOLOUR=blue\n")
-    with pytest.raises(Misconfigured, match="COLOUR"):
+    Path(".env").write_text("PORT=5002\nCOLUR=blue\n")
+    with pytest.raises(Misconfigured, match="COLUR"):
         read_settings()
 
 

@@ -41,7 +41,7 @@ resource "google_storage_bucket" "closet" {
   }
 }
 
-resource "google_sql_database_instance" "catalogue" {
+resource "google_sql_database_instance" "catalog" {
   name                = "lookalike"
   database_version    = "MYSQL_8_4"
   region              = var.region
@@ -78,9 +78,9 @@ resource "google_sql_database_instance" "catalogue" {
   }
 }
 
-resource "google_sql_database" "catalogue" {
+resource "google_sql_database" "catalog" {
   name     = "lookalike"
-  instance = google_sql_database_instance.catalogue.name
+  instance = google_sql_database_instance.catalog.name
   charset  = "utf8mb4"
 }
 
@@ -88,7 +88,7 @@ resource "google_sql_database" "catalogue" {
 resource "google_sql_user" "function" {
   for_each       = google_service_account.function
   name           = each.value.email
-  instance       = google_sql_database_instance.catalogue.name
+  instance       = google_sql_database_instance.catalog.name
   type           = "CLOUD_IAM_SERVICE_ACCOUNT"
   database_roles = ["lookalike_function"]
   depends_on     = [terraform_data.migrated]
@@ -96,7 +96,7 @@ resource "google_sql_user" "function" {
 
 resource "google_sql_user" "migrate" {
   name           = google_service_account.migrate.email
-  instance       = google_sql_database_instance.catalogue.name
+  instance       = google_sql_database_instance.catalog.name
   type           = "CLOUD_IAM_SERVICE_ACCOUNT"
   database_roles = ["cloudsqlsuperuser"]
 }
@@ -141,11 +141,11 @@ resource "google_cloud_run_v2_job" "migrate" {
 
         env {
           name  = "CLOUD_SQL_INSTANCE"
-          value = google_sql_database_instance.catalogue.connection_name
+          value = google_sql_database_instance.catalog.connection_name
         }
         env {
           name  = "DB_NAME"
-          value = google_sql_database.catalogue.name
+          value = google_sql_database.catalog.name
         }
         env {
           name  = "DB_USER"
@@ -185,4 +185,15 @@ resource "google_secret_manager_secret_version" "index_signing_key" {
   secret                 = google_secret_manager_secret.index_signing_key.id
   secret_data_wo         = ephemeral.random_password.index_signing_key.result
   secret_data_wo_version = 1
+}
+
+# The resources had other names before: a project that was already deployed keeps its database.
+moved {
+  from = google_sql_database_instance.catalogue # codespell:ignore
+  to   = google_sql_database_instance.catalog
+}
+
+moved {
+  from = google_sql_database.catalogue # codespell:ignore
+  to   = google_sql_database.catalog
 }

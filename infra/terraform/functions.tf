@@ -88,9 +88,9 @@ locals {
   public_ingress = var.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
   environment = {
     AUTH_URL           = var.supabase_url
-    CLOUD_SQL_INSTANCE = google_sql_database_instance.catalogue.connection_name
+    CLOUD_SQL_INSTANCE = google_sql_database_instance.catalog.connection_name
     CORS_ORIGINS       = var.cors_origins
-    DB_NAME            = google_sql_database.catalogue.name
+    DB_NAME            = google_sql_database.catalog.name
     MODELS             = var.gpu_image == "" ? "compact" : "full"
     REQUEST_TIMEOUT    = local.request_timeout
     STORE_URL          = "gs://${google_storage_bucket.closet.name}"

@@ -62,9 +62,7 @@ def compare(folder: Path, rows: int, rounds: int, photos: Path | None) -> None:
     bodies = [body(picture, name=f"bench{number}", num=5) for number, picture in enumerate(cycled(queries, rounds))]
     relay, upload = caller(ours, "relay", "/relay_image"), caller(ours, "upload", "/upload_image")
     report("search a photo, 5 matches with pictures", relay, original.relay, bodies)
-    report(
-        "search, the nearest neighbours alone", nearest(ours, vectors), nearest_of(original, vectors), [b""] * rounds
-    )
+    report("search, the nearest neighbors alone", nearest(ours, vectors), nearest_of(original, vectors), [b""] * rounds)
     report("upload a photo", upload, original.upload, bodies)
 
     def visible(sent: bytes) -> bytes:

@@ -1,6 +1,6 @@
-"""`make bench-search`: nearest neighbours beside the original's call, plain numpy, faiss and usearch, in one run on one machine.
+"""`make bench-search`: nearest neighbors beside the original's call, plain numpy, faiss and usearch, in one run on one machine.
 
-The vectors are drawn around centres with a fixed seed, so that there are near neighbours to tell apart, and vary along few directions
+The vectors are drawn around centers with a fixed seed, so that there are near neighbors to tell apart, and vary along few directions
 most, as those of pictures do (85 % in 128 numbers, 92 % in 256: what `million_data` finds of real crops); queries are not among them.
 """
 
@@ -24,14 +24,14 @@ from tests.benchmarks.report import Report, add_option, write_reports
 
 LIBRARIES = ("numpy", "scikit-learn", "faiss-cpu", "usearch")
 EXACT = Report("exact-search", ("exact, ten nearest", "milliseconds", "multiple"))
-K, CENTRES, SPREAD = 10, 500, 0.7
+K, CENTERS, SPREAD = 10, 500, 0.7
 
 
 def drawn(rows: int, dim: int) -> Vectors:
     dice = np.random.default_rng(20_261)
     spread = (1 / (1 + np.arange(dim) / 22)).astype(np.float32)
-    centres = spread * dice.normal(size=(CENTRES, dim)).astype(np.float32)
-    found = centres[dice.integers(0, CENTRES, rows)]
+    centers = spread * dice.normal(size=(CENTERS, dim)).astype(np.float32)
+    found = centers[dice.integers(0, CENTERS, rows)]
     for start in range(0, rows, 4096):
         part = found[start : start + 4096]
         part += SPREAD * spread * dice.normal(size=part.shape).astype(np.float32)
@@ -52,7 +52,7 @@ def in_turn(calls: dict[str, Callable[[Vectors], object]], queries: Vectors) -> 
 
 
 def disagreements(ours: ExactIndex, original: NearestNeighbors, queries: Vectors) -> tuple[int, float]:
-    """Of the ten neighbours, places with another row though similarities differ by 1e-6; the largest difference of similarities."""
+    """Of the ten neighbors, places with another row though similarities differ by 1e-6; the largest difference of similarities."""
     wrong, apart = 0, 0.0
     distances, rows = original.kneighbors(queries, K)
     for hits, near, likeness in zip(ours.search(queries, K), rows, 1 - distances, strict=True):
@@ -76,7 +76,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {versions}")
     print(
-        f"{asked.rows:,} rows of {asked.dim} numbers, drawn around {CENTRES} centres; median of {asked.queries - 1} queries"
+        f"{asked.rows:,} rows of {asked.dim} numbers, drawn around {CENTERS} centers; median of {asked.queries - 1} queries"
     )
     print_exact(vectors, ours, others[: asked.queries])
     truth = np.array([[hit.row_id - 1 for hit in hits] for hits in ours.search(others, K)])
@@ -104,7 +104,7 @@ def print_exact(vectors: Vectors, ours: ExactIndex, queries: Vectors) -> None:
         EXACT.add(name, f"{took:,.1f}", f"{took / product:.2f}")
     wrong, apart = disagreements(ours, original, queries)
     print(
-        f"other neighbours than the original's: {wrong} of {len(queries) * K}; similarities differ by {apart:.1e} at most"
+        f"other neighbors than the original's: {wrong} of {len(queries) * K}; similarities differ by {apart:.1e} at most"
     )
 
 

@@ -6,7 +6,7 @@
   it. A row is the mean activation, in 2 x 2 cells, of the 256 channels inside each of the built-in embedder's last two blocks. No
   trained ResNet50 can be had where this runs; like its pooled features these are means after a ReLU.
 - `queries.npy`: QUERIES such rows, of crops of other photos, of which nothing is in the other files.
-- `vectors.npy`: float32 unit rows (rows, 2048): the real ones, then some between near neighbours of them, with noise that is
+- `vectors.npy`: float32 unit rows (rows, 2048): the real ones, then some between near neighbors of them, with noise that is
   spread as their differences are.
 - `truth.npy`: int64 (QUERIES, 10): for each query the places of its nearest vectors, most similar first, found exactly.
 
@@ -42,7 +42,7 @@ SEED, HELD_OUT, QUERIES, K = 20_262, 0.05, 1000, 10
 """Of the photos, the share that queries are taken from; how many are taken; of how many nearest rows each is told."""
 NEAR, BETWEEN, NOISE = 32, (0.2, 0.8), (0.1, 1.1)
 """A made row lies between a real one and one of its NEAR nearest, this far on the way, and off it by noise of so many times its
-length. Tuned so that among as many made rows as real ones the distances to the first and to the tenth neighbour are spread as
+length. Tuned so that among as many made rows as real ones the distances to the first and to the tenth neighbor are spread as
 among the real ones: `main` prints both."""
 BLOCK, SAMPLE, THREADS = 4096, 2000, 2
 """Rows made and written, or compared, at once; rows that `main` measures."""
@@ -182,7 +182,7 @@ def drawn(limits: tuple[float, float], dice: np.random.Generator) -> Vectors:
 
 
 def noise_root(real: Vectors, near: Places) -> Vectors:
-    """Shape (DIM, DIM): normal numbers times it have length 1 on average, and the covariance of near neighbours' differences."""
+    """Shape (DIM, DIM): normal numbers times it have length 1 on average, and the covariance of near neighbors' differences."""
     dice = np.random.default_rng(SEED)
     places = dice.integers(0, len(real), 5 * BLOCK)
     apart = normalize_rows(real[near[places, dice.integers(0, NEAR, len(places))]] - real[places])
@@ -216,7 +216,7 @@ def spread(similarities: Vectors) -> str:
 
 
 def distances(some: Vectors, rows: Vectors, skip: int) -> str:
-    """How far the first and the tenth neighbour are; with `skip` 1, of rows that are among them."""
+    """How far the first and the tenth neighbor are; with `skip` 1, of rows that are among them."""
     similarities = nearest(some[:SAMPLE], rows, K + skip)[1]
     return f"{spread(similarities[:, skip])}   {spread(similarities[:, -1])}"
 

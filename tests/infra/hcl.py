@@ -57,10 +57,10 @@ def read(folder: Path) -> Terraform:
         for kind, found in parsed.items():
             blocks.setdefault(kind, []).extend(found)
     settled = {name: value for block in blocks["locals"] for name, value in block.items()}
-    return Terraform(dict(labelled(blocks["resource"])), settled, blocks)
+    return Terraform(dict(labeled(blocks["resource"])), settled, blocks)
 
 
-def labelled(blocks: list[Body]) -> Iterator[tuple[str, Body]]:
+def labeled(blocks: list[Body]) -> Iterator[tuple[str, Body]]:
     for block in blocks:
         for kind, named in block.items():
             for name, body in named.items():

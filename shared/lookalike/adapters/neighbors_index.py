@@ -35,7 +35,7 @@ ALLOWED_OPCODES = frozenset(
 class NeighborsFormat:
     """`IndexFormat` whose pickle scikit-learn can load. Building needs scikit-learn; searching does not."""
 
-    name = "neighbours"
+    name = "neighbours"  # codespell:ignore
 
     @property
     def libraries(self) -> Mapping[str, str]:
