@@ -1,0 +1,125 @@
+"""A forked `lookalike serve` in its own home, and plain HTTP calls to it."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SETTINGS = ("DATABASE_URL", "STORE_URL", "K_SERVICE")
+
+
+@dataclass
+class HttpResponse:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Server:
+    """Started and stopped by hand, so that tests may kill it."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    timeout: float = 60
+    """Seconds for an answer."""
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Server":
+        self.port = self.port or free_port()
+        self.process = self.run("serve", wait=False)
+        for _ in range(300):
+            if self.process.poll() is not None:
+                raise AssertionError(self.log())
+            if "Ready: " in self.log():
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"not ready: {self.log()}")
+
+    def run(self, *arguments: str, wait: bool = True) -> subprocess.Popen[bytes]:
+        """A command of `lookalike` in the server's folder; its output goes to a file of its name."""
+        self.folder.mkdir(exist_ok=True)
+        environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
+        environment |= {"PORT": str(self.port or 5001), "PYTHONUNBUFFERED": "1", **self.settings}
+        command = [sys.executable, "-c", "from lookalike.cli import main; main()", *arguments]
+        with (self.folder / f"{arguments[0]}.log").open("wb") as out:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        if wait:
+            process.wait(120)
+        return process
+
+    def log(self, command: str = "serve") -> str:
+        return (self.folder / f"{command}.log").read_text()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """SIGTERM goes to the parent as a host sends it, SIGKILL to all of its processes."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            if how is signal.SIGKILL:
+                os.killpg(self.process.pid, how)
+            else:
+                self.process.send_signal(how)
+        return self.process.wait(20)
+
+    @property
+    def token(self) -> str:
+        return self.log().split("#token=")[1].split()[0]
+
+    @property
+    def admin_headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def request(self, method: str, path: str, fields: Any = None, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        data, headers = None, dict(headers or {})
+        if fields is not None:
+            data, headers["Content-Type"] = json.dumps(fields).encode(), "application/json"
+        url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                return HttpResponse(response.status, response.read(), dict(response.headers))
+        except urllib.error.HTTPError as error:
+            return HttpResponse(error.code, error.read(), dict(error.headers))
+
+    def upload(self, photo: bytes, name: str, **fields: Any) -> HttpResponse:
+        body = {"image_base64": encode_base64(photo), "image_name": name, **fields}
+        return self.request("POST", "/upload_image", body, self.admin_headers)
+
+    def cancel(self, request_id: str) -> HttpResponse:
+        """As the administrator, and as soon as there is such a request."""
+        for _ in range(2000):
+            said = self.request("POST", f"/cancel_request/{request_id}", None, self.admin_headers)
+            if said.status != 404:
+                return said
+            time.sleep(0.005)
+        raise AssertionError(f"there was no request {request_id}")
+
+    def search(self, photo: bytes, **fields: Any) -> HttpResponse:
+        return self.request("POST", "/relay_image", {"image_base64": encode_base64(photo), **fields})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def encode_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

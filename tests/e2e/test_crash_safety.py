@@ -1,0 +1,46 @@
+"""kill -9 before every call of the database, the bucket and the models, on both databases and both stores."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import lookalike
+from tests.contracts.databases import DATABASE_KINDS, temporary_database
+from tests.emulators.storage_server import storage_server
+
+ROOT = Path(lookalike.__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(
+    params=[f"{database}, {store}" for database in DATABASE_KINDS for store in ("directory", "cloud storage")]
+)
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    database, store = request.param.split(", ")
+    with ExitStack() as stack:
+        url = stack.enter_context(temporary_database(database, tmp_path))
+        settings = {"LOOKALIKE_HOME": str(tmp_path / "home"), "LOG_LEVEL": "ERROR", "DATABASE_URL": url}
+        if store == "cloud storage":
+            server = stack.enter_context(storage_server("shop"))
+            settings |= {"STORE_URL": "gs://shop", "STORAGE_EMULATOR_HOST": server.url}
+        yield {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
+
+
+def test_dying_anywhere_loses_and_invents_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    upgrade = [sys.executable, "-c", "from lookalike.cli import main; main()", "db", "upgrade"]
+    subprocess.run(upgrade, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    command = [sys.executable, "-m", "tests.e2e.crash_points"]
+    told = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert told.returncode == 0, told.stderr[-3000:]
+    for found in map(json.loads, told.stdout.splitlines()):
+        print(found)
+        assert found.pop("calls") >= 9 and found.pop("verb")
+        assert found.pop("most_objects_without_row") <= 6
+        assert not any(found.values()), found
+    assert len(told.stdout.splitlines()) == 3
