@@ -10,6 +10,8 @@ import lookalike
 CLOSET_FOLDER = Path(lookalike.__file__).parent / "sample_closet"
 """Part of the package. `SOURCE.md` in it names the origin and the license of the photos."""
 QUERIES_FOLDER = CLOSET_FOLDER / "queries"
+FIRST_QUERY = QUERIES_FOLDER / "outfit.jpg"
+"""The photo that `make run` searches with: it shows three garments."""
 DETAILS_FILE = "details.csv"
 
 
