@@ -1,7 +1,7 @@
-"""`make bench`: our warm upload and search beside the original's way of the same, in one run on one machine.
+"""`make bench`: warm upload and search of lookalike and of the original system, measured in one run on one machine.
 
-Both use the same models, kept in memory, on SQLite; requests and answers are JSON with base64 on both sides, ours through
-the function as functions-framework makes it. Times swing with the machine: read the ratios.
+Both sides keep the same models in memory and use SQLite. Requests and responses are JSON with base64. lookalike is called
+through the function that functions-framework creates. Times depend on the machine: compare the ratios.
 """
 
 import argparse
@@ -32,141 +32,158 @@ from tests.sample_photos import sample_photo
 FUNCTIONS = Path(lookalike.__file__).parents[2] / "functions"
 LIBRARIES = ("numpy", "scikit-learn", "onnxruntime", "sqlalchemy", "pillow", "functions-framework")
 TABLE = Report("original", ("milliseconds", "lookalike", "original's way", "ratio"))
-A_PHOTO = 10
-"""Rows of one stored photo."""
+ROWS_PER_PHOTO = 10
+"""Stored garments of each photo."""
+MAX_PHOTOS = 24
+"""Query photos. The rounds use them in turn."""
+
+Call = Callable[[bytes], bytes]
+"""Sends a request body and returns the response body."""
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rows", type=int, default=5000, help="garments stored on both sides")
-    options.add_argument("--rounds", type=int, default=25, help="timed calls of each kind")
-    options.add_argument("--photos", type=Path, help="a folder of .jpg photographs instead of the sample closet")
-    add_option(options)
-    asked = options.parse_args()
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=5000, help="garments stored on both sides")
+    parser.add_argument("--rounds", type=int, default=25, help="timed calls of each kind")
+    parser.add_argument("--photos", type=Path, help="a folder of .jpg photos instead of the sample closet")
+    add_option(parser)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ |= {"LOOKALIKE_HOME": folder, "LOG_LEVEL": "ERROR"}
-        compare(Path(folder), asked.rows, asked.rounds, asked.photos)
-    if asked.write_docs:
+        run_comparison(Path(folder), options.rows, options.rounds, options.photos)
+    if options.write_docs:
         write_reports([TABLE], LIBRARIES)
 
 
-def compare(folder: Path, rows: int, rounds: int, photos: Path | None) -> None:
-    ours = services()
-    queries = pictures_of(photos)
-    vectors, cut_outs = stored_rows(ours, queries, rows)
-    fill(ours, vectors, cut_outs)
-    original = Original(folder, ours.models)
+def run_comparison(folder: Path, rows: int, rounds: int, photos: Path | None) -> None:
+    """Store the same rows on both sides, then time each operation on both."""
+    app = services()
+    queries = load_photos(photos)
+    vectors, cut_outs = make_rows(app, queries, rows)
+    fill(app, vectors, cut_outs)
+    original = Original(folder, app.models)
     original.fill(vectors, cut_outs)
-    describe(rows, vectors.shape[1], photos)
-    bodies = [body(picture, name=f"bench{number}", num=5) for number, picture in enumerate(cycled(queries, rounds))]
-    relay, upload = caller(ours, "relay", "/relay_image"), caller(ours, "upload", "/upload_image")
-    report("search a photo, 5 matches with pictures", relay, original.relay, bodies)
-    report("search, the nearest neighbors alone", nearest(ours, vectors), nearest_of(original, vectors), [b""] * rounds)
-    report("upload a photo", upload, original.upload, bodies)
+    print_conditions(rows, vectors.shape[1], photos)
+    bodies = [request_body(queries[number % len(queries)], f"bench{number}", 5) for number in range(rounds)]
+    relay, upload = function_client(app, "relay", "/relay_image"), function_client(app, "upload", "/upload_image")
+    compare("search a photo, 5 matches with images", relay, original.relay, bodies)
+    compare(
+        "the nearest neighbors alone",
+        lambda _: str(app.index.search(vectors[:1], 5, CancelToken())).encode(),
+        lambda _: str(original.index.kneighbors(vectors[:1], n_neighbors=5)).encode(),
+        [b""] * rounds,
+    )
+    compare("upload a photo", upload, original.upload, bodies)
 
-    def visible(sent: bytes) -> bytes:
-        renamed = {**json.loads(sent), "image_name": f"again{time.time_ns()}"}
-        said = original.upload(json.dumps(renamed).encode())
+    def upload_to_original_index(body: bytes) -> bytes:
+        response = original.upload(with_new_name(body))
         original.rebuild()
-        return said
+        return response
 
-    def ours_visible(sent: bytes) -> bytes:
-        return upload(json.dumps({**json.loads(sent), "image_name": f"again{time.time_ns()}"}).encode())
-
-    report("upload until a search can find it", ours_visible, visible, bodies[: max(3, rounds // 5)])
-
-
-def report(
-    what: str, ours: Callable[[bytes], bytes], theirs: Callable[[bytes], bytes], bodies: Sequence[bytes]
-) -> None:
-    """Medians of calls made in turn, after one of each that does not count."""
-    timed(ours, bodies[0]), timed(theirs, bodies[-1])
-    mine, others = zip(*[(timed(ours, one), timed(theirs, one)) for one in bodies[1:-1]], strict=True)
-    one, other = statistics.median(mine), statistics.median(others)
-    print(f"{what:<42} {one * 1000:9.1f} {other * 1000:12.1f} {other / one:9.2f}")
-    TABLE.add(what, f"{one * 1000:,.1f}", f"{other * 1000:,.1f}", f"{other / one:.2f}")
+    # lookalike needs no rebuild: its index includes new rows at once
+    compare(
+        "upload until a search can find it",
+        lambda body: upload(with_new_name(body)),
+        upload_to_original_index,
+        bodies[: max(3, rounds // 5)],
+    )
 
 
-def timed(call: Callable[[bytes], bytes], sent: bytes) -> float:
-    began = time.perf_counter()
-    assert call(sent)
-    return time.perf_counter() - began
+def compare(operation: str, call: Call, original_call: Call, bodies: Sequence[bytes]) -> None:
+    """Print and record the medians of alternating calls on both sides.
+
+    The first and the last body are used for one warm-up call of each side, which is not counted.
+    """
+    time_call(call, bodies[0]), time_call(original_call, bodies[-1])
+    pairs = [(time_call(call, body), time_call(original_call, body)) for body in bodies[1:-1]]
+    seconds, original_seconds = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = original_seconds / seconds
+    print(f"{operation:<42} {seconds * 1000:9.1f} {original_seconds * 1000:14.1f} {ratio:9.2f}")
+    TABLE.add(operation, f"{seconds * 1000:,.1f}", f"{original_seconds * 1000:,.1f}", f"{ratio:.2f}")
 
 
-def describe(rows: int, dim: int, photos: Path | None) -> None:
+def time_call(call: Call, body: bytes) -> float:
+    """Return the seconds that one call takes."""
+    start = time.perf_counter()
+    assert call(body)
+    return time.perf_counter() - start
+
+
+def print_conditions(rows: int, dim: int, photos: Path | None) -> None:
+    """Print machine, versions and data, and the header of the table."""
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {libraries}")
-    data = f"photographs of {photos}" if photos else "the sample closet"
-    print(f"{rows} rows of {dim} numbers, expanded with noise from the garments in {data}; SQLite on both sides")
-    print(f"{'median of one call, milliseconds':<42} {'lookalike':>9} {'original way':>12} {'ratio':>9}")
+    source = f"the photos in {photos}" if photos else "the sample closet"
+    print(f"{rows} rows of {dim} numbers, made from the garments of {source} with noise; SQLite on both sides")
+    print(f"{'median of one call, milliseconds':<42} {'lookalike':>9} {TABLE.columns[2]:>14} {'ratio':>9}")
 
 
-def caller(ours: Services, function: str, path: str) -> Callable[[bytes], bytes]:
+def function_client(app: Services, function: str, path: str) -> Call:
+    """Return a call of a function's route as an administrator."""
     from lookalike.adapters.local_auth import LocalAuth
 
-    assert isinstance(ours.auth, LocalAuth)
-    token = ours.auth.issue(User("bench", "", "admin"), 3600)
+    assert isinstance(app.auth, LocalAuth)
+    token = app.auth.issue(User("bench", "", "admin"), 3600)
     client = load_function(function, FUNCTIONS).test_client()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-    def call(sent: bytes) -> bytes:
-        said = client.post(path, data=sent, headers=headers)
-        assert said.status_code == 200, said.get_data(as_text=True)
-        found: bytes = said.get_data()
-        return found
+    def call(body: bytes) -> bytes:
+        response = client.post(path, data=body, headers=headers)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        content: bytes = response.get_data()
+        return content
 
     return call
 
 
-def nearest(ours: Services, vectors: Vectors) -> Callable[[bytes], bytes]:
-    return lambda _: str(ours.index.search(vectors[:1], 5, CancelToken())).encode()
+def load_photos(folder: Path | None) -> list[bytes]:
+    """Return JPEG photos from the folder, or sample photos without one."""
+    if folder:
+        return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))[:MAX_PHOTOS]]
+    return [images.jpeg(sample_photo(seed, seed % 3 == 0)) for seed in range(MAX_PHOTOS)]
 
 
-def nearest_of(original: Original, vectors: Vectors) -> Callable[[bytes], bytes]:
-    return lambda _: str(original.index.kneighbors(vectors[:1], n_neighbors=5)).encode()
-
-
-def pictures_of(photos: Path | None) -> list[bytes]:
-    if photos:
-        return [path.read_bytes() for path in sorted(photos.rglob("*.jpg"))[:24]]
-    return [images.jpeg(sample_photo(seed, seed % 3 == 0)) for seed in range(24)]
-
-
-def stored_rows(ours: Services, queries: Sequence[bytes], rows: int) -> tuple[Vectors, list[bytes]]:
-    """Unit vectors (rows, dim) spread around those of real garments, and the garments' pictures."""
+def make_rows(app: Services, photos: Sequence[bytes], rows: int) -> tuple[Vectors, list[bytes]]:
+    """Return unit vectors (rows, dim) around those of the photos' garments, and the garments' cut-outs as PNG."""
     rng, cut_outs = np.random.default_rng(7), []
-    for photo in (images.read_image(data) for data in queries):
-        cut_outs += [one.cut_out(photo) for one in ours.models.detect(photo, CancelToken())]
-    real = ours.models.embed(cut_outs, CancelToken())
-    noise = rng.normal(0, 0.6 / real.shape[1] ** 0.5, (rows, real.shape[1]))
-    vectors = real[rng.integers(len(real), size=rows)] + noise
+    for photo in (images.read_image(data) for data in photos):
+        cut_outs += [detection.cut_out(photo) for detection in app.models.detect(photo, CancelToken())]
+    garments = app.models.embed(cut_outs, CancelToken())
+    # the noise vectors have a length of about 0.6 in any dimension
+    noise = rng.normal(0, 0.6 / garments.shape[1] ** 0.5, (rows, garments.shape[1]))
+    vectors = garments[rng.integers(len(garments), size=rows)] + noise
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit.astype(np.float32), [images.png(one) for one in cut_outs]
+    return unit.astype(np.float32), [images.png(cut_out) for cut_out in cut_outs]
 
 
-def fill(ours: Services, vectors: Vectors, pictures: Sequence[bytes]) -> None:
-    for start in range(0, len(vectors), A_PHOTO):
-        name, some = f"photo{start}", vectors[start : start + A_PHOTO]
-        segments = [segment(name, number, vector) for number, vector in enumerate(some)]
-        for number, one in enumerate(segments):
-            ours.store.put(one.path, pictures[(start + number) % len(pictures)], "image/png")
-        ours.catalog.add_photo(Photo(name, "0" * 64, 10, 10), segments, ours.models.embedder)
-    ours.reindex.build()
+def fill(app: Services, vectors: Vectors, cut_outs: Sequence[bytes]) -> None:
+    """Store the rows in lookalike, with the cut-outs in turn, and publish an index of them."""
+    for start in range(0, len(vectors), ROWS_PER_PHOTO):
+        name, photo_vectors = f"photo{start}", vectors[start : start + ROWS_PER_PHOTO]
+        segments = [make_segment(name, number, vector) for number, vector in enumerate(photo_vectors)]
+        for number, segment in enumerate(segments):
+            app.store.put(segment.path, cut_outs[(start + number) % len(cut_outs)], "image/png")
+        app.catalog.add_photo(Photo(name, "0" * 64, 10, 10), segments, app.models.embedder)
+    app.reindex.build()
 
 
-def segment(photo: str, number: int, vector: Any) -> NewSegment:
+def make_segment(photo: str, number: int, vector: Any) -> NewSegment:
+    """Return a segment row with fixed attributes."""
     path = f"{photo}/segment_{number}.png"
     return NewSegment(f"{photo}_segment_{number}", path, path, Box(0, 0, 9, 9), "top", 0.9, vector)
 
 
-def body(picture: bytes, name: str, num: int) -> bytes:
-    fields = {"image_base64": base64.b64encode(picture).decode(), "image_name": name, "num": num}
+def request_body(photo: bytes, name: str, num: int) -> bytes:
+    """Return a JSON body that both upload and search accept."""
+    fields = {"image_base64": base64.b64encode(photo).decode(), "image_name": name, "num": num}
     return json.dumps(fields).encode()
 
 
-def cycled(pictures: Sequence[bytes], count: int) -> list[bytes]:
-    return [pictures[number % len(pictures)] for number in range(count)]
+def with_new_name(body: bytes) -> bytes:
+    """Return the request body with an unused photo name."""
+    return json.dumps({**json.loads(body), "image_name": f"again{time.time_ns()}"}).encode()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The original's way of storing and searching, with our models: JSON vectors and image blobs in SQL, a cosine index in a pickle."""
+"""The original system's storage and search, run with lookalike's models.
+
+Vectors are JSON and images are blobs in SQL. The index is scikit-learn's exact cosine index in a pickle.
+"""
 
 import base64
 import io
@@ -27,7 +30,10 @@ INSERT = """INSERT INTO splitted_images
 
 
 class Original:
-    """Models and index are loaded once, which is kinder than the original was."""
+    """The original system in one process.
+
+    It loads models and index once. The original did so for each request, so the comparison favors it.
+    """
 
     def __init__(self, folder: Path, models: Models) -> None:
         self.models, self.folder = models, folder
@@ -35,58 +41,63 @@ class Original:
         self.database.execute("PRAGMA journal_mode = WAL")
         self.database.execute(TABLE)
 
-    def fill(self, vectors: Vectors, pictures: Sequence[bytes]) -> None:
+    def fill(self, vectors: Vectors, images: Sequence[bytes]) -> None:
+        """Store vectors (n, dim), each with one of the PNG images in turn, and build the index."""
         for number, vector in enumerate(vectors):
-            self._insert(f"row{number}", number % 10, vector, pictures[number % len(pictures)])
+            self._insert(f"row{number}", number % 10, vector, images[number % len(images)])
         self.database.commit()
         self.rebuild()
 
     def rebuild(self) -> None:
-        """What makes an upload searchable: every vector is read and parsed, fitted and written."""
+        """Build the index from all rows and write it, as the original must before it can find an upload."""
         rows = self.database.execute("SELECT id, vector FROM splitted_images").fetchall()
         vectors = np.array([json.loads(vector) for _, vector in rows])
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         index = NearestNeighbors(metric="cosine").fit(vectors)
         with (self.folder / "vector_nn_index.pkl").open("wb") as file:
             pickle.dump({"index": index, "vectors": vectors}, file)
-        (self.folder / "vector_id_map.json").write_text(json.dumps([number for number, _ in rows]))
-        self.index, self.ids = index, [number for number, _ in rows]
+        (self.folder / "vector_id_map.json").write_text(json.dumps([row_id for row_id, _ in rows]))
+        self.index, self.ids = index, [row_id for row_id, _ in rows]
 
     def upload(self, body: bytes) -> bytes:
-        asked = json.loads(body)
-        photo = opened(asked)
-        crops = [photo.crop(one.box.pixel_bounds(*photo.size)) for one in self.models.detect(photo, CancelToken())] or [
-            photo
-        ]
+        """Store the garments of the photo in a JSON request body. Returns the JSON response."""
+        request = json.loads(body)
+        photo = decode_photo(request)
+        detections = self.models.detect(photo, CancelToken())
+        crops = [photo.crop(detection.box.pixel_bounds(*photo.size)) for detection in detections] or [photo]
         vectors = self.models.embed(crops, CancelToken())
         for number, (crop, vector) in enumerate(zip(crops, vectors, strict=True)):
-            self._insert(asked["image_name"], number, vector, png(crop))
+            self._insert(request["image_name"], number, vector, encode_png(crop))
         self.database.commit()
         return json.dumps({"success": True, "segments": len(crops)}).encode()
 
     def relay(self, body: bytes) -> bytes:
-        asked = json.loads(body)
-        vector = self.models.embed([opened(asked)], CancelToken())
-        distances, places = self.index.kneighbors(vector, n_neighbors=asked["num"])
-        found = [(self.ids[place], 1 - distance) for place, distance in zip(places[0], distances[0], strict=True)]
-        return json.dumps({"results": [self._result(number, float(alike)) for number, alike in found]}).encode()
+        """Search with the whole photo in a JSON request body. Returns the JSON response."""
+        request = json.loads(body)
+        vector = self.models.embed([decode_photo(request)], CancelToken())
+        distances, positions = self.index.kneighbors(vector, n_neighbors=request["num"])
+        neighbors = zip(positions[0], distances[0], strict=True)
+        results = [self._result(self.ids[position], 1 - float(distance)) for position, distance in neighbors]
+        return json.dumps({"results": results}).encode()
 
-    def _result(self, number: int, alike: float) -> dict[str, Any]:
+    def _result(self, row_id: int, similarity: float) -> dict[str, Any]:
         query = "SELECT splitted_image_data FROM splitted_images WHERE id = ?"
-        (picture,) = self.database.execute(query, [number]).fetchone()
-        return {"id": number, "similarity": alike, "processed_image_base64": base64.b64encode(picture).decode()}
+        (image,) = self.database.execute(query, [row_id]).fetchone()
+        return {"id": row_id, "similarity": similarity, "processed_image_base64": base64.b64encode(image).decode()}
 
-    def _insert(self, name: str, number: int, vector: Any, picture: bytes) -> None:
-        path = f"{name}/segment_{number}.png"
-        row = (f"{name}_segment_{number}", path, name, "[]", json.dumps(vector.tolist()), picture)
+    def _insert(self, photo_name: str, number: int, vector: Any, image: bytes) -> None:
+        path = f"{photo_name}/segment_{number}.png"
+        row = (f"{photo_name}_segment_{number}", path, photo_name, "[]", json.dumps(vector.tolist()), image)
         self.database.execute(INSERT, row)
 
 
-def opened(asked: dict[str, Any]) -> Image.Image:
-    return Image.open(io.BytesIO(base64.b64decode(asked["image_base64"]))).convert("RGB")
+def decode_photo(request: dict[str, Any]) -> Image.Image:
+    """Decode the photo of a request as RGB."""
+    return Image.open(io.BytesIO(base64.b64decode(request["image_base64"]))).convert("RGB")
 
 
-def png(picture: Image.Image) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
+    """Encode an image as PNG."""
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    image.save(file, "PNG")
     return file.getvalue()
