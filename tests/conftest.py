@@ -18,7 +18,7 @@ import lookalike
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
 from lookalike.http.openapi import build_openapi
-from lookalike.http.routes import route_functions
+from lookalike.http.routes import gateway_url_map
 from lookalike.local.gateway import load_function
 from tests.skip_summary import pytest_terminal_summary
 
@@ -82,7 +82,7 @@ def documented_schema(method: str, path: str, status: int) -> dict[str, Any] | N
     """Return a response's schema, or None if there is no such route or the response is not JSON. Fails for undocumented statuses."""
     spec = build_openapi()
     try:
-        route, _ = route_functions().bind("").match(path, method, return_rule=True)
+        route, _ = gateway_url_map().bind("").match(path, method, return_rule=True)
     except HTTPException:
         return None
     responses = spec["paths"][route.rule.replace("<id>", "{id}")][method.lower()]["responses"]

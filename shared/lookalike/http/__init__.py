@@ -1,1 +1,1 @@
-"""The doors: which route is whose (routes), who may pass (door), what a request holds (asking), what is answered (handlers)."""
+"""The HTTP API: route table, request pipeline, request and response schemas, handlers and API documentation."""

@@ -5,19 +5,49 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable
 
 import flask
 
 import lookalike
 from lookalike.http.openapi import Json, build_openapi
 
+LIMITS = {
+    "minimum": "≥",
+    "exclusiveMinimum": ">",
+    "maximum": "≤",
+    "exclusiveMaximum": "<",
+    "minLength": "characters ≥",
+    "maxLength": "characters ≤",
+    "minItems": "items ≥",
+    "maxItems": "items ≤",
+}
+"""Words for the limits of JSON Schema that the page shows."""
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+summary { cursor: pointer; padding: .35rem 0; } summary b { display: inline-block; min-width: 4.5rem; color: #a3431f; }
+details { border-bottom: 1px solid #8884; } table { border-collapse: collapse; margin: .5rem 0 1rem; }
+td { padding: .2rem 1rem .2rem 0; vertical-align: top; } div[id] { scroll-margin-top: 3rem; }
+"""
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>lookalike API</title>
+<style>{style}</style></head><body>
+<h1>lookalike <small>{version}</small></h1>
+<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).
+All errors have the same form, <a href="#ErrorResponse">ErrorResponse</a>.</p>
+{routes}<h2>Schemas</h2><p>Fields with a star are required.</p>{schemas}</body></html>
+"""
+
 
 def serve_docs(path: str, function: str | None = None) -> flask.Response | None:
-    """Return the response for `/openapi.json` or `/docs`, else `None`. Documents one function, or all functions."""
+    """Return the response for `/openapi.json` or `/docs`, and `None` for other paths.
+
+    The response documents one function, or all functions.
+    """
     if path == "/openapi.json":
         return flask.Response(json.dumps(build_openapi(function)), mimetype="application/json")
     if path == "/docs":
+        # the page needs no scripts, and only this style sheet: the policy makes injected markup harmless
         digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
         return flask.Response(render_page(function), mimetype="text/html", headers={"Content-Security-Policy": policy})
@@ -25,7 +55,7 @@ def serve_docs(path: str, function: str | None = None) -> flask.Response | None:
 
 
 def render_page(function: str | None = None) -> str:
-    """Render routes and schemas as collapsed sections."""
+    """Return an HTML page that lists routes and schemas as collapsed sections."""
     spec = build_openapi(function)
     parts = [
         _render_route(path, method, operation)
@@ -40,7 +70,8 @@ def render_page(function: str | None = None) -> str:
 
 def _render_route(path: str, method: str, operation: Json) -> str:
     rows = [
-        f"<tr><td>{html.escape(parameter['name'])}</td><td>{parameter['in']}</td><td>{_type(parameter['schema'])}</td></tr>"
+        f"<tr><td>{html.escape(parameter['name'])}</td><td>{parameter['in']}</td>"
+        f"<td>{_type(parameter['schema'])}</td></tr>"
         for parameter in operation.get("parameters", [])
     ]
     bodies = [
@@ -48,14 +79,18 @@ def _render_route(path: str, method: str, operation: Json) -> str:
         for kind, content in operation.get("requestBody", {}).get("content", {}).items()
     ]
     responses = [
-        f"<tr><td>{status}</td><td>{_render_text(response['description'])}</td><td>{_render_content(response)}</td></tr>"
+        f"<tr><td>{status}</td><td>{_render_text(response['description'])}</td>"
+        f"<td>{_render_content(response)}</td></tr>"
         for status, response in operation["responses"].items()
     ]
-    head = f"<summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> {html.escape(operation['summary'])}</summary>"
-    return f"<details>{head}<p>{_render_text(operation['description'])}</p><table>{''.join([*rows, *bodies, *responses])}</table></details>"
+    route = f"<b>{method.upper()}</b> <code>{html.escape(path)}</code>"
+    head = f"<summary>{route} {html.escape(operation['summary'])}</summary>"
+    table = f"<table>{''.join([*rows, *bodies, *responses])}</table>"
+    return f"<details>{head}<p>{_render_text(operation['description'])}</p>{table}</details>"
 
 
 def _render_text(description: str) -> str:
+    """Escape the text, and turn `backticks` into code elements."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(description))
 
 
@@ -67,20 +102,24 @@ def _render_schema(name: str, schema: Json) -> str:
     """Render the fields of a schema; required fields have a star."""
     required, fields = schema.get("required", ()), schema.get("properties") or {"": schema}
     rows = [
-        f"<tr><td>{html.escape(field)}{' *' * (field in required)}</td><td>{_type(field_schema)}</td><td>{_default(field_schema)}</td></tr>"
+        f"<tr><td>{html.escape(field)}{' *' * (field in required)}</td><td>{_type(field_schema)}</td>"
+        f"<td>{_default(field_schema)}</td><td>{_render_text(field_schema.get('description', ''))}</td></tr>"
         for field, field_schema in fields.items()
     ]
     content = f"<p>{_render_text(schema.get('description', ''))}</p><table>{''.join(rows)}</table>"
     # A link to an element opens the collapsed <details> around it. The id is on an inner <div>, since a link to the
     # <details> itself would leave it collapsed.
-    return f'<details><summary><code>{html.escape(name)}</code></summary><div id="{html.escape(name)}">{content}</div></details>'
+    name = html.escape(name)
+    return f'<details><summary><code>{name}</code></summary><div id="{name}">{content}</div></details>'
 
 
 def _type(schema: Json) -> str:
+    """Return the type of a value as HTML, such as "integer (≥ 1, ≤ 100)", with links to other schemas."""
     if "$ref" in schema:
         name = html.escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#{name}">{name}</a>'
-    if alternatives := _alternatives(schema):
+    # allOf occurs only in multipart forms, whose parts are listed like alternatives
+    if alternatives := schema.get("anyOf") or schema.get("allOf"):
         return " | ".join(dict.fromkeys(_type(alternative) for alternative in alternatives))
     limits = [f"{word} {schema[key]}" for key, word in LIMITS.items() if key in schema]
     return _type_name(schema) + html.escape(f" ({', '.join(limits)})" if limits else "")
@@ -105,34 +144,3 @@ def _in_parentheses(schema: Json) -> str:
 def _default(schema: Json) -> str:
     default = schema.get("default")
     return "" if default in (None, "", [], {}) else f"default <code>{html.escape(json.dumps(default))}</code>"
-
-
-def _alternatives(schema: Json) -> Iterable[Json]:
-    alternatives: Iterable[Json] = schema.get("anyOf") or schema.get("allOf") or ()
-    return alternatives
-
-
-LIMITS = {
-    "minimum": "≥",
-    "exclusiveMinimum": ">",
-    "maximum": "≤",
-    "exclusiveMaximum": "<",
-    "minLength": "characters ≥",
-    "maxLength": "characters ≤",
-    "minItems": "items ≥",
-    "maxItems": "items ≤",
-}
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-summary { cursor: pointer; padding: .35rem 0; } summary b { display: inline-block; min-width: 4.5rem; color: #a3431f; }
-details { border-bottom: 1px solid #8884; } table { border-collapse: collapse; margin: .5rem 0 1rem; }
-td { padding: .2rem 1rem .2rem 0; vertical-align: top; } div[id] { scroll-margin-top: 3rem; }
-"""
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>lookalike API</title>
-<style>{style}</style></head><body>
-<h1>lookalike <small>{version}</small></h1>
-<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1). All errors have one form, <a href="#ErrorResponse">ErrorResponse</a>.</p>
-{routes}<h2>Schemas</h2><p>Fields with a star are required.</p>{schemas}</body></html>
-"""

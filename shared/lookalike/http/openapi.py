@@ -14,43 +14,45 @@ from pydantic.json_schema import models_json_schema
 import lookalike
 from lookalike.http.request_schemas import PhotoRequest
 from lookalike.http.response_schemas import ErrorResponse
-from lookalike.http.routes import ROUTES, Role, Route, own_routes
+from lookalike.http.routes import ROUTES, Role, Route, routes_of_function
 
-REF = "#/components/schemas/{model}"
-ROLES = {
-    Role.OPEN: "Anyone.",
-    Role.ANYONE: "Anyone, unless `SEARCH_NEEDS_SIGN_IN` is set.",
-    Role.OWNER: "The owner of the request, or an administrator. For anonymous requests, anyone who knows the id.",
-    Role.USER: "Signed-in users.",
-    Role.ADMIN: "Administrators.",
-    Role.PLATFORM: "The platform's service accounts, and administrators.",
+REF_TEMPLATE = "#/components/schemas/{model}"
+ROLE_DESCRIPTIONS = {
+    Role.OPEN: "everyone.",
+    Role.ANYONE: "everyone, or only signed-in users if the server requires sign-in.",
+    Role.OWNER: "the owner of the request, and administrators. For anonymous requests, everyone who knows the id.",
+    Role.USER: "signed-in users.",
+    Role.ADMIN: "administrators.",
+    Role.PLATFORM: "service accounts of the platform, and administrators.",
 }
 STATUS_DESCRIPTIONS = {
     400: "The request is malformed, or the image cannot be decoded",
     401: "The token is missing or invalid",
     403: "The caller may not do this",
     404: "Not found, or not visible to the caller",
-    409: "Conflict: the name or id is taken, or the request has already ended",
+    409: "The name or id is already in use, or the request has already ended",
     413: "The body or the image is too large",
     415: "The content type or image format is not supported",
     422: "A field is invalid; `error.details.field` names it",
-    429: "Too many requests; repeat after `Retry-After` seconds",
-    503: "Temporarily unavailable; repeat after `Retry-After` seconds",
+    429: "Too many requests; retry after `Retry-After` seconds",
+    503: "Temporarily unavailable; retry after `Retry-After` seconds",
     504: "The request timed out; nothing was stored",
 }
+"""Meaning of each error status. The response body has the specific error."""
 Json = dict[str, Any]
 Refs = Mapping[Any, Json]
+"""A `$ref` object for each model."""
 
 
 @cache
 def build_openapi(function: str | None = None) -> Json:
-    """Return the document of one function's routes, or of all routes."""
-    routes = own_routes(function) if function else ROUTES
+    """Return the document of one function's routes and health checks, or of the routes of all functions."""
+    routes = routes_of_function(function) if function else ROUTES
     models = (
         {route.response for route in routes} | {route.request for route in routes if route.request} | {ErrorResponse}
     )
     named, schemas = models_json_schema(
-        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)], ref_template=REF
+        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)], ref_template=REF_TEMPLATE
     )
     refs: Refs = {model: schema for (model, _), schema in named.items()}
     paths: dict[str, Json] = {}
@@ -77,7 +79,7 @@ def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
     operation: Json = {
         "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z]+', '_', route.path.lower()).strip('_') or 'root'}",
         "summary": summary.rstrip("."),
-        "description": " ".join([*" ".join(more).split(), f"Allowed for: {ROLES[route.role]}"]),
+        "description": " ".join([*" ".join(more).split(), f"Allowed for: {ROLE_DESCRIPTIONS[route.role]}"]),
         "tags": [route.function],
         "responses": _responses(route, refs),
     }
@@ -85,6 +87,7 @@ def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
         operation["parameters"] = parameters
     if route.request and route.method != "GET":
         operation["requestBody"] = _request_body(route.request, refs[route.request])
+    # the empty object makes the token optional
     if route.role in (Role.USER, Role.ADMIN, Role.PLATFORM):
         operation["security"] = [{"token": []}]
     elif route.role is not Role.OPEN:
@@ -99,12 +102,13 @@ def _parameters(route: Route, schemas: Json) -> list[Json]:
     ]
     if not (route.request and route.method == "GET"):
         return in_path
+    # OpenAPI has no query schema as a whole, so each field becomes a parameter
     fields = schemas[route.request.__name__]["properties"]
     return [*in_path, *({"name": name, "in": "query", "schema": schema} for name, schema in fields.items())]
 
 
 def _request_body(body: type[BaseModel], ref: Json) -> Json:
-    """A photo may be sent as base64 in JSON, as a file in a form, or as the body itself."""
+    """Describe a body. A photo may be sent as base64 in JSON, as a file in a form, or as the body itself."""
     content: Json = {"application/json": {"schema": ref}}
     if issubclass(body, PhotoRequest):
         photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
@@ -117,8 +121,9 @@ def _request_body(body: type[BaseModel], ref: Json) -> Json:
 def _responses(route: Route, refs: Refs) -> Json:
     success = refs[route.response]
     if route.is_job:
+        # a canceled job also has status 200
         success = {"anyOf": [success, refs[ErrorResponse]]}
-    content = {route.media: {"schema": success if route.media == "application/json" else {"type": "string"}}}
+    content = {route.media_type: {"schema": success if route.media_type == "application/json" else {"type": "string"}}}
     response: Json = {"description": "Success"} | ({"content": content} if route.status != 204 else {})
     error = {"application/json": {"schema": refs[ErrorResponse]}}
     errors = {
@@ -132,6 +137,6 @@ def error_statuses(route: Route) -> Sequence[int]:
     statuses = {400, 401, 413, 503}
     statuses |= {403} if route.role in (Role.ADMIN, Role.PLATFORM) else set()
     statuses |= {404} if "<" in route.path else set()
-    statuses |= {415, 422} if route.has_body else set()
+    statuses |= {415, 422} if route.accepts_fields else set()
     statuses |= {409, 429, 504} if route.is_job else set()
-    return sorted(statuses | set(route.statuses))
+    return sorted(statuses | set(route.extra_error_statuses))

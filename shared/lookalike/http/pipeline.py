@@ -17,7 +17,7 @@ from lookalike.http.cors import add_cors_headers, preflight_response
 from lookalike.http.docs import serve_docs
 from lookalike.http.request import ApiRequest, limit_body_size, read_body, requested_job_id
 from lookalike.http.request_schemas import HandlerResult
-from lookalike.http.routes import Role, Route, allowed_methods, function_routes, match_route
+from lookalike.http.routes import Role, Route, allowed_methods, function_url_map, match_route
 from lookalike.settings import Settings
 from lookalike.usecases.jobs import validate_or_create_job_id
 
@@ -53,19 +53,19 @@ def _respond(function: str, request: flask.Request) -> flask.Response:
 def _preflight_or_docs(function: str, request: flask.Request) -> flask.Response | None:
     """Respond to OPTIONS and to the paths of the API documentation; `None` for everything else."""
     if request.method == "OPTIONS":
-        methods = allowed_methods(function_routes(function), request.path)
+        methods = allowed_methods(function_url_map(function), request.path)
         return preflight_response(services().settings, request, methods)
     return serve_docs(request.path, function) if request.method == "GET" else None
 
 
 def _call_handler(function: str, request: flask.Request) -> flask.Response:
     """Match the route, authenticate and authorize the caller, parse the body, and call the handler."""
-    route, path_parameters = match_route(function_routes(function), request.method, request.path)
+    route, path_parameters = match_route(function_url_map(function), request.method, request.path)
     assert isinstance(route, Route)
     caller = authenticate(services(), request, route.role)
     if not (route.role is Role.PLATFORM and is_local_platform(services(), request, caller)):
         authorize(services(), caller, route.role)
-    fields, photo, is_typed = read_body(request) if route.has_body else ({}, None, True)
+    fields, photo, is_typed = read_body(request) if route.accepts_fields else ({}, None, True)
     job_id = validate_or_create_job_id(requested_job_id(request, fields))
     trace = request.headers.get("X-Cloud-Trace-Context", "")
     logs.set_request_context(job_id, trace, services().settings.google_cloud_project)
@@ -75,7 +75,7 @@ def _call_handler(function: str, request: flask.Request) -> flask.Response:
 
 
 def authenticate(services: Services, request: flask.Request, role: Role) -> Caller:
-    """Return who calls. Raises `Unauthenticated` for an invalid token, even on routes that need none.
+    """Return the caller. Raises `Unauthenticated` for an invalid token, even on routes that need no token.
 
     Routes with `Role.OPEN` ignore tokens, so that a client with an expired access token can refresh it.
     """
@@ -89,7 +89,7 @@ def authenticate(services: Services, request: flask.Request, role: Role) -> Call
 
 
 def client_address(settings: Settings, request: flask.Request) -> str:
-    """Return the caller's address, from X-Forwarded-For as far as it was written by trusted proxies.
+    """Return the caller's address. Uses only entries of X-Forwarded-For that trusted proxies added.
 
     Cloud Run's front end appends one entry. Google's load balancer appends two: the client's address and its own.
     Entries to the left of those were sent by the client and may be forged.
@@ -124,7 +124,7 @@ def platform_account(services: Services, token: str) -> str | None:
 
 
 def is_local_platform(services: Services, request: flask.Request, caller: Caller) -> bool:
-    """Return whether a local process calls, which takes the role of the platform on a development server.
+    """Return whether the caller is a local process, which has the role of the platform on a development server.
 
     Requests with an `Origin` header are not treated as local platform calls: they come from a page in a browser.
     """

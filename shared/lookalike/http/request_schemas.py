@@ -1,6 +1,6 @@
 """Request schemas, one per route. Unknown fields are ignored, as in the original system.
 
-Docstrings of schemas and fields are shown in the API documentation.
+The docstrings of schemas and fields are their descriptions in the API documentation.
 """
 
 import json
@@ -23,53 +23,66 @@ def _list_to_tuple(value: Any) -> Any:
 
 
 Corners = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_list_to_tuple)]
-"""x1, y1, x2, y2 in pixels of the upright photo. JSON has no tuples, so lists are converted before strict validation."""
+"""x1, y1, x2, y2 in pixels of the upright photo.
+
+JSON has no tuples, and strict validation accepts no lists in their place, so lists are converted before.
+"""
 
 
 class RequestBody(BaseModel):
-    """`request_id` is an id that you choose for the request, to see or cancel it; default: a new UUID."""
+    """Fields of every request."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     request_id: str | None = None
+    """An id of your choice, by which you can look up or cancel the request. Default: a new UUID."""
 
 
 class PhotoRequest(RequestBody):
-    """`image_base64` is the photo as base64 or a `data:` URL; you may send it as a file or as the body instead."""
+    """A photo. Send it in `image_base64`, as a file of a form, or as the body itself."""
 
     image_base64: str | None = Field(None, repr=False)
+    """The photo as base64 or as a `data:` URL."""
 
 
 class UploadRequest(PhotoRequest):
-    """A photo to store. `force_process` stores the whole photo if no garment is found."""
+    """A photo whose garments are to be stored."""
 
     image_name: str | None = None
+    """Name of the photo: 1 to 200 letters, digits, `.`, `_` or `-`, not starting with a dot. Default: a new UUID."""
     force_process: bool = True
+    """Whether to store the whole photo if no garment is found."""
 
 
 class SplitRequest(PhotoRequest):
-    """A photo to split. `force_process` returns the whole photo if no garment is found."""
+    """A photo whose garments are to be cut out."""
 
     force_process: bool = True
+    """Whether to return the whole photo if no garment is found."""
 
 
 class UploadSegmentRequest(PhotoRequest):
-    """A cut-out to store. `segment_id` is a number, or a name that ends in one, as `/split_image` returns."""
+    """A cut-out to store."""
 
     original_image_id: Name
+    """Name of the photo that the cut-out is from."""
     segment_id: int | str
+    """Number of the garment in its photo, 0 to 9999, or a name that ends in it, such as `segment_0`."""
 
     @field_validator("segment_id")
     @classmethod
-    def _number(cls, value: int | str) -> int:
-        number = value if isinstance(value, int) else int(digits) if (digits := _last_digits(value)) else -1
-        if not 0 <= number < 10_000:
-            raise ValueError("must be a number from 0 to 9999, or end in one")
-        return number
+    def _parse_number(cls, value: int | str) -> int:
+        if isinstance(value, str):
+            digits = value.rsplit("_", 1)[-1]
+            # isdigit() alone accepts other scripts and superscripts, and int() takes quadratic time for long text
+            value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else -1
+        if not 0 <= value < 10_000:
+            raise ValueError("must be a number from 0 to 9999, or a name that ends in one")
+        return value
 
 
 class Range(BaseModel):
-    """Numbers from `min` to `max`, both included; one of them may be left out."""
+    """Numbers from `min` to `max`, both included. Either may be omitted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,7 +92,7 @@ class Range(BaseModel):
     @model_validator(mode="after")
     def _require_a_bound(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError("a range needs min or max")
+            raise ValueError("a range must have min, max or both")
         return self
 
 
@@ -87,14 +100,16 @@ FilterValue = str | Number | Annotated[list[str | Number], Field(min_length=1, m
 
 
 class FilteredRequest(RequestBody):
-    """A filter by field name: a value, a list of which one must match, or a range of numbers."""
+    """A request that selects stored garments by their fields."""
 
     filter: dict[Literal[FILTERABLE_FIELDS], FilterValue] = Field(default_factory=dict)  # type: ignore[valid-type]
+    """Conditions by field name, all of which must match: a value, a list of alternatives, or a range of numbers."""
 
     @field_validator("filter", mode="before")
     @classmethod
     def _parse_json(cls, value: Any) -> Any:
-        # in a form, the filter is sent as JSON text
+        # In a form or a query string, the filter is JSON text. The parser raises `RecursionError` for deep nesting,
+        # which pydantic would not turn into a validation error.
         try:
             return json.loads(value) if isinstance(value, str) else value
         except RecursionError as error:
@@ -106,66 +121,80 @@ class FilteredRequest(RequestBody):
 
 
 class RelayRequest(PhotoRequest, FilteredRequest):
-    """A search. `num` is the number of matches; `segment` searches for each garment of the photo.
-
-    `include` says what each match has of its image. `exclude_original` leaves out garments of this very photo;
-    `collapse` shows an image that is stored several times only once.
-    """
+    """A search with a photo."""
 
     num: int = Field(5, ge=1, le=100)
+    """Maximum number of matches, for the photo and for each of its garments."""
     segment: bool = False
+    """Whether to detect the garments of the photo and search for each. Otherwise the whole photo is the query."""
     include: Include = Include.IMAGE
+    """The image of each match: `image` and `thumbnail` as base64, `url` as links that expire, or `none`."""
     min_similarity: float = Field(-1.0, ge=-1, le=1)
+    """Minimum cosine similarity of a match."""
     exclude_original: bool = False
+    """Whether to omit garments of the query photo itself, if that file was uploaded."""
     collapse: bool = False
+    """Whether to return only one of several copies of an image."""
     include_details: bool = False
+    """Whether to add the product details of each match."""
 
     @field_validator("include", mode="before")
     @classmethod
     def _to_enum(cls, value: Any) -> Any:
-        # strict validation accepts only enum members, and JSON has only text
+        # Strict validation of Python objects accepts only enum members. Unknown text is left to pydantic to reject.
         return Include(value) if isinstance(value, str) and value in list(Include) else value
 
 
 class EraseRequest(FilteredRequest):
-    """Either a filter or a user id (`owner`), whose garments, searches and requests are erased. `dry_run` only counts."""
+    """The garments to erase: those that match `filter`, or everything of the user `owner`. Exactly one is required."""
 
     owner: Name | None = None
+    """Id of a user, whose uploads, searches and requests are erased."""
     dry_run: bool = False
+    """Whether to only count what would be erased."""
 
     @model_validator(mode="after")
     def _require_one_selection(self) -> Self:
         if bool(self.filter) == (self.owner is not None):
-            raise ValueError("give either a filter or an owner, not both")
+            raise ValueError("send either filter or owner, not both")
         return self
 
 
 class NewSegmentRequest(PhotoRequest):
-    """A garment to add to a stored photo. Without `segment_id`, it gets the next free number."""
+    """A cut-out to add to a stored photo."""
 
     original_image_id: Name
+    """Name of the photo."""
     segment_id: int | None = Field(None, ge=0, lt=10_000)
+    """Number of the garment in its photo. Default: the next free number."""
     bounding_box: Corners | None = None
+    """Box of the garment: x1, y1, x2, y2 in pixels of the upright photo; x2 and y2 are exclusive."""
     label: str | None = Field(None, max_length=255)
+    """Kind of garment, such as `dress`."""
     score: float | None = Field(None, ge=0, le=1)
+    """Confidence of the detection."""
 
 
 class DetailsRequest(RequestBody):
-    """`splitted_image_id` is a garment's name, or the number that `/relay_image` returned as `id`."""
+    """A garment whose product details are requested."""
 
     splitted_image_id: int | Name
+    """Name of the garment, or the number that `/relay_image` returns as `id`."""
 
 
 class UpdateSegmentRequest(RequestBody):
-    """Fields of a garment to change."""
+    """Fields of a garment to change. Omitted fields keep their values; null removes a value."""
 
     bounding_box: Corners | None = None
+    """Box of the garment: x1, y1, x2, y2 in pixels of the upright photo; x2 and y2 are exclusive."""
     label: str | None = Field(None, max_length=255)
+    """Kind of garment, such as `dress`."""
     score: float | None = Field(None, ge=0, le=1)
+    """Confidence of the detection."""
 
 
 class ProductDetailsRequest(RequestBody):
-    """Product details: the columns of the original's table `image_details`."""
+    """Product details of a photo or a garment. They replace all stored details; omitted fields become null."""
 
     store_name: str | None = Field(None, max_length=255)
     brand: str | None = Field(None, max_length=255)
@@ -173,6 +202,7 @@ class ProductDetailsRequest(RequestBody):
     store_description: str | None = Field(None, max_length=16_000)
     url: str | None = Field(None, max_length=255)
     rating: float | None = Field(None, ge=0, le=5)
+    """Rating in stars."""
     tags: list[str] | None = None
     sale_status: str | None = Field(None, max_length=50)
     size: list[str] | None = None
@@ -182,35 +212,40 @@ class ProductDetailsRequest(RequestBody):
 
 
 class CredentialsRequest(RequestBody):
-    """Email address and password. Other fields, such as a role, are ignored."""
+    """Email address and password of an account. Other fields, such as a role, are ignored."""
 
     email: str = Field(max_length=1000)
     password: str = Field(max_length=10_000, repr=False)
 
 
 class RefreshRequest(RequestBody):
-    """A refresh token that was not used yet."""
+    """A refresh token to exchange for a new session."""
 
     refresh_token: str = Field(min_length=1, max_length=10_000, repr=False)
+    """The refresh token of the last sign-in or refresh. It is valid once."""
 
 
 class HistoryRequest(RequestBody):
-    """The newest `limit` searches made before a time. Send `before` of the last response to get the next page."""
+    """A page of the search history."""
 
     limit: int = Field(50, ge=1, le=500)
+    """Maximum number of searches on the page."""
     before: AwareDatetime | None = None
+    """Return only searches made before this time: the `before` of the previous page. Default: now."""
 
 
 class ReindexRequest(RequestBody):
-    """`force` builds an index version even if none is due."""
+    """Options of a scheduled index build."""
 
     force: bool = False
+    """Whether to build an index version even if none is due."""
 
 
 class CleanupRequest(RequestBody):
-    """Age in seconds above which your requests are deleted."""
+    """Selection of finished requests to delete."""
 
     max_age_seconds: float = Field(3600, ge=0, le=10**9)
+    """Age in seconds. Older requests are deleted."""
 
 
 def to_condition(value: str | float | list[str | float] | Range) -> Condition:
@@ -218,8 +253,3 @@ def to_condition(value: str | float | list[str | float] | Range) -> Condition:
     if isinstance(value, Range):
         return Condition((), value.min, value.max)
     return Condition(tuple(value) if isinstance(value, list) else (value,))
-
-
-def _last_digits(text: str) -> str:
-    last = text.rsplit("_", 1)[-1]
-    return last if last.isascii() and last.isdigit() and len(last) < 6 else ""

@@ -1,4 +1,7 @@
-"""Response schemas. The API document is made of them, and tests validate every response against it."""
+"""Response schemas: the OpenAPI document contains them, and tests validate every response against it.
+
+The docstrings of schemas and fields are their descriptions in the API documentation.
+"""
 
 from typing import Any, Generic, Literal, TypeVar
 
@@ -19,29 +22,39 @@ Corners = list[float]
 """x1, y1, x2, y2 in pixels of the upright photo; x2 and y2 exclusive."""
 
 
-class BaseResponse(BaseModel):
+class Schema(BaseModel):
+    """Base of all response schemas."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class BaseResponse(Schema):
     """Fields of every response."""
 
     model_config = ConfigDict(extra="forbid")
 
     success: bool
     request_id: str
+    """Id of the request, also in the header `X-Request-Id`. The server's log entries contain it."""
     message: str = OPTIONAL
+    """Text for people. It may change between versions."""
 
 
-class ErrorDetail(BaseModel):
-    """`code` is stable, for programs; `details` depends on the code."""
+class ErrorDetail(Schema):
+    """The error in a form for programs."""
 
     code: str
-    """Stable, for programs."""
+    """Stable error code."""
     details: dict[str, Any]
+    """Values that belong to the error, such as `field` for an invalid field."""
 
 
 class ErrorResponse(BaseResponse):
-    """An error. A cancelled request also has this form, with HTTP status 200 and `status` `cancelled`."""
+    """An error. A canceled request also has this form, with HTTP status 200 and the status `cancelled`."""
 
     success: Literal[False]
     status: str
+    """`error`, `not_found` or `cancelled`. Programs should read `error.code`, which is more precise."""
     error: ErrorDetail
 
 
@@ -55,133 +68,170 @@ class HealthResponse(BaseResponse):
     """State of the instance."""
 
     status: str
+    """`alive` or `ready`."""
 
 
-class Garment(BaseModel):
-    """A garment: box in pixels of the upright photo, label and score."""
+class Garment(Schema):
+    """A garment in a photo."""
 
     model_config = ConfigDict(extra="forbid")
 
     bounding_box: Corners | None
+    """x1, y1, x2, y2 in pixels of the upright photo; x2 and y2 are exclusive. Null if unknown."""
     label: str | None
+    """Kind of garment, such as `dress`. Null for a whole photo."""
     score: float | None
+    """Confidence of the detection, 0 to 1."""
 
 
 class Segment(Garment):
     """A stored garment."""
 
     id: int
+    """Row number of the garment."""
     splitted_image_id: str
+    """Name of the garment."""
     splitted_image_path: str
+    """Path of the cut-out in the bucket."""
     original_image_id: str
+    """Name of the photo that the garment is from."""
 
 
-class UploadedPhoto(BaseModel):
+class UploadedPhoto(Schema):
     """A stored photo and its garments."""
 
     original_image_id: str
+    """Name of the photo."""
     segments: list[Segment]
 
 
 class UploadResponse(BaseResponse):
-    """The stored garments. Without `data` if nothing was found and nothing was stored."""
+    """The stored photo. `data` is absent if no garment was found and nothing was stored."""
 
     data: UploadedPhoto = OPTIONAL
 
 
 class CutOut(Garment):
-    """A garment cut out of the photo, as base64."""
+    """A garment cut out of a photo."""
 
     segment_id: str
+    """Name of the garment within its photo, such as `segment_0`."""
     segment_base64: str
+    """The cut-out as a PNG in base64."""
 
 
-class CutOuts(BaseModel):
+class CutOuts(Schema):
     """The garments of a photo."""
 
     segments: list[CutOut]
 
 
 class SplitResponse(BaseResponse):
-    """The garments of a photo, cut out."""
+    """The garments cut out of a photo."""
 
     width: int
+    """Width of the upright photo in pixels."""
     height: int
+    """Height of the upright photo in pixels."""
     data: CutOuts
     segments: list[Any] = OPTIONAL
-    """Present and empty if nothing was found."""
+    """Present, and empty, only if no garment was found."""
 
 
 class ImageCutOut(Garment):
-    """A garment cut out of the photo, as base64."""
+    """A garment cut out of a photo."""
 
     segment_id: str
+    """Name of the garment within its photo, such as `segment_0`."""
     image_base64: str
+    """The cut-out as a PNG in base64."""
 
 
 class ImageSplitResponse(BaseResponse):
-    """The garments of a photo, cut out."""
+    """The garments cut out of a photo."""
 
     width: int
+    """Width of the upright photo in pixels."""
     height: int
+    """Height of the upright photo in pixels."""
     segments: list[ImageCutOut]
 
 
-class Explanation(BaseModel):
-    """What match and query have in common, as far as both are known."""
+class Explanation(Schema):
+    """Comparison of a match with the query garment. A field is absent if its value is unknown for one of the two."""
 
     model_config = ConfigDict(extra="forbid")
 
     same_label: bool = OPTIONAL
+    """Whether both have the same label."""
     colour_distance: float = OPTIONAL
+    """CIE76 difference of the mean colors. About 2 is just visible; 100 is black to white."""
     shared_details: list[str] = OPTIONAL
+    """Names of product details that both share."""
 
 
 class Match(Segment):
-    """A match. `match`, `details` and the image fields are present if known and requested."""
+    """A stored garment that is similar to the query."""
 
     similarity: float
+    """Cosine similarity to the query, -1 to 1."""
     why: Explanation
     match: float = OPTIONAL
+    """Probability, 0 to 1, that both are the same garment. Absent if the model is not calibrated."""
     details: ProductDetails = OPTIONAL
+    """Present if requested with `include_details` and known."""
     processed_image_base64: str = OPTIONAL
+    """The cut-out in base64, with `include` set to `image`."""
     thumbnail_base64: str = OPTIONAL
+    """The thumbnail in base64, with `include` set to `thumbnail`."""
     url: str = OPTIONAL
+    """Link to the cut-out, with `include` set to `url`. It expires."""
     thumbnail_url: str = OPTIONAL
+    """Link to the thumbnail, with `include` set to `url`. It expires."""
 
 
 class MatchGroup(Garment):
-    """A garment of the photo and its matches, best first."""
+    """A garment of the query photo and its matches."""
 
     results: list[Match]
+    """The matches, most similar first."""
 
 
-class IndexInfo(BaseModel):
-    """The index version that was searched. `tail_rows` counts the garments that are newer."""
+class IndexInfo(Schema):
+    """The index that was searched."""
 
     version: str | None
+    """Name of the published version. Null before the first one."""
     built_at: str | None
+    """Time at which the version was built."""
     rows: int
+    """Number of garments searched."""
     tail_rows: int
+    """Number of these garments that were added after the version was built."""
 
 
 class RelayResponse(BaseResponse):
-    """Matches, best first. `groups` is present with `segment`."""
+    """Result of a search."""
 
     results: list[Match]
+    """The matches of the whole request, most similar first, each garment once."""
     groups: list[MatchGroup] = OPTIONAL
-    """With `segment`: one group per garment of the photo."""
+    """One group for each garment of the photo. Present if requested with `segment`."""
     width: int
+    """Width of the upright photo in pixels."""
     height: int
+    """Height of the upright photo in pixels."""
     index: IndexInfo
 
 
-class SearchSummary(BaseModel):
-    """A past search: its request, without fields at their defaults, and the garments of its photo."""
+class SearchSummary(Schema):
+    """A past search. Request fields at their defaults are absent."""
 
     search_id: str
     asked_at: str
+    """Time of the search."""
     garments: list[dict[str, Any]]
+    """Label and box of each query garment."""
     num: int = 5
     segment: bool = False
     min_similarity: float = -1
@@ -189,51 +239,62 @@ class SearchSummary(BaseModel):
 
 
 class PastMatch(Segment):
-    """A result that is still stored. `garment` is the position of the garment in the photo."""
+    """A match of a past search that is still stored."""
 
     similarity: float
+    """Cosine similarity to the query, -1 to 1."""
     garment: int
+    """Position of the query garment in `garments`, from 0."""
 
 
 class PastSearch(SearchSummary):
-    """A past search with its results."""
+    """A past search with its matches."""
 
     results: list[PastMatch]
 
 
 class SearchHistoryResponse(DataResponse[list[SearchSummary]]):
-    """Past searches, newest first. Send `before` to get the next page."""
+    """A page of the search history, newest first."""
 
     before: str | None
-    """Value of `before` for the next page; null on the last page."""
+    """Send this as `before` to get the next page. Null on the last page."""
 
 
 class DetailsResponse(BaseResponse):
-    """Product details, in `message` as in the original system."""
+    """Product details of a garment."""
 
     message: ProductDetails  # type: ignore[assignment]
+    """The details. They are in `message` because clients of the original system read them there."""
 
 
-class ReceiptCounts(BaseModel):
-    """Numbers of what was erased. `left` counts objects to be deleted later, `remaining` garments still to be erased."""
+class ReceiptCounts(Schema):
+    """Numbers of what was erased."""
 
     garments: int
     photos: int
     objects: int
+    """Files in the bucket."""
     left: int
+    """Files that could not be deleted now. The scheduled sweep deletes them later."""
     searches: int
+    """Entries of the search history."""
     jobs: int
+    """Finished requests."""
     remaining: int
+    """Garments that were not erased because the time ran out. Repeat the request for them."""
 
 
-class Receipt(BaseModel):
-    """A receipt of what was erased."""
+class Receipt(Schema):
+    """Receipt of an erasure."""
 
     receipt_id: str
     at: str
+    """Time of the erasure."""
     segments: list[str]
+    """Names of the erased garments, at most 1000."""
     counts: ReceiptCounts
     splitted_image_id: str = OPTIONAL
+    """Name of the garment, if exactly one was requested."""
 
 
 class StatusResponse(BaseResponse):
@@ -243,24 +304,32 @@ class StatusResponse(BaseResponse):
 
 
 class JobResponse(BaseResponse):
-    """State of a request. Times are UTC."""
+    """State of a request. Times are in UTC."""
 
     status: str
+    """`processing`, `completed`, `cancelled` or `failed`."""
     kind: str
+    """`upload`, `split`, `search` or `ingest`."""
     stage: str
+    """The step that runs now, or ran last."""
     created: str
     updated: str
     finished: str | None
+    """Null while the request runs."""
 
 
-class RecentJob(BaseModel):
-    """A request: `timestamp` in Unix seconds, `age` in seconds."""
+class RecentJob(Schema):
+    """A recent request."""
 
     id: str
     kind: str
+    """`upload`, `split`, `search` or `ingest`."""
     status: str
+    """`processing`, `completed`, `cancelled` or `failed`."""
     timestamp: float
+    """Time at which it started, in Unix seconds."""
     age: float
+    """Seconds since it started."""
 
 
 class RecentJobsResponse(BaseResponse):
@@ -270,20 +339,24 @@ class RecentJobsResponse(BaseResponse):
     requests: list[RecentJob]
 
 
-class User(BaseModel):
+class User(Schema):
     """An account."""
 
     user_id: str
     email: str
     role: str
+    """`user` or `admin`."""
 
 
 class Session(User):
-    """Tokens of a sign-in; the access token expires after `expires_in` seconds."""
+    """An account and its tokens."""
 
     access_token: str
+    """Send it as `Authorization: Bearer <token>`."""
     refresh_token: str
+    """Exchange it for new tokens at `/api/auth/refresh`. It is valid once."""
     expires_in: int
+    """Lifetime of the access token in seconds."""
 
 
 class CurrentUser(User):

@@ -15,7 +15,7 @@ from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
 from lookalike.http import request_schemas as requests
 from lookalike.http import response_schemas as responses
-from lookalike.http.handlers import accounts, erasure, events, history, jobs, maintenance, photos, search, segments
+from lookalike.http.handlers import accounts, erasure, events, health, history, jobs, photos, reindex, search, segments
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult, RequestBody
 
@@ -28,44 +28,49 @@ Session = responses.DataResponse[responses.Session]
 
 
 class Role(Enum):
-    """Who may call a route."""
+    """The callers that may use a route."""
 
     OPEN = auto()
-    """Anyone, always. Tokens are ignored: for sign-in and health checks."""
+    """Everyone, always. Tokens are ignored. For sign-in and health checks."""
     ANYONE = auto()
-    """Anyone, unless SEARCH_NEEDS_SIGN_IN is set."""
+    """Everyone, or only signed-in users if SEARCH_NEEDS_SIGN_IN is set."""
     OWNER = auto()
-    """Anyone, but the use case shows callers only what is theirs."""
+    """Like `ANYONE`, but the use case restricts callers to their own jobs."""
     USER = auto()
     """Signed-in users."""
     ADMIN = auto()
     """Administrators."""
     PLATFORM = auto()
-    """Event trigger and scheduler, and administrators. On a development server also local processes."""
+    """The event trigger, the scheduler and administrators. On a development server also local processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route of one function.
-
-    `request` is the schema of the request's fields, `None` if none are read; `response` that of a successful response.
-    `statuses` lists error statuses of this route alone; `openapi` adds those that all routes of its kind have.
-    """
+    """A route of one function."""
 
     function: str
+    """Name of the Cloud Run function that serves the route."""
     method: str
     path: str
+    """Path with parameters in angle brackets, in the syntax of `werkzeug.routing`."""
     role: Role
     handler: Callable[[Services, ApiRequest], HandlerResult]
+    """Function that builds the response. Its docstring describes the route in the API documentation."""
     response: type[BaseModel]
+    """Schema of a successful response."""
     request: type[RequestBody] | None = None
+    """Schema of the request's fields. `None` if the route reads no fields."""
     status: int = 200
-    statuses: tuple[int, ...] = ()
+    """Status of a successful response."""
+    extra_error_statuses: tuple[int, ...] = ()
+    """Error statuses besides those that `openapi.error_statuses` derives from the kind of route."""
     is_job: bool = False
-    media: str = "application/json"
+    """Whether the handler runs a job. The model queue can be full, and the job can be canceled or run out of time."""
+    media_type: str = "application/json"
+    """Content type of a successful response."""
 
     @property
-    def has_body(self) -> bool:
+    def accepts_fields(self) -> bool:
         """Whether the route reads fields, from a body or from the query string."""
         return self.request is not None
 
@@ -79,7 +84,8 @@ _auth = partial(Route, "auth", "POST")
 ROUTES = (
     _upload("/upload_image", Role.ADMIN, photos.upload_image, responses.UploadResponse, requests.UploadRequest),
     _upload("/upload_single_image", Role.ADMIN, photos.upload_single_image, Segment, requests.UploadSegmentRequest),
-    _upload("/splitted_images", Role.ADMIN, photos.add_segment, Segment, requests.NewSegmentRequest, statuses=(404,)),
+    _upload("/splitted_images", Role.ADMIN, photos.add_segment, Segment, requests.NewSegmentRequest,
+            extra_error_statuses=(404,)),
     _upload("/split_image", Role.ANYONE, photos.split_image, responses.SplitResponse, requests.SplitRequest),
     _upload("/image/split", Role.ANYONE, photos.image_split, responses.ImageSplitResponse, requests.SplitRequest),
     _relay("POST", "/relay_image", Role.ANYONE, search.relay_image, responses.RelayResponse, requests.RelayRequest,
@@ -90,84 +96,99 @@ ROUTES = (
     _relay("GET", "/search_history/<id>", Role.USER, history.get_search, responses.DataResponse[responses.PastSearch]),
     _relay("DELETE", "/search_history/<id>", Role.USER, history.delete_search, responses.StatusResponse),
     _detail("POST", "/image_detail", Role.ANYONE, segments.get_details, responses.DetailsResponse,
-            requests.DetailsRequest, statuses=(404,)),
+            requests.DetailsRequest, extra_error_statuses=(404,)),
     _detail("PUT", "/image_detail/<id>", Role.ADMIN, segments.put_details, Details, requests.ProductDetailsRequest),
-    _detail("GET", "/thumbnails/<id>", Role.ANYONE, segments.get_thumbnail, responses.BaseResponse, media="image/*"),
+    _detail("GET", "/thumbnails/<id>", Role.ANYONE, segments.get_thumbnail, responses.BaseResponse,
+            media_type="image/*"),
     _detail("GET", "/splitted_images/<id>", Role.ANYONE, segments.get_segment, Segment),
     _detail("GET", "/splitted_images/by_original/<id>", Role.ANYONE, segments.list_segments_of_photo, Segments),
-    _detail("PUT", "/splitted_images/<id>", Role.ADMIN, segments.update_segment, Segment, requests.UpdateSegmentRequest),
+    _detail("PUT", "/splitted_images/<id>", Role.ADMIN, segments.update_segment, Segment,
+            requests.UpdateSegmentRequest),
     _detail("DELETE", "/splitted_images/<id>", Role.ADMIN, erasure.delete_segment, Receipt),
     _detail("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasure.delete_photo, Receipt),
     _detail("POST", "/erase", Role.ADMIN, erasure.erase, Receipt, requests.EraseRequest),
-    _cancel("POST", "/cancel_request/<id>", Role.OWNER, jobs.cancel_request, responses.StatusResponse, statuses=(409,)),
+    _cancel("POST", "/cancel_request/<id>", Role.OWNER, jobs.cancel_request, responses.StatusResponse,
+            extra_error_statuses=(409,)),
     _cancel("POST", "/cancel_processing/<id>", Role.OWNER, jobs.cancel_request, responses.StatusResponse,
-            statuses=(409,)),
+            extra_error_statuses=(409,)),
     _cancel("GET", "/request_status/recent", Role.OWNER, jobs.list_recent_requests, responses.RecentJobsResponse),
     _cancel("GET", "/request_status/<id>", Role.OWNER, jobs.get_request_status, responses.JobResponse),
     _cancel("POST", "/cleanup_requests", Role.OWNER, jobs.cleanup_requests, responses.StatusResponse,
             requests.CleanupRequest),
     _auth("/api/auth/register", Role.OPEN, accounts.register, User, requests.CredentialsRequest, 201, (409, 429)),
-    _auth("/api/auth/login", Role.OPEN, accounts.login, Session, requests.CredentialsRequest, statuses=(429,)),
-    _auth("/api/auth/refresh", Role.OPEN, accounts.refresh, Session, requests.RefreshRequest, statuses=(429,)),
+    _auth("/api/auth/login", Role.OPEN, accounts.login, Session, requests.CredentialsRequest,
+          extra_error_statuses=(429,)),
+    _auth("/api/auth/refresh", Role.OPEN, accounts.refresh, Session, requests.RefreshRequest,
+          extra_error_statuses=(429,)),
     _auth("/api/auth/logout", Role.USER, accounts.logout, responses.StatusResponse),
     Route("auth", "GET", "/api/auth/user", Role.USER, accounts.get_current_user,
           responses.DataResponse[responses.CurrentUser]),
     Route("ingest", "POST", "/", Role.PLATFORM, events.handle_storage_event, responses.BaseResponse, status=204),
-    Route("reindex", "POST", "/reindex", Role.PLATFORM, maintenance.reindex, responses.ReindexResponse,
+    Route("reindex", "POST", "/reindex", Role.PLATFORM, reindex.reindex, responses.ReindexResponse,
           requests.ReindexRequest, 202, (409,)),
 )
 # fmt: on
+"""All routes except health checks. Clients of the original system depend on these paths."""
 READINESS_HANDLERS = {
-    "upload": maintenance.is_ready_to_detect,
-    "relay": maintenance.is_ready_to_search,
-    "ingest": maintenance.is_ready_to_detect,
+    "upload": health.check_detection_readiness,
+    "relay": health.check_search_readiness,
+    "ingest": health.check_detection_readiness,
 }
+"""Handlers of `/readyz` for the functions that need more than the database."""
 
 
-def own_routes(function: str) -> tuple[Route, ...]:
+def routes_of_function(function: str) -> tuple[Route, ...]:
     """List the routes of a function, including its health checks."""
-    is_ready = READINESS_HANDLERS.get(function, maintenance.is_ready)
-    health = (
-        Route(function, "GET", "/healthz", Role.OPEN, maintenance.is_alive, responses.HealthResponse),
-        Route(function, "GET", "/readyz", Role.OPEN, is_ready, responses.HealthResponse),
+    check_readiness = READINESS_HANDLERS.get(function, health.check_readiness)
+    health_routes = (
+        Route(function, "GET", "/healthz", Role.OPEN, health.check_liveness, responses.HealthResponse),
+        Route(function, "GET", "/readyz", Role.OPEN, check_readiness, responses.HealthResponse),
     )
-    return tuple(route for route in (*ROUTES, *health) if route.function == function)
+    return tuple(route for route in (*ROUTES, *health_routes) if route.function == function)
 
 
 @cache
-def function_routes(function: str) -> Map:
-    """The URL map of a function, whose endpoints are the routes."""
-    return _url_map([(route, route) for route in own_routes(function)])
+def function_url_map(function: str) -> Map:
+    """Return the URL map of a function. Its endpoints are `Route` objects."""
+    return _url_map([(route, route) for route in routes_of_function(function)])
 
 
 @cache
-def route_functions() -> Map:
-    """The URL map of all routes, whose endpoints are the names of their functions."""
+def gateway_url_map() -> Map:
+    """Return the URL map of all routes. Its endpoints are names of functions. Health checks are not included."""
     return _url_map([(route, route.function) for route in ROUTES])
 
 
-def match_route(routes: Map, method: str, path: str) -> tuple[Route | str, dict[str, str]]:
-    """Return the endpoint (route or function name) and the path parameters. Raises `NotFound` and `MethodNotAllowed`."""
+def match_route(url_map: Map, method: str, path: str) -> tuple[Route | str, dict[str, str]]:
+    """Return the endpoint, a route or function name, and the path parameters.
+
+    Raises `NotFound` and `MethodNotAllowed`.
+    """
     try:
-        endpoint, parameters = routes.bind("").match(path, method)
+        endpoint, parameters = url_map.bind("").match(path, method)
     except WerkzeugNotFound:
-        raise NotFound(f"No such route: {path[:200]}") from None
+        raise _no_such_route(path) from None
     except WerkzeugMethodNotAllowed as error:
         allowed = sorted(error.valid_methods or [])
-        raise MethodNotAllowed(
-            f"The method {method} is not allowed; use {' or '.join(allowed)}", allowed=allowed
-        ) from None
+        message = f"The method {method} is not allowed; use {' or '.join(allowed)}"
+        raise MethodNotAllowed(message, allowed=allowed) from None
     return endpoint, dict(parameters)
 
 
-def allowed_methods(routes: Map, path: str) -> list[str]:
-    """List the methods that a path supports. Raises `NotFound`."""
-    methods = set(routes.bind("").allowed_methods(path)) - {"HEAD", "OPTIONS"}
+def allowed_methods(url_map: Map, path: str) -> list[str]:
+    """List the methods that a path supports, without HEAD and OPTIONS. Raises `NotFound`."""
+    methods = set(url_map.bind("").allowed_methods(path)) - {"HEAD", "OPTIONS"}
     if not methods:
-        raise NotFound(f"No such route: {path[:200]}")
+        raise _no_such_route(path)
     return sorted(methods)
+
+
+def _no_such_route(path: str) -> NotFound:
+    return NotFound(f"No such route: {path[:200]}")
 
 
 def _url_map(pairs: list[tuple[Route, Route | str]]) -> Map:
     rules = [Rule(route.path, methods=[route.method], endpoint=endpoint) for route, endpoint in pairs]
+    # Without these options, werkzeug would redirect paths with a trailing or double slash. A redirected POST can lose
+    # its body.
     return Map(rules, strict_slashes=False, merge_slashes=False)

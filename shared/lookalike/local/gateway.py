@@ -14,7 +14,7 @@ from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.cors import add_cors_headers
 from lookalike.http.docs import serve_docs
 from lookalike.http.pipeline import error_response
-from lookalike.http.routes import allowed_methods, match_route, route_functions
+from lookalike.http.routes import allowed_methods, gateway_url_map, match_route
 from lookalike.local.static_files import serve_static
 from lookalike.usecases.jobs import validate_or_create_job_id
 
@@ -56,8 +56,8 @@ class Gateway:
         if request.path in ("/healthz", "/readyz"):
             return self._apps["relay"]
         # a preflight request goes to the function that the announced request will go to
-        method = allowed_methods(route_functions(), request.path)[0] if request.method == "OPTIONS" else request.method
-        function, _ = match_route(route_functions(), method, request.path)
+        method = allowed_methods(gateway_url_map(), request.path)[0] if request.method == "OPTIONS" else request.method
+        function, _ = match_route(gateway_url_map(), method, request.path)
         return self._apps[str(function)]
 
 
@@ -75,7 +75,7 @@ def serve_object(request: Request) -> Response:
     path = request.path.removeprefix(BUCKET)
     store: Any = services().store
     if not hasattr(store, "open_url"):
-        raise NotFound("The bucket is not on this machine; use the URL that it signs")
+        raise NotFound("The bucket is not on this machine; use the signed URLs from the API")
     data = store.open_url(path, request.args.get("expires", ""), request.args.get("signature", ""))
     content_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return Response(data, HTTPStatus.OK, content_type=content_type, headers={"X-Content-Type-Options": "nosniff"})

@@ -1,4 +1,4 @@
-"""Delete garments for good, with a receipt."""
+"""Handlers that erase garments permanently and return a receipt."""
 
 from lookalike.bootstrap import Services
 from lookalike.http.request import ApiRequest
@@ -8,7 +8,10 @@ from lookalike.usecases.erase import Receipt
 
 
 def delete_segment(services: Services, request: ApiRequest) -> HandlerResult:
-    """Erase a garment; with the last garment of a photo, the photo too."""
+    """Erase a garment.
+
+    The photo is erased with its last garment.
+    """
     receipt = services.erase.erase_segment(request.path_parameters["id"])
     (name,) = receipt.segments
     return _receipt_response(receipt, f"Deleted {name}", splitted_image_id=name)
@@ -22,7 +25,11 @@ def delete_photo(services: Services, request: ApiRequest) -> HandlerResult:
 
 
 def erase(services: Services, request: ApiRequest) -> HandlerResult:
-    """Erase all garments that match a filter, or everything of one user. With `dry_run`, only count them."""
+    """Erase garments by filter or by user.
+
+    Erases the garments that match `filter`, or all uploads, searches and finished requests of the user `owner`. Repeat
+    the request while `counts.remaining` is not 0. With `dry_run`, nothing is erased.
+    """
     body = request.parse_body(EraseRequest)
     if body.owner is not None:
         receipt = services.erase.erase_owner(body.owner, body.dry_run)
@@ -30,7 +37,7 @@ def erase(services: Services, request: ApiRequest) -> HandlerResult:
         receipt = services.erase.erase_matching(body.conditions(), body.dry_run)
     if body.dry_run:
         return _receipt_response(receipt, f"Would delete {receipt.remaining} garments")
-    rest = f"; {receipt.remaining} remain, repeat the request" if receipt.remaining else ""
+    rest = f"; {receipt.remaining} remain: repeat the request" if receipt.remaining else ""
     return _receipt_response(receipt, f"Deleted {receipt.garments} garments{rest}")
 
 

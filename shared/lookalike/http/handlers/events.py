@@ -1,6 +1,6 @@
-"""Storage events: ingest a photo that was written to the bucket.
+"""Handler of storage events: ingests photos that were written to the bucket.
 
-Eventarc delivers an event again until the response has a 2xx status.
+Eventarc delivers events at least once and in any order, and repeats an event until the response has a 2xx status.
 """
 
 from dataclasses import dataclass
@@ -20,21 +20,23 @@ from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
+"""Type of the event for a new object, or a new version of an object."""
 MAX_AGE = timedelta(days=1)
-"""Eventarc drops an event after a day; a later one has been replayed by hand and is recorded as failed."""
+"""Eventarc gives up after a day. An older event was replayed by hand; it is recorded as failed."""
 
 
 class StoredData(BaseModel):
-    """The fields used of a `google.events.cloud.storage.v1.StorageObjectData`. Numbers may be text."""
+    """The fields of `google.events.cloud.storage.v1.StorageObjectData` that are used."""
 
     bucket: str = Field(min_length=1)
     name: str = Field(min_length=1)
     generation: int = Field(gt=0)
+    """Version of the object. JSON has it as text, since it can exceed 2**53."""
 
 
 @dataclass(frozen=True)
 class StorageEvent:
-    """An event, with the object's name relative to the store's prefix."""
+    """A storage event. The object's name in `source` is relative to the store's prefix."""
 
     type: str
     time: datetime | None
@@ -42,9 +44,10 @@ class StorageEvent:
 
 
 def handle_storage_event(services: Services, request: ApiRequest) -> HandlerResult:
-    """Ingest the photo of a storage event.
+    """Ingest a photo that was written to the bucket.
 
-    204 means that nothing is left to do: the photo is stored, recorded as failed, or not to be ingested.
+    The body is a CloudEvent about an object. The status is 204 if the event needs no retry: the photo was stored, its
+    failure was recorded, or the object is not under `incoming/`.
     """
     event = parse_event(flask.request, services.settings.prefix)
     # Objects outside incoming/ are lookalike's own output: ingesting them would trigger further events. The Cloud
@@ -57,6 +60,7 @@ def handle_storage_event(services: Services, request: ApiRequest) -> HandlerResu
 
 def _ingest(services: Services, event: StorageEvent) -> None:
     ingest, source = services.ingest, event.source
+    # a repeated event
     if (source.name, source.generation) in ingest.known_versions(source.bucket, [source.name]):
         return
     if event.time and datetime.now(UTC) - event.time > MAX_AGE:
@@ -76,12 +80,14 @@ def _read_and_ingest(services: Services, source: Source) -> None:
             return
         data = services.store.get(source.name)
     except NotFound:
+        # the object was deleted after the event
         services.ingest.record_superseded(source)
     else:
         services.ingest.ingest(source, data, lambda: _is_current(services, source))
 
 
 def _is_current(services: Services, source: Source) -> bool:
+    """Return whether the object still has the version that the event is about."""
     stored = services.store.stat(source.name)
     return stored is not None and str(stored.generation) == source.generation
 
@@ -89,14 +95,14 @@ def _is_current(services: Services, source: Source) -> bool:
 def parse_event(request: flask.Request, prefix: str) -> StorageEvent:
     """Parse a CloudEvent in binary or structured mode. Raises `BadRequest`.
 
-    `prefix` is the store's prefix in the bucket; it is removed from the object's name.
+    `prefix` is the store's prefix in the bucket, and is removed from the object's name.
     """
     try:
         event = from_http(dict(request.headers), request.get_data())
         data = StoredData.model_validate(event.data)
         time = datetime.fromisoformat(str(event["time"])) if "time" in event.get_attributes() else None
     except (CloudEventError, ValidationError, ValueError, TypeError) as error:
-        raise BadRequest("The request is not a CloudEvent about a stored object") from error
+        raise BadRequest("The request is not a CloudEvent about an object in Cloud Storage") from error
     if time and time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     source = Source(data.bucket, data.name.removeprefix(prefix), str(data.generation))

@@ -1,4 +1,4 @@
-"""The search history of the signed-in user."""
+"""Handlers for the search history of the signed-in user."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from lookalike.http.request_schemas import HandlerResult, HistoryRequest
 
 
 def list_searches(services: Services, request: ApiRequest) -> HandlerResult:
-    """List your own searches, newest first.
+    """List your searches, newest first.
 
-    `before` in the response is the value to send as `before` for the next page, null on the last page.
+    To get the next page, send the `before` of the response as `before`. It is null on the last page.
     """
     body = request.parse_body(HistoryRequest)
     searches = services.history.list_searches(request.owner, body.limit, body.before)
@@ -22,7 +22,10 @@ def list_searches(services: Services, request: ApiRequest) -> HandlerResult:
 
 
 def get_search(services: Services, request: ApiRequest) -> HandlerResult:
-    """Get one of your searches, with those of its results that are still stored."""
+    """Get one of your searches with its matches.
+
+    Matches that were deleted since are left out.
+    """
     search, segments = services.history.get_search(request.owner, request.path_parameters["id"])
     results = [
         {
@@ -45,7 +48,7 @@ def delete_search(services: Services, request: ApiRequest) -> HandlerResult:
 
 
 def delete_searches(services: Services, request: ApiRequest) -> HandlerResult:
-    """Delete all of your searches."""
+    """Delete all your searches."""
     count = services.history.delete_searches(request.owner)
     return {"success": True, "message": f"Deleted {_count_of_searches(count)}"}
 

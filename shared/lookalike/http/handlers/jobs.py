@@ -1,4 +1,4 @@
-"""See and cancel running requests."""
+"""Handlers that show, cancel and delete requests that run as jobs."""
 
 from datetime import UTC, datetime
 
@@ -8,14 +8,17 @@ from lookalike.http.request_schemas import CleanupRequest, HandlerResult
 
 
 def cancel_request(services: Services, request: ApiRequest) -> HandlerResult:
-    """Cancel a running request."""
+    """Cancel a running upload, split or search.
+
+    The canceled request responds with the status `cancelled` and stores nothing.
+    """
     job_id = request.path_parameters["id"]
     services.jobs.cancel_job(job_id, request.caller)
     return {"success": True, "status": "success", "message": f"Request {job_id} marked for cancellation"}
 
 
 def get_request_status(services: Services, request: ApiRequest) -> HandlerResult:
-    """Get the status of a request: `processing`, `completed`, `cancelled` or `failed`, and its stage."""
+    """Get the state of an upload, split or search."""
     job = services.jobs.get_job(request.path_parameters["id"], request.caller)
     finished = job.finished.isoformat() if job.finished else None
     times = {"created": job.created.isoformat(), "updated": job.updated.isoformat(), "finished": finished}
@@ -23,7 +26,10 @@ def get_request_status(services: Services, request: ApiRequest) -> HandlerResult
 
 
 def list_recent_requests(services: Services, request: ApiRequest) -> HandlerResult:
-    """List the caller's own requests, newest first."""
+    """List your recent requests, newest first.
+
+    Without sign-in, these are the anonymous requests from your network address.
+    """
     now = datetime.now(UTC).timestamp()
     requests = [
         {
@@ -39,6 +45,10 @@ def list_recent_requests(services: Services, request: ApiRequest) -> HandlerResu
 
 
 def cleanup_requests(services: Services, request: ApiRequest) -> HandlerResult:
-    """Delete the caller's own requests that are older than `max_age_seconds`."""
+    """Delete your old requests.
+
+    Deletes finished requests that are older than `max_age_seconds`. Only the records of the requests are deleted, not
+    the garments that they stored.
+    """
     count = services.jobs.delete_finished_jobs(request.caller, request.parse_body(CleanupRequest).max_age_seconds)
     return {"success": True, "status": "success", "message": f"Deleted {count} requests"}

@@ -1,4 +1,4 @@
-"""Upload photos, and cut out their garments."""
+"""Handlers that store photos and garments, and cut garments out of photos."""
 
 from lookalike.bootstrap import Services
 from lookalike.domain.model import Box
@@ -18,7 +18,8 @@ from lookalike.usecases.upload import SegmentAttributes
 def upload_image(services: Services, request: ApiRequest) -> HandlerResult:
     """Store the garments of a photo.
 
-    If no garment is found, the whole photo is stored as one, unless `force_process` is false.
+    Detects the garments and stores each with its cut-out. If there are none, the whole photo is stored as one garment,
+    or nothing if `force_process` is false. Uploading the same photo under the same name again changes nothing.
     """
     body = request.parse_body(UploadRequest)
     data, name = request.read_image(body), body.image_name or validate_or_create_job_id(None)
@@ -30,12 +31,15 @@ def upload_image(services: Services, request: ApiRequest) -> HandlerResult:
     return {
         "success": True,
         "message": f"Successfully processed and uploaded image, detected {count} clothing segment{'s' * (count != 1)}",
-        "data": {"original_image_id": stored.photo, "segments": [segment_response(one) for one in stored.segments]},
+        "data": {
+            "original_image_id": stored.photo,
+            "segments": [segment_response(segment) for segment in stored.segments],
+        },
     }
 
 
 def upload_single_image(services: Services, request: ApiRequest) -> HandlerResult:
-    """Store a garment that was cut out by the caller."""
+    """Store a garment that you have cut out yourself."""
     body = request.parse_body(UploadSegmentRequest)
     data, number = request.read_image(body), int(body.segment_id)
     with services.jobs.run_job("upload", request.caller, request.request_id) as job:
@@ -44,7 +48,7 @@ def upload_single_image(services: Services, request: ApiRequest) -> HandlerResul
 
 
 def add_segment(services: Services, request: ApiRequest) -> HandlerResult:
-    """Add one more garment to a stored photo."""
+    """Add a garment to a stored photo."""
     body = request.parse_body(NewSegmentRequest)
     data, photo = request.read_image(body), body.original_image_id
     services.segments.list_segments_of_photo(photo)  # raises NotFound if the photo is not stored
@@ -56,7 +60,7 @@ def add_segment(services: Services, request: ApiRequest) -> HandlerResult:
 
 
 def split_image(services: Services, request: ApiRequest) -> HandlerResult:
-    """Cut out the garments of a photo. Nothing is stored."""
+    """Cut out the garments of a photo without storing them."""
     body = request.parse_body(SplitRequest)
     data = request.read_image(body)
     with services.jobs.run_job("split", request.caller, request.request_id) as job:
@@ -65,16 +69,22 @@ def split_image(services: Services, request: ApiRequest) -> HandlerResult:
     if not result.detections:
         return {"success": False, "message": "No clothing was found", **size, "segments": [], "data": {"segments": []}}
     segments = [
-        {"segment_id": f"segment_{number}", "segment_base64": encode_base64(image), **garment_response(garment)}
-        for number, (garment, image) in enumerate(zip(result.detections, result.images, strict=True))
+        {"segment_id": f"segment_{number}", "segment_base64": encode_base64(cut_out), **garment_response(garment)}
+        for number, (garment, cut_out) in enumerate(zip(result.detections, result.images, strict=True))
     ]
     message = f"Found {len(segments)} clothing segments"
     return {"success": True, "message": message, **size, "data": {"segments": segments}}
 
 
 def image_split(services: Services, request: ApiRequest) -> HandlerResult:
-    """Cut out the garments of a photo, in the response format of the original's second split route."""
+    """Cut out the garments of a photo without storing them.
+
+    Like `/split_image`, but with another response format, which other clients of the original system read.
+    """
     response = split_image(services, request)
     assert isinstance(response, dict)
     segments = response.pop("data")["segments"]
-    return {**response, "segments": [{"image_base64": one.pop("segment_base64"), **one} for one in segments]}
+    return {
+        **response,
+        "segments": [{"image_base64": segment.pop("segment_base64"), **segment} for segment in segments],
+    }

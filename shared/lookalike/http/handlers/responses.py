@@ -1,4 +1,4 @@
-"""Build the JSON of garments and matches, which several handlers return."""
+"""Functions that build the response JSON of garments and matches."""
 
 import base64
 from dataclasses import asdict
@@ -10,12 +10,12 @@ from lookalike.usecases.search import Match, MatchGroup
 
 
 def garment_response(garment: Detection) -> dict[str, Any]:
-    """Box, label and score of a detected garment."""
+    """Return box, label and score of a detected garment."""
     return {"bounding_box": garment.box.as_list(), "label": garment.label, "score": _rounded(garment.score)}
 
 
 def segment_response(segment: Segment) -> dict[str, Any]:
-    """A stored garment, under the original system's field names."""
+    """Return a stored garment, with the field names of the original system."""
     return {
         "id": segment.row_id,
         "splitted_image_id": segment.name,
@@ -28,7 +28,7 @@ def segment_response(segment: Segment) -> dict[str, Any]:
 
 
 def match_response(match: Match) -> dict[str, Any]:
-    """A match. Fields that are unknown or were not requested are left out."""
+    """Return a match, without fields that are unknown or were not requested."""
     response = segment_response(match.segment) | {"similarity": round(match.similarity, 6)}
     if match.match_probability is not None:
         response["match"] = round(match.match_probability, 4)
@@ -39,7 +39,7 @@ def match_response(match: Match) -> dict[str, Any]:
 
 
 def explanation_response(explanation: Explanation) -> dict[str, Any]:
-    """What a match and the query have in common, without what is unknown."""
+    """Return the comparison of match and query, without unknown fields."""
     known = {name: value for name, value in asdict(explanation).items() if value is not None}
     if explanation.colour_distance is not None:
         known["colour_distance"] = round(explanation.colour_distance, 1)
@@ -47,7 +47,7 @@ def explanation_response(explanation: Explanation) -> dict[str, Any]:
 
 
 def group_response(group: MatchGroup) -> dict[str, Any]:
-    """A garment of the query photo and its matches."""
+    """Return a garment of the query photo and its matches."""
     return {**garment_response(group.garment), "results": [match_response(match) for match in group.matches]}
 
 

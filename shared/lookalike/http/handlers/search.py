@@ -1,4 +1,4 @@
-"""Search with a photo."""
+"""Handler of the search."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +11,11 @@ from lookalike.usecases.search import SearchRequest
 
 
 def relay_image(services: Services, request: ApiRequest) -> HandlerResult:
-    """Find the stored garments most similar to a photo, or with `segment` to each garment in it."""
+    """Find the stored garments that are most similar to a photo.
+
+    With `segment`, the garments in the photo are detected, and the response has a group of matches for each. Otherwise
+    the whole photo is the query. The searches of signed-in users are added to their search history, without the photo.
+    """
     body = request.parse_body(RelayRequest)
     data, search_request = request.read_image(body), _search_request(body)
     with services.jobs.run_job("search", request.caller, request.request_id) as job:
@@ -37,5 +41,5 @@ def _search_request(body: RelayRequest) -> SearchRequest:
 
 
 def _history_fields(body: RelayRequest) -> dict[str, Any]:
-    """What the search history keeps of a request: never the photo."""
+    """Return the request fields that the search history stores. The photo is never stored."""
     return body.model_dump(mode="json", include={"num", "segment", "min_similarity", "filter"}, exclude_defaults=True)

@@ -1,4 +1,4 @@
-"""Read, change and describe stored garments."""
+"""Handlers that read and change stored garments and their product details."""
 
 from dataclasses import asdict
 
@@ -12,18 +12,27 @@ from lookalike.http.request_schemas import DetailsRequest, HandlerResult, Produc
 
 
 def get_segment(services: Services, request: ApiRequest) -> HandlerResult:
-    """Get a stored garment, by its name or row number."""
+    """Get a stored garment.
+
+    `id` is the garment's name or its row number.
+    """
     return {"success": True, "data": segment_response(services.segments.get_segment(request.path_parameters["id"]))}
 
 
 def list_segments_of_photo(services: Services, request: ApiRequest) -> HandlerResult:
-    """List the stored garments of a photo."""
+    """List the stored garments of a photo.
+
+    `id` is the photo's name.
+    """
     segments = services.segments.list_segments_of_photo(request.path_parameters["id"])
     return {"success": True, "data": [segment_response(segment) for segment in segments]}
 
 
 def update_segment(services: Services, request: ApiRequest) -> HandlerResult:
-    """Change a garment's box, label or score. Fields that are not sent stay as they are."""
+    """Change a garment's box, label or score.
+
+    Omitted fields keep their values.
+    """
     changes = request.parse_body(UpdateSegmentRequest).model_dump(exclude_unset=True, exclude={"request_id"})
     if changes.get("bounding_box"):
         changes["bounding_box"] = Box(*changes["bounding_box"])
@@ -32,20 +41,26 @@ def update_segment(services: Services, request: ApiRequest) -> HandlerResult:
 
 
 def get_thumbnail(services: Services, request: ApiRequest) -> HandlerResult:
-    """Get a small image of a garment."""
+    """Get the thumbnail of a garment."""
     image = services.segments.load_thumbnail(request.path_parameters["id"])
     content_type = "image/png" if image.startswith(b"\x89PNG") else "image/jpeg"
     return flask.Response(image, mimetype=content_type, headers={"Cache-Control": "private, max-age=300"})
 
 
 def get_details(services: Services, request: ApiRequest) -> HandlerResult:
-    """Get the product details of a garment: its own, or else those of its photo."""
+    """Get the product details of a garment.
+
+    If the garment has none of its own, these are the details of its photo.
+    """
     body = request.parse_body(DetailsRequest)
     return {"success": True, "message": asdict(services.segments.get_details(body.splitted_image_id))}
 
 
 def put_details(services: Services, request: ApiRequest) -> HandlerResult:
-    """Insert or replace the product details of a photo or a garment."""
+    """Set the product details of a photo or a garment.
+
+    `id` is the name of the photo or garment. All stored details are replaced.
+    """
     body = request.parse_body(ProductDetailsRequest)
     details = ProductDetails(request.path_parameters["id"], **body.model_dump(exclude={"request_id"}))
     services.segments.put_details([details])
