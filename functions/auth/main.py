@@ -1,4 +1,4 @@
-"""Accounts: POST /api/auth/register, login, refresh, logout, and GET /api/auth/user."""
+"""Cloud Run function for registration and sign-in."""
 
 import flask
 import functions_framework
@@ -8,4 +8,5 @@ from lookalike.http.pipeline import handle_request
 
 @functions_framework.http
 def auth(request: flask.Request) -> flask.Response:
+    """Handle /api/auth/*, and health checks."""
     return handle_request("auth", request)

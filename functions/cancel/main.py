@@ -1,4 +1,4 @@
-"""Running requests: POST /cancel_request/<id>, GET /request_status, POST /cleanup_requests."""
+"""Cloud Run function that shows, cancels and deletes running and finished requests."""
 
 import flask
 import functions_framework
@@ -8,4 +8,5 @@ from lookalike.http.pipeline import handle_request
 
 @functions_framework.http
 def cancel(request: flask.Request) -> flask.Response:
+    """Handle /cancel_request, /cancel_processing, /request_status and /cleanup_requests, and health checks."""
     return handle_request("cancel", request)

@@ -1,4 +1,4 @@
-"""Stored garments and their product details: /image_detail, /splitted_images, /thumbnails."""
+"""Cloud Run function that reads, changes and erases stored garments and their product details."""
 
 import flask
 import functions_framework
@@ -8,4 +8,5 @@ from lookalike.http.pipeline import handle_request
 
 @functions_framework.http
 def detail(request: flask.Request) -> flask.Response:
+    """Handle /image_detail, /splitted_images, /thumbnails and /erase, and health checks."""
     return handle_request("detail", request)

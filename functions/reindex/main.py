@@ -1,4 +1,4 @@
-"""Scheduled: POST /reindex builds and publishes the index."""
+"""Cloud Run function that builds the index and cleans up, on a schedule."""
 
 import flask
 import functions_framework
@@ -8,4 +8,5 @@ from lookalike.http.pipeline import handle_request
 
 @functions_framework.http
 def reindex(request: flask.Request) -> flask.Response:
+    """Handle /reindex, and health checks."""
     return handle_request("reindex", request)

@@ -1,4 +1,4 @@
-"""Cross-origin requests: which pages may call the API, and the response to preflight requests."""
+"""Cross-origin resource sharing (CORS): allowed origins, response headers and preflight responses."""
 
 import re
 from typing import TypeVar
@@ -10,7 +10,7 @@ from lookalike.settings import Settings
 
 R = TypeVar("R", bound=Response)
 LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
-"""Pages of this machine may call a local server, unless CORS_ORIGINS names other origins."""
+"""Origins that may call a local server, unless CORS_ORIGINS names others: pages served from the same machine."""
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-Id"
 EXPOSED_HEADERS = "X-Request-Id, Retry-After"
 PREFLIGHT_MAX_AGE = 600
@@ -18,7 +18,7 @@ PREFLIGHT_MAX_AGE = 600
 
 
 def preflight_response(settings: Settings, request: flask.Request, methods: list[str]) -> flask.Response:
-    """Respond to OPTIONS on a path that supports these methods. Other origins are allowed nothing."""
+    """Respond to OPTIONS on a path that supports these methods. Only allowed origins get CORS headers."""
     response = flask.Response(status=204, headers={"Allow": ", ".join([*methods, "OPTIONS"])})
     if is_allowed_origin(settings, request.headers.get("Origin", "")):
         response.headers["Access-Control-Allow-Methods"] = ", ".join(methods)
@@ -32,6 +32,7 @@ def add_cors_headers(settings: Settings, request: Request, response: R) -> R:
 
     `Access-Control-Allow-Credentials` is never needed: tokens are sent in a header, and cookies are not read.
     """
+    # for other origins, too: otherwise a cache could serve them the response for an allowed origin, and vice versa
     response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin", "")
     if is_allowed_origin(settings, origin):

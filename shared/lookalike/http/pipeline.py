@@ -25,15 +25,19 @@ log = logging.getLogger("lookalike.http")
 
 
 def handle_request(function: str, request: flask.Request) -> flask.Response:
-    """Handle a request to one of the functions. Never raises: every error becomes a response."""
+    """Handle a request to one of the functions. Never raises: every error becomes a response.
+
+    `function` is the name of the function, such as "relay".
+    """
     response = _respond(function, request)
-    with suppress(LookalikeError):  # with invalid settings, the response already says so
+    # Invalid settings raise here again. The response already reports them.
+    with suppress(LookalikeError):
         response = add_cors_headers(services().settings, request, response)
     return response
 
 
 def _respond(function: str, request: flask.Request) -> flask.Response:
-    # errors before the body is read have an id too
+    # Errors that occur before the body is read also need an id. `_call_handler` replaces it by the caller's.
     logs.set_request_context(validate_or_create_job_id(None), "", "")
     try:
         limit_body_size(request)
@@ -44,9 +48,10 @@ def _respond(function: str, request: flask.Request) -> flask.Response:
         bad_request = BadRequest(error.description or "The request cannot be parsed")
         return error_response(bad_request, logs.request_id.get())
     except Exception:
-        # an unexpected error must not reveal stack, SQL, paths or headers: the caller gets the id to ask about
+        # The message of an unexpected error may contain SQL, paths or headers. The caller only gets the id, by which
+        # the operator finds the error in the log.
         log.exception("Unexpected error")
-        message = "Internal error; the log has the details under this request_id"
+        message = "Internal error. The server's log has the details under this request_id"
         return error_response(LookalikeError(message), logs.request_id.get())
 
 
@@ -140,11 +145,11 @@ def authorize(services: Services, caller: Caller, role: Role) -> None:
     if needs_user and caller.user is None:
         raise Unauthenticated("Sign in first, and send 'Authorization: Bearer <token>'")
     if role in (Role.ADMIN, Role.PLATFORM) and not caller.is_admin:
-        raise Forbidden("This requires the role admin")
+        raise Forbidden("This route requires the role admin")
 
 
 def json_response(result: HandlerResult, request_id: str) -> flask.Response:
-    """Turn a handler's result into a response with the request id in body and header."""
+    """Turn a handler's result into a response. The request id is added to the body and to the headers."""
     if isinstance(result, flask.Response):
         result.headers["X-Request-Id"] = request_id
         return result
@@ -155,9 +160,9 @@ def json_response(result: HandlerResult, request_id: str) -> flask.Response:
 
 
 def error_response(error: LookalikeError, request_id: str) -> flask.Response:
-    """Turn an error into a response.
+    """Turn an error into a response. Errors with status 500 or above are logged.
 
-    `message` and `status` stand where clients of the original system read them.
+    `message` and `status` have the names that clients of the original system read.
     """
     if error.status >= 500:
         log.warning("%s: %s", error.code, error.message, exc_info=error)

@@ -1,4 +1,4 @@
-"""Parse HTTP requests: fields and photo, whether sent as JSON, as a form, or as the body itself."""
+"""Parsing of HTTP requests: fields and photo, sent as JSON, as a form, or as the body itself."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from lookalike.http.request_schemas import PhotoRequest
 
 B = TypeVar("B", bound=BaseModel)
 MAX_BODY_BYTES = 24 * 1024 * 1024
-"""A photo of 16 MB in base64, with some room for the other fields."""
+"""A photo of 16 MB in base64 has 21.3 MB; the rest is for the other fields."""
 PHOTO_FIELDS = ("image", "file", "photo")
 """Names under which a form may send the photo."""
 
@@ -63,15 +63,16 @@ class ApiRequest:
 
 
 def limit_body_size(request: flask.Request) -> None:
-    """Read the body into memory. Raises `TooLarge` for more than `MAX_BODY_BYTES`, with or without Content-Length."""
+    """Read the body into memory, with or without Content-Length. Raises `TooLarge` above `MAX_BODY_BYTES`."""
     if (request.content_length or 0) <= MAX_BODY_BYTES:
         data = request.stream.read(MAX_BODY_BYTES + 1)
         if len(data) <= MAX_BODY_BYTES:
             request.stream = io.BytesIO(data)
             return
-    # functions-framework reads the stream to its end after the response, so it must not stay on the socket
+    # functions-framework reads the stream to its end after the response. With an empty stream, it does not wait for the
+    # rest of a body that is too large.
     request.stream = io.BytesIO()
-    raise TooLarge(f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB")
+    raise TooLarge(f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB, the maximum for a request")
 
 
 def read_body(request: flask.Request) -> tuple[dict[str, Any], bytes | None, bool]:
@@ -79,6 +80,7 @@ def read_body(request: flask.Request) -> tuple[dict[str, Any], bytes | None, boo
 
     Raises `BadRequest`, `InvalidField` and `UnsupportedFormat`.
     """
+    # werkzeug's default of 500 kB for form fields is too small for a photo in base64
     request.max_form_memory_size = MAX_BODY_BYTES
     content_type = request.mimetype
     if content_type == "multipart/form-data":
