@@ -1,16 +1,15 @@
-"""A million rows of 2,048 numbers to measure an approximate index on: real crops, embedded, and expanded by a fixed seed.
+"""Data for measuring an approximate index: a million rows of 2,048 numbers, expanded from embedded crops of photos.
 
-`python -m tests.benchmarks.million_data --photos FOLDER` writes below `--out`, in eight to fifteen minutes on two cores:
+`python -m tests.benchmarks.million_data --photos FOLDER` writes these files to the folder `--out`. It takes 8 to 15 minutes
+on two cores and skips files that exist.
 
-- `real.npy`: float32 unit rows (n, 2048): every photo whole, each garment that the built-in detector finds in it, and windows of
-  it. A row is the mean activation, in 2 x 2 cells, of the 256 channels inside each of the built-in embedder's last two blocks. No
-  trained ResNet50 can be had where this runs; like its pooled features these are means after a ReLU.
-- `queries.npy`: QUERIES such rows, of crops of other photos, of which nothing is in the other files.
-- `vectors.npy`: float32 unit rows (rows, 2048): the real ones, then some between near neighbors of them, with noise that is
-  spread as their differences are.
-- `truth.npy`: int64 (QUERIES, 10): for each query the places of its nearest vectors, most similar first, found exactly.
-
-What is there already is not made again.
+- `real.npy`: float32 unit rows (n, 2048) of crops: each whole photo, the garments that the built-in detector finds in it, and
+  fixed windows of it. A row has the mean activations, in 2 x 2 cells, of the 256 channels inside each of the last two blocks of
+  the built-in embedder. They stand in for features of a trained ResNet50, which are means after a ReLU as well.
+- `queries.npy`: QUERIES such rows, of crops of held-out photos. No other file has rows of these photos.
+- `vectors.npy`: float32 unit rows (rows, 2048): the real rows, then generated ones. A generated row lies between a real row and
+  one of its near neighbors, with noise that has the covariance of neighbors' differences.
+- `truth.npy`: int64 (QUERIES, 10): for each query the positions of its nearest vectors by exact search, most similar first.
 """
 
 import argparse
@@ -32,229 +31,255 @@ from lookalike.bootstrap import WEIGHTS
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Box, Vectors
 
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
 
-LAYERS, CHANNELS, CELLS = ("relu_20", "relu_22"), 256, 2
+LAYERS = ("relu_20", "relu_22")
+"""Inner outputs of the built-in embedder."""
+CHANNELS = 256
+CELLS = 2
+"""Cells in each direction in which activations are averaged."""
 DIM = len(LAYERS) * CHANNELS * CELLS**2
 WINDOWS = ((0.0, 0.0, 1.0, 0.5), (0.0, 0.25, 1.0, 0.75), (0.0, 0.5, 1.0, 1.0))
-"""Left, top, right and bottom of each, as shares of the photo."""
-SEED, HELD_OUT, QUERIES, K = 20_262, 0.05, 1000, 10
-"""Of the photos, the share that queries are taken from; how many are taken; of how many nearest rows each is told."""
-NEAR, BETWEEN, NOISE = 32, (0.2, 0.8), (0.1, 1.1)
-"""A made row lies between a real one and one of its NEAR nearest, this far on the way, and off it by noise of so many times its
-length. Tuned so that among as many made rows as real ones the distances to the first and to the tenth neighbor are spread as
-among the real ones: `main` prints both."""
-BLOCK, SAMPLE, THREADS = 4096, 2000, 2
-"""Rows made and written, or compared, at once; rows that `main` measures."""
+"""Left, top, right and bottom of each window, as fractions of the photo."""
+SEED = 20_262
+HELD_OUT = 0.05
+"""Fraction of the photos that is used for queries."""
+QUERIES = 1000
+K = 10
+"""Nearest rows of each query in `truth.npy`."""
+NEIGHBORS = 32
+"""Nearest real rows from which the second end of an interpolation is chosen."""
+INTERPOLATION = (0.2, 0.8)
+"""Range of the position between the two ends."""
+NOISE = (0.1, 1.1)
+"""Range of the noise's length, relative to the distance of the two ends.
+
+The three values were tuned so that distances to the first and tenth neighbor have the same distribution among generated rows
+as among the same number of real rows. `main` prints both distributions.
+"""
+BLOCK = 4096
+"""Rows that are generated at once. Part of the seed: another value gives other rows."""
+SAMPLE = 2000
+"""Rows that `report` measures."""
+THREADS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Million:
-    """The four files. `vectors` stays on the disk."""
+class MillionRows:
+    """Contents of the four files. `vectors` is mapped from disk."""
 
     real: Vectors
     queries: Vectors
     vectors: Vectors
-    truth: Places
+    truth: Positions
 
 
-def million(photos: Path | None, out: Path, rows: int) -> Million | None:
-    """What the folder `out` holds, made where it is missing; none where that needs photos and there are none."""
+def prepare(photos: Path | None, out: Path, rows: int) -> MillionRows | None:
+    """Create the files that are missing in the folder `out`, and load all.
+
+    Returns `None` if photos are needed and there are none.
+    """
     if not (out / "queries.npy").is_file():
-        found = photographs(photos) if photos else []
-        if not found:
+        paths = sorted(photos.rglob("*.jpg")) if photos else []
+        if not paths:
             return None
         out.mkdir(parents=True, exist_ok=True)
-        save_real(embedded(found), out)
+        real, queries = embed_photos(paths)
+        np.save(out / "real.npy", real)
+        np.save(out / "queries.npy", queries)
     real, queries = np.load(out / "real.npy"), np.load(out / "queries.npy")
-    if not is_made(out, rows):
+    if not is_complete(out, rows):
         (out / "truth.npy").unlink(missing_ok=True)
         expand(real, rows, out / "vectors.npy")
-        np.save(out / "truth.npy", nearest(queries, opened(out), K)[0])
-    return Million(real, queries, opened(out), np.load(out / "truth.npy"))
+        np.save(out / "truth.npy", nearest(queries, map_vectors(out), K)[0])
+    return MillionRows(real, queries, map_vectors(out), np.load(out / "truth.npy"))
 
 
-def save_real(real: tuple[Vectors, Vectors], out: Path) -> None:
-    np.save(out / "real.npy", real[0])
-    np.save(out / "queries.npy", real[1])
+def is_complete(out: Path, rows: int) -> bool:
+    """Return whether the folder holds vectors of that many rows. The truth is written last."""
+    return (out / "truth.npy").is_file() and map_vectors(out).shape == (rows, DIM)
 
 
-def is_made(out: Path, rows: int) -> bool:
-    return (out / "truth.npy").is_file() and opened(out).shape == (rows, DIM)
-
-
-def opened(out: Path) -> Vectors:
+def map_vectors(out: Path) -> Vectors:
+    """Map `vectors.npy` into memory, read-only."""
     return np.asarray(np.load(out / "vectors.npy", mmap_mode="r"))
 
 
-def photographs(folder: Path) -> list[Path]:
-    """All of them, in the order of their paths."""
-    return sorted(folder.rglob("*.jpg"))
+def embed_photos(photos: list[Path]) -> tuple[Vectors, Vectors]:
+    """Return the rows of all photos that are not held out, and the queries."""
+    detector, embedder = CompactDetector(WEIGHTS / "detector.onnx", 1), ActivationEmbedder(WEIGHTS / "embedder.onnx")
 
-
-def embedded(photos: list[Path]) -> tuple[Vectors, Vectors]:
-    """Rows of all photos but the held-out ones, and the queries."""
-    detector, activations = CompactDetector(WEIGHTS / "detector.onnx", 1), Activations(WEIGHTS / "embedder.onnx")
-
-    def rows(path: Path) -> Vectors:
+    def embed_photo(path: Path) -> Vectors:
         with Image.open(path) as photo:
-            return activations.embed(crops(photo.convert("RGB"), detector))
+            return embedder.embed(crops(photo.convert("RGB"), detector))
 
-    parts: tuple[list[Vectors], list[Vectors]] = [], []
+    real: list[Vectors] = []
+    held_out: list[Vectors] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        for path, found in zip(photos, pool.map(rows, photos), strict=True):
-            parts[is_held_out(path)].append(found)
-    real, held_out = (np.concatenate(some) for some in parts)
-    return real, np.random.default_rng(SEED).permutation(held_out)[:QUERIES]
+        for path, vectors in zip(photos, pool.map(embed_photo, photos), strict=True):
+            (held_out if is_held_out(path) else real).append(vectors)
+    queries = np.random.default_rng(SEED).permutation(np.concatenate(held_out))[:QUERIES]
+    return np.concatenate(real), queries
 
 
 def is_held_out(photo: Path) -> bool:
+    """Decide by a hash of the file name, so that other photos in the folder do not matter."""
     digest = hashlib.sha256(f"{SEED} {photo.name}".encode()).digest()
     return int.from_bytes(digest[:4], "big") < HELD_OUT * 2**32
 
 
 def crops(photo: Image.Image, detector: CompactDetector) -> Iterator[Image.Image]:
-    """The photo, its garments at any score, and its windows, each once."""
+    """Yield the photo, its garments at any score and its windows, without duplicates."""
     width, height = photo.size
-    windows = [Box(left * width, top * height, right * width, low * height) for left, top, right, low in WINDOWS]
-    garments = [found.box for found in detector.detect(photo, CancelToken(), threshold=0.0)]
+    windows = [Box(left * width, top * height, right * width, bottom * height) for left, top, right, bottom in WINDOWS]
+    garments = [detection.box for detection in detector.detect(photo, CancelToken(), threshold=0.0)]
     boxes = [Box(0, 0, width, height), *garments, *windows]
     yield from map(photo.crop, dict.fromkeys(box.pixel_bounds(width, height) for box in boxes))
 
 
-class Activations:
-    """Embeds pictures by what the built-in embedder's last blocks make of them. May be used from several threads."""
+class ActivationEmbedder:
+    """Embeds images by inner activations of the built-in embedder. Thread-safe."""
 
     def __init__(self, weights: Path) -> None:
         options = SessionOptions()
         options.intra_op_num_threads = 1
-        network = weights.read_bytes() + outputs(LAYERS)
+        network = weights.read_bytes() + encode_outputs(LAYERS)
         self._session = InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
     def embed(self, images: Iterable[Image.Image]) -> Vectors:
-        """Unit rows (n, DIM) of pictures, in their order."""
+        """Return unit rows (n, DIM) of images, in their order."""
         maps = self._session.run(LAYERS, {"pixels": np.stack([fit_on_canvas(image) for image in images])})
-        return normalize_rows(np.concatenate([cells(one) for one in maps], 1))
+        return normalize_rows(np.concatenate([pool_cells(layer) for layer in maps], 1))
 
 
-def cells(maps: Vectors) -> Vectors:
-    """Means (n, channels * CELLS²) of maps (n, channels, side, side) in each cell."""
-    number, channels, side, _ = maps.shape
-    parted = maps.reshape(number, channels, CELLS, side // CELLS, CELLS, side // CELLS)
-    return np.asarray(parted.mean((3, 5)).reshape(number, -1), np.float32)
+def pool_cells(maps: Vectors) -> Vectors:
+    """Return the means (n, channels * CELLS²) in each cell of square maps (n, channels, side, side)."""
+    count, channels, side, _ = maps.shape
+    split = maps.reshape(count, channels, CELLS, side // CELLS, CELLS, side // CELLS)
+    return np.asarray(split.mean((3, 5)).reshape(count, -1), np.float32)
 
 
-def outputs(names: Iterable[str]) -> bytes:
-    """What to append to an ONNX file so that it gives these inner results too.
+def encode_outputs(names: Iterable[str]) -> bytes:
+    """Encode additional outputs of an ONNX model. Appending the bytes to the model's file adds the outputs.
 
-    A protocol buffer is merged with what follows it. Fields: ModelProto.graph is 7, GraphProto.output 12, its name 1.
+    A protocol buffer merges a field that occurs twice. Field numbers: ModelProto.graph is 7, GraphProto.output is 12, and
+    ValueInfoProto.name is 1.
     """
-    return b"".join(message(7, message(12, message(1, name.encode()))) for name in names)
+    return b"".join(encode_field(7, encode_field(12, encode_field(1, name.encode()))) for name in names)
 
 
-def message(field: int, content: bytes) -> bytes:
-    return bytes([field << 3 | 2, len(content)]) + content
+def encode_field(number: int, content: bytes) -> bytes:
+    """Encode a length-delimited field of a protocol buffer, with at most 127 bytes of content."""
+    return bytes([number << 3 | 2, len(content)]) + content
 
 
 def expand(real: Vectors, rows: int, path: Path) -> None:
-    """Write `rows` unit rows to the file: the real ones, then made ones. A row is the same however many there are."""
-    whole = np.lib.format.open_memmap(path, "w+", np.float32, (rows, DIM))
-    whole[: len(real)] = real[:rows]
-    near = nearest(real, real, NEAR + 1)[0][:, 1:]
-    root = noise_root(real, near)
+    """Write `rows` unit rows to the file: the real ones, then generated ones. A row does not depend on `rows`."""
+    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (rows, DIM))
+    vectors[: len(real)] = real[:rows]
+    # the first neighbor of a row is the row itself
+    neighbors = nearest(real, real, NEIGHBORS + 1)[0][:, 1:]
+    root = covariance_root(real, neighbors)
     for number, start in enumerate(range(len(real), rows, BLOCK)):
-        part = whole[start : start + BLOCK]
-        part[:] = made(real, near, root, np.random.default_rng([SEED, number]))[: len(part)]
-    whole.flush()
+        block = vectors[start : start + BLOCK]
+        block[:] = generate_block(real, neighbors, root, np.random.default_rng([SEED, number]))[: len(block)]
+    vectors.flush()
 
 
-def made(real: Vectors, near: Places, root: Vectors, dice: np.random.Generator) -> Vectors:
-    """BLOCK rows, not negative, as the real ones are not."""
-    places = dice.integers(0, len(real), BLOCK)
-    steps = real[near[places, dice.integers(0, NEAR, BLOCK)]] - real[places]
-    noise = dice.standard_normal((BLOCK, DIM), dtype=np.float32) @ root
-    noise *= np.linalg.norm(steps, axis=1, keepdims=True) * drawn(NOISE, dice)
-    return normalize_rows(np.maximum(real[places] + drawn(BETWEEN, dice) * steps + noise, 0))
+def generate_block(real: Vectors, neighbors: Positions, root: Vectors, rng: np.random.Generator) -> Vectors:
+    """Generate BLOCK unit rows. Values are not negative, like those of real rows."""
+    positions = rng.integers(0, len(real), BLOCK)
+    steps = real[neighbors[positions, rng.integers(0, NEIGHBORS, BLOCK)]] - real[positions]
+    noise = rng.standard_normal((BLOCK, DIM), dtype=np.float32) @ root
+    noise *= np.linalg.norm(steps, axis=1, keepdims=True) * uniform_column(NOISE, rng)
+    return normalize_rows(np.maximum(real[positions] + uniform_column(INTERPOLATION, rng) * steps + noise, 0))
 
 
-def drawn(limits: tuple[float, float], dice: np.random.Generator) -> Vectors:
-    return dice.uniform(*limits, (BLOCK, 1)).astype(np.float32)
+def uniform_column(limits: tuple[float, float], rng: np.random.Generator) -> Vectors:
+    """Return uniform random numbers (BLOCK, 1)."""
+    return rng.uniform(*limits, (BLOCK, 1)).astype(np.float32)
 
 
-def noise_root(real: Vectors, near: Places) -> Vectors:
-    """Shape (DIM, DIM): normal numbers times it have length 1 on average, and the covariance of near neighbors' differences."""
-    dice = np.random.default_rng(SEED)
-    places = dice.integers(0, len(real), 5 * BLOCK)
-    apart = normalize_rows(real[near[places, dice.integers(0, NEAR, len(places))]] - real[places])
-    values, directions = np.linalg.eigh((apart.T @ apart / len(apart)).astype(np.float64))
+def covariance_root(real: Vectors, neighbors: Positions) -> Vectors:
+    """Return a root (DIM, DIM) of the covariance of the unit differences between near neighbors.
+
+    Standard normal rows times the root have this covariance and a mean squared length of 1.
+    """
+    rng = np.random.default_rng(SEED)
+    positions = rng.integers(0, len(real), 5 * BLOCK)
+    steps = normalize_rows(real[neighbors[positions, rng.integers(0, NEIGHBORS, len(positions))]] - real[positions])
+    values, directions = np.linalg.eigh((steps.T @ steps / len(steps)).astype(np.float64))
+    # rounding can make the smallest eigenvalues negative
     return np.asarray((directions * np.sqrt(values.clip(0))).T, np.float32)
 
 
-def nearest(queries: Vectors, rows: Vectors, k: int) -> tuple[Places, Vectors]:
-    """Places and similarities (q, k) of each query's nearest, most similar first."""
+def nearest(queries: Vectors, rows: Vectors, k: int) -> tuple[Positions, Vectors]:
+    """Return positions and similarities (q, k) of the rows nearest to each query, most similar first."""
     blocks = (queries[start : start + BLOCK // 4] for start in range(0, len(queries), BLOCK // 4))
-    places, similarities = zip(*(nearest_of_block(block, rows, k) for block in blocks), strict=True)
-    return np.concatenate(places), np.concatenate(similarities)
+    positions, similarities = zip(*(nearest_of_block(block, rows, k) for block in blocks), strict=True)
+    return np.concatenate(positions), np.concatenate(similarities)
 
 
-def nearest_of_block(queries: Vectors, rows: Vectors, k: int) -> tuple[Places, Vectors]:
-    places, similarities = [], []
+def nearest_of_block(queries: Vectors, rows: Vectors, k: int) -> tuple[Positions, Vectors]:
+    """Do the same for queries that fit one matrix product with a block of rows."""
+    position_blocks, similarity_blocks = [], []
     for start in range(0, len(rows), 8 * BLOCK):
         scores = queries @ rows[start : start + 8 * BLOCK].T
         best = np.argpartition(-scores, min(k, scores.shape[1]) - 1, 1)[:, :k]
-        places.append(best + start)
-        similarities.append(np.take_along_axis(scores, best, 1))
-    found, near = np.concatenate(places, 1), np.concatenate(similarities, 1)
-    order = np.argsort(-near, 1, kind="stable")[:, :k]
-    return np.take_along_axis(found, order, 1), np.take_along_axis(near, order, 1)
+        position_blocks.append(best + start)
+        similarity_blocks.append(np.take_along_axis(scores, best, 1))
+    positions, similarities = np.concatenate(position_blocks, 1), np.concatenate(similarity_blocks, 1)
+    order = np.argsort(-similarities, 1, kind="stable")[:, :k]
+    return np.take_along_axis(positions, order, 1), np.take_along_axis(similarities, order, 1)
 
 
-def spread(similarities: Vectors) -> str:
-    """Percentiles 5, 25, 50, 75 and 95 of the Euclidean distances."""
+def format_percentiles(similarities: Vectors) -> str:
+    """Format the 5th, 25th, 50th, 75th and 95th percentile of the Euclidean distances."""
+    # |a - b|² = 2 - 2 a·b for unit vectors
     distances = np.sqrt(np.maximum(0, 2 - 2 * similarities))
     return " ".join(f"{distance:.3f}" for distance in np.percentile(distances, (5, 25, 50, 75, 95)))
 
 
-def distances(some: Vectors, rows: Vectors, skip: int) -> str:
-    """How far the first and the tenth neighbor are; with `skip` 1, of rows that are among them."""
-    similarities = nearest(some[:SAMPLE], rows, K + skip)[1]
-    return f"{spread(similarities[:, skip])}   {spread(similarities[:, -1])}"
+def format_distances(queries: Vectors, rows: Vectors, skip: int) -> str:
+    """Format the distances to the first and the tenth neighbor. `skip` is 1 if the queries are among the rows."""
+    similarities = nearest(queries[:SAMPLE], rows, K + skip)[1]
+    return f"{format_percentiles(similarities[:, skip])}   {format_percentiles(similarities[:, -1])}"
 
 
-def report(found: Million) -> None:
-    dice = np.random.default_rng(SEED)
-    real = dice.permutation(found.real)
-    few = np.sort(dice.choice(np.arange(len(real), len(found.vectors)), len(real), replace=False))
-    same = dice.permutation(found.vectors[few])
-    print(
-        f"{len(real):,} real rows, {len(found.queries):,} held-out queries, {len(found.vectors):,} rows in all, {DIM} numbers"
-    )
-    print(f"{'distances, 5 25 50 75 95 %':<40}{'to the nearest':<32}to the tenth")
-    print(f"{'real to real':<40}{distances(real, real, 1)}")
-    print(f"{'as many made to made':<40}{distances(same, same, 1)}")
-    print(f"{'queries to real':<40}{distances(found.queries, real, 0)}")
-    print(f"{'queries to as many made':<40}{distances(found.queries, same, 0)}")
-    print(f"{'queries to all':<40}{distances(found.queries, found.vectors, 0)}")
+def report(data: MillionRows) -> None:
+    """Print the distributions of distances, and the variance in the first principal components."""
+    rng = np.random.default_rng(SEED)
+    real = rng.permutation(data.real)
+    # compared with an equal number of rows, because distances shrink with the number of rows
+    chosen = np.sort(rng.choice(np.arange(len(real), len(data.vectors)), len(real), replace=False))
+    generated = rng.permutation(data.vectors[chosen])
+    counts = f"{len(real):,} real rows, {len(data.queries):,} held-out queries, {len(data.vectors):,} rows in total"
+    print(f"{counts}, {DIM} numbers")
+    print(f"{'distances: percentiles 5 25 50 75 95':<40}{'first neighbor':<32}tenth neighbor")
+    print(f"{'real rows to real rows':<40}{format_distances(real, real, 1)}")
+    print(f"{'as many generated rows to each other':<40}{format_distances(generated, generated, 1)}")
+    print(f"{'queries to real rows':<40}{format_distances(data.queries, real, 0)}")
+    print(f"{'queries to as many generated rows':<40}{format_distances(data.queries, generated, 0)}")
+    print(f"{'queries to all rows':<40}{format_distances(data.queries, data.vectors, 0)}")
     values = np.linalg.eigvalsh(np.cov(real, rowvar=False))[::-1]
-    kept = {count: values[:count].sum() / values.sum() for count in (128, 256, 384, 512, 1024)}
-    print("variance in the first components: " + ", ".join(f"{count}: {share:.3f}" for count, share in kept.items()))
+    shares = {count: values[:count].sum() / values.sum() for count in (128, 256, 384, 512, 1024)}
+    print("variance in the first components: " + ", ".join(f"{count}: {share:.3f}" for count, share in shares.items()))
 
 
 def main() -> None:
+    """Create the data and print its distributions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="a folder of photographs, searched with its folders")
+    parser.add_argument("--photos", type=Path, help="a folder of .jpg photos, searched with its subfolders")
     parser.add_argument("--out", type=Path, default=Path(".lookalike/million"))
     parser.add_argument("--rows", type=int, default=1_000_000)
-    asked = parser.parse_args()
-    began = time.perf_counter()
-    found = million(asked.photos, asked.out, asked.rows)
-    if found is None:
-        print(
-            f"SKIPPED: {asked.out} holds no data, and there are no photographs to make it from (--photos {asked.photos})"
-        )
+    options = parser.parse_args()
+    start = time.perf_counter()
+    data = prepare(options.photos, options.out, options.rows)
+    if data is None:
+        print(f"SKIPPED: {options.out} has no data. Pass --photos FOLDER with .jpg files to create it.")
         return
-    print(f"at hand after {time.perf_counter() - began:.0f} s")
-    report(found)
+    print(f"ready after {time.perf_counter() - start:.0f} s")
+    report(data)
 
 
 if __name__ == "__main__":
