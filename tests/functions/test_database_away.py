@@ -13,11 +13,11 @@ from lookalike.domain.model import User
 from lookalike.local.gateway import load_function
 from tests.conftest import FUNCTIONS_FOLDER, bearer_header, jpeg
 from tests.contracts.databases import temporary_database
-from tests.e2e.serving import text
+from tests.e2e.server import encode_base64
 from tests.emulators.proxy import Proxy, proxy
 from tests.sample_photos import sample_photo
 
-PHOTO = text(jpeg(sample_photo(3)))
+PHOTO = encode_base64(jpeg(sample_photo(3)))
 
 
 @pytest.fixture
