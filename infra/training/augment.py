@@ -1,4 +1,4 @@
-"""Random views of photographs, all drawn from the generator that is given, so that a step can be repeated."""
+"""Random augmentation of photos. All randomness comes from the given generator, so that a step can be repeated."""
 
 import math
 
@@ -15,62 +15,71 @@ Size = tuple[int, int]
 """Height and width."""
 
 
-def view(random: Random, shape: Shape, size: Size, scale: tuple[float, float], turn: float) -> Matrix:
-    """An affine map (2, 3) of a photo into a canvas of `size`: scaled, turned, moved, mirrored."""
+def random_affine(
+    random: Random, shape: Shape, size: Size, scale: tuple[float, float], angle_deviation: float
+) -> Matrix:
+    """Return an affine map (2, 3) of a photo onto a canvas of `size`: scaled, rotated, moved and perhaps mirrored.
+
+    `scale` is the range of factors relative to a fit, `angle_deviation` the standard deviation of the rotation in degrees.
+    """
     height, width = shape[:2]
     fit = min(size[0] / height, size[1] / width)
     factor = fit * math.exp(random.uniform(math.log(scale[0]), math.log(scale[1])))
     stretch = math.exp(random.uniform(-0.1, 0.1))
-    angle = math.radians(random.normal(0, turn))
-    turned = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    angle = math.radians(random.normal(0, angle_deviation))
+    rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     mirror = -1.0 if random.random() < 0.5 else 1.0
-    linear = turned @ np.diag([factor * stretch * mirror, factor / stretch])
+    linear = rotation @ np.diag([factor * stretch * mirror, factor / stretch])
     slack = np.array([abs(factor * width - size[1]), abs(factor * height - size[0])]) / 2
-    centre = np.array([size[1], size[0]]) / 2 + random.uniform(-1, 1, 2) * slack
-    return np.column_stack([linear, centre - linear @ np.array([width, height]) / 2])
+    center = np.array([size[1], size[0]]) / 2 + random.uniform(-1, 1, 2) * slack
+    return np.column_stack([linear, center - linear @ np.array([width, height]) / 2])
 
 
 def warp(image: Bytes, mask: Bytes, matrix: Matrix, size: Size) -> tuple[Bytes, Bytes]:
-    """Image (H, W, 3) and maps (H, W[, 2]) on the canvas; beyond the photo mirrored, unknown and 0."""
+    """Map an image (H, W, 3) and label maps (H, W[, 2]) onto the canvas.
+
+    Beyond the photo, the image is mirrored, the first label map is `IGNORE` and the second 0.
+    """
     target = (size[1], size[0])
-    picture = cv2.warpAffine(image, matrix, target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    warped = cv2.warpAffine(image, matrix, target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     classes = cv2.warpAffine(mask, matrix, target, flags=cv2.INTER_NEAREST, borderValue=(IGNORE, 0))
-    return np.asarray(picture, np.uint8), np.asarray(classes, np.uint8)
+    return np.asarray(warped, np.uint8), np.asarray(classes, np.uint8)
 
 
-def quarter_turn(random: Random, image: Bytes, mask: Bytes) -> tuple[Bytes, Bytes]:
-    """One photo in six lies on its side."""
+def random_quarter_turn(random: Random, image: Bytes, mask: Bytes) -> tuple[Bytes, Bytes]:
+    """Rotate one photo in six by 90, 180 or 270 degrees: flat-lay photos have no fixed orientation."""
     turns = int(random.integers(1, 4)) if random.random() < 1 / 6 else 0
     return np.ascontiguousarray(np.rot90(image, turns)), np.ascontiguousarray(np.rot90(mask, turns))
 
 
-def colour_matrix(random: Random, strength: float) -> Matrix:
-    """A (3, 4) map of RGB that changes saturation, hue, contrast, white balance and brightness."""
-    grey = np.array([0.299, 0.587, 0.114])
+def random_color_matrix(random: Random, strength: float) -> Matrix:
+    """Return an affine map (3, 4) of RGB that changes saturation, hue, contrast, white balance and brightness."""
+    # luma weights of ITU-R BT.601
+    gray = np.array([0.299, 0.587, 0.114])
     saturation = math.exp(random.normal(0, 0.35 * strength))
-    linear = saturation * np.eye(3) + (1 - saturation) * np.tile(grey, (3, 1))
-    linear = hue_turn(random.normal(0, 0.15 * strength)) @ linear
+    linear = saturation * np.eye(3) + (1 - saturation) * np.tile(gray, (3, 1))
+    linear = hue_rotation(random.normal(0, 0.15 * strength)) @ linear
     gain = math.exp(random.normal(0, 0.22 * strength)) * np.exp(random.normal(0, 0.07 * strength, 3))
     shift = random.normal(0, 16 * strength) + 128 * (1 - gain.mean()) * random.random()
     return np.column_stack([gain[:, None] * linear, np.full(3, shift)])
 
 
-def hue_turn(angle: float) -> Matrix:
-    """Rotation of RGB about the grey axis (Rodrigues' formula)."""
+def hue_rotation(angle: float) -> Matrix:
+    """Return the rotation (3, 3) of RGB around the gray axis by an angle in radians (Rodrigues' formula)."""
     axis = np.full(3, 1 / math.sqrt(3))
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     return np.asarray(np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross)
 
 
-def relight(random: Random, image: Bytes, strength: float = 1.0) -> Bytes:
-    """Another light and camera: colours, at times blurred or recompressed."""
-    image = np.asarray(cv2.transform(image, colour_matrix(random, strength)), np.uint8)
+def vary_lighting(random: Random, image: Bytes, strength: float = 1.0) -> Bytes:
+    """Simulate other light and another camera: change the colors, and sometimes blur or recompress."""
+    image = np.asarray(cv2.transform(image, random_color_matrix(random, strength)), np.uint8)
     if random.random() < 0.15:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.6)), np.uint8)
     return recompress(random, image) if random.random() < 0.15 else image
 
 
 def recompress(random: Random, image: Bytes) -> Bytes:
-    """Through JPEG of a quality between 30 and 85."""
+    """Compress and decompress as JPEG with a random quality from 30 to 84."""
     packed = cv2.imencode(".jpg", image, [int(cv2.IMWRITE_JPEG_QUALITY), int(random.integers(30, 85))])[1]
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)

@@ -1,11 +1,11 @@
-"""What a similarity means: the chance that two pictures show the same garment, fitted to pairs of the validation part.
+"""Calibrate similarities: fit the probability that two images show the same garment, and the threshold of copies.
 
-Pairs of one garment are a photo and itself photographed again (`evaluate_search.again`); of two garments, that photo
-again and the ten most similar others of the whole collection, which are the ones that a search would show. Both kinds
-weigh the same. Half of the photos fit the curve, and the other half tell how good it is.
+Pairs of the same garment are a validation photo and a simulated second photo of it (`simulate_rephotograph`). Pairs of
+different garments are that second photo and the ten most similar other garments of the whole collection, as a search
+would return them. Both kinds have equal weight. One half of the photos fits the curve, the other half evaluates it.
 
-And from which cosine two pictures are taken for copies of one photo: what two in a million pairs of different photos of
-the collection reach. What is a copy's cosine is told beside it: of a photo as it is, compressed anew, or resized as well.
+Two images count as copies from the cosine that two in a million pairs of different photos reach. The share of simulated
+copies above it is printed: photos compressed again, and some of them resized.
 """
 
 import io
@@ -18,126 +18,157 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from infra.training.data import SEED, Bytes, Photographs, Sample, arguments, load
-from infra.training.evaluate_search import Rows, again, cut_outs, kept_cut_outs
+from infra.training.data import SEED, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.evaluate_search import Rows, cached_cut_outs, cut_out_garments, simulate_rephotograph
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Calibration, log_distance_score
 
-TAKES, OTHERS, STEPS, BINS = 3, 10, 50, 10
-"""Times that each photo is photographed again; others that it is compared with; of Newton's method; of the reliability."""
-COMPRESSED = ((90, 1.0), (75, 1.0), (60, 1.0), (85, 0.8), (60, 0.8))
-"""JPEG qualities, and the share of the sides that is left."""
-CHANCE = 2e-6
-"""The share of pairs of different photos that may be taken for copies."""
+VERSIONS, NEIGHBORS, STEPS, BINS = 3, 10, 50, 10
+"""Simulated photos of each garment; similar other garments of each; iterations of Newton's method; bins of the error."""
+COPY_VARIANTS = ((90, 1.0), (75, 1.0), (60, 1.0), (85, 0.8), (60, 0.8))
+"""JPEG quality and scale of each simulated copy."""
+MAX_FALSE_COPY_RATE = 2e-6
+"""Share of pairs of different photos that may be taken for copies."""
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Models:
+    """The delivered detector and embedder."""
+
     detector: CompactDetector
     embedder: CompactEmbedder
 
-    def rows(self, photos: list[Bytes]) -> Rows:
-        """Of what is cut out of each."""
-        return self.embedder.embed(cut_outs(self.detector, photos), CancelToken())
+    def embed_garments(self, photos: list[Bytes]) -> Rows:
+        """Cut out the largest garment of each photo and embed it: (photos, dim)."""
+        return self.embedder.embed(cut_out_garments(self.detector, photos), CancelToken())
 
 
-def pairs(takes: list[Rows], own: Rows, gallery: Rows) -> tuple[Numbers, Numbers]:
-    """Similarities to itself (photos, takes), and to the most similar others (photos, takes, others)."""
-    same = np.stack([(rows * own).sum(1) for rows in takes], 1)
-    everyone = np.concatenate([own, gallery])
+def pair_similarities(versions: list[Rows], own: Rows, gallery: Rows) -> tuple[Numbers, Numbers]:
+    """Return similarities of each version to its original (photos, versions), and to the nearest other garments.
+
+    The second has the shape (photos, versions, neighbors).
+    """
+    same = np.stack([(rows * own).sum(1) for rows in versions], 1)
+    all_rows = np.concatenate([own, gallery])
     nearest = []
-    for rows in takes:
-        likeness = rows @ everyone.T
-        likeness[np.arange(len(own)), np.arange(len(own))] = -1
-        nearest.append(-np.sort(-likeness, axis=1)[:, :OTHERS])
+    for rows in versions:
+        similarities = rows @ all_rows.T
+        # the original must not be among its own neighbors
+        similarities[np.arange(len(own)), np.arange(len(own))] = -1
+        nearest.append(-np.sort(-similarities, axis=1)[:, :NEIGHBORS])
     return same.astype(np.float64), np.stack(nearest, 1).astype(np.float64)
 
 
 def fit(same: Numbers, others: Numbers) -> Calibration:
-    """By Newton's method, both kinds of pairs weighing the same."""
+    """Fit a logistic regression to the pairs by Newton's method (Platt scaling). Both kinds of pairs have equal weight."""
     scores = np.array([log_distance_score(score) for score in [*same.ravel(), *others.ravel()]])
-    truth = np.concatenate([np.ones(same.size), np.zeros(others.size)])
+    is_same = np.concatenate([np.ones(same.size), np.zeros(others.size)])
     weights = np.concatenate([np.full(same.size, 0.5 / same.size), np.full(others.size, 0.5 / others.size)])
-    inputs, curve = np.stack([scores, np.ones_like(scores)], 1), np.zeros(2)
+    inputs, coefficients = np.stack([scores, np.ones_like(scores)], 1), np.zeros(2)
     for _ in range(STEPS):
-        said = 1 / (1 + np.exp(-inputs @ curve))
-        slope = inputs.T @ (weights * (said - truth)) + 1e-9 * curve
-        bend = (inputs * (weights * said * (1 - said))[:, None]).T @ inputs + 1e-9 * np.eye(2)
-        curve = curve - np.linalg.solve(bend, slope)
-    return Calibration(*(round(float(number), 4) for number in curve))
+        predicted = 1 / (1 + np.exp(-inputs @ coefficients))
+        # the tiny ridge keeps the Hessian invertible if the pairs are perfectly separable
+        gradient = inputs.T @ (weights * (predicted - is_same)) + 1e-9 * coefficients
+        hessian = (inputs * (weights * predicted * (1 - predicted))[:, None]).T @ inputs + 1e-9 * np.eye(2)
+        coefficients = coefficients - np.linalg.solve(hessian, gradient)
+    return Calibration(*(round(float(number), 4) for number in coefficients))
 
 
-def unreliability(curve: Calibration, same: Numbers, others: Numbers) -> float:
-    """How far what is said is from what is so, mean over ten bins of what is said (expected calibration error)."""
-    said = np.array([curve.match(score) for score in [*same.ravel(), *others.ravel()]])
-    truth = np.concatenate([np.ones(same.size), np.zeros(others.size)])
+def calibration_error(calibration: Calibration, same: Numbers, others: Numbers) -> float:
+    """Return the expected calibration error (Guo et al., 2017): predicted minus actual share, mean over ten bins."""
+    predicted = np.array([calibration.match_probability(score) for score in [*same.ravel(), *others.ravel()]])
+    is_same = np.concatenate([np.ones(same.size), np.zeros(others.size)])
     weights = np.concatenate([np.full(same.size, 0.5 / same.size), np.full(others.size, 0.5 / others.size)])
-    error, places = 0.0, np.minimum((said * BINS).astype(int), BINS - 1)
+    error, bins = 0.0, np.minimum((predicted * BINS).astype(int), BINS - 1)
     for number in range(BINS):
-        here = places == number
-        if weight := weights[here].sum():
-            error += abs(np.average(said[here] - truth[here], weights=weights[here])) * weight
+        in_bin = bins == number
+        if weight := weights[in_bin].sum():
+            error += abs(np.average(predicted[in_bin] - is_same[in_bin], weights=weights[in_bin])) * weight
     return float(error)
 
 
-def retaken(models: Models, samples: list[Sample], seed: int) -> Rows:
+def embed_rephotographed(models: Models, samples: list[Sample], seed: int) -> Rows:
+    """Embed a simulated second photo of each sample: (samples, dim)."""
     random = np.random.default_rng(seed)
-    return models.rows([again(random, one.image) for one in samples])
+    return models.embed_garments([simulate_rephotograph(random, sample.image) for sample in samples])
 
 
-def compressed(photo: Bytes, quality: int, share: float) -> Bytes:
-    picture, file = Image.fromarray(photo), io.BytesIO()
-    size = round(picture.width * share), round(picture.height * share)
-    picture.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=quality)
+def make_copy(photo: Bytes, quality: int, scale: float) -> Bytes:
+    """Resize a photo and compress it as JPEG."""
+    image, file = Image.fromarray(photo), io.BytesIO()
+    size = round(image.width * scale), round(image.height * scale)
+    image.resize(size, Image.Resampling.LANCZOS).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file).convert("RGB"))
 
 
-def copies_from(rows: Rows) -> float:
-    """The cosine, to two decimals, that the share `CHANCE` of pairs of these reach, each of another photo."""
-    likeness = rows @ rows.T
-    return round(float(np.quantile(likeness[np.triu_indices(len(rows), 1)], 1 - CHANCE)), 2)
+def copy_threshold(rows: Rows) -> float:
+    """Return the cosine, with two decimals, that only `MAX_FALSE_COPY_RATE` of the pairs of these rows reach.
+
+    Each row must be of another photo.
+    """
+    similarities = rows @ rows.T
+    return round(float(np.quantile(similarities[np.triu_indices(len(rows), 1)], 1 - MAX_FALSE_COPY_RATE)), 2)
 
 
-def copies(models: Models, samples: list[Sample], own: Rows) -> Numbers:
-    """The cosines of pairs of copies."""
-    rows = [own, *(models.rows([compressed(one.image, *how) for one in samples]) for how in COMPRESSED)]
-    return np.concatenate([(one * other).sum(1) for one, other in combinations(rows, 2)]).astype(np.float64)
+def copy_similarities(models: Models, samples: list[Sample], own: Rows) -> Numbers:
+    """Return the cosines of all pairs of copies of the same photo, the photo itself included."""
+    rows = [
+        own,
+        *(
+            models.embed_garments([make_copy(sample.image, *variant) for sample in samples])
+            for variant in COPY_VARIANTS
+        ),
+    ]
+    return np.concatenate([(first * second).sum(1) for first, second in combinations(rows, 2)]).astype(np.float64)
 
 
-def meaning(same: Numbers, others: Numbers) -> tuple[Calibration, dict[str, float]]:
-    """The curve that one half of the photos gives, and how good it is for the other."""
+def fit_and_evaluate(same: Numbers, others: Numbers) -> tuple[Calibration, dict[str, float]]:
+    """Fit the calibration to one half of the photos and evaluate it on the other half."""
     half = len(same) // 2
-    curve, same, others = fit(same[:half], others[:half]), same[half:], others[half:]
-    return curve, {
-        "unreliability": round(unreliability(curve, same, others), 4),
-        "said of the same": round(float(np.mean([curve.match(one) for one in same.ravel()])), 3),
-        "said of others": round(float(np.mean([curve.match(one) for one in others.ravel()])), 3),
+    calibration, same, others = fit(same[:half], others[:half]), same[half:], others[half:]
+    return calibration, {
+        "expected calibration error": round(calibration_error(calibration, same, others), 4),
+        "mean probability of same garments": round(
+            float(np.mean([calibration.match_probability(score) for score in same.ravel()])), 3
+        ),
+        "mean probability of other garments": round(
+            float(np.mean([calibration.match_probability(score) for score in others.ravel()])), 3
+        ),
     }
 
 
-def calibrated(models: Models, photographs: Photographs, cache: Path) -> tuple[dict[str, object], dict[str, float]]:
-    """What is written, and the figures that tell how good it is."""
+def calibrate(models: Models, photographs: Photographs, cache: Path) -> tuple[dict[str, object], dict[str, float]]:
+    """Return the content of calibration.json, and figures that describe its quality."""
     samples = photographs.flat_validation
-    own = models.rows([one.image for one in samples])
-    gallery = models.embedder.embed(kept_cut_outs(models.detector, photographs.flat, cache), CancelToken())
-    takes = [retaken(models, samples, SEED + number) for number in range(TAKES)]
-    curve, figures = meaning(*pairs(takes, own, gallery))
-    bound = copies_from(np.concatenate([own, gallery]))
-    figures["copies found"] = round(float((copies(models, samples, own) >= bound).mean()), 3)
-    content = {"embedder": models.embedder.name, "slope": curve.slope, "offset": curve.offset, "copies": bound}
+    own = models.embed_garments([sample.image for sample in samples])
+    gallery = models.embedder.embed(cached_cut_outs(models.detector, photographs.flat, cache), CancelToken())
+    versions = [embed_rephotographed(models, samples, SEED + number) for number in range(VERSIONS)]
+    calibration, figures = fit_and_evaluate(*pair_similarities(versions, own, gallery))
+    threshold = copy_threshold(np.concatenate([own, gallery]))
+    figures["share of copies recognized"] = round(
+        float((copy_similarities(models, samples, own) >= threshold).mean()), 3
+    )
+    content = {
+        "embedder": models.embedder.name,
+        "slope": calibration.slope,
+        "offset": calibration.offset,
+        "copies": threshold,
+    }
     return content, figures
 
 
 def main() -> None:
-    parser = arguments(__doc__ or "")
-    parser.add_argument("--weights", type=Path, required=True, help="the folder of the ONNX files")
-    asked = parser.parse_args()
-    models = Models(CompactDetector(asked.weights / "detector.onnx"), CompactEmbedder(asked.weights / "embedder.onnx"))
-    content, figures = calibrated(models, load(asked.data, asked.work), asked.work / "cutouts.pickle")
-    Path(asked.weights / "calibration.json").write_text(json.dumps(content) + "\n")
+    parser = make_parser(__doc__ or "")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the ONNX files")
+    options = parser.parse_args()
+    models = Models(
+        CompactDetector(options.weights / "detector.onnx"), CompactEmbedder(options.weights / "embedder.onnx")
+    )
+    content, figures = calibrate(models, load_photographs(options.data, options.work), options.work / "cutouts.pickle")
+    Path(options.weights / "calibration.json").write_text(json.dumps(content) + "\n")
     print(json.dumps(content | figures))
 
 

@@ -1,4 +1,4 @@
-"""The photographs: reading, class mapping, guessed masks of flat-lay photos, the held-back part."""
+"""Training data: reading photos, mapping labels to classes, GrabCut masks of flat-lay photos, validation split."""
 
 import argparse
 import json
@@ -12,13 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.model import KINDS
+from lookalike.domain.model import GARMENT_KINDS
 
 Bytes = NDArray[np.uint8]
 IGNORE = 255
+"""Class of pixels whose class is unknown. Losses skip them."""
 SEED = 7
 STREET_SIDE, FLAT_SIDE, GRABCUT_SIDE = 448, 320, 160
-HELD_BACK_STREET, HELD_BACK_FLAT = 100, 0.1
+"""Longest sides in pixels of stored street and flat-lay photos, and of the image that GrabCut segments."""
+STREET_VALIDATION_COUNT, FLAT_VALIDATION_SHARE = 100, 0.1
+"""Masked street photos, and share of the flat-lay photos, that are used for validation only."""
 
 STREET_LABELS = {
     "top": "blouse bodysuit shirt sweater sweatshirt hoodie jumper t-shirt top vest",
@@ -38,7 +41,7 @@ STREET_LABELS = {
     " sunglasses tie watch",
 }
 CLASSES = ("background", *STREET_LABELS)
-"""What the network tells apart: background, the ten kinds (1 to 10), and four helpers dropped in the end."""
+"""Classes of the detector: background, the ten garment kinds (1 to 10), and four helper classes that it never returns."""
 
 FLAT_KINDS = {
     "longsleeve": "top", "shirt": "top", "t-shirt": "top", "outwear": "outerwear", "dress": "dress",
@@ -49,26 +52,28 @@ FOLDERS = tuple(sorted(FLAT_KINDS))
 
 @dataclass(slots=True)
 class Sample:
-    """A photo (H, W, 3, RGB) with class indices (H, W; 255 unknown) and street labels (H, W) or none.
+    """A photo with its labels.
 
-    `present` is 1, 0 or -1 (unknown) for each of the ten kinds; `folder` is the flat-lay category or "".
+    `image` (H, W, 3) is RGB, `mask` (H, W) class numbers or `IGNORE`, `labels` (H, W) the street data set's own labels.
+    `present` (10,) is 1 or 0 for each garment kind, or -1 if unknown. `folder` is the flat-lay category, or empty.
     """
 
     name: str
     image: Bytes
     mask: Bytes
     present: NDArray[np.float32]
-    worn: bool
+    is_worn: bool
     folder: str = ""
     labels: Bytes | None = None
 
     @property
     def has_mask(self) -> bool:
+        """Whether the class of any pixel is known."""
         return bool((self.mask != IGNORE).any())
 
 
-def class_table(labels: Sequence[str]) -> Bytes:
-    """Class index of every street label index, shape (256,)."""
+def class_of_label_table(labels: Sequence[str]) -> Bytes:
+    """Return the class number of every street label number: (256,)."""
     table = np.zeros(256, np.uint8)
     for index, label in enumerate(labels):
         for number, names in enumerate(STREET_LABELS.values(), 1):
@@ -77,7 +82,7 @@ def class_table(labels: Sequence[str]) -> Bytes:
 
 
 def read_rgb(path: Path, side: int) -> Bytes:
-    """Shape (H, W, 3), longest side at most `side`."""
+    """Read an RGB image (H, W, 3), with its longer side reduced to `side`."""
     pixels = cv2.imread(str(path))
     assert pixels is not None, path
     image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
@@ -87,29 +92,29 @@ def read_rgb(path: Path, side: int) -> Bytes:
 
 
 def read_palette(path: Path, shape: tuple[int, ...]) -> Bytes:
-    """The palette indices of a mask, resized to (H, W)."""
-    from PIL import Image
+    """Return the palette indices of a mask file, resized to (H, W)."""
+    from PIL import Image  # OpenCV converts palettes to colors
 
     indices = np.asarray(Image.open(path), np.uint8)
     return np.asarray(cv2.resize(indices, (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def presence(classes: Iterable[int]) -> NDArray[np.float32]:
-    """A 1 for each of the ten kinds among the class indices, shape (10,)."""
-    found = set(classes)
-    return np.array([float(kind in found) for kind in range(1, len(KINDS) + 1)], np.float32)
+    """Return 1 for each garment kind among the class numbers, else 0: (10,)."""
+    present = set(classes)
+    return np.array([float(kind in present) for kind in range(1, len(GARMENT_KINDS) + 1)], np.float32)
 
 
 def read_street(root: Path) -> list[Sample]:
-    """Every street photo, in the order of the names."""
+    """Read all street photos, sorted by name."""
     table = json.loads((root / "street/labels.json").read_text())
     labels, tags = table["labels"], table["tags"]
-    classes = class_table(labels)
-    return [street_sample(root, name, tags[name], labels, classes) for name in sorted(tags)]
+    classes = class_of_label_table(labels)
+    return [read_street_photo(root, name, tags[name], labels, classes) for name in sorted(tags)]
 
 
-def street_sample(root: Path, name: str, tags: list[str], labels: list[str], classes: Bytes) -> Sample:
-    """One street photo; without a mask file all its pixels are unknown."""
+def read_street_photo(root: Path, name: str, tags: list[str], labels: list[str], classes: Bytes) -> Sample:
+    """Read a street photo. Without a mask file, its mask is `IGNORE` everywhere."""
     image = read_rgb(next((root / "street/photos").glob(f"{name}.*")), STREET_SIDE)
     path = root / "street/masks" / f"{name}.png"
     present = presence(int(classes[labels.index(tag)]) for tag in tags if tag in labels)
@@ -120,28 +125,29 @@ def street_sample(root: Path, name: str, tags: list[str], labels: list[str], cla
 
 
 def read_flatlay(root: Path) -> list[Sample]:
-    """Every flat-lay photo with its mask as GrabCut guesses it, in the order of the names."""
+    """Read all flat-lay photos, sorted by name, and segment them with GrabCut."""
     paths = sorted(root.glob("flatlay/*/*/*"), key=lambda path: path.name)
-    with get_context("spawn").Pool() as pool:  # a fork would inherit the locks of OpenCV's threads
-        return list(pool.imap(flat_sample, paths, chunksize=16))
+    # spawn: a fork would inherit locks of OpenCV's threads in a locked state
+    with get_context("spawn").Pool() as pool:
+        return list(pool.imap(read_flatlay_photo, paths, chunksize=16))
 
 
-def flat_sample(path: Path) -> Sample:
-    """One flat-lay photo."""
-    cv2.setNumThreads(1)
+def read_flatlay_photo(path: Path) -> Sample:
+    """Read and segment a flat-lay photo. Runs in a worker process."""
+    cv2.setNumThreads(1)  # one process per core
     image, folder = read_rgb(path, FLAT_SIDE), path.parent.name
     kind = CLASSES.index(FLAT_KINDS[folder])
-    mask = guess_mask(image)
-    labelled = np.where(mask == 1, kind, mask).astype(np.uint8)
-    return Sample(path.stem, image, labelled, presence([kind]), False, folder)
+    mask = segment_with_grabcut(image)
+    labeled = np.where(mask == 1, kind, mask).astype(np.uint8)
+    return Sample(path.stem, image, labeled, presence([kind]), False, folder)
 
 
-def guess_mask(image: Bytes) -> Bytes:
-    """GrabCut from a centred prior: 1 garment, 0 ground, all 255 where the outcome is implausible; (H, W)."""
+def segment_with_grabcut(image: Bytes) -> Bytes:
+    """GrabCut from a centerd prior: 1 garment, 0 ground, all 255 where the outcome is implausible; (H, W)."""
     height, width = image.shape[:2]
     scale = GRABCUT_SIDE / max(height, width)
     small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
-    state = centred_prior(small.shape[0], small.shape[1])
+    state = centered_prior(small.shape[0], small.shape[1])
     cv2.setRNGSeed(SEED)
     try:
         models = np.zeros((1, 65)), np.zeros((1, 65))
@@ -155,13 +161,13 @@ def guess_mask(image: Bytes) -> Bytes:
     return np.asarray(cv2.resize(garment, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def centred_prior(height: int, width: int) -> Bytes:
-    """GrabCut's start: ground at the rim, perhaps ground, and perhaps garment in an ellipse in the middle."""
+def centered_prior(height: int, width: int) -> Bytes:
+    """Return GrabCut's initial mask: probably garment in a centered ellipse, surely background at the image's border."""
     state = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
-    centre, axes = (width // 2, height // 2), (round(width * 0.38), round(height * 0.38))
-    cv2.ellipse(state, centre, axes, 0, 0, 360, int(cv2.GC_PR_FGD), -1)
-    rim = max(2, round(min(height, width) * 0.02))
-    state[:rim], state[-rim:], state[:, :rim], state[:, -rim:] = (cv2.GC_BGD,) * 4
+    center, axes = (width // 2, height // 2), (round(width * 0.38), round(height * 0.38))
+    cv2.ellipse(state, center, axes, 0, 0, 360, int(cv2.GC_PR_FGD), -1)
+    border = max(2, round(min(height, width) * 0.02))
+    state[:border], state[-border:], state[:, :border], state[:, -border:] = (cv2.GC_BGD,) * 4
     return state
 
 
@@ -170,7 +176,7 @@ Split = tuple[list[Sample], list[Sample]]
 
 @dataclass(slots=True)
 class Photographs:
-    """All photographs, split: the validation parts are never trained on."""
+    """All photos. The validation parts are never trained on."""
 
     street: list[Sample]
     street_validation: list[Sample]
@@ -178,32 +184,34 @@ class Photographs:
     flat_validation: list[Sample]
 
 
-def split(samples: list[Sample], count: int, eligible: Callable[[Sample], bool]) -> Split:
-    """The training part and `count` seeded picks of the eligible samples."""
+def split_validation(samples: list[Sample], count: int, eligible: Callable[[Sample], bool]) -> Split:
+    """Split into training samples and `count` validation samples, drawn from the eligible ones with a fixed seed."""
     numbers = [number for number, sample in enumerate(samples) if eligible(sample)]
     picks = set(np.random.default_rng(SEED).permutation(numbers)[:count].tolist())
-    kept = [sample for number, sample in enumerate(samples) if number not in picks]
-    return kept, [samples[number] for number in sorted(picks)]
+    training = [sample for number, sample in enumerate(samples) if number not in picks]
+    return training, [samples[number] for number in sorted(picks)]
 
 
-def load(data: Path, work: Path) -> Photographs:
-    """The photographs of the data folder; decoded and guessed once, then kept in the working folder."""
+def load_photographs(data: Path, work: Path) -> Photographs:
+    """Return the photos of the data folder. Decoded and segmented once, then read from a cache in the working folder."""
     cache = work / "photographs.pickle"
     if cache.exists():
         with cache.open("rb") as file:
             return Photographs(*pickle.load(file))
-    street, street_validation = split(read_street(data), HELD_BACK_STREET, lambda sample: sample.has_mask)
+    street, street_validation = split_validation(
+        read_street(data), STREET_VALIDATION_COUNT, lambda sample: sample.has_mask
+    )
     samples = read_flatlay(data)
-    flat, flat_validation = split(samples, round(len(samples) * HELD_BACK_FLAT), lambda sample: True)
+    flat, flat_validation = split_validation(samples, round(len(samples) * FLAT_VALIDATION_SHARE), lambda sample: True)
     parts = (street, street_validation, flat, flat_validation)
     work.mkdir(parents=True, exist_ok=True)
     cache.write_bytes(pickle.dumps(parts))
     return Photographs(*parts)
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
-    """The two folders that every command needs."""
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that every command has: the two folders."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with street/ and flatlay/")
-    parser.add_argument("--work", type=Path, required=True, help="where caches, checkpoints and logs go")
+    parser.add_argument("--data", type=Path, required=True, help="folder with street/ and flatlay/")
+    parser.add_argument("--work", type=Path, required=True, help="folder for caches and checkpoints")
     return parser

@@ -1,4 +1,4 @@
-"""Views without a garment, so that the detector learns that there may be none."""
+"""Training views without a garment: generated images, and background of street photos."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,87 +6,98 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.training.augment import Random, Size, recompress, relight
+from infra.training.augment import Random, Size, recompress, vary_lighting
 from infra.training.data import Bytes, Sample
-from lookalike.domain.model import KINDS
+from lookalike.domain.model import GARMENT_KINDS
 
-TRIES, SMALLEST = 20, 70
-"""Windows looked at in a street photo until one shows no garment, and the shortest side of one, in pixels."""
+MAX_TRIES, MIN_WINDOW = 20, 70
+"""Windows of a street photo that are tried, and the shortest side of a window in pixels."""
 
 
-def empty_view(random: Random, street: Sequence[Sample], size: Size) -> tuple[Bytes, Bytes, NDArray[np.float32]]:
-    """Image, mask and photo targets (no kind; worn or not: unknown) of a made-up picture or a street photo's background."""
-    targets = np.append(np.zeros(len(KINDS), np.float32), np.float32(-1))
-    if random.random() < 0.5 and (found := background(random, street[int(random.integers(len(street)))])):
-        image, mask = (cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST) for part in found)
-        return relight(random, np.asarray(image, np.uint8)), np.asarray(mask, np.uint8), targets
-    image = PICTURES[random.integers(len(PICTURES))](random, size)
+def random_empty_view(random: Random, street: Sequence[Sample], size: Size) -> tuple[Bytes, Bytes, NDArray[np.float32]]:
+    """Return image, mask and photo targets (11,) of a generated image or of a street photo's background.
+
+    The targets say that no kind is present, and that wearing is unknown.
+    """
+    targets = np.append(np.zeros(len(GARMENT_KINDS), np.float32), np.float32(-1))
+    if random.random() < 0.5 and (window := find_background(random, street[int(random.integers(len(street)))])):
+        image, mask = (cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST) for part in window)
+        return vary_lighting(random, np.asarray(image, np.uint8)), np.asarray(mask, np.uint8), targets
+    image = GENERATORS[random.integers(len(GENERATORS))](random, size)
     mask = np.zeros(size, np.uint8)
     return (recompress(random, image) if random.random() < 0.3 else image), mask, targets
 
 
-def background(random: Random, sample: Sample) -> tuple[Bytes, Bytes] | None:
-    """A window of the photo (image, mask) without a garment's pixel; skin and hair may be in it."""
+def find_background(random: Random, sample: Sample) -> tuple[Bytes, Bytes] | None:
+    """Return image and mask of a window without garment pixels, or `None`. It may show skin and hair."""
     height, width = sample.mask.shape
-    for _ in range(TRIES):
-        tall, wide = (int(random.integers(SMALLEST, max(SMALLEST + 1, side // 2))) for side in (height, width))
+    for _ in range(MAX_TRIES):
+        tall, wide = (int(random.integers(MIN_WINDOW, max(MIN_WINDOW + 1, side // 2))) for side in (height, width))
         top, left = random.integers(max(1, height - tall)), random.integers(max(1, width - wide))
         mask = sample.mask[top : top + tall, left : left + wide]
-        if not ((mask >= 1) & (mask <= len(KINDS))).any():
+        if not ((mask >= 1) & (mask <= len(GARMENT_KINDS))).any():
             return sample.image[top : top + tall, left : left + wide], mask
     return None
 
 
-def plain(random: Random, size: Size) -> Bytes:
+def draw_plain(random: Random, size: Size) -> Bytes:
+    """Draw one color."""
     image = np.empty((*size, 3), np.uint8)
-    image[:] = colour(random)
+    image[:] = random_color(random)
     return image
 
 
-def gradient(random: Random, size: Size) -> Bytes:
-    """From one colour to another in any direction, as a studio's wall is lit."""
+def draw_gradient(random: Random, size: Size) -> Bytes:
+    """Draw a gradient of two colors in any direction, like a studio's wall."""
     rows, columns = np.mgrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
     angle, power = random.uniform(0, 2 * np.pi), random.uniform(0.5, 2)
     share = np.clip((rows * np.sin(angle) + columns * np.cos(angle) + 1.4) / 2.8, 0, 1) ** power
-    return mixed(random, share)
+    return mix_random_colors(random, share)
 
 
-def noise(random: Random, size: Size) -> Bytes:
-    """Grain of any coarseness around a colour, or colours at random."""
-    grain = random.normal(0, random.uniform(4, 90), (*coarse(random, size), 3))
-    image = np.clip(colour(random) + grain, 0, 255).astype(np.uint8)
+def draw_noise(random: Random, size: Size) -> Bytes:
+    """Draw noise of any coarseness and strength around a color."""
+    grain = random.normal(0, random.uniform(4, 90), (*random_grid_size(random, size), 3))
+    image = np.clip(random_color(random) + grain, 0, 255).astype(np.uint8)
     return np.asarray(cv2.resize(image, size[::-1], interpolation=int(random.integers(0, 3))), np.uint8)
 
 
-def clouds(random: Random, size: Size) -> Bytes:
-    """Soft stains between two colours: plaster, fur, sky, a blurred street."""
-    grain = random.random(coarse(random, size, most=24))
-    return mixed(random, cv2.resize(grain, size[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1))
+def draw_clouds(random: Random, size: Size) -> Bytes:
+    """Draw smooth spots of two colors, like plaster, fur, sky or a blurred street."""
+    grain = random.random(random_grid_size(random, size, max_rows=24))
+    return mix_random_colors(random, cv2.resize(grain, size[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1))
 
 
-def stripes(random: Random, size: Size) -> Bytes:
-    """Boards, bars or tiles: waves of two colours in one direction or two."""
+def draw_stripes(random: Random, size: Size) -> Bytes:
+    """Draw sine waves of two colors in one or two directions, like boards, bars or tiles."""
     rows, columns = np.mgrid[: size[0], : size[1]]
     waves = [np.sin(2 * np.pi * axis / random.uniform(6, 90) + random.uniform(0, 6)) for axis in (rows, columns)]
     share = waves[0] * waves[1] if random.random() < 0.5 else waves[random.integers(2)]
-    return mixed(random, np.clip(0.5 + share * random.uniform(0.5, 6), 0, 1))
+    return mix_random_colors(random, np.clip(0.5 + share * random.uniform(0.5, 6), 0, 1))
 
 
-def mixed(random: Random, share: NDArray[np.floating]) -> Bytes:
-    """Two colours, the share (H, W) of the second, a little grain."""
-    image = colour(random) * (1 - share[..., None]) + colour(random) * share[..., None]
+def mix_random_colors(random: Random, share: NDArray[np.floating]) -> Bytes:
+    """Mix two random colors by the share (H, W) of the second, and add a little noise."""
+    image = random_color(random) * (1 - share[..., None]) + random_color(random) * share[..., None]
     return np.clip(image + random.normal(0, random.uniform(0, 8), image.shape), 0, 255).astype(np.uint8)
 
 
-def colour(random: Random) -> NDArray[np.float64]:
-    """RGB (3,); greys, black and white more often than chance would."""
+def random_color(random: Random) -> NDArray[np.float64]:
+    """Return a random RGB color (3,). Grays, black and white are frequent."""
     tint = random.uniform(0, 255, 3)
     return np.asarray(tint * random.choice([0.0, 0.3, 1.0]) + random.choice([0, 128, 255, tint.mean()])).clip(0, 255)
 
 
-def coarse(random: Random, size: Size, most: int = 200) -> Size:
-    cells = int(random.integers(3, most))
+def random_grid_size(random: Random, size: Size, max_rows: int = 200) -> Size:
+    """Return the height and width of a random grid with about the aspect ratio of `size`."""
+    cells = int(random.integers(3, max_rows))
     return max(2, cells), max(2, cells * size[1] // size[0])
 
 
-PICTURES: tuple[Callable[[Random, Size], Bytes], ...] = (plain, gradient, noise, clouds, stripes)
+GENERATORS: tuple[Callable[[Random, Size], Bytes], ...] = (
+    draw_plain,
+    draw_gradient,
+    draw_noise,
+    draw_clouds,
+    draw_stripes,
+)

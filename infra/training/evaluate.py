@@ -1,4 +1,4 @@
-"""Measure the delivered models on the held-back photographs, by the rules that the model card names."""
+"""Measure the delivered models on the validation photos, and write the figures into the model card."""
 
 import json
 import time
@@ -10,169 +10,180 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from infra.training.data import CLASSES, FLAT_KINDS, Bytes, Photographs, Sample, arguments, load
-from infra.training.empty import PICTURES, background
-from infra.training.evaluate_search import garment, search_figures
+from infra.training.data import CLASSES, FLAT_KINDS, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.empty import GENERATORS, find_background
+from infra.training.evaluate_search import largest_garment, search_figures
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import KINDS, Box, Detection
+from lookalike.domain.model import GARMENT_KINDS, Box, Detection
 
-TRUTH_SHARE, OVERLAP = 0.004, 0.5
+MIN_TRUTH_SHARE, MIN_IOU = 0.004, 0.5
+"""Smallest garment that counts, as a share of its photo, and minimum IoU of a match."""
 EMPTY_COUNT, EMPTY_SIZE, EMPTY_SEED = 200, (320, 224), 99
-MARKS = "<!-- figures -->", "<!-- end of figures -->"
-Truth = tuple[Box, str]
+"""Images without a garment of each sort, and the height and width of generated ones."""
+COST_SAMPLES = 50
+MARKERS = "<!-- figures -->", "<!-- end of figures -->"
+GroundTruth = tuple[Box, str]
+"""Box and garment kind."""
 
 
 @dataclass(slots=True)
-class Tally:
-    """What detection found: counts over photos."""
+class DetectionCounts:
+    """Counts over photos, from which recall and precision follow."""
 
     truths: int = 0
     detections: int = 0
     matched: int = 0
-    right: int = 0
+    correct_labels: int = 0
 
-    def add(self, truths: Sequence[Truth], found: Sequence[Detection]) -> list[tuple[Truth, Detection]]:
-        """Count a photo; the pairs that match."""
-        pairs = matches(truths, found)
+    def add(
+        self, truths: Sequence[GroundTruth], detections: Sequence[Detection]
+    ) -> list[tuple[GroundTruth, Detection]]:
+        """Count a photo and return its matches."""
+        pairs = match_detections(truths, detections)
         self.truths += len(truths)
-        self.detections += len(found)
+        self.detections += len(detections)
         self.matched += len(pairs)
-        self.right += sum(truth[1] == detection.label for truth, detection in pairs)
+        self.correct_labels += sum(truth[1] == detection.label for truth, detection in pairs)
         return pairs
 
     def figures(self) -> dict[str, float]:
-        """Recall, precision, and the share of right labels among the matched."""
+        """Return recall, precision, and the share of correct labels among the matches."""
         return {
             "recall": self.matched / max(1, self.truths),
             "precision": self.matched / max(1, self.detections),
-            "label": self.right / max(1, self.matched),
+            "label": self.correct_labels / max(1, self.matched),
         }
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    both = max(0.0, width) * max(0.0, height)
-    return both / (one.area + other.area - both) if both else 0.0
+def iou(first: Box, second: Box) -> float:
+    """Return the intersection over union of two boxes."""
+    width = min(first.x2, second.x2) - max(first.x1, second.x1)
+    height = min(first.y2, second.y2) - max(first.y1, second.y1)
+    common = max(0.0, width) * max(0.0, height)
+    return common / (first.area + second.area - common) if common else 0.0
 
 
-def matches(truths: Sequence[Truth], found: Sequence[Detection]) -> list[tuple[Truth, Detection]]:
-    """Each detection, best first, with the free truth that it overlaps most, if by half."""
+def match_detections(
+    truths: Sequence[GroundTruth], detections: Sequence[Detection]
+) -> list[tuple[GroundTruth, Detection]]:
+    """Match greedily: each detection, best first, with the unmatched truth of the largest IoU, if that is enough."""
     free, pairs = list(truths), []
-    for detection in found:
-        best = max(free, key=lambda truth: overlap(truth[0], detection.box), default=None)
-        if best is not None and overlap(best[0], detection.box) >= OVERLAP:
+    for detection in detections:
+        best = max(free, key=lambda truth: iou(truth[0], detection.box), default=None)
+        if best is not None and iou(best[0], detection.box) >= MIN_IOU:
             free.remove(best)
             pairs.append((best, detection))
     return pairs
 
 
-def truths_of(sample: Sample) -> list[Truth]:
-    """The box of each street label's pixels that cover at least 0.4 % of the photo, with its kind."""
+def ground_truth(sample: Sample) -> list[GroundTruth]:
+    """Return the box and kind of each street label that covers at least 0.4 % of the photo."""
     assert sample.labels is not None
-    found = []
+    truths = []
     for label in np.unique(sample.labels):
-        here = sample.labels == label
-        kind = int(sample.mask[here][0])
-        if 1 <= kind <= len(KINDS) and here.mean() >= TRUTH_SHARE:
-            found.append((box_of(here), CLASSES[kind]))
-    return found
+        is_garment = sample.labels == label
+        kind = int(sample.mask[is_garment][0])
+        if 1 <= kind <= len(GARMENT_KINDS) and is_garment.mean() >= MIN_TRUTH_SHARE:
+            truths.append((bounding_box(is_garment), CLASSES[kind]))
+    return truths
 
 
-def box_of(here: np.ndarray) -> Box:
-    """The bounding box of the true pixels (H, W)."""
-    rows, columns = np.flatnonzero(here.any(1)), np.flatnonzero(here.any(0))
+def bounding_box(mask: np.ndarray) -> Box:
+    """Return the bounding box of the true pixels of a mask (H, W)."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
 def street_figures(detector: CompactDetector, samples: Sequence[Sample]) -> dict[str, float]:
-    tally, kinds = Tally(), {kind: Tally() for kind in KINDS}
+    """Return recall, precision and label accuracy on street photos, and the recall of each kind."""
+    counts, kinds = DetectionCounts(), {kind: DetectionCounts() for kind in GARMENT_KINDS}
     for sample in samples:
-        truths, found = truths_of(sample), detector.detect(Image.fromarray(sample.image), CancelToken())
-        found_truths = {id(truth) for truth, _ in tally.add(truths, found)}
+        truths, detections = ground_truth(sample), detector.detect(Image.fromarray(sample.image), CancelToken())
+        matched = {id(truth) for truth, _ in counts.add(truths, detections)}
         for truth in truths:
             kinds[truth[1]].truths += 1
-            kinds[truth[1]].matched += id(truth) in found_truths
-    return tally.figures() | {f"recall of {kind}": part.figures()["recall"] for kind, part in kinds.items()}
+            kinds[truth[1]].matched += id(truth) in matched
+    return counts.figures() | {f"recall of {kind}": of_kind.figures()["recall"] for kind, of_kind in kinds.items()}
 
 
 def flat_figures(detector: CompactDetector, samples: Sequence[Sample]) -> dict[str, float]:
-    """Shares of photos with exactly one garment found, and with that of the right kind besides."""
-    found = [detector.detect(Image.fromarray(sample.image), CancelToken()) for sample in samples]
-    single = [len(one) == 1 for one in found]
+    """Return the share of photos with exactly one detection, and with exactly one of the right kind."""
+    results = [detector.detect(Image.fromarray(sample.image), CancelToken()) for sample in samples]
+    single = [len(detections) == 1 for detections in results]
     kinds = [FLAT_KINDS[sample.folder] for sample in samples]
-    right = [len(one) == 1 and one[0].label == kind for one, kind in zip(found, kinds, strict=True)]
-    return {"exactly one": float(np.mean(single)), "exactly one, right kind": float(np.mean(right))}
+    pairs = zip(results, kinds, strict=True)
+    correct = [len(detections) == 1 and detections[0].label == kind for detections, kind in pairs]
+    return {"exactly one": float(np.mean(single)), "exactly one, right kind": float(np.mean(correct))}
 
 
 def empty_figures(detector: CompactDetector, street: Sequence[Sample]) -> dict[str, float]:
-    """The shares of made-up pictures, and of windows of street photos, without a garment in which one is found."""
+    """Return the share of images without a garment that have a detection: generated ones, and street background."""
     random = np.random.default_rng(EMPTY_SEED)
-    made_up = [PICTURES[number % len(PICTURES)](random, EMPTY_SIZE) for number in range(EMPTY_COUNT)]
-    parts = (background(random, sample) for sample in [*street] * 4)
-    windows = [image for image, _ in islice(filter(None, parts), EMPTY_COUNT)]
+    generated = [GENERATORS[number % len(GENERATORS)](random, EMPTY_SIZE) for number in range(EMPTY_COUNT)]
+    windows_or_none = (find_background(random, sample) for sample in [*street] * 4)
+    windows = [image for image, _ in islice(filter(None, windows_or_none), EMPTY_COUNT)]
     return {
-        "made up: something found": found_in(detector, made_up),
-        "street: something found": found_in(detector, windows),
+        "generated images with a detection": detection_rate(detector, generated),
+        "street backgrounds with a detection": detection_rate(detector, windows),
     }
 
 
-def found_in(detector: CompactDetector, pictures: Sequence[Bytes]) -> float:
-    """The share of pictures in which a garment is found."""
-    return float(np.mean([bool(detector.detect(Image.fromarray(one), CancelToken())) for one in pictures]))
+def detection_rate(detector: CompactDetector, images: Sequence[Bytes]) -> float:
+    """Return the share of images with a detection."""
+    return float(np.mean([bool(detector.detect(Image.fromarray(image), CancelToken())) for image in images]))
 
 
 def detection_figures(weights: Path, photographs: Photographs) -> dict[str, dict[str, float]]:
+    """Return all figures of the detector."""
     detector = CompactDetector(weights / "detector.onnx")
     return {
         "street": street_figures(detector, photographs.street_validation),
         "flat-lay": flat_figures(detector, photographs.flat_validation),
-        "nothing in it": empty_figures(detector, photographs.street_validation),
+        "no garment": empty_figures(detector, photographs.street_validation),
     }
 
 
 def cost_figures(weights: Path, samples: Sequence[Sample]) -> dict[str, float]:
-    """Median milliseconds of detecting and embedding on two threads, and megabytes of both files."""
+    """Return the median milliseconds to detect and embed on two threads, and the megabytes of both files."""
     detector = CompactDetector(weights / "detector.onnx")
     embedder = CompactEmbedder(weights / "embedder.onnx")
     times = []
-    for sample in samples[:50]:
-        photo, begin = Image.fromarray(sample.image), time.perf_counter()
-        embedder.embed([garment(detector, photo)], CancelToken())
-        times.append(time.perf_counter() - begin)
+    for sample in samples[:COST_SAMPLES]:
+        photo, started = Image.fromarray(sample.image), time.perf_counter()
+        embedder.embed([largest_garment(detector, photo)], CancelToken())
+        times.append(time.perf_counter() - started)
     size = sum(path.stat().st_size for path in weights.glob("*.onnx"))
     return {"milliseconds": float(np.median(times)) * 1000, "megabytes": size / 1e6}
 
 
 def write_card(card: Path, figures: dict[str, dict[str, float]]) -> None:
-    """Put the figures between the card's two marks, in place of what is there."""
-    head, rest = card.read_text().split(MARKS[0])
-    rows = [(part, name, value) for part, of in figures.items() for name, value in of.items()]
-    lines = [f"| {part} | {name} | {value:.3g} |" for part, name, value in rows]
+    """Replace the text between the card's two markers with a table of the figures."""
+    head, rest = card.read_text().split(MARKERS[0])
+    rows = [(group, name, value) for group, values in figures.items() for name, value in values.items()]
+    lines = [f"| {group} | {name} | {value:.3g} |" for group, name, value in rows]
     table = "\n".join(["| what | figure | value |", "| --- | --- | --- |", *lines])
-    card.write_text(f"{head}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+    card.write_text(f"{head}{MARKERS[0]}\n{table}\n{MARKERS[1]}{rest.split(MARKERS[1])[1]}")
 
 
 def main() -> None:
-    parser = arguments(__doc__ or "")
-    parser.add_argument("--weights", type=Path, required=True, help="the folder of the ONNX files")
+    parser = make_parser(__doc__ or "")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the ONNX files")
     parser.add_argument("--only", choices=("detection", "search", "cost"))
-    parser.add_argument("--card", type=Path, help="the model card to write the figures into")
-    chosen = parser.parse_args()
-    photographs = load(chosen.data, chosen.work)
+    parser.add_argument("--card", type=Path, help="model card whose figures are replaced")
+    options = parser.parse_args()
+    photographs = load_photographs(options.data, options.work)
     figures: dict[str, dict[str, float]] = {}
-    if chosen.only in (None, "detection"):
-        figures |= detection_figures(chosen.weights, photographs)
-    if chosen.only in (None, "search"):
-        figures |= search_figures(chosen.weights, photographs, chosen.work)
-    if chosen.only in (None, "cost"):
-        figures["cost"] = cost_figures(chosen.weights, photographs.flat_validation)
+    if options.only in (None, "detection"):
+        figures |= detection_figures(options.weights, photographs)
+    if options.only in (None, "search"):
+        figures |= search_figures(options.weights, photographs, options.work)
+    if options.only in (None, "cost"):
+        figures["cost"] = cost_figures(options.weights, photographs.flat_validation)
     print(json.dumps(figures, indent=1, default=float))
-    if chosen.card is not None:
-        write_card(chosen.card, figures)
+    if options.card is not None:
+        write_card(options.card, figures)
 
 
 if __name__ == "__main__":

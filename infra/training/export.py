@@ -1,4 +1,4 @@
-"""Write the trained networks as ONNX files: float16 weights, made float32 as they are loaded."""
+"""Export the trained networks as ONNX files with float16 weights, which onnxruntime converts to float32 at loading."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from infra.training.boxes import UNIT, to_distances
+from infra.training.boxes import DISTANCE_UNIT, to_distances
 from infra.training.data import CLASSES, FOLDERS
 from infra.training.detector import CANVAS
 from infra.training.embedder import LABELS, SIDE
@@ -21,51 +21,58 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class DetectorGraph(nn.Module):
-    """uint8 (1, H, W, 3) -> probabilities (classes, H/4, W/4) and (11,), distances in pixels (4, H/8, W/8).
-
-    All are means with those of the mirrored photo.
-    """
+    """The detector as exported. Averages the outputs of the photo and of its mirror image."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map a uint8 photo (1, H, W, 3) to class probabilities (classes, H/4, W/4), photo scores (11,) and edge distances.
+
+        The distances are (4, H/8, W/8), in pixels.
+        """
         logits, photo, edges = self.network(torch.cat([pixels, pixels.flip(2)]))
-        likely, far = logits.softmax(1), to_distances(edges) * UNIT
-        left, top, right, bottom = far[1].flip(2)
+        probabilities, distances = logits.softmax(1), to_distances(edges) * DISTANCE_UNIT
+        left, top, right, bottom = distances[1].flip(2)
+        # left and right change places in the mirror image
         mirrored = torch.stack([right, top, left, bottom])
-        return (likely[0] + likely[1].flip(2)) / 2, photo.sigmoid().mean(0), (far[0] + mirrored) / 2
+        class_map = (probabilities[0] + probabilities[1].flip(2)) / 2
+        return class_map, photo.sigmoid().mean(0), (distances[0] + mirrored) / 2
 
 
 class EmbedderGraph(nn.Module):
-    """uint8 (n, H, W, 4) -> unit rows (n, 64) of category and (n, 128) of garment, mean with the mirror's."""
+    """The embedder as exported. Averages the features of the image and of its mirror image."""
 
     def __init__(self, network: EmbedderNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        once, again = self.network(pixels), self.network(pixels.flip(2))
-        category, garment = once[0] + again[0], once[1] + again[1]
+        """Map uint8 RGBA (n, H, W, 4) to unit vectors of the category (n, 64) and of the garment (n, 128)."""
+        original, mirrored = self.network(pixels), self.network(pixels.flip(2))
+        category, garment = original[0] + mirrored[0], original[1] + mirrored[1]
         return functional.normalize(category, dim=1), functional.normalize(garment, dim=1)
 
 
-def halve(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store large float32 initialisers as float16, with a Cast that the runtime folds at loading."""
-    floats = [part for part in model.graph.initializer if part.data_type == TensorProto.FLOAT]
-    large = [part for part in floats if np.prod(part.dims) > 64]
-    for number, part in enumerate(large):
-        half = numpy_helper.from_array(numpy_helper.to_array(part).astype(np.float16), f"half_{number}")
-        cast = helper.make_node("Cast", [half.name], [part.name], to=TensorProto.FLOAT)
-        model.graph.initializer.remove(part)
+def store_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 initializers as float16, each with a Cast node, in place.
+
+    onnxruntime folds the Cast nodes at loading, so the network computes in float32.
+    """
+    floats = [tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT]
+    large = [tensor for tensor in floats if np.prod(tensor.dims) > 64]
+    for number, tensor in enumerate(large):
+        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"half_{number}")
+        cast = helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT)
+        model.graph.initializer.remove(tensor)
         model.graph.initializer.append(half)
         model.graph.node.insert(0, cast)
     return model
 
 
-def bare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without what the exporter notes of where each node comes from."""
+def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove the exporter's notes on the origin of each node, which contain paths, in place."""
     del model.metadata_props[:], model.graph.metadata_props[:], model.graph.value_info[:]
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -74,8 +81,11 @@ def bare(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def write(network: nn.Module, example: Tensor, outputs: list[str], path: Path) -> None:
-    """Export to `path`, whole or not at all: sides are free for one example, else the number is."""
-    fresh = path.with_suffix(".part")
+    """Export the network to `path` atomically.
+
+    Height and width are dynamic if the example has a batch of one; otherwise the batch size is.
+    """
+    partial = path.with_suffix(".part")
     height, width = torch.export.Dim("height", min=32, max=4096), torch.export.Dim("width", min=32, max=4096)
     shape = {1: height, 2: width} if len(example) == 1 else {0: torch.export.Dim("number", min=1, max=64)}
     program = torch.onnx.export(
@@ -88,43 +98,45 @@ def write(network: nn.Module, example: Tensor, outputs: list[str], path: Path) -
     )
     assert program is not None
     program.optimize()
-    onnx.save(halve(bare(program.model_proto)), fresh)
-    onnx.checker.check_model(str(fresh))
-    fresh.replace(path)
+    onnx.save(store_as_float16(strip_metadata(program.model_proto)), partial)
+    onnx.checker.check_model(str(partial))
+    partial.replace(path)
 
 
-def averaged(network: Network, checkpoint: Path) -> Network:
-    """The network with the averaged weights of a checkpoint."""
+def load_averaged(network: Network, checkpoint: Path) -> Network:
+    """Load the averaged weights of a checkpoint into the network, in evaluation mode."""
     network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
     return network.eval()
 
 
-def garments_in(checkpoint: Path) -> int:
-    """How many garments the training's bank held."""
+def bank_size(checkpoint: Path) -> int:
+    """Return the number of garments in the checkpoint's memory bank."""
     return len(torch.load(checkpoint, weights_only=True)["average"]["bank"])
 
 
 def export_detector(checkpoint: Path, path: Path) -> None:
-    graph = DetectorGraph(averaged(DetectorNetwork(len(CLASSES)), checkpoint))
+    """Export the detector of a checkpoint."""
+    graph = DetectorGraph(load_averaged(DetectorNetwork(len(CLASSES)), checkpoint))
     example = torch.zeros(1, *CANVAS, 3, dtype=torch.uint8)
     write(graph, example, ["classes", "photo", "edges"], path)
 
 
 def export_embedder(checkpoint: Path, path: Path) -> None:
-    training = averaged(EmbedderTraining(len(FOLDERS), LABELS, garments_in(checkpoint)), checkpoint)
+    """Export the embedder of a checkpoint, without the parts that only training needs."""
+    training = load_averaged(EmbedderTraining(len(FOLDERS), LABELS, bank_size(checkpoint)), checkpoint)
     example = torch.zeros(2, SIDE, SIDE, 4, dtype=torch.uint8)
     write(EmbedderGraph(training.embedder), example, ["category", "garment"], path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="where the checkpoints are")
-    parser.add_argument("--weights", type=Path, required=True, help="the folder to write to")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
+    parser.add_argument("--weights", type=Path, required=True, help="folder to write to")
     parser.add_argument("--only", choices=("detector", "embedder"))
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     for name, export in (("detector", export_detector), ("embedder", export_embedder)):
-        if chosen.only in (None, name):
-            export(chosen.work / f"{name}.pt", chosen.weights / f"{name}.onnx")
+        if options.only in (None, name):
+            export(options.work / f"{name}.pt", options.weights / f"{name}.onnx")
 
 
 if __name__ == "__main__":

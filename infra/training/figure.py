@@ -1,4 +1,4 @@
-"""Draw what the delivered models do with a dozen validation photos: the garments found, and those of the training part nearest to each."""
+"""Draw an example image: garments detected in a dozen validation photos, and the most similar training garments."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,70 +6,71 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from infra.training.data import SEED, Sample, arguments, load
-from infra.training.evaluate_search import NEAREST, Pictures, Rows, kept_cut_outs
+from infra.training.data import SEED, Sample, load_photographs, make_parser
+from infra.training.evaluate_search import NEAREST, Images, Rows, cached_cut_outs
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
+from lookalike.batch.result_image import GarmentRow, Match, draw_result_image
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Detection
-from lookalike.local.picture import Match, Row, result_picture
 
-PHOTOS, COLUMNS, WIDTH = 12, 2, 1000
+PHOTOS, COLUMNS, COLUMN_WIDTH = 12, 2, 1000
 
 
 class Searcher:
-    """Both models, and the training part's flat-lay garments to find."""
+    """The models, and the flat-lay garments of the training part that are searched."""
 
     def __init__(self, weights: Path, samples: list[Sample], cache: Path) -> None:
         self.detector = CompactDetector(weights / "detector.onnx")
         self.embedder = CompactEmbedder(weights / "embedder.onnx")
         self.names = [sample.folder for sample in samples]
-        self.known: Pictures = kept_cut_outs(self.detector, samples, cache)
-        self.rows: Rows = self.embedder.embed(self.known, CancelToken())
+        self.cut_outs: Images = cached_cut_outs(self.detector, samples, cache)
+        self.vectors: Rows = self.embedder.embed(self.cut_outs, CancelToken())
 
-    def picture(self, sample: Sample) -> Image.Image:
-        """The photo, its garments and what is nearest to each."""
+    def draw(self, sample: Sample) -> Image.Image:
+        """Draw the photo, its garments and the most similar garments of each."""
         photo = Image.fromarray(sample.image)
-        found = self.detector.detect(photo, CancelToken())
-        return result_picture(photo, [self.row(photo, one) for one in found])
+        detections = self.detector.detect(photo, CancelToken())
+        return draw_result_image(photo, [self.search(photo, detection) for detection in detections])
 
-    def row(self, photo: Image.Image, one: Detection) -> Row:
-        likeness = self.rows @ self.embedder.embed([one.cut_out(photo)], CancelToken())[0]
-        nearest = np.argsort(-likeness)[:NEAREST]
-        matches = [Match(self.known[index], self.names[index], float(likeness[index])) for index in nearest]
-        return Row(one.box, one.label or "", one.score, matches)
+    def search(self, photo: Image.Image, detection: Detection) -> GarmentRow:
+        """Return the row of the drawing for one garment."""
+        similarities = self.vectors @ self.embedder.embed([detection.cut_out(photo)], CancelToken())[0]
+        nearest = np.argsort(-similarities)[:NEAREST]
+        matches = [Match(self.cut_outs[index], self.names[index], float(similarities[index])) for index in nearest]
+        return GarmentRow(detection.box, detection.label or "", detection.score, matches)
 
 
-def picked(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """A seeded choice."""
+def choose(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Choose samples with a fixed seed."""
     numbers = np.random.default_rng(SEED).permutation(len(samples))[:count]
     return [samples[number] for number in numbers]
 
 
-def sheet(pictures: Sequence[Image.Image]) -> Image.Image:
-    """The pictures in columns, each put where the least is so far."""
-    pictures = [one.resize((WIDTH, round(one.height * WIDTH / one.width))) for one in pictures]
-    heights, places = [0] * COLUMNS, []
-    for one in pictures:
+def arrange_in_columns(images: Sequence[Image.Image]) -> Image.Image:
+    """Arrange images in columns of one width, each below the shortest column so far."""
+    resized = [image.resize((COLUMN_WIDTH, round(image.height * COLUMN_WIDTH / image.width))) for image in images]
+    heights, corners = [0] * COLUMNS, []
+    for image in resized:
         column = int(np.argmin(heights))
-        places.append((column * WIDTH, heights[column]))
-        heights[column] += one.height
-    whole = Image.new("RGB", (COLUMNS * WIDTH, max(heights)), "white")
-    for one, place in zip(pictures, places, strict=True):
-        whole.paste(one, place)
-    return whole
+        corners.append((column * COLUMN_WIDTH, heights[column]))
+        heights[column] += image.height
+    canvas = Image.new("RGB", (COLUMNS * COLUMN_WIDTH, max(heights)), "white")
+    for image, corner in zip(resized, corners, strict=True):
+        canvas.paste(image, corner)
+    return canvas
 
 
 def main() -> None:
-    parser = arguments(__doc__ or "")
-    parser.add_argument("--weights", type=Path, required=True, help="the folder of the ONNX files")
-    parser.add_argument("--to", type=Path, required=True, help="the picture to write")
-    chosen = parser.parse_args()
-    photographs = load(chosen.data, chosen.work)
-    searcher = Searcher(chosen.weights, photographs.flat, chosen.work / "cutouts.pickle")
+    parser = make_parser(__doc__ or "")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of the ONNX files")
+    parser.add_argument("--to", type=Path, required=True, help="image file to write")
+    options = parser.parse_args()
+    photographs = load_photographs(options.data, options.work)
+    searcher = Searcher(options.weights, photographs.flat, options.work / "cutouts.pickle")
     parts = photographs.street_validation, photographs.flat_validation
-    samples = [sample for part in parts for sample in picked(part, PHOTOS // len(parts))]
-    sheet([searcher.picture(sample) for sample in samples]).save(chosen.to)
+    samples = [sample for part in parts for sample in choose(part, PHOTOS // len(parts))]
+    arrange_in_columns([searcher.draw(sample) for sample in samples]).save(options.to)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What both trainings share: the optimiser's schedule, averaged weights, checkpoints, repeatable batches."""
+"""Training loop of both networks: learning rate, averaged weights, checkpoints and repeatable batches."""
 
 import math
 import time
@@ -13,20 +13,22 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 Batch = tuple[Tensor, ...]
-AVERAGE, DECAY = 0.998, 0.03
+AVERAGE_DECAY, WEIGHT_DECAY = 0.998, 0.03
 SAVE_EVERY, REPORT_EVERY = 250, 50
+"""Steps between checkpoints, and between printed reports."""
+MAX_GRADIENT_NORM = 5.0
 
 
-class Composer(Protocol):
-    """Makes the batch of a step, always the same one for the same step."""
+class BatchComposer(Protocol):
+    """Composes the batch of a step. The same step always has the same batch."""
 
     def __call__(self, step: int) -> tuple[np.ndarray, ...]: ...
 
 
 class Batches(Dataset[Batch]):
-    """The composer's batches as tensors."""
+    """Data set of composed batches, as tensors."""
 
-    def __init__(self, compose: Composer, steps: int) -> None:
+    def __init__(self, compose: BatchComposer, steps: int) -> None:
         self.compose, self.steps = compose, steps
 
     def __len__(self) -> int:
@@ -36,15 +38,15 @@ class Batches(Dataset[Batch]):
         return tuple(torch.from_numpy(part) for part in self.compose(step))
 
 
-def batches(compose: Composer, start: int, steps: int) -> Iterator[tuple[int, Batch]]:
-    """Numbered batches from `start` on, made in a process beside."""
+def numbered_batches(compose: BatchComposer, start: int, steps: int) -> Iterator[tuple[int, Batch]]:
+    """Yield step numbers from `start` and their batches, which a second process composes."""
     order = range(start, steps)
     loader = DataLoader(Batches(compose, steps), None, sampler=order, num_workers=1, prefetch_factor=6)
     return zip(order, loader, strict=True)
 
 
-def rate(step: int, steps: int, peak: float) -> float:
-    """One cycle: up over the first twentieth, down along a cosine to a hundredth."""
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Return the learning rate of a step: linear warm-up over 5 %, then cosine decay to 1 % of `peak`."""
     warm = max(1, steps // 20)
     if step < warm:
         return peak * (step + 1) / warm
@@ -52,77 +54,82 @@ def rate(step: int, steps: int, peak: float) -> float:
 
 
 class Training:
-    """A network on its way: `network` is trained; `average`, its exponential average, is what counts."""
+    """A training run. `average` is the exponential moving average of `network`, and its result.
+
+    Continues from `checkpoint` if the file exists.
+    """
 
     def __init__(self, network: nn.Module, checkpoint: Path, steps: int, peak: float) -> None:
         self.network = network.to(memory_format=torch.channels_last)
         self.average = deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(parameter_groups(network, DECAY), lr=peak)
+        self.optimizer = torch.optim.AdamW(parameter_groups(network, WEIGHT_DECAY), lr=peak)
         self.checkpoint, self.steps, self.peak, self.step = checkpoint, steps, peak, 0
         if checkpoint.exists():
             self.resume()
 
     def resume(self) -> None:
+        """Restore the state of the checkpoint."""
         state = torch.load(self.checkpoint, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
 
     def save(self) -> None:
-        names = ("network", "average", "optimiser")
+        """Write the checkpoint. An interrupted write leaves the previous one intact."""
+        names = ("network", "average", "optimizer")
         state = {name: getattr(self, name).state_dict() for name in names} | {"step": self.step}
-        fresh = self.checkpoint.with_suffix(".part")
-        torch.save(state, fresh)
-        fresh.replace(self.checkpoint)
+        partial = self.checkpoint.with_suffix(".part")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
 
-    def run(self, compose: Composer, loss_of: Callable[[nn.Module, Batch], Tensor], until: int) -> None:
-        """Train up to step `until`; saves on the way and at the end."""
-        begin, losses = time.time(), []
+    def run(self, compose: BatchComposer, compute_loss: Callable[[nn.Module, Batch], Tensor], until: int) -> None:
+        """Train until step `until`. Writes checkpoints and prints the mean loss."""
+        started, losses = time.time(), []
         self.network.train()
-        for step, batch in batches(compose, self.step, until):
-            losses.append(self.update(step, loss_of, batch))
+        for step, batch in numbered_batches(compose, self.step, until):
+            losses.append(self.update(step, compute_loss, batch))
             if self.step % SAVE_EVERY == 0 or self.step == until:
                 self.save()
             if self.step % REPORT_EVERY == 0:
-                seconds = time.time() - begin
+                seconds = time.time() - started
                 print(f"step {self.step} loss {np.mean(losses):.4f} seconds {seconds:.0f}", flush=True)
                 losses.clear()
 
-    def update(self, step: int, loss_of: Callable[[nn.Module, Batch], Tensor], batch: Batch) -> float:
-        """One step of the optimiser; the loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate(step, self.steps, self.peak)
-        loss = loss_of(self.network, batch)
-        self.optimiser.zero_grad()
+    def update(self, step: int, compute_loss: Callable[[nn.Module, Batch], Tensor], batch: Batch) -> float:
+        """Take one optimizer step and return the loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, self.steps, self.peak)
+        loss = compute_loss(self.network, batch)
+        self.optimizer.zero_grad()
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
+        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+        self.optimizer.step()
         self.step = step + 1
-        follow(self.average, self.network, min(AVERAGE, (1 + step) / (10 + step)))
+        # a young average follows quickly, so that the random initial weights are soon forgotten
+        update_average(self.average, self.network, min(AVERAGE_DECAY, (1 + step) / (10 + step)))
         return loss.item()
 
 
 def parameter_groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices alone."""
+    """Return the optimizer's parameter groups: weight decay applies to matrices and filters only."""
     matrices = [value for value in network.parameters() if value.ndim > 1]
     vectors = [value for value in network.parameters() if value.ndim <= 1]
     return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the average towards the network's present state."""
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Set the average to decay * average + (1 - decay) * network, in place."""
     for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        old.mul_(keep).add_(new, alpha=1 - keep) if old.is_floating_point() else old.copy_(new)
+        old.mul_(decay).add_(new, alpha=1 - decay) if old.is_floating_point() else old.copy_(new)
 
 
-def start(seed: int) -> None:
-    """Seeds, and as many threads as there are cores."""
+def set_up_torch(seed: int) -> None:
+    """Seed torch's generator."""
     torch.manual_seed(seed)
-    torch.set_num_threads(max(1, torch.get_num_threads()))
 
 
 def autocast() -> torch.autocast:
-    """bfloat16 where the processor is fast at it (AMX); the losses stay float32."""
+    """Compute in bfloat16, which processors with AMX multiply faster. Losses must be computed in float32."""
     return torch.autocast("cpu", torch.bfloat16)

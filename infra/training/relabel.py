@@ -1,4 +1,4 @@
-"""Self-training: masks as the network itself sees them, held to what is known of each photo."""
+"""Self-training: predicts masks for photos without one, limited to the classes that are known for the photo."""
 
 import pickle
 from collections.abc import Iterator
@@ -13,92 +13,103 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from infra.training.boxes import UNIT, to_distances
+from infra.training.boxes import DISTANCE_UNIT, to_distances
 from infra.training.data import CLASSES, FLAT_KINDS, IGNORE, Bytes, Photographs, Sample
 from infra.training.loop import autocast
-from lookalike.adapters.compact_detector import Region, edges_of
-from lookalike.domain.model import KINDS
+from lookalike.adapters.compact_detector import Region, garment_edges
+from lookalike.domain.model import GARMENT_KINDS
 
 Floats = NDArray[np.float32]
-AREA, STEP = 384 * 272, 32
+AREA, SIDE_MULTIPLE = 384 * 272, 32
+"""Pixels of the network's input, and the divisor of its sides."""
 BATCH = 16
-SURE, GARMENT, GROUND = 0.6, 0.6, 0.3
+MIN_CONFIDENCE, MIN_GARMENT, MAX_BACKGROUND = 0.6, 0.6, 0.3
+"""Minimum probability of a worn class; of any garment in a flat-lay photo; and the maximum in its background."""
+MIN_FLAT_SHARE = 0.04
+"""Smallest predicted garment of a flat-lay photo, as a share of the photo. Below it, the previous mask is kept."""
 
 
-def fitted(image: Bytes, area: int = AREA) -> Bytes:
-    """The photo at about `area` pixels, its sides multiples of 32."""
+def resize_to_area(image: Bytes, area: int = AREA) -> Bytes:
+    """Resize a photo to about `area` pixels, with sides that are multiples of 32."""
     height, width = image.shape[:2]
     scale = (area / (height * width)) ** 0.5
-    sides = (max(2, round(side * scale / STEP)) * STEP for side in (width, height))
+    sides = (max(2, round(side * scale / SIDE_MULTIPLE)) * SIDE_MULTIPLE for side in (width, height))
     return np.asarray(cv2.resize(image, tuple(sides), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @torch.no_grad()
-def seen(network: nn.Module, photos: list[Bytes]) -> Iterator[tuple[Floats, Floats]]:
-    """For each of the photos, all of one size, probabilities (classes, H / 4, W / 4) and distances to edges (4, H / 8, W / 8)."""
+def predict(network: nn.Module, photos: list[Bytes]) -> Iterator[tuple[Floats, Floats]]:
+    """Yield class probabilities (classes, H / 4, W / 4) and edge distances (4, H / 8, W / 8), in pixels, of each photo.
+
+    All photos must have one size.
+    """
     with autocast():
         logits, _, edges = network(torch.from_numpy(np.stack(photos)))
-    likely, far = logits.float().softmax(1), to_distances(edges.float()) * UNIT
-    return zip(np.asarray(likely), np.asarray(far), strict=True)
+    probabilities, distances = logits.float().softmax(1), to_distances(edges.float()) * DISTANCE_UNIT
+    return zip(np.asarray(probabilities), np.asarray(distances), strict=True)
 
 
-def groups(samples: list[Sample]) -> Iterator[tuple[list[Sample], list[Bytes]]]:
-    """Up to a batch of samples whose fitted photos are of one size, with these."""
-    small = sorted(((fitted(sample.image), sample) for sample in samples), key=lambda pair: pair[0].shape)
-    for _, pairs in groupby(small, key=lambda pair: pair[0].shape):
+def batches_by_size(samples: list[Sample]) -> Iterator[tuple[list[Sample], list[Bytes]]]:
+    """Yield batches of samples whose resized photos have one size, with these photos."""
+    resized = sorted(((resize_to_area(sample.image), sample) for sample in samples), key=lambda pair: pair[0].shape)
+    for _, pairs in groupby(resized, key=lambda pair: pair[0].shape):
         while batch := list(islice(pairs, BATCH)):
             yield [sample for _, sample in batch], [photo for photo, _ in batch]
 
 
-def relabelled(photographs: Photographs, network: nn.Module, work: Path) -> Photographs:
-    """The photographs with new masks for all that have no true one; kept in the working folder."""
-    cache = work / "relabelled.pickle"
+def relabel(photographs: Photographs, network: nn.Module, work: Path) -> Photographs:
+    """Return the photos with predicted masks for all that have no annotated mask. Cached in the working folder."""
+    cache = work / "relabeled.pickle"
     if not cache.exists():
-        unknown = [sample for sample in photographs.street if sample.labels is None] + photographs.flat
-        cache.write_bytes(pickle.dumps(guesses(unknown, network.eval())))
-    known = pickle.loads(cache.read_bytes())
-    street = [replace(sample, mask=known.get(sample.name, sample.mask)) for sample in photographs.street]
-    flat = [replace(sample, mask=known[sample.name]) for sample in photographs.flat]
+        unlabeled = [sample for sample in photographs.street if sample.labels is None] + photographs.flat
+        cache.write_bytes(pickle.dumps(predict_masks(unlabeled, network.eval())))
+    masks = pickle.loads(cache.read_bytes())
+    street = [replace(sample, mask=masks.get(sample.name, sample.mask)) for sample in photographs.street]
+    flat = [replace(sample, mask=masks[sample.name]) for sample in photographs.flat]
     return replace(photographs, street=street, flat=flat)
 
 
-def guesses(samples: list[Sample], network: nn.Module) -> dict[str, Bytes]:
-    """The mask of each photo at its own size, by name."""
-    found = {}
-    for batch, photos in groups(samples):
-        for sample, (likely, edges) in zip(batch, seen(network, photos), strict=True):
-            found[sample.name] = guess(sample, likely, edges)
-    return found
+def predict_masks(samples: list[Sample], network: nn.Module) -> dict[str, Bytes]:
+    """Predict the mask of each photo, at the photo's size. Returns them by name."""
+    masks = {}
+    for batch, photos in batches_by_size(samples):
+        for sample, (probabilities, edges) in zip(batch, predict(network, photos), strict=True):
+            masks[sample.name] = predict_mask(sample, probabilities, edges)
+    return masks
 
 
-def guess(sample: Sample, likely: Floats, edges: Floats) -> Bytes:
-    mask = tidied(worn_mask(likely, sample), edges) if sample.worn else flat_mask(likely, sample)
+def predict_mask(sample: Sample, probabilities: Floats, edges: Floats) -> Bytes:
+    """Return the mask (H, W) of a sample, given the network's output."""
+    if sample.is_worn:
+        mask = drop_outside_edges(worn_mask(probabilities, sample), edges)
+    else:
+        mask = flat_mask(probabilities, sample)
     size = (sample.image.shape[1], sample.image.shape[0])
     return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def worn_mask(likely: Floats, sample: Sample) -> Bytes:
-    """The likeliest of the classes that the tags allow, where the network is sure of it."""
+def worn_mask(probabilities: Floats, sample: Sample) -> Bytes:
+    """Return the most probable class among those of the photo's tags; `IGNORE` where the network is unsure."""
     allowed = np.ones((len(CLASSES), 1, 1), np.float32)
-    allowed[1 : len(KINDS) + 1, 0, 0] = sample.present
-    likely = likely * allowed
-    likely /= likely.sum(0) + 1e-6
-    return np.where(likely.max(0) > SURE, likely.argmax(0), IGNORE).astype(np.uint8)
+    allowed[1 : len(GARMENT_KINDS) + 1, 0, 0] = sample.present
+    probabilities = probabilities * allowed
+    probabilities /= probabilities.sum(0) + 1e-6
+    return np.where(probabilities.max(0) > MIN_CONFIDENCE, probabilities.argmax(0), IGNORE).astype(np.uint8)
 
 
-def tidied(mask: Bytes, edges: Floats) -> Bytes:
-    """The mask without what lies beyond the edges that a garment's own cells tell: that becomes unknown."""
-    for kind in np.unique(mask[(mask >= 1) & (mask <= len(KINDS))]).tolist():
+def drop_outside_edges(mask: Bytes, edges: Floats) -> Bytes:
+    """Set cells of a kind to `IGNORE`, in place, if they lie outside the box that the kind's cells predict."""
+    for kind in np.unique(mask[(mask >= 1) & (mask <= len(GARMENT_KINDS))]).tolist():
         cells = mask == kind
-        left, top, right, bottom = edges_of(Region(cells, kind, cells.astype(np.float32)), edges)
+        left, top, right, bottom = garment_edges(Region(cells, kind, cells.astype(np.float32)), edges)
         cells[int(top) : ceil(bottom), int(left) : ceil(right)] = False
         mask[cells] = IGNORE
     return mask
 
 
-def flat_mask(likely: Floats, sample: Sample) -> Bytes:
-    """The one garment: whatever looks like any; doubtful pixels unknown; the old mask if none is left."""
-    garment = likely[1 : len(KINDS) + 1].sum(0)
+def flat_mask(probabilities: Floats, sample: Sample) -> Bytes:
+    """Return a mask with one garment of the folder's kind: all cells that are probably a garment of any kind."""
+    garment = probabilities[1 : len(GARMENT_KINDS) + 1].sum(0)
     kind = CLASSES.index(FLAT_KINDS[sample.folder])
-    mask = np.where(garment > GARMENT, kind, np.where(garment < GROUND, 0, IGNORE)).astype(np.uint8)
-    return mask if (mask == kind).mean() > 0.04 else sample.mask
+    mask = np.where(garment > MIN_GARMENT, kind, np.where(garment < MAX_BACKGROUND, 0, IGNORE)).astype(np.uint8)
+    return mask if (mask == kind).mean() > MIN_FLAT_SHARE else sample.mask
