@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.e2e.serving import Said, Server, text
+from tests.e2e.server import HttpResponse, Server, encode_base64
 from tests.full import reference_models
 
 IDLE_SHARE, BUSY_SHARE = 0.15, 1.2
@@ -24,12 +24,12 @@ def full_model_settings(weights: Path, **more: str) -> dict[str, str]:
     return models | {"REQUEST_TIMEOUT": "600", "REINDEX_EVERY": "0"} | more
 
 
-def split_photo(server: Server, photo: bytes, **fields: str) -> Said:
+def split_photo(server: Server, photo: bytes, **fields: str) -> HttpResponse:
     """Call `/split_image`, which detects garments and stores nothing."""
-    return server.call("POST", "/split_image", {"image_base64": text(photo), **fields})
+    return server.request("POST", "/split_image", {"image_base64": encode_base64(photo), **fields})
 
 
-def segment_results(response: Said) -> list[Any]:
+def segment_results(response: HttpResponse) -> list[Any]:
     """Return the box, label and score of each segment in a successful response."""
     assert response.status == 200, response.body[:300]
     segments = response.json["data"]["segments"]

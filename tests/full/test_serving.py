@@ -15,7 +15,7 @@ import pytest
 
 import lookalike
 from tests.conftest import jpeg
-from tests.e2e.serving import Said, Server, free_port
+from tests.e2e.server import HttpResponse, Server, free_port
 from tests.full.serving import (
     full_model_settings,
     measure_cancellations,
@@ -40,7 +40,7 @@ def settings(weights: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    serving = Server(tmp_path_factory.mktemp("full"), settings, patience=600).start()
+    serving = Server(tmp_path_factory.mktemp("full"), settings, timeout=600).start()
     assert serving.upload(PHOTOS[0], "full").json["data"]["segments"]
     yield serving
     assert serving.stop() == 0
@@ -53,11 +53,11 @@ def test_a_start_tells_how_long_each_step_took(server: Server) -> None:
 
 
 def test_uploads_and_searches_work(server: Server) -> None:
-    found = server.relay(PHOTOS[0], num=3, segment=True).json["results"]
+    found = server.search(PHOTOS[0], num=3, segment=True).json["results"]
     assert found[0]["splitted_image_id"].startswith("full_segment_") and found[0]["similarity"] > 0.99
 
 
-def similarities(said: Said) -> list[Any]:
+def similarities(said: HttpResponse) -> list[Any]:
     assert said.status == 200, said.body[:300]
     return [(one["splitted_image_id"], pytest.approx(one["similarity"], abs=1e-4)) for one in said.json["results"]]
 
@@ -68,7 +68,9 @@ def test_64_clients_at_once_get_what_each_would_get_alone(server: Server) -> Non
     def ask(number: int) -> list[Any]:
         photo = PHOTOS[number // 4 % 4]
         return (
-            segment_results(split_photo(server, photo)) if number % 4 == 0 else similarities(server.relay(photo, num=2))
+            segment_results(split_photo(server, photo))
+            if number % 4 == 0
+            else similarities(server.search(photo, num=2))
         )
 
     alone = [ask(number) for number in range(16)]
@@ -121,7 +123,7 @@ def test_the_image_starts_a_function_with_them(settings: dict[str, str], tmp_pat
 def status_of(server: Server) -> int | None:
     """Of the start-up probe, as soon as somebody listens."""
     try:
-        return server.call("GET", "/readyz").status
+        return server.request("GET", "/readyz").status
     except URLError:
         return None
 
