@@ -163,7 +163,7 @@ def write_card(card: Path, figures: dict[str, dict[str, float]]) -> None:
     head, rest = card.read_text().split(MARKERS[0])
     rows = [(group, name, value) for group, values in figures.items() for name, value in values.items()]
     lines = [f"| {group} | {name} | {value:.3g} |" for group, name, value in rows]
-    table = "\n".join(["| what | figure | value |", "| --- | --- | --- |", *lines])
+    table = "\n".join(["| subject | figure | value |", "| --- | --- | --- |", *lines])
     card.write_text(f"{head}{MARKERS[0]}\n{table}\n{MARKERS[1]}{rest.split(MARKERS[1])[1]}")
 
 
