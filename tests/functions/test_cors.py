@@ -1,9 +1,6 @@
-"""Pages of other origins: who may read the answers, and what browsers are told before they ask."""
-
-from collections.abc import Callable
+"""Cross-origin requests: allowed origins and preflight responses."""
 
 import pytest
-from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,10 +9,10 @@ from lookalike.domain.errors import Misconfigured
 from lookalike.http.cors import is_allowed_origin
 from lookalike.http.routes import ROUTES, Route
 from lookalike.settings import Settings, read_settings
+from tests.functions.harness import Client
 
-Client = Callable[[str], FlaskClient]
-PAGE = "http://localhost:3000"
-STRANGERS = [
+LOCAL_ORIGIN = "http://localhost:3000"
+OTHER_ORIGINS = [
     "null",
     "",
     "http://evil.example",
@@ -31,69 +28,73 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_browsers_are_told_what_they_may_ask(client: Client, route: Route) -> None:
-    asked = {
-        "Origin": PAGE,
+def test_preflight_allows_method_and_headers(client: Client, route: Route) -> None:
+    headers = {
+        "Origin": LOCAL_ORIGIN,
         "Access-Control-Request-Method": route.method,
         "Access-Control-Request-Headers": "authorization",
     }
-    said = client(route.function).options(route.path.replace("<id>", "x"), headers=asked)
-    assert said.status_code == 204 and said.headers["Access-Control-Allow-Origin"] == PAGE
-    assert route.method in said.headers["Access-Control-Allow-Methods"]
-    assert {"Authorization", "Content-Type"} <= set(said.headers["Access-Control-Allow-Headers"].split(", "))
-    assert "Access-Control-Allow-Credentials" not in said.headers
+    response = client(route.function).options(route.path.replace("<id>", "x"), headers=headers)
+    assert response.status_code == 204 and response.headers["Access-Control-Allow-Origin"] == LOCAL_ORIGIN
+    assert route.method in response.headers["Access-Control-Allow-Methods"]
+    assert {"Authorization", "Content-Type"} <= set(response.headers["Access-Control-Allow-Headers"].split(", "))
+    assert "Access-Control-Allow-Credentials" not in response.headers
 
 
-def test_answers_and_errors_alike_may_be_read(client: Client) -> None:
-    for call in (
-        client("cancel").get("/request_status/recent", headers={"Origin": PAGE}),
-        client("upload").post("/upload_image", json={}, headers={"Origin": PAGE}),
-        client("relay").post("/relay_image", data=b"{", headers={"Origin": PAGE, "Content-Type": "application/json"}),
+def test_preflight_of_an_unknown_path_is_not_found(client: Client) -> None:
+    assert client("detail").options("/nowhere", headers={"Origin": LOCAL_ORIGIN}).status_code == 404
+
+
+def test_responses_and_errors_have_cors_headers(client: Client) -> None:
+    json_headers = {"Origin": LOCAL_ORIGIN, "Content-Type": "application/json"}
+    for response in (
+        client("cancel").get("/request_status/recent", headers={"Origin": LOCAL_ORIGIN}),
+        client("upload").post("/upload_image", json={}, headers={"Origin": LOCAL_ORIGIN}),
+        client("relay").post("/relay_image", data=b"{", headers=json_headers),
     ):
-        assert call.headers["Access-Control-Allow-Origin"] == PAGE and "Origin" in call.headers["Vary"]
-        assert "Retry-After" in call.headers["Access-Control-Expose-Headers"]
-    assert client("detail").options("/nowhere", headers={"Origin": PAGE}).status_code == 404
+        assert response.headers["Access-Control-Allow-Origin"] == LOCAL_ORIGIN and "Origin" in response.headers["Vary"]
+        assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
 
 
-@pytest.mark.parametrize("origin", STRANGERS)
-def test_a_strangers_page_reads_nothing(client: Client, origin: str) -> None:
-    headers = {"Origin": origin.strip(), "Access-Control-Request-Method": "POST"}
-    if origin.strip() == origin:
-        said = client("upload").options("/upload_image", headers=headers)
-        assert said.status_code == 204 and not [
-            name for name in dict(said.headers) if name.startswith("Access-Control")
-        ]
+@pytest.mark.parametrize("origin", OTHER_ORIGINS)
+def test_other_origin_gets_no_cors_headers(client: Client, origin: str) -> None:
     assert not is_allowed_origin(Settings(), origin)
+    # the test client cannot send a header with a line break
+    if origin.strip() == origin:
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        response = client("upload").options("/upload_image", headers=headers)
+        assert response.status_code == 204
+        assert not [name for name in dict(response.headers) if name.startswith("Access-Control")]
 
 
 @given(st.text())
-def test_no_other_text_is_an_origin_of_ours(origin: str) -> None:
+def test_only_origins_of_local_hosts_are_allowed(origin: str) -> None:
     assert not is_allowed_origin(Settings(cors_origins="https://shop.example, https://other.example:8443"), origin)
-    welcome = is_allowed_origin(Settings(), origin)
-    assert not welcome or origin.split("://")[1].split(":")[0] in ("localhost", "127.0.0.1", "[")
+    if is_allowed_origin(Settings(), origin):
+        assert origin.split("://")[1].split(":")[0] in ("localhost", "127.0.0.1", "[")
 
 
-def test_named_origins_are_all_there_are(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_origins_replace_local_ones(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORS_ORIGINS", "https://shop.example,https://other.example:8443")
     services.cache_clear()
-    for origin, welcome in {
+    for origin, is_allowed in {
         "https://shop.example": True,
         "https://other.example:8443": True,
-        PAGE: False,
+        LOCAL_ORIGIN: False,
         "http://shop.example": False,
     }.items():
-        said = client("cancel").get("/request_status/recent", headers={"Origin": origin})
-        assert (said.headers.get("Access-Control-Allow-Origin") == origin) == welcome
+        response = client("cancel").get("/request_status/recent", headers={"Origin": origin})
+        assert (response.headers.get("Access-Control-Allow-Origin") == origin) == is_allowed
 
 
-def test_in_the_cloud_nobody_is_by_default() -> None:
-    assert not is_allowed_origin(Settings.model_construct(cors_origins="", k_service="relay"), PAGE)
+def test_no_origin_is_allowed_by_default_on_cloud_run() -> None:
+    assert not is_allowed_origin(Settings.model_construct(cors_origins="", k_service="relay"), LOCAL_ORIGIN)
 
 
 @pytest.mark.parametrize(
-    "wrong", ["*", "null", "shop.example", "https://shop.example/", "https://a.example;https://b.example"]
+    "value", ["*", "null", "shop.example", "https://shop.example/", "https://a.example;https://b.example"]
 )
-def test_what_is_no_origin_is_refused_at_the_start(home: object, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
-    monkeypatch.setenv("CORS_ORIGINS", wrong)
+def test_settings_reject_invalid_origins(home: object, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", value)
     with pytest.raises(Misconfigured, match="CORS_ORIGINS"):
         read_settings()

@@ -133,8 +133,8 @@ def test_erase_rejects_unclear_targets(
 def test_erase_counts_what_remains_after_its_time_limit(
     client: Client, stored: Services, admin: dict[str, str]
 ) -> None:
-    stored.built["erase"] = replace(stored.erase, time_limit=-1)
+    stored.lazy_values["erase"] = replace(stored.erase, time_limit=-1)
     counts = erase(client, admin, "POST", "/erase", owner="anna")["counts"]
     assert counts["garments"] == 0 and counts["remaining"] > 0 and counts["searches"] == 0
-    stored.built["erase"] = replace(stored.erase, time_limit=60)
+    stored.lazy_values["erase"] = replace(stored.erase, time_limit=60)
     assert erase(client, admin, "POST", "/erase", owner="anna")["counts"]["remaining"] == 0

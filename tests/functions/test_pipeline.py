@@ -105,7 +105,7 @@ def test_unexpected_error_reveals_no_internals(client: Client, real: Services) -
         def __getattr__(self, name: str) -> None:
             raise RuntimeError("SELECT secret FROM insides")
 
-    real.built["segments"] = Broken()
+    real.lazy_values["segments"] = Broken()
     response = client("detail").get("/splitted_images/x")
     assert response.status_code == 500 and response.get_json()["error"]["code"] == "internal"
     assert "secret" not in response.get_data(as_text=True) and response.get_json()["request_id"]
