@@ -1,7 +1,7 @@
-"""`make bench-full`: the full models beside the packages that they come from, in one run on one machine.
+"""`make bench-full`: the full models and the packages that they come from, measured in one run on one machine.
 
-Made-up weights of the published shapes (no download), which compute exactly as long as the published ones. What is compared
-gets the same weights and the same input. On a GPU, ours runs there and so does the package.
+Weights are random, in the published shapes, so nothing is downloaded. The computation takes as long as with the published
+weights. Both sides get the same weights and the same input, and run on the GPU if there is one.
 """
 
 import argparse
@@ -34,149 +34,171 @@ from lookalike.adapters.weights import DETECTOR, RESNET50, VOCABULARY
 from lookalike.bootstrap.full_models import GPU_BATCH_WAIT
 from lookalike.domain.cancel import CancelToken
 from tests.benchmarks.report import Report, add_option, write_reports
-from tests.e2e.serving import Server
+from tests.e2e.server import Server
 from tests.full import reference_models
 from tests.full.model_pair import PROMPT, ModelPair
 from tests.full.serving import full_model_settings, measure_cancellations
 
 PACKAGES = ("torch", "torchvision", "rf-groundingdino", "transformers", "numpy", "pillow")
-HEIGHT, WIDTH, CROPS, CLIENTS = 800, 1066, 16, 64
-TABLE = Report("full-models", ("measured", "milliseconds", "compared with, ms", "ratio"))
-START = """
+HEIGHT, WIDTH = 800, 1066
+"""Pixels of the detector's input."""
+CROPS = 16
+"""Crops of a batch."""
+CLIENTS = 64
+"""Concurrent requests."""
+GPU_BATCH = 8
+"""Photos of a batch that is measured on a GPU only."""
+TABLE = Report("full-models", ("measured", "lookalike, ms", "compared with, ms", "ratio"))
+WARM_UP_PROGRAM = """
 from lookalike.bootstrap import services
-found = services()
-found.models.warm()
+services().models.warm_up()
 """
 
 
-def seconds(work: Callable[[], object], times: int) -> float:
-    """Of one call, the median after a first one that does not count."""
-    work()
-    return median(timed(work) for _ in range(times))
+def median_seconds(call: Callable[[], object], times: int) -> float:
+    """Return the median seconds of a call, after one warm-up call."""
+    call()
+    return median(time_call(call) for _ in range(times))
 
 
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
+def time_call(call: Callable[[], object]) -> float:
+    """Return the seconds of one call, including the work that it leaves to the GPU."""
+    start = time.perf_counter()
+    call()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
-def row(what: str, took: float, compared: float | None = None) -> None:
-    ratio = f"{compared / took:10.2f}" if compared else ""
-    print(f"{what:<66}{took * 1000:10.0f}{ratio}")
-    other = (f"{compared * 1000:,.0f}", f"{compared / took:.1f}") if compared else ("–", "–")
-    TABLE.add(what.strip(), f"{took * 1000:,.0f}", *other)
+def add_row(label: str, seconds: float, compared_seconds: float) -> None:
+    """Print and record a comparison. The label names what lookalike does, then what it is compared with."""
+    ratio = compared_seconds / seconds
+    print(f"{label:<82}{seconds * 1000:14,.0f}{compared_seconds * 1000:19,.0f}{ratio:8.1f}", flush=True)
+    TABLE.add(label, f"{seconds * 1000:,.0f}", f"{compared_seconds * 1000:,.0f}", f"{ratio:.1f}")
 
 
-def detection(pair: ModelPair, engine: Engine, times: int) -> None:
+def dtype_name(dtype: torch.dtype) -> str:
+    """Return the name of a data type without its module."""
+    return str(dtype).removeprefix("torch.")
+
+
+def compare_detection(pair: ModelPair, engine: Engine, times: int) -> None:
+    """Compare the network with rf-groundingdino's, in the engine's data type and in float32."""
     pixels = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)).to(engine.device)
-    theirs = pair.reference.to(engine.device)
+    reference = pair.reference.to(engine.device)
+    autocast_dtype = torch.bfloat16 if engine.dtype == torch.float32 else engine.dtype
 
-    def package() -> object:
-        return theirs(pixels, captions=[pair.prompt.text])
+    def run_reference() -> object:
+        return reference(pixels, captions=[pair.prompt.text])
 
-    print(f"\ndetection, {HEIGHT} x {WIDTH}{'':<39}milliseconds  package's float32 over it")
-    plain = seconds(package, times)
-    row("rf-groundingdino, float32", plain)
-    with torch.autocast(engine.device.type, engine.dtype if engine.dtype != torch.float32 else torch.bfloat16):
-        row("rf-groundingdino, autocast", seconds(package, times), plain)
-    for dtype in {torch.float32: 0, engine.dtype: 1}:
-        network = pair.build(dtype)
-        text = network.encode_prompt(pair.prompt).to(engine.device)
-        network = network.to(engine.device)
-        once = seconds(lambda n=network, t=text, d=dtype: n(pixels.to(d), t, lambda: None), times)  # type: ignore[misc]
-        row(f"ours, {str(dtype).removeprefix('torch.')}", once, plain)
+    float32_seconds = median_seconds(run_reference, times)
+    with torch.autocast(engine.device.type, autocast_dtype):
+        autocast_seconds = median_seconds(run_reference, times)
+    # a dict removes the duplicate of an engine that computes in float32
+    for dtype in dict.fromkeys((engine.dtype, torch.float32)):
+        label = f"detection, {HEIGHT} × {WIDTH}, {dtype_name(dtype)}"
+        seconds = time_network(pair, engine, pixels.to(dtype), times)
+        add_row(f"{label}; the package's float32", seconds, float32_seconds)
+        if dtype == engine.dtype:
+            add_row(f"{label}; the package's {dtype_name(autocast_dtype)} autocast", seconds, autocast_seconds)
         if engine.on_gpu:
-            several = pixels.repeat(8, 1, 1, 1).to(dtype)
-            eight = seconds(lambda n=network, t=text, s=several: n(s, t, lambda: None), times)  # type: ignore[misc]
-            row("  the same, of a batch of 8, for each", eight / 8, plain)
-    theirs.cpu()
+            batch_seconds = time_network(pair, engine, pixels.to(dtype).repeat(GPU_BATCH, 1, 1, 1), times)
+            batch_label = f"{label}, each photo of a batch of {GPU_BATCH}"
+            add_row(f"{batch_label}; the package's float32", batch_seconds / GPU_BATCH, float32_seconds)
+    reference.cpu()
 
 
-def whole_path(pair: ModelPair, weights: Path, engine: Engine, times: int) -> None:
-    """From a photo to garments. The original loads its model for each request."""
+def time_network(pair: ModelPair, engine: Engine, pixels: Tensor, times: int) -> float:
+    """Return the median seconds of lookalike's network for photos (b, 3, h, w), in their data type."""
+    network = pair.build(pixels.dtype)
+    # the text is encoded before the network moves to the device, as the detector does it
+    text = network.encode_prompt(pair.prompt).to(engine.device)
+    network = network.to(engine.device)
+    return median_seconds(lambda: network(pixels, text, lambda: None), times)
+
+
+def compare_photo_to_garments(pair: ModelPair, weights: Path, engine: Engine, times: int) -> None:
+    """Compare the detector with the original system, which loads its model for each request."""
     photo = Image.effect_noise((1200, 1600), 60).convert("RGB")
     pixels = torch.randn(1, 3, HEIGHT, WIDTH, device=engine.device)
     detector = GroundingDinoDetector(weights / DETECTOR.name, weights / VOCABULARY.name, engine, Lock(), PROMPT)
-
     with tempfile.TemporaryDirectory() as folder:
-        text = reference_models.save_text_encoder(pair.shape, Path(folder))
+        text_encoder = reference_models.save_text_encoder(pair.config, Path(folder))
 
-        def original() -> None:
-            network = reference_models.build_detector(pair.shape, text)
-            there = torch.load(weights / DETECTOR.name, map_location="cpu", weights_only=True)
-            network.load_state_dict(clean_state_dict(there["model"]), strict=False)
+        def run_original() -> None:
+            network = reference_models.build_detector(pair.config, text_encoder)
+            checkpoint = torch.load(weights / DETECTOR.name, map_location="cpu", weights_only=True)
+            network.load_state_dict(clean_state_dict(checkpoint["model"]), strict=False)
             network.to(engine.device)(pixels, captions=[pair.prompt.text])
 
-        original()
-        first = timed(original)
-    print("\na photo of 1200 x 1600 to garments                                milliseconds  original's over it")
-    row("the original's way: the package's model built, loaded and run", first)
-    row("ours, loaded once", seconds(lambda: detector.detect(photo, CancelToken()), times), first)
+        # the first call reads the files into the page cache
+        run_original()
+        original_seconds = time_call(run_original)
+    seconds = median_seconds(lambda: detector.detect(photo, CancelToken()), times)
+    label = "a photo to garments; the original's way, which loads its model for each request"
+    add_row(label, seconds, original_seconds)
 
 
-def embedding(weights: Path, engine: Engine, times: int) -> None:
-    theirs = reference_models.make_resnet50().to(engine.device)
-    theirs.fc = torch.nn.Identity()
+def compare_embedding(weights: Path, engine: Engine, times: int) -> None:
+    """Compare the ResNet50 with torchvision's."""
+    reference = reference_models.make_resnet50().to(engine.device)
+    reference.fc = torch.nn.Identity()
     pixels = torch.randn(CROPS, 3, 224, 224, generator=torch.Generator().manual_seed(1)).to(engine.device)
-    print(
-        f"\nResNet50, {CROPS} crops in a batch                                     milliseconds  torchvision's over it"
-    )
-    plain = seconds(lambda: theirs(pixels), times)
-    row("torchvision, eager float32", plain)
-    ours = open_network(weights / RESNET50.name, engine)
-    ready: Tensor = pixels.to(engine.dtype).contiguous(memory_format=torch.channels_last)
-    row(f"ours, {str(engine.dtype).removeprefix('torch.')}", seconds(lambda: ours(ready, lambda: None), times), plain)
+    reference_seconds = median_seconds(lambda: reference(pixels), times)
+    network = open_network(weights / RESNET50.name, engine)
+    network_pixels: Tensor = pixels.to(engine.dtype).contiguous(memory_format=torch.channels_last)
+    seconds = median_seconds(lambda: network(network_pixels, lambda: None), times)
+    label = f"ResNet50, {CROPS} crops in a batch, {dtype_name(engine.dtype)}; torchvision's eager float32"
+    add_row(label, seconds, reference_seconds)
 
 
-def many(weights: Path, engine: Engine) -> None:
-    """Clients that ask at the same time, beside the same requests one after the other."""
-    network, wait = open_network(weights / RESNET50.name, engine), GPU_BATCH_WAIT if engine.on_gpu else 0
-    embedder = CropEmbedder(network, "made-up", 2048, engine, Lock(), wait)
+def compare_concurrency(weights: Path, engine: Engine) -> None:
+    """Compare concurrent requests, which share batches, with the same requests one after the other."""
+    network, max_delay = open_network(weights / RESNET50.name, engine), GPU_BATCH_WAIT if engine.on_gpu else 0
+    embedder = CropEmbedder(network, "random-weights", 2048, engine, Lock(), max_delay)
     crops = [Image.effect_noise((300, 400), 60 + number).convert("RGB") for number in range(CLIENTS)]
     embedder.embed(crops, CancelToken())
-    print(f"\n{CLIENTS} clients, each with one crop to embed                          milliseconds  one by one over it")
-    alone = timed(lambda: [embedder.embed([crop], CancelToken()) for crop in crops])
-    row("one after the other", alone)
+    sequential = time_call(lambda: [embedder.embed([crop], CancelToken()) for crop in crops])
     with ThreadPoolExecutor(CLIENTS) as pool:
-        row("at once", timed(lambda: list(pool.map(lambda crop: embedder.embed([crop], CancelToken()), crops))), alone)
+        concurrent = time_call(lambda: list(pool.map(lambda crop: embedder.embed([crop], CancelToken()), crops)))
+    add_row(f"{CLIENTS} clients with a crop each at once; one after the other", concurrent, sequential)
 
 
-def start(weights: Path) -> None:
-    """A fresh process until its models are warm."""
+def measure_start(weights: Path) -> None:
+    """Print the time from the start of a process to warm models, and that of its steps from the log."""
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, **full_model_settings(weights), "LOOKALIKE_HOME": home}
-        began = time.perf_counter()
-        said = subprocess.run([sys.executable, "-c", START], env=environment, cwd=home, capture_output=True, text=True)
-        took = time.perf_counter() - began
-    lines = [json.loads(line) for line in (said.stdout + said.stderr).splitlines() if line.startswith("{")]
+        command = [sys.executable, "-c", WARM_UP_PROGRAM]
+        start = time.perf_counter()
+        process = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True)
+        seconds = time.perf_counter() - start
+    if process.returncode:
+        raise RuntimeError(f"the process did not start:\n{process.stderr}")
+    lines = [json.loads(line) for line in (process.stdout + process.stderr).splitlines() if line.startswith("{")]
     steps = next(line["steps"] for line in lines if "steps" in line)
-    warm = next(line["seconds"] for line in lines if line["message"] == "Models warm")
-    print(f"\nfrom the start of a process to warm models: {took:.2f} s")
-    print(", ".join(f"{name} {value:.2f}" for name, value in {**steps, "first inference": warm}.items()))
+    warm_up = next(line["seconds"] for line in lines if line["message"] == "Models warm")
+    print(f"from the start of a process to warm models: {seconds:.2f} s")
+    print(", ".join(f"{name} {value:.2f}" for name, value in {**steps, "first inference": warm_up}.items()))
 
 
-def cancelling(weights: Path, times: int = 20) -> None:
-    """A detection of many seconds, cancelled by a request to another process."""
+def measure_cancellation(weights: Path, times: int = 20) -> None:
+    """Print how soon the processor is free after a detection of many seconds is canceled through another process."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), full_model_settings(weights), patience=120).start()
+        server = Server(Path(folder), full_model_settings(weights), timeout=120).start()
         other = Server(Path(folder), {"REINDEX_EVERY": "0"}).start()
         try:
-            waits = measure_cancellations(server, other, times)
+            delays = measure_cancellations(server, other, times)
         finally:
             server.stop()
             other.stop()
-    print(
-        f"\nfrom the answer to a cancellation, given in another process, until the processor is free ({times} times):"
-    )
-    print(f"median {median(waits):.2f} s, 95 % within {quantiles(waits, n=20)[-1]:.2f} s")
+    print(f"from the response to a cancellation in another process until the processor is free ({times} times):")
+    print(f"median {median(delays):.2f} s, 95 % within {quantiles(delays, n=20)[-1]:.2f} s")
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--times", type=int, default=3, help="timed calls of each kind")
     add_option(parser)
     options = parser.parse_args()
     times = options.times
@@ -187,12 +209,14 @@ def main() -> None:
     with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
         weights = reference_models.write_weights(Path(folder))
         pair = ModelPair.load(SWIN_T, weights)
-        start(weights)
-        detection(pair, engine, times)
-        whole_path(pair, weights, engine, times)
-        embedding(weights, engine, times)
-        many(weights, engine)
-        cancelling(weights)
+        measure_start(weights)
+        print(f"\n{TABLE.columns[0]:<82}" + "{:>14}{:>19}{:>8}".format(*TABLE.columns[1:]))
+        compare_detection(pair, engine, times)
+        compare_photo_to_garments(pair, weights, engine, times)
+        compare_embedding(weights, engine, times)
+        compare_concurrency(weights, engine)
+        print()
+        measure_cancellation(weights)
     if options.write_docs:
         write_reports([TABLE], PACKAGES)
 
