@@ -1,19 +1,28 @@
-# run          store, index and search the sample closet, then serve it at http://localhost:5001; PHOTOS=folder takes your own photos
-# test         the tests                                       slow      tests that take minutes
-# check        style, types, layers, spelling and links        docs      the documentation as a site
-# test-full    tests of the full models, in .venv-full (7 GB)  clean     delete environments and data
-# bench        against the original's way, and search alone    bench-search  bench-million  bench-full  bench-crashes
-# ARGS=… is passed to the command. docs/contributing.md and docs/benchmarks.md tell more.
+# Targets (`make help` prints this list):
+#   run            store, index and search the sample closet, then serve it at http://localhost:5001 (PHOTOS=folder: your own photos)
+#   test           run the fast tests
+#   slow           run the tests that take minutes
+#   test-full      run the tests of the full models, in .venv-full (7 GB)
+#   check          check style, types, layers, spelling and links
+#   docs           build the documentation in site/
+#   screenshots    draw the images of the documentation
+#   bench          compare with the original system, and measure exact search
+#   bench-search   measure exact search only
+#   bench-million  measure approximate search on a million garments
+#   bench-full     compare the full models with the packages they come from
+#   bench-crashes  kill processes and check what they leave behind
+#   clean          delete environments and data
+# ARGS=… is passed to the command. See docs/contributing.md and docs/benchmarks.md.
 
 PYTHON ?= python3
 CLOSET = .lookalike/closet
 PHOTOS ?= $(CLOSET)
 BIN = .venv/bin
-# a photo that is not in the closet; of your own photographs, the first
+# the query photo: one that is not in the sample closet, or the first of your own photos
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-full slow check docs screenshots bench bench-search bench-million bench-full bench-crashes clean
+.PHONY: help run test test-full slow check docs screenshots bench bench-search bench-million bench-full bench-crashes clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -26,7 +35,10 @@ endif
 	$(BIN)/lookalike search "$(QUERY)" --out .lookalike/matches.jpg
 	$(BIN)/lookalike serve
 
-# a file's tests stay together, with the servers that they share
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# --dist loadfile: the tests of a file run in one process, because they share servers
 test: .venv/tested
 	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
@@ -40,11 +52,11 @@ check: .venv/tested
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/docs/test_links.py
 
-# the documentation as a site, in site/index.html; nothing is loaded from the network. The variable silences an advertisement
+# The variable suppresses an advertisement of the theme's authors.
 docs: .venv/tested
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# docs/images: the figure, and the screenshot of the page with a search in the sample closet. Needs Chromium (Debian, Ubuntu: apt-get install chromium)
+# Needs Chromium (Debian and Ubuntu: apt-get install chromium). Writes docs/images.
 screenshots: .venv/installed
 	$(BIN)/python -m infra.images.flow
 	$(BIN)/python -m infra.images.page $(ARGS)
@@ -72,7 +84,7 @@ clean:
 	rm -rf .venv .venv-full .lookalike site
 
 .venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is required, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 
 .venv-full/bin/python: .venv/bin/python

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The full models' weights for an image: with WEIGHTS=baked they are downloaded, otherwise the folder stays empty.
-#   bake.sh PREFIX FOLDER     MIRROR=… downloads them from there instead of their publishers
+# Download the full models' weights into FOLDER if WEIGHTS=baked. If WEIGHTS=pulled, the folder stays empty.
+#   bake.sh PREFIX FOLDER     PREFIX is the environment of install.sh. MIRROR=… replaces the publishers' addresses.
 set -eu
 prefix=${1:?"usage: bake.sh PREFIX FOLDER"}
 folder=${2:?"usage: bake.sh PREFIX FOLDER"}
@@ -9,7 +9,7 @@ case ${WEIGHTS:-pulled} in
     baked) MODELS_DIR="$folder" "$prefix/bin/lookalike" models fetch ${MIRROR:+--mirror "$MIRROR"} ;;
     pulled) ;;
     *)
-        echo "WEIGHTS is '$WEIGHTS', and must be baked or pulled" >&2
+        echo "WEIGHTS is '$WEIGHTS'; set it to baked or pulled" >&2
         exit 64
         ;;
 esac

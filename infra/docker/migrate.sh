@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run as a job before new revisions start: the tables brought up to date, and the functions' rights in them.
+# Migrate the tables and grant the functions their privileges. Runs as a job before new revisions start.
 set -eu
 cd "$(dirname "$0")/../.."
 lookalike db upgrade

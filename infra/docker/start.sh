@@ -1,13 +1,14 @@
 #!/bin/sh
-# The image's entry point: serve the function that FUNCTION_TARGET names, on PORT, with as many threads as requests at once.
+# Entry point of the images: serve the function FUNCTION_TARGET on PORT, with one thread for each concurrent request.
 set -eu
 cd "$(dirname "$0")/../.."
+# only lower-case letters: the name becomes part of a path
 case ${FUNCTION_TARGET:=} in
     '' | *[!a-z]*) known= ;;
     *) known=$FUNCTION_TARGET ;;
 esac
 if [ -z "$known" ] || [ ! -f "functions/$known/main.py" ]; then
-    echo "FUNCTION_TARGET is '$FUNCTION_TARGET', and must name a folder: $(echo functions/*/)" >&2
+    echo "FUNCTION_TARGET is '$FUNCTION_TARGET'; set it to the name of one of these folders: $(echo functions/*/)" >&2
     exit 64
 fi
 export FUNCTION_TARGET FUNCTION_SOURCE="functions/$known/main.py"

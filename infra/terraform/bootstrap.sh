@@ -1,5 +1,5 @@
 #!/bin/sh
-# Once for a project, by someone who owns it: what Terraform and Cloud Build need before they can run. May be repeated.
+# Create what Terraform and Cloud Build need. The owner of a project runs it once; running it again does no harm.
 #   bootstrap.sh PROJECT [REGION]
 set -eu
 project=${1:?"usage: bootstrap.sh PROJECT [REGION]"}
@@ -11,7 +11,7 @@ gcloud services enable artifactregistry.googleapis.com cloudbuild.googleapis.com
     cloudscheduler.googleapis.com eventarc.googleapis.com iam.googleapis.com iamcredentials.googleapis.com \
     pubsub.googleapis.com run.googleapis.com secretmanager.googleapis.com sqladmin.googleapis.com storage.googleapis.com
 
-# Terraform's state, kept in versions
+# Terraform's state, with object versions, so that an overwritten state can be restored.
 if ! gcloud storage buckets describe "gs://$project-lookalike-state" >/dev/null 2>&1; then
     gcloud storage buckets create "gs://$project-lookalike-state" --location="$region" \
         --uniform-bucket-level-access --public-access-prevention
@@ -21,7 +21,7 @@ fi
 gcloud artifacts repositories describe lookalike --location="$region" >/dev/null 2>&1 ||
     gcloud artifacts repositories create lookalike --location="$region" --repository-format=docker
 
-# The account that builds and deploys. It makes accounts and grants rights, so whoever may start a build may do nearly all.
+# Account that builds and deploys. It creates accounts and grants roles, so everyone who may start a build controls the project.
 gcloud iam service-accounts describe "$builder" >/dev/null 2>&1 ||
     gcloud iam service-accounts create lookalike-builder --display-name="lookalike: builds and deploys"
 for role in artifactregistry.writer cloudscheduler.admin cloudsql.admin eventarc.admin iam.serviceAccountAdmin \
@@ -31,10 +31,10 @@ for role in artifactregistry.writer cloudscheduler.admin cloudsql.admin eventarc
         --condition=None >/dev/null
 done
 
-# Supabase's values are asked for, and go nowhere else. The second only for projects that still sign with HS256; else press return.
+# Ask for Supabase's secrets and store them in Secret Manager. Only projects that still sign with HS256 need the second one.
 for secret in lookalike-supabase-key lookalike-supabase-jwt-secret; do
     gcloud secrets describe "$secret" >/dev/null 2>&1 && continue
-    printf 'Value of %s: ' "$secret" >&2
+    printf 'Value of %s (empty: none): ' "$secret" >&2
     stty -echo 2>/dev/null || true
     IFS= read -r value
     stty echo 2>/dev/null || true
@@ -42,4 +42,4 @@ for secret in lookalike-supabase-key lookalike-supabase-jwt-secret; do
     [ -z "$value" ] || printf %s "$value" | gcloud secrets create "$secret" --replication-policy=automatic --data-file=-
 done
 
-echo "Now: gcloud builds submit --project=$project --region=$region --substitutions=_REGION=$region,_SUPABASE_URL=https://…"
+echo "Next: gcloud builds submit --project=$project --region=$region --substitutions=_REGION=$region,_SUPABASE_URL=https://…"

@@ -1,10 +1,11 @@
-# What lasts: photos, rows, secrets; and the job that brings the tables up to date.
+# Stored data: bucket, database and secrets; and the job that migrates the tables.
 
 locals {
-  # A release doubles the instances for a while; the rest is for the migration and for people.
+  # Enough for twice all instances, since a release replaces them while the old ones serve; the rest is for the migration and
+  # for administrators.
   max_connections = 500
 
-  # The setting's name -> the secret's. Those of Supabase come from outside: bootstrap.sh asks for them.
+  # Setting name = secret name. bootstrap.sh asks for the secrets of Supabase.
   own_secrets = {
     INDEX_SIGNING_KEY = google_secret_manager_secret.index_signing_key.secret_id
     SUPABASE_KEY      = "lookalike-supabase-key"
@@ -15,7 +16,8 @@ locals {
   secrets = merge(local.own_secrets, var.supabase_signs_hs256 ? local.hs256_secrets : {})
 }
 
-# No rule deletes by age: the index in use, or a photo in incoming/ that is still to be looked at, may be old. reindex sweeps.
+# No lifecycle rule deletes objects by age: the index in use and unprocessed photos in incoming/ may be old. reindex deletes
+# unused objects.
 resource "google_storage_bucket" "closet" {
   name                        = "${var.project}-lookalike"
   location                    = var.region
@@ -26,7 +28,7 @@ resource "google_storage_bucket" "closet" {
     enabled = false
   }
 
-  # What was deleted can be had back for a week, by those who run the project
+  # Administrators can restore deleted objects for a week.
   soft_delete_policy {
     retention_duration_seconds = 604800
   }
@@ -50,7 +52,7 @@ resource "google_sql_database_instance" "catalog" {
   settings {
     tier    = var.database_tier
     edition = "ENTERPRISE"
-    # It has an address, to which no network is let in: only a connector, with its certificate, gets through
+    # The instance has a public address, but no network is authorized: only connectors with a certificate can connect.
     connector_enforcement = "REQUIRED"
 
     ip_configuration {
@@ -84,7 +86,7 @@ resource "google_sql_database" "catalog" {
   charset  = "utf8mb4"
 }
 
-# The role is made by the migration (grant.py), and may read and write rows
+# The migration creates the role (grant.py), which may only read and write rows.
 resource "google_sql_user" "function" {
   for_each       = google_service_account.function
   name           = each.value.email
@@ -101,7 +103,7 @@ resource "google_sql_user" "migrate" {
   database_roles = ["cloudsqlsuperuser"]
 }
 
-# To reach the instance, and to sign in there
+# Roles for connecting to the instance (client) and for signing in (instanceUser).
 resource "google_project_iam_member" "database" {
   for_each = {
     for pair in setproduct(keys(local.functions), ["client", "instanceUser"]) :
@@ -121,7 +123,7 @@ resource "google_project_iam_member" "migrate" {
 
 resource "google_service_account" "migrate" {
   account_id   = "lookalike-migrate"
-  display_name = "lookalike: changes the tables"
+  display_name = "lookalike: migrates the tables"
 }
 
 resource "google_cloud_run_v2_job" "migrate" {
@@ -158,7 +160,7 @@ resource "google_cloud_run_v2_job" "migrate" {
   depends_on = [google_sql_user.migrate, google_project_iam_member.migrate]
 }
 
-# Every release: the tables first, then the functions that need them
+# Migrates the tables with every release, before the functions that need them are deployed.
 resource "terraform_data" "migrated" {
   triggers_replace = [var.image]
 
@@ -175,7 +177,8 @@ resource "google_secret_manager_secret" "index_signing_key" {
   }
 }
 
-# Made here, sent on, and kept in no state file. Another key: raise the version, then reindex; until then searches refuse the old index.
+# The key is ephemeral: Terraform does not write it to its state. To replace it, increase the version and run reindex. Until
+# then, searches reject the index that the old key signed.
 ephemeral "random_password" "index_signing_key" {
   length  = 64
   special = false
@@ -187,7 +190,7 @@ resource "google_secret_manager_secret_version" "index_signing_key" {
   secret_data_wo_version = 1
 }
 
-# The resources had other names before: a project that was already deployed keeps its database.
+# Earlier releases had other resource names. Without these blocks, Terraform would replace the database of a deployed project.
 moved {
   from = google_sql_database_instance.catalogue # codespell:ignore
   to   = google_sql_database_instance.catalog

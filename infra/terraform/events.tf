@@ -1,11 +1,11 @@
-# What the platform calls: ingest, when a photo was put into the bucket; reindex, on a schedule.
+# Events: Eventarc calls ingest for each new object of the bucket, and Cloud Scheduler calls reindex.
 
 locals {
-  # An event that fails is tried for as long as the platform keeps it, then lies in the dead letters:
-  # attempts × the longest wait between them stay below the 24 hours after which Eventarc drops what has no such place.
+  # A failed event is retried and then goes to the dead letters. Attempts × longest delay stays below 24 hours, after which
+  # Eventarc drops events.
   max_delivery_attempts = 100
   longest_backoff       = 600
-  # seconds; longer than a request may last
+  # Seconds. Longer than a request may take.
   ack_deadline = 90
 }
 
@@ -33,7 +33,7 @@ resource "google_project_iam_member" "storage_publishes" {
   member  = data.google_storage_project_service_account.storage.member
 }
 
-# Eventarc cannot tell incoming/ from the rest: ingest acknowledges what is not for it.
+# Eventarc cannot filter by object name, so ingest receives all objects and acknowledges those outside incoming/.
 resource "google_eventarc_trigger" "ingest" {
   name            = "lookalike-ingest"
   location        = var.region
@@ -67,7 +67,7 @@ resource "google_pubsub_topic" "dead_letters" {
   name = "lookalike-dead-letters"
 }
 
-# A topic without a subscription keeps nothing
+# A topic without a subscription does not keep messages.
 resource "google_pubsub_subscription" "dead_letters" {
   name                       = "lookalike-dead-letters"
   topic                      = google_pubsub_topic.dead_letters.id
@@ -78,7 +78,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   }
 }
 
-# Pub/Sub itself moves what could not be delivered: it takes from the one and publishes to the other
+# Pub/Sub's own service account moves undelivered messages: it subscribes to the one topic and publishes to the other.
 resource "google_pubsub_topic_iam_member" "dead_letters" {
   topic  = google_pubsub_topic.dead_letters.name
   role   = "roles/pubsub.publisher"
@@ -91,7 +91,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letters" {
   member       = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }
 
-# The subscription is Eventarc's own, so no resource of ours can hold its policy
+# Eventarc owns the subscription, so its retry policy cannot be a Terraform resource.
 resource "terraform_data" "dead_letters" {
   triggers_replace = [
     google_eventarc_trigger.ingest.transport[0].pubsub[0].subscription,
@@ -116,7 +116,7 @@ resource "terraform_data" "dead_letters" {
   depends_on = [google_pubsub_topic_iam_member.dead_letters, google_pubsub_subscription_iam_member.dead_letters]
 }
 
-# At least once, and never mind twice: reindex builds only what is due
+# May run more than once: reindex only builds an index if rows have changed.
 resource "google_cloud_scheduler_job" "reindex" {
   name             = "lookalike-reindex"
   region           = var.region

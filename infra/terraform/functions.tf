@@ -1,22 +1,23 @@
-# The seven functions: one service and one account each.
+# The seven functions. Each has a service and an account of its own.
 
 locals {
-  # Seconds. The package stops its own work ten seconds before.
+  # Seconds. The functions stop their own work ten seconds earlier, to be able to respond.
   request_timeout = 60
-  # To build the index of very many garments: what Cloud Scheduler waits at most.
+  # Seconds for building the index. The maximum of Cloud Scheduler.
   rebuild_timeout = 1800
 
-  # concurrency: requests at once in an instance, threads, and database connections of its pool.
-  # max_instances × concurrency, twice over while a release replaces the last one, stays below max_connections in data.tf.
-  # At least 2: a probe needs a thread beside a request; but 1 where one request may take most of the memory, and no liveness
-  # probe then. looks: whether it looks at photos, with the models.
+  # concurrency: concurrent requests of an instance, its threads, and the connections of its database pool.
+  # Twice the sum of max_instances × concurrency stays below max_connections in data.tf, because a release runs old and new
+  # instances. At least 2, so that a thread is left for the probes. reindex has 1, because a request may take most of the
+  # memory; so it has no liveness probe.
+  # uses_models: whether it loads the models.
   functions = {
     upload = {
       concurrency   = 4
       max_instances = 4
       cpu           = "2"
       memory        = "2Gi"
-      looks         = true
+      uses_models   = true
       public        = true
       bucket_role   = "roles/storage.objectUser"
     }
@@ -25,7 +26,7 @@ locals {
       max_instances = 8
       cpu           = "2"
       memory        = "2Gi"
-      looks         = true
+      uses_models   = true
       public        = true
       bucket_role   = "roles/storage.objectViewer"
     }
@@ -34,7 +35,7 @@ locals {
       max_instances = 3
       cpu           = "1"
       memory        = "512Mi"
-      looks         = false
+      uses_models   = false
       public        = true
       bucket_role   = "roles/storage.objectUser"
     }
@@ -43,7 +44,7 @@ locals {
       max_instances = 2
       cpu           = "1"
       memory        = "512Mi"
-      looks         = false
+      uses_models   = false
       public        = true
       bucket_role   = null
     }
@@ -52,7 +53,7 @@ locals {
       max_instances = 2
       cpu           = "1"
       memory        = "512Mi"
-      looks         = false
+      uses_models   = false
       public        = true
       bucket_role   = null
     }
@@ -61,31 +62,32 @@ locals {
       max_instances = 4
       cpu           = "2"
       memory        = "2Gi"
-      looks         = true
+      uses_models   = true
       public        = false
       bucket_role   = "roles/storage.objectUser"
     }
-    # what it holds does not grow with the garments but for the approximate index and its sample: some 2 GB for a million
+    # Only the approximate index and its training sample grow with the number of garments: about 2 GB for a million.
     reindex = {
       concurrency   = 1
       max_instances = 1
       cpu           = "2"
       memory        = "4Gi"
-      looks         = false
+      uses_models   = false
       public        = false
       bucket_role   = "roles/storage.objectUser"
     }
   }
 
-  # Who Cloud Run lets call a private function, for the function to know them by
+  # Accounts that may call the private functions, which check the account again.
   callers = {
     ingest  = google_service_account.trigger.email
     reindex = google_service_account.scheduler.email
   }
 
-  # Every function reads the same settings, and refuses to start here where one of them is missing.
-  # with a load balancer before it, only that may write where a caller comes from
+  # With a load balancer in front, requests must come through it: otherwise clients could forge X-Forwarded-For.
   public_ingress = var.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
+
+  # Settings of all functions. On Cloud Run, a function does not start if one of them is missing.
   environment = {
     AUTH_URL           = var.supabase_url
     CLOUD_SQL_INSTANCE = google_sql_database_instance.catalog.connection_name
@@ -101,7 +103,7 @@ locals {
 resource "google_service_account" "function" {
   for_each     = local.functions
   account_id   = "lookalike-${each.key}"
-  display_name = "lookalike: the function ${each.key}"
+  display_name = "lookalike: function ${each.key}"
 }
 
 resource "google_cloud_run_v2_service" "function" {
@@ -132,7 +134,7 @@ resource "google_cloud_run_v2_service" "function" {
     containers {
       image = contains(local.on_gpu, each.key) ? var.gpu_image : var.image
 
-      # An instance with a GPU is billed as long as it is there
+      # An instance with a GPU is billed for its whole lifetime, so its CPU is always allocated.
       resources {
         limits = contains(local.on_gpu, each.key) ? local.l4_limits : {
           cpu    = each.value.cpu
@@ -142,7 +144,7 @@ resource "google_cloud_run_v2_service" "function" {
         startup_cpu_boost = true
       }
 
-      # start.sh makes THREADS of it
+      # start.sh sets THREADS to it.
       env {
         name  = "CONCURRENCY"
         value = each.value.concurrency
@@ -151,7 +153,7 @@ resource "google_cloud_run_v2_service" "function" {
         name  = "FUNCTION_TARGET"
         value = each.key
       }
-      # MySQL knows a service account by what stands before its @
+      # MySQL's name of a service account is the part before the @.
       env {
         name  = "DB_USER"
         value = google_service_account.function[each.key].account_id
@@ -190,7 +192,7 @@ resource "google_cloud_run_v2_service" "function" {
         }
       }
 
-      # Loads models and index: no traffic before. Three minutes, the first failed tries being the ones before it listens.
+      # No traffic before models and index are loaded. Three minutes, since probes also fail until the server listens.
       startup_probe {
         period_seconds    = 5
         timeout_seconds   = 5
@@ -200,8 +202,8 @@ resource "google_cloud_run_v2_service" "function" {
         }
       }
 
-      # Waits for a thread like any request: patient for longer than a request may last. Where a request has the only thread,
-      # the request's own timeout must do
+      # The probe needs a thread like any request, so it tolerates failures for longer than a request may take. With a single
+      # thread there is no probe, and the request timeout has to suffice.
       dynamic "liveness_probe" {
         for_each = each.value.concurrency > 1 ? ["/healthz"] : []
         content {
@@ -227,7 +229,7 @@ resource "google_cloud_run_v2_service" "function" {
   ]
 }
 
-# Who may call at all. The public ones say themselves who may do what.
+# Permission to call a service. The public functions authenticate and authorize requests themselves.
 resource "google_cloud_run_v2_service_iam_member" "public" {
   for_each = { for name, function in local.functions : name => function if function.public }
   name     = google_cloud_run_v2_service.function[each.key].name
@@ -257,7 +259,7 @@ resource "google_storage_bucket_iam_member" "function" {
   member   = google_service_account.function[each.key].member
 }
 
-# Signed addresses without a key file: the account signs as itself. Only a search answers with addresses.
+# Signed URLs without a key file: the account signs with its own identity. Only searches return signed URLs.
 resource "google_service_account_iam_member" "relay_signs" {
   service_account_id = google_service_account.function["relay"].name
   role               = "roles/iam.serviceAccountTokenCreator"

@@ -1,26 +1,26 @@
-# The full models on GPUs, for a project that names an image for them: the functions that look at photos have an L4 each.
+# Full models on GPUs: if gpu_image is set, instances of the functions that use the models have an NVIDIA L4.
 
 variable "gpu_image" {
-  description = "Made of infra/docker/Dockerfile, target gpu, by digest; empty: built-in models, no GPU"
+  description = "Image of infra/docker/Dockerfile, target gpu, with its digest. Empty: built-in models, no GPU"
   type        = string
   default     = ""
 
   validation {
     condition     = var.gpu_image == "" || strcontains(var.gpu_image, "@sha256:")
-    error_message = "Name the image by its digest, so that what was tested is what runs."
+    error_message = "Set gpu_image to an image with its digest (…@sha256:…), so that the tested image is deployed."
   }
 }
 
 variable "weights_baked" {
-  description = "Whether the image holds the weights; otherwise instances pull them from the bucket of models as they start"
+  description = "Whether the image contains the weights. Otherwise instances download them from the bucket of models at their start"
   type        = bool
   default     = false
 }
 
 locals {
-  on_gpu = var.gpu_image == "" ? [] : [for name, one in local.functions : name if one.looks]
+  on_gpu = var.gpu_image == "" ? [] : [for name, function in local.functions : name if function.uses_models]
 
-  # What Cloud Run asks for beside an L4, at least: 4 CPUs and 16 GiB. The weights, pulled, are files in this memory.
+  # Cloud Run's minimum with an L4. Downloaded weights are files in this memory.
   l4_limits = {
     cpu              = "4"
     memory           = "16Gi"
@@ -30,7 +30,7 @@ locals {
   gpu_environment = var.weights_baked ? {} : { MODELS_DIR = "gs://${var.project}-lookalike-models" }
 }
 
-# There from the first deployment on, so that it can be filled before instances with a GPU pull from it:
+# Created with the first deployment, so that the weights can be uploaded before GPU instances need them:
 #   MODELS_DIR=gs://PROJECT-lookalike-models lookalike models fetch
 resource "google_storage_bucket" "models" {
   name                        = "${var.project}-lookalike-models"

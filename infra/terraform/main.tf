@@ -1,5 +1,5 @@
-# The project in Google Cloud. Once, before all else: bootstrap.sh, which makes what this cannot make for itself.
-# Then cloudbuild.yaml applies it with every build; by hand, with gcloud and terraform installed:
+# The deployment in Google Cloud. Run bootstrap.sh once before. cloudbuild.yaml applies this configuration with every release.
+# To apply it by hand, with gcloud and terraform installed:
 #   terraform init -backend-config=bucket=PROJECT-lookalike-state
 #   terraform apply -var=project=PROJECT -var=image=IMAGE -var=supabase_url=ADDRESS
 
@@ -37,34 +37,34 @@ variable "region" {
 }
 
 variable "image" {
-  description = "Made of infra/docker/Dockerfile, by digest: one for all functions"
+  description = "Image of all functions, from infra/docker/Dockerfile, with its digest"
   type        = string
 
   validation {
     condition     = strcontains(var.image, "@sha256:")
-    error_message = "Name the image by its digest, so that what was tested is what runs."
+    error_message = "Set image to an image with its digest (…@sha256:…), so that the tested image is deployed."
   }
 }
 
 variable "supabase_url" {
-  description = "The sign-in service: https://….supabase.co"
+  description = "URL of the Supabase project: https://….supabase.co"
   type        = string
 }
 
 variable "supabase_signs_hs256" {
-  description = "Whether the Supabase project still signs tokens with its shared secret; newer ones publish keys"
+  description = "Whether the Supabase project signs tokens with a shared secret (older projects) instead of published keys"
   type        = bool
   default     = false
 }
 
 variable "cors_origins" {
-  description = "Pages that may call from elsewhere: https://shop.example, with commas"
+  description = "Origins of web pages that may call the API, separated by commas: https://shop.example"
   type        = string
   default     = ""
 }
 
 variable "trusted_proxies" {
-  description = "1 where your load balancer stands before the public functions: nothing else reaches them then"
+  description = "1 if your load balancer is in front of the public functions, which then accept no other traffic"
   type        = number
   default     = 0
 }
@@ -80,7 +80,7 @@ output "services" {
   value = { for name, service in google_cloud_run_v2_service.function : name => service.uri }
 }
 
-# Lines for smoke.sh: a service's name, its address, and whether the public may call it
+# Input of smoke.sh: name, URL, and public or private, one service a line
 output "smoke" {
   value = join("\n", [
     for name, function in local.functions :

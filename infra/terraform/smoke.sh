@@ -1,16 +1,16 @@
 #!/bin/sh
-# Are they there? Reads lines of a service's name, its address, and "public" or "private" (terraform output -raw smoke).
-# The public ones must be ready: database, models and index. The private ones must let no stranger in, and Cloud Run
-# has taken none of them into service before its own probe found it ready.
+# Check the deployed services. Reads lines with a name, a URL, and public or private (terraform output -raw smoke).
+# Public services must be ready: database, models and index. Private services must reject anonymous requests; their readiness
+# was checked by Cloud Run's startup probe.
 #
-# Not /healthz: Google's front end answers that path itself, so it can be asked from within alone, as the probes do.
+# /healthz cannot be checked from outside, because Google's front end answers this path itself.
 set -eu
-asked=0
+checked=0
 failed=0
-# the last line may lack its end
-while read -r name address access || [ -n "$name" ]; do
-    asked=$((asked + 1))
-    status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 90 "$address/readyz") || true
+# the last line may have no newline
+while read -r name url access || [ -n "$name" ]; do
+    checked=$((checked + 1))
+    status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 90 "$url/readyz") || true
     case "$access $status" in
         'public 200' | 'private 403' | 'private 404') echo "ok   $name ($access): $status" ;;
         *)
@@ -19,5 +19,5 @@ while read -r name address access || [ -n "$name" ]; do
             ;;
     esac
 done
-[ "$asked" -gt 0 ] || failed=1
+[ "$checked" -gt 0 ] || failed=1
 exit "$failed"

@@ -143,7 +143,7 @@ def read_flatlay_photo(path: Path) -> Sample:
 
 
 def segment_with_grabcut(image: Bytes) -> Bytes:
-    """GrabCut from a centerd prior: 1 garment, 0 ground, all 255 where the outcome is implausible; (H, W)."""
+    """GrabCut from a centered prior: 1 garment, 0 ground, all 255 where the outcome is implausible; (H, W)."""
     height, width = image.shape[:2]
     scale = GRABCUT_SIDE / max(height, width)
     small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
