@@ -36,4 +36,5 @@ def test_photo_is_accepted_as_json_form_and_body() -> None:
 
 def test_every_schema_has_a_description() -> None:
     for name, schema in build_openapi()["components"]["schemas"].items():
-        assert schema.get("description") or "enum" in schema, name
+        # pydantic does not give the description of a generic class to its specializations
+        assert schema.get("description") or name.startswith("DataResponse_"), name
