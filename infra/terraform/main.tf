@@ -28,12 +28,14 @@ provider "google" {
 }
 
 variable "project" {
-  type = string
+  description = "ID of the Google Cloud project"
+  type        = string
 }
 
 variable "region" {
-  type    = string
-  default = "europe-west1"
+  description = "Region of all services and data"
+  type        = string
+  default     = "europe-west1"
 }
 
 variable "image" {
@@ -70,8 +72,9 @@ variable "trusted_proxies" {
 }
 
 variable "database_tier" {
-  type    = string
-  default = "db-custom-2-7680"
+  description = "Machine type of the Cloud SQL instance: 2 CPUs and 7,680 MB of memory by default"
+  type        = string
+  default     = "db-custom-2-7680"
 }
 
 data "google_project" "this" {}
