@@ -49,8 +49,8 @@ def measure(database: str, store: str) -> None:
     with environment(database, store) as settings:
         upgrade = [sys.executable, "-c", "from lookalike.cli import main; main()", "db", "upgrade"]
         subprocess.run(upgrade, env=settings, cwd=ROOT, check=True, capture_output=True)
-        killing = [sys.executable, "-m", "tests.e2e.killing"]
-        lines = subprocess.run(killing, env=settings, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+        command = [sys.executable, "-m", "tests.e2e.crash_points"]
+        lines = subprocess.run(command, env=settings, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     for line in lines.splitlines():
         operation, *counts = [str(value) for value in json.loads(line).values()]
         TABLE.add(operation, f"{database}, {store}", *counts)

@@ -59,5 +59,5 @@ def test_dry_run_lists_segments_and_erases_nothing(stored: Services, target: lis
 
 
 def test_exit_status_is_1_while_segments_remain(stored: Services) -> None:
-    stored.built["erase"] = replace(stored.erase, time_limit=-1)
+    stored.lazy_values["erase"] = replace(stored.erase, time_limit=-1)
     assert run("erase", "--photo", "two", "--yes").exit_code == 1

@@ -16,7 +16,7 @@ import pytest
 from tests.docs.expected import json_in, missing_lines, same_form
 from tests.docs.markdown import ROOT, Block, blocks, pages
 from tests.docs.session import run, run_page
-from tests.e2e.serving import Server
+from tests.e2e.server import Server
 
 LANGUAGES = {"sh", "python", "json", "text"}
 MAKE_RUN = "make run"

@@ -1,7 +1,7 @@
-"""kill -9 before every call that upload, ingest and reindex make of the database, the bucket and the models.
+"""Program that kills upload, ingest and reindex before each of their calls to database, bucket and models.
 
-Run with the addresses of a database and a bucket. For each call there is, in its order, a child process does the work and
-dies there; what it left is looked at, the work is done again, and the sweep runs. Prints a line of JSON a verb.
+Reads database and bucket from the settings. For each call, one child process does the work and is killed there. Another
+inspects the state, repeats the work and sweeps. Prints one line of JSON for each operation.
 """
 
 import importlib
@@ -37,39 +37,45 @@ from lookalike.usecases.upload import Upload
 from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
 from tests.usecases.index_harness import KEY
 
-HEAVY = ("alembic.command", "sqlalchemy.dialects.sqlite", "sklearn.neighbors", "pymysql", "google.cloud.storage")
-"""Imported once, before the forks: none of them starts a thread."""
-POLLED = {"cancel_requested", "set_stage"}
-"""Called by a thread of their own, whenever it runs."""
+PRELOADED_MODULES = (
+    "alembic.command",
+    "sqlalchemy.dialects.sqlite",
+    "sklearn.neighbors",
+    "pymysql",
+    "google.cloud.storage",
+)
+"""Slow imports, done once before forking. None of them starts a thread."""
+POLLED_METHODS = {"cancel_requested", "set_stage"}
+"""Called by a background thread at varying times, so they must not be counted."""
 
 
-class Mortal:
-    """Passes calls on to another object, and kills the process before the n-th."""
+class KillingProxy:
+    """Forwards calls to another object and kills the process before the n-th call."""
 
-    def __init__(self, other: Any, calls: "itertools.count[int]", deadly: int) -> None:
-        self._other, self._calls, self._deadly = other, calls, deadly
+    def __init__(self, target: Any, calls: "itertools.count[int]", fatal_call: int) -> None:
+        self._target, self._calls, self._fatal_call = target, calls, fatal_call
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._other, name)
-        if not callable(value) or name in POLLED:
+        value = getattr(self._target, name)
+        if not callable(value) or name in POLLED_METHODS:
             return value
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            if next(self._calls) == self._deadly:
+            if next(self._calls) == self._fatal_call:
                 os.kill(os.getpid(), signal.SIGKILL)
             return value(*args, **kwargs)
 
         return call
 
 
-class World:
-    """Everything on real stores, with models that need no weights; whoever starts it may die at a call."""
+class Deployment:
+    """Use cases on the real database and bucket, with fake models. Kills the process before call `fatal_call`."""
 
-    def __init__(self, deadly: int = -1) -> None:
+    def __init__(self, fatal_call: int = -1) -> None:
         services, calls = Services(read_settings()), itertools.count()
-        self.catalog: Any = Mortal(services.catalog, calls, deadly)
-        self.store: Any = Mortal(services.store, calls, deadly)
-        detector: Any = Mortal(FakeDetector(make_detection(0), make_detection(30)), calls, deadly)
+        self.catalog: Any = KillingProxy(services.catalog, calls, fatal_call)
+        self.store: Any = KillingProxy(services.store, calls, fatal_call)
+        detector: Any = KillingProxy(FakeDetector(make_detection(0), make_detection(30)), calls, fatal_call)
         models = Models(detector, FakeEmbedder(), max_waiting=4)
         self.upload = Upload(models, self.store, self.catalog, True, timedelta(0))
         self.jobs = Jobs(self.catalog, 50)
@@ -81,143 +87,152 @@ class World:
         self.embedder = FakeEmbedder()
 
     def rows(self) -> dict[int, Segment]:
-        found = self.catalog.changes(FakeEmbedder.name, 0).row_ids.tolist()
-        rows: dict[int, Segment] = self.catalog.segments(found)
+        """Return all stored segments, by row id."""
+        row_ids = self.catalog.changes(FakeEmbedder.name, 0).row_ids.tolist()
+        rows: dict[int, Segment] = self.catalog.segments(row_ids)
         return rows
 
-    def searched(self) -> set[int]:
-        """What a search by a new process finds."""
+    def search(self) -> set[int]:
+        """Return the row ids that a search of a new process finds."""
         index = LiveIndex(self.versions, self.catalog, FakeEmbedder.name, FakeEmbedder.dim)
         query = self.embedder.embed([Image.new("RGB", (2, 2), "red")], CancelToken())
         return {hit.row_id for hit in index.search(query, 1000, CancelToken())[0][0]}
 
 
-def upload(world: World, number: int) -> None:
-    with world.jobs.run_job("upload", Caller(), validate_or_create_job_id(None)) as work:
-        world.upload.upload_photo(photo("red"), "upload", None, True, work)
+def upload(deployment: Deployment, number: int) -> None:
+    with deployment.jobs.run_job("upload", Caller(), validate_or_create_job_id(None)) as job:
+        deployment.upload.upload_photo(encode_photo("red"), "upload", None, True, job)
 
 
-def ingest(world: World, number: int) -> None:
-    """The ledger remembers other tries: each has a generation of its own."""
+def ingest(deployment: Deployment, number: int) -> None:
+    """Each attempt has its own generation, because the ledger skips known ones."""
     source = Source("shop", "incoming/photo.png", str(number + 1))
-    if not world.ingest.known_versions(source.bucket, [source.name]).get((source.name, source.generation)):
-        world.ingest.ingest(source, photo("blue"))
+    if not deployment.ingest.recorded_outcomes(source.bucket, [source.name]).get((source.name, source.generation)):
+        deployment.ingest.ingest(source, encode_photo("blue"))
 
 
-def reindex(world: World, number: int) -> None:
-    world.reindex.build()
-    sweep(world.store, world.catalog, older_than=3600)
+def reindex(deployment: Deployment, number: int) -> None:
+    deployment.reindex.build()
+    sweep(deployment.store, deployment.catalog, older_than=3600)
 
 
-VERBS: dict[str, Callable[[World, int], None]] = {"upload": upload, "ingest": ingest, "reindex": reindex}
+OPERATIONS: dict[str, Callable[[Deployment, int], None]] = {"upload": upload, "ingest": ingest, "reindex": reindex}
 GARMENTS = 2
-"""In each photo, as the fake detector sees it."""
+"""Garments that the fake detector finds in each photo."""
 
 
 @dataclass
-class Found:
-    """What was found after dying at each of `calls` calls: sums, or the most of all."""
+class CrashReport:
+    """Defects found after crashes at `calls` calls, as sums; `max_…` is a maximum."""
 
-    verb: str
+    operation: str
     calls: int = 0
     rows_without_objects: int = 0
     wrong_searches: int = 0
-    most_objects_without_row: int = 0
+    max_objects_without_row: int = 0
     failed_repeats: int = 0
     objects_without_row_after_sweep: int = 0
 
-    def add(self, seen: "Found") -> None:
+    def add(self, other: "CrashReport") -> None:
+        """Add the defects after one crash."""
         self.calls += 1
-        self.rows_without_objects += seen.rows_without_objects
-        self.wrong_searches += seen.wrong_searches
-        self.most_objects_without_row = max(self.most_objects_without_row, seen.most_objects_without_row)
-        self.failed_repeats += seen.failed_repeats
-        self.objects_without_row_after_sweep += seen.objects_without_row_after_sweep
+        self.rows_without_objects += other.rows_without_objects
+        self.wrong_searches += other.wrong_searches
+        self.max_objects_without_row = max(self.max_objects_without_row, other.max_objects_without_row)
+        self.failed_repeats += other.failed_repeats
+        self.objects_without_row_after_sweep += other.objects_without_row_after_sweep
 
 
-def try_out(verb: str) -> Found:
-    found = Found(verb)
+def crash_everywhere(operation: str) -> CrashReport:
+    """Crash an operation at each of its calls, until it completes."""
+    report = CrashReport(operation)
     for number in itertools.count():
-        in_child(partial(prepare, verb))
-        if in_child(partial(die, verb, number)) is not None:
-            return found
-        seen = in_child(partial(look, verb, number))
-        assert seen is not None, "looking must not die"
-        found.add(Found(**json.loads(seen)))
+        in_child(partial(prepare, operation))
+        if in_child(partial(run_until_killed, operation, number)) is not None:
+            return report
+        result = in_child(partial(inspect_and_repeat, operation, number))
+        assert result is not None, "the inspecting process was killed"
+        report.add(CrashReport(**json.loads(result)))
     raise AssertionError("unreachable")
 
 
-def die(verb: str, number: int) -> None:
-    VERBS[verb](World(number), number)
+def run_until_killed(operation: str, number: int) -> None:
+    OPERATIONS[operation](Deployment(number), number)
 
 
-def in_child(do: Callable[[], object]) -> bytes | None:
-    """What `do` returned, as JSON; none if it was killed. This process stays without threads, so that it may fork."""
+def in_child(function: Callable[[], object]) -> bytes | None:
+    """Call a function in a forked process and return its result as JSON, or `None` if it was killed.
+
+    The parent process has no threads: forking with threads can copy locks that are held.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(writing, json.dumps(do()).encode())
+            os.write(writing, json.dumps(function()).encode())
             os._exit(0)
         except BaseException:
             traceback.print_exc()
             os._exit(7)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        told = pipe.read()
+        result = pipe.read()
     status = os.waitpid(child, 0)[1]
     if os.WIFSIGNALED(status):
         return None
     assert status == 0, "the child failed"
-    return told
+    return result
 
 
-def look(verb: str, number: int) -> dict[str, Any]:
-    """What a dead process left; what is there once its work was done again, and swept."""
-    world, found = World(), Found(verb)
-    rows = world.rows()
-    paths = [path for one in rows.values() for path in (one.path, one.thumbnail) if path]
-    found.rows_without_objects = sum(world.store.stat(path) is None for path in paths)
-    found.wrong_searches = int(world.searched() != set(rows))
-    found.most_objects_without_row = len(unnamed(world))
-    VERBS[verb](world, number)
-    again = world.rows()
-    expected = GARMENTS if verb != "reindex" else 2 * GARMENTS
-    found.failed_repeats = int(len(again) != expected or world.searched() != set(again))
-    sweep(world.store, world.catalog, older_than=-5)
-    found.objects_without_row_after_sweep = len(unnamed(world))
-    return asdict(found)
+def inspect_and_repeat(operation: str, number: int) -> dict[str, Any]:
+    """Count defects after a crash, after repeating the operation, and after a sweep."""
+    deployment, report = Deployment(), CrashReport(operation)
+    rows = deployment.rows()
+    paths = [path for segment in rows.values() for path in (segment.path, segment.thumbnail) if path]
+    report.rows_without_objects = sum(deployment.store.stat(path) is None for path in paths)
+    report.wrong_searches = int(deployment.search() != set(rows))
+    report.max_objects_without_row = len(unreferenced_paths(deployment))
+    OPERATIONS[operation](deployment, number)
+    repeated = deployment.rows()
+    expected = GARMENTS if operation != "reindex" else 2 * GARMENTS
+    report.failed_repeats = int(len(repeated) != expected or deployment.search() != set(repeated))
+    sweep(deployment.store, deployment.catalog, older_than=-5)
+    report.objects_without_row_after_sweep = len(unreferenced_paths(deployment))
+    return asdict(report)
 
 
-def unnamed(world: World) -> list[str]:
-    paths = [one.path for one in world.store.list() if not one.path.startswith("index/")]
-    return sorted(set(paths) - world.catalog.referenced_paths(paths))
+def unreferenced_paths(deployment: Deployment) -> list[str]:
+    """List objects that no row refers to."""
+    paths = [entry.path for entry in deployment.store.list() if not entry.path.startswith("index/")]
+    return sorted(set(paths) - deployment.catalog.referenced_paths(paths))
 
 
-def prepare(verb: str) -> None:
-    """An empty catalog and bucket again; two photos for `reindex`."""
-    world = World()
-    items = Segments(world.catalog, world.store)
-    for segment in world.rows().values():
-        items.delete_segment(segment.name)
-    for one in list(world.store.list()):
-        world.store.delete(one.path)
-    if verb == "reindex":
-        upload(world, 0)
-        ingest(world, -random.randrange(10**12))
+def prepare(operation: str) -> None:
+    """Empty catalog and bucket. For `reindex`, store two photos."""
+    deployment = Deployment()
+    segments = Segments(deployment.catalog, deployment.store)
+    for segment in deployment.rows().values():
+        segments.delete_segment(segment.name)
+    for entry in list(deployment.store.list()):
+        deployment.store.delete(entry.path)
+    if operation == "reindex":
+        upload(deployment, 0)
+        ingest(deployment, -random.randrange(10**12))
 
 
-def photo(colour: str) -> bytes:
+def encode_photo(color: str) -> bytes:
+    """Return a small PNG of one color."""
     file = io.BytesIO()
-    Image.new("RGB", (60, 40), colour).save(file, "PNG")
+    Image.new("RGB", (60, 40), color).save(file, "PNG")
     return file.getvalue()
 
 
 def main() -> None:
-    for module in HEAVY:
+    """Print the report of each operation."""
+    for module in PRELOADED_MODULES:
         importlib.import_module(module)
-    for verb in VERBS:
-        print(json.dumps(asdict(try_out(verb))), flush=True)
+    for operation in OPERATIONS:
+        print(json.dumps(asdict(crash_everywhere(operation))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A forked `lookalike serve` in its own home, and plain HTTP calls to it."""
+"""`lookalike serve` as a subprocess with a home of its own, and HTTP requests to it."""
 
 import base64
 import json
@@ -15,32 +15,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SETTINGS = ("DATABASE_URL", "STORE_URL", "K_SERVICE")
+REMOVED_SETTINGS = ("DATABASE_URL", "STORE_URL", "K_SERVICE")
 
 
 @dataclass
 class HttpResponse:
+    """Status, body and headers of a response."""
+
     status: int
     body: bytes
     headers: dict[str, str]
 
     @property
     def json(self) -> Any:
+        """The parsed body."""
         return json.loads(self.body)
 
 
 @dataclass
 class Server:
-    """Started and stopped by hand, so that tests may kill it."""
+    """A server process. Tests start, stop and kill it themselves."""
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
     timeout: float = 60
-    """Seconds for an answer."""
+    """Seconds to wait for a response."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Server":
+        """Start the process and wait until it is ready."""
         self.port = self.port or free_port()
         self.process = self.run("serve", wait=False)
         for _ in range(300):
@@ -49,12 +53,12 @@ class Server:
             if "Ready: " in self.log():
                 return self
             time.sleep(0.1)
-        raise AssertionError(f"not ready: {self.log()}")
+        raise AssertionError(f"The server is not ready after 30 s: {self.log()}")
 
     def run(self, *arguments: str, wait: bool = True) -> subprocess.Popen[bytes]:
-        """A command of `lookalike` in the server's folder; its output goes to a file of its name."""
+        """Run a command of `lookalike` in the server's folder. The output goes to `<command>.log`."""
         self.folder.mkdir(exist_ok=True)
-        environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
+        environment = {key: value for key, value in os.environ.items() if key not in REMOVED_SETTINGS}
         environment |= {"PORT": str(self.port or 5001), "PYTHONUNBUFFERED": "1", **self.settings}
         command = [sys.executable, "-c", "from lookalike.cli import main; main()", *arguments]
         with (self.folder / f"{arguments[0]}.log").open("wb") as out:
@@ -66,27 +70,33 @@ class Server:
         return process
 
     def log(self, command: str = "serve") -> str:
+        """Return the output of a command so far."""
         return (self.folder / f"{command}.log").read_text()
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """SIGTERM goes to the parent as a host sends it, SIGKILL to all of its processes."""
+    def stop(self, stop_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Stop the server and return its exit status. SIGTERM goes to the parent process, SIGKILL to all processes."""
         assert self.process is not None
         if self.process.poll() is None:
-            if how is signal.SIGKILL:
-                os.killpg(self.process.pid, how)
+            if stop_signal is signal.SIGKILL:
+                os.killpg(self.process.pid, stop_signal)
             else:
-                self.process.send_signal(how)
+                self.process.send_signal(stop_signal)
         return self.process.wait(20)
 
     @property
     def token(self) -> str:
+        """The administrator's token, from the address that the server prints."""
         return self.log().split("#token=")[1].split()[0]
 
     @property
     def admin_headers(self) -> dict[str, str]:
+        """Authorization header of the administrator."""
         return {"Authorization": f"Bearer {self.token}"}
 
-    def request(self, method: str, path: str, fields: Any = None, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    def request(
+        self, method: str, path: str, fields: Any = None, headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        """Send a request, with `fields` as JSON body. Errors are returned as responses, too."""
         data, headers = None, dict(headers or {})
         if fields is not None:
             data, headers["Content-Type"] = json.dumps(fields).encode(), "application/json"
@@ -99,27 +109,31 @@ class Server:
             return HttpResponse(error.code, error.read(), dict(error.headers))
 
     def upload(self, photo: bytes, name: str, **fields: Any) -> HttpResponse:
+        """Upload a photo as administrator."""
         body = {"image_base64": encode_base64(photo), "image_name": name, **fields}
         return self.request("POST", "/upload_image", body, self.admin_headers)
 
     def cancel(self, request_id: str) -> HttpResponse:
-        """As the administrator, and as soon as there is such a request."""
+        """Cancel a request as administrator, as soon as it exists."""
         for _ in range(2000):
-            said = self.request("POST", f"/cancel_request/{request_id}", None, self.admin_headers)
-            if said.status != 404:
-                return said
+            response = self.request("POST", f"/cancel_request/{request_id}", None, self.admin_headers)
+            if response.status != 404:
+                return response
             time.sleep(0.005)
-        raise AssertionError(f"there was no request {request_id}")
+        raise AssertionError(f"The request {request_id} did not start within 10 s")
 
     def search(self, photo: bytes, **fields: Any) -> HttpResponse:
+        """Search without a token."""
         return self.request("POST", "/relay_image", {"image_base64": encode_base64(photo), **fields})
 
 
 def free_port() -> int:
+    """Return a TCP port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def encode_base64(data: bytes) -> str:
+    """Return the data as text for JSON."""
     return base64.b64encode(data).decode()

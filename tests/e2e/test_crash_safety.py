@@ -1,4 +1,4 @@
-"""kill -9 before every call of the database, the bucket and the models, on both databases and both stores."""
+"""Crash safety: SIGKILL before every call to database, bucket and models, on both databases and both stores."""
 
 import json
 import os
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
     params=[f"{database}, {store}" for database in DATABASE_KINDS for store in ("directory", "cloud storage")]
 )
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Environment variables of a process with an empty database and bucket."""
     database, store = request.param.split(", ")
     with ExitStack() as stack:
         url = stack.enter_context(temporary_database(database, tmp_path))
@@ -32,15 +33,15 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict
         yield {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
 
 
-def test_dying_anywhere_loses_and_invents_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+def test_crash_at_any_call_loses_and_invents_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     upgrade = [sys.executable, "-c", "from lookalike.cli import main; main()", "db", "upgrade"]
     subprocess.run(upgrade, env=environment, cwd=tmp_path, check=True, capture_output=True)
     command = [sys.executable, "-m", "tests.e2e.crash_points"]
-    told = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert told.returncode == 0, told.stderr[-3000:]
-    for found in map(json.loads, told.stdout.splitlines()):
-        print(found)
-        assert found.pop("calls") >= 9 and found.pop("verb")
-        assert found.pop("most_objects_without_row") <= 6
-        assert not any(found.values()), found
-    assert len(told.stdout.splitlines()) == 3
+    completed = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    for result in map(json.loads, completed.stdout.splitlines()):
+        print(result)
+        assert result.pop("calls") >= 9 and result.pop("operation")
+        assert result.pop("max_objects_without_row") <= 6
+        assert not any(result.values()), result
+    assert len(completed.stdout.splitlines()) == 3

@@ -8,7 +8,7 @@ import pytest
 
 from infra.images.chromium import Page, find_chromium, start_chromium
 from tests.conftest import jpeg
-from tests.e2e.serving import Server
+from tests.e2e.server import Server
 from tests.sample_photos import sample_photo
 
 try:
@@ -22,9 +22,9 @@ IS_IDLE = "!document.body.classList.contains('is-busy') && document.getElementBy
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    serving = Server(tmp_path_factory.mktemp("page")).start()
-    yield serving
-    assert serving.stop() == 0
+    running_server = Server(tmp_path_factory.mktemp("page")).start()
+    yield running_server
+    assert running_server.stop() == 0
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def open_page(page: Page, server: Server, fragment: str = "") -> None:
 
 
 def text(page: Page, element: str) -> str:
-    found: str = page.evaluate(f"document.getElementById('{element}').textContent")
-    return found
+    content: str = page.evaluate(f"document.getElementById('{element}').textContent")
+    return content
 
 
 def click(page: Page, selector: str) -> None:
@@ -87,7 +87,7 @@ def test_sample_photo_is_searched_on_click(page: Page) -> None:
 
 def test_match_opens_product_details(server: Server, page: Page) -> None:
     server.upload(PHOTO, "stored")
-    server.call("PUT", "/image_detail/stored", {"product_name": "<b>Blue dress</b>"}, server.admin)
+    server.request("PUT", "/image_detail/stored", {"product_name": "<b>Blue dress</b>"}, server.admin_headers)
     search(page)
     click(page, ".card")
     page.wait_for("document.getElementById('product-title').textContent === '<b>Blue dress</b>'")

@@ -1,8 +1,8 @@
-"""Every call that the original's web client makes, as it makes it, read as it reads it: from a page on another origin."""
+"""Requests of the original system's web client, from a page on another origin. Reads what that client reads."""
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,35 +12,35 @@ from tests.conftest import jpeg
 from tests.e2e.server import HttpResponse, Server
 from tests.sample_photos import sample_photo
 
-PAGE = {"Origin": "http://localhost:3000"}
-DATA = base64.b64encode(jpeg(sample_photo(3))).decode()
-URL = f"data:image/jpeg;base64,{DATA}"
+ORIGIN = {"Origin": "http://localhost:3000"}
+ENCODED_PHOTO = base64.b64encode(jpeg(sample_photo(3))).decode()
+DATA_URL = f"data:image/jpeg;base64,{ENCODED_PHOTO}"
 ANNA = {"email": "anna@example.com", "password": "correct horse"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    serving = Server(tmp_path_factory.mktemp("companion")).start()
-    yield serving
-    assert serving.stop() == 0
+    running_server = Server(tmp_path_factory.mktemp("companion")).start()
+    yield running_server
+    assert running_server.stop() == 0
 
 
 class Page:
-    """Asks first whether it may, as a browser does for whatever has a token or JSON."""
+    """A page in a browser, which sends a preflight request before each request."""
 
     def __init__(self, server: Server) -> None:
         self.server, self.token = server, ""
 
-    def call(self, method: str, path: str, body: Any = None) -> HttpResponse:
-        told = self.server.request("OPTIONS", path, headers={**PAGE, "Access-Control-Request-Method": method})
-        assert told.status == 204 and method in told.headers["Access-Control-Allow-Methods"]
+    def request(self, method: str, path: str, body: Any = None) -> HttpResponse:
+        preflight = self.server.request("OPTIONS", path, headers={**ORIGIN, "Access-Control-Request-Method": method})
+        assert preflight.status == 204 and method in preflight.headers["Access-Control-Allow-Methods"]
         token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        said = self.server.request(method, path, body, {**PAGE, **token})
-        assert said.headers["Access-Control-Allow-Origin"] == PAGE["Origin"]
-        return said
+        response = self.server.request(method, path, body, {**ORIGIN, **token})
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN["Origin"]
+        return response
 
-    def sign_in(self, who: dict[str, str]) -> dict[str, Any]:
-        data: dict[str, Any] = self.call("POST", "/api/auth/login", who).json["data"]
+    def sign_in(self, credentials: dict[str, str]) -> dict[str, Any]:
+        data: dict[str, Any] = self.request("POST", "/api/auth/login", credentials).json["data"]
         self.token = data["access_token"]
         return data
 
@@ -51,107 +51,108 @@ def page(server: Server) -> Page:
 
 
 @pytest.fixture(scope="module")
-def shop(server: Server) -> Page:
-    """An administrator's, with a photo stored."""
-    page, owner = Page(server), {"email": "shop@example.com", "password": "correct horse"}
-    page.call("POST", "/api/auth/register", owner)
-    server.run("users", "grant", owner["email"], "admin")
-    assert page.sign_in(owner)["role"] == "admin"
-    body = {"image_base64": URL, "image_name": "my_photo_1", "force_process": True}
-    assert page.call("POST", "/upload_image", body).status == 200
+def admin_page(server: Server) -> Page:
+    """Page of a signed-in administrator who has stored a photo."""
+    page, credentials = Page(server), {"email": "shop@example.com", "password": "correct horse"}
+    page.request("POST", "/api/auth/register", credentials)
+    server.run("users", "grant", credentials["email"], "admin")
+    assert page.sign_in(credentials)["role"] == "admin"
+    body = {"image_base64": DATA_URL, "image_name": "my_photo_1", "force_process": True}
+    assert page.request("POST", "/upload_image", body).status == 200
     return page
 
 
-def test_accounts(page: Page) -> None:
-    said = page.call("POST", "/api/auth/register", {**ANNA, "is_admin": True})
-    assert said.status == 201 and said.json["success"] and said.json["message"]
-    assert said.json["data"]["user_id"] and said.json["data"]["email"] == ANNA["email"]
-    wrong = page.call("POST", "/api/auth/login", {**ANNA, "password": "wrong"})
-    assert wrong.json["success"] is False and wrong.json["message"]
+def test_register_sign_in_refresh_and_sign_out(page: Page) -> None:
+    response = page.request("POST", "/api/auth/register", {**ANNA, "is_admin": True})
+    assert response.status == 201 and response.json["success"] and response.json["message"]
+    assert response.json["data"]["user_id"] and response.json["data"]["email"] == ANNA["email"]
+    rejected = page.request("POST", "/api/auth/login", {**ANNA, "password": "wrong"})
+    assert rejected.json["success"] is False and rejected.json["message"]
     data = page.sign_in(ANNA)
     assert data["user_id"] and data["email"] == ANNA["email"] and data["role"] == "user"
-    fresh = page.call("POST", "/api/auth/refresh", {"refresh_token": data["refresh_token"]}).json
-    assert fresh["success"] and fresh["data"]["refresh_token"]
-    page.token = fresh["data"]["access_token"]
-    who = page.call("GET", "/api/auth/user").json["data"]
-    assert (who["user_id"], who["role"], who["is_admin"]) == (data["user_id"], "user", False)
-    assert page.call("POST", "/upload_image", {"image_base64": DATA}).status == 403
-    assert page.call("POST", "/api/auth/logout").json["success"]
-    page.token = "no longer"
-    assert page.call("GET", "/api/auth/user").status == 401
+    refreshed = page.request("POST", "/api/auth/refresh", {"refresh_token": data["refresh_token"]}).json
+    assert refreshed["success"] and refreshed["data"]["refresh_token"]
+    page.token = refreshed["data"]["access_token"]
+    user = page.request("GET", "/api/auth/user").json["data"]
+    assert (user["user_id"], user["role"], user["is_admin"]) == (data["user_id"], "user", False)
+    assert page.request("POST", "/upload_image", {"image_base64": ENCODED_PHOTO}).status == 403
+    assert page.request("POST", "/api/auth/logout").json["success"]
+    page.token = "invalid"
+    assert page.request("GET", "/api/auth/user").status == 401
 
 
-def test_splitting(page: Page) -> None:
-    said = page.call("POST", "/image/split", {"image_base64": DATA}).json
-    assert said["success"] and base64.b64decode(said["segments"][0]["image_base64"]).startswith(b"\x89PNG")
-    said = page.call("POST", "/split_image", {"image_base64": URL, "force_process": True}).json
-    first = said["data"]["segments"][0]
-    assert said["success"] and said["request_id"] and first["segment_id"] and first["segment_base64"]
+def test_split_returns_segments_on_both_routes(page: Page) -> None:
+    response = page.request("POST", "/image/split", {"image_base64": ENCODED_PHOTO}).json
+    assert response["success"] and base64.b64decode(response["segments"][0]["image_base64"]).startswith(b"\x89PNG")
+    response = page.request("POST", "/split_image", {"image_base64": DATA_URL, "force_process": True}).json
+    first = response["data"]["segments"][0]
+    assert response["success"] and response["request_id"] and first["segment_id"] and first["segment_base64"]
 
 
-def test_storing_what_was_split(shop: Page) -> None:
-    first = shop.call("POST", "/split_image", {"image_base64": URL}).json["data"]["segments"][0]
+def test_split_segment_is_stored(admin_page: Page) -> None:
+    first = admin_page.request("POST", "/split_image", {"image_base64": DATA_URL}).json["data"]["segments"][0]
     body = {
         "image_base64": f"data:image/png;base64,{first['segment_base64']}",
         "original_image_id": "by_hand_2",
         "segment_id": first["segment_id"],
     }
-    said = shop.call("POST", "/upload_single_image", body).json
-    assert said["success"] and said["message"]
-    assert said["data"]["splitted_image_id"] == "by_hand_2_segment_0"
-    assert said["data"]["splitted_image_path"] == "by_hand_2/segment_0.png"
+    response = admin_page.request("POST", "/upload_single_image", body).json
+    assert response["success"] and response["message"]
+    assert response["data"]["splitted_image_id"] == "by_hand_2_segment_0"
+    assert response["data"]["splitted_image_path"] == "by_hand_2/segment_0.png"
 
 
-def test_searching_and_looking(shop: Page, page: Page) -> None:
-    said = page.call("POST", "/relay_image", {"image_base64": DATA, "num": 5}).json
-    best = said["results"][0]
-    assert said["request_id"] and best["processed_image_base64"] and best["similarity"] > 0.5
-    segment = page.call("GET", f"/splitted_images/{best['id']}").json
+def test_search_result_leads_to_segment_and_details(admin_page: Page, page: Page) -> None:
+    response = page.request("POST", "/relay_image", {"image_base64": ENCODED_PHOTO, "num": 5}).json
+    best = response["results"][0]
+    assert response["request_id"] and best["processed_image_base64"] and best["similarity"] > 0.5
+    segment = page.request("GET", f"/splitted_images/{best['id']}").json
     photo = segment["data"]["original_image_id"]
     assert segment["success"] and photo in ("my_photo_1", "by_hand_2")
-    shop.call("PUT", f"/image_detail/{photo}", {"brand": "Marlow", "tags": ["linen"]})
+    admin_page.request("PUT", f"/image_detail/{photo}", {"brand": "Marlow", "tags": ["linen"]})
     for key in (best["id"], best["splitted_image_id"]):
-        detail = page.call("POST", "/image_detail", {"splitted_image_id": key}).json
+        detail = page.request("POST", "/image_detail", {"splitted_image_id": key}).json
         assert detail["success"] and detail["message"]["brand"] == "Marlow"
 
 
-def test_changing_and_deleting(shop: Page, page: Page) -> None:
+def test_segment_is_changed_and_deleted(admin_page: Page, page: Page) -> None:
     path = "/splitted_images/my_photo_1_segment_0"
-    assert shop.call("PUT", path, {"label": "dress"}).json["data"]["label"] == "dress"
-    assert page.call("DELETE", path).status == 401 and page.call("GET", path).status == 200
-    gone = shop.call("DELETE", path).json
-    assert gone["success"] and gone["message"] and page.call("GET", path).status == 404
+    assert admin_page.request("PUT", path, {"label": "dress"}).json["data"]["label"] == "dress"
+    assert page.request("DELETE", path).status == 401 and page.request("GET", path).status == 200
+    deleted = admin_page.request("DELETE", path).json
+    assert deleted["success"] and deleted["message"] and page.request("GET", path).status == 404
 
 
-def test_cancelling_without_an_account(server: Server, page: Page) -> None:
+def test_cancel_and_status_without_account(server: Server, page: Page) -> None:
     large = base64.b64encode(jpeg(sample_photo(3).resize((5400, 7200)))).decode()
-    for call, name in (("cancel_request", "first"), ("cancel_processing", "second")):
+    for action, name in (("cancel_request", "first"), ("cancel_processing", "second")):
         with ThreadPoolExecutor() as pool:
-            asked = {"image_base64": large, "num": 5, "request_id": name}
-            running = pool.submit(Page(server).call, "POST", "/relay_image", asked)
-            said = cancelled(page, f"/{call}/{name}", running.done)
-            assert said["success"] and said["status"] == "success" and said["message"]
+            query = {"image_base64": large, "num": 5, "request_id": name}
+            running = pool.submit(Page(server).request, "POST", "/relay_image", query)
+            response = cancel_while_running(page, f"/{action}/{name}", running.done)
+            assert response["success"] and response["status"] == "success" and response["message"]
             assert running.result().json["status"] == "cancelled"
-        status = page.call("GET", f"/request_status/{name}").json["status"]
+        status = page.request("GET", f"/request_status/{name}").json["status"]
         assert status == "cancelled"
-    assert page.call("GET", "/request_status/never").json["status"] == "not_found"
-    recent = page.call("GET", "/request_status/recent").json["requests"]
-    assert {"first", "second"} <= {one["id"] for one in recent}
-    times = [one["timestamp"] for one in recent]
+    assert page.request("GET", "/request_status/never").json["status"] == "not_found"
+    recent = page.request("GET", "/request_status/recent").json["requests"]
+    assert {"first", "second"} <= {job["id"] for job in recent}
+    times = [job["timestamp"] for job in recent]
     assert times == sorted(times, reverse=True) and abs(times[0] - time.time()) < 600 and recent[0]["age"] >= 0
-    said = page.call("POST", "/cleanup_requests", {"max_age_seconds": 0}).json
-    assert said["status"] == "success" and said["message"]
+    response = page.request("POST", "/cleanup_requests", {"max_age_seconds": 0}).json
+    assert response["status"] == "success" and response["message"]
 
 
-def cancelled(page: Page, path: str, is_over: Any) -> dict[str, Any]:
-    while not is_over():
-        said: dict[str, Any] = page.call("POST", path).json
-        if said["success"]:
-            return said
-    raise AssertionError("it was over before it could be cancelled")
+def cancel_while_running(page: Page, path: str, is_done: Callable[[], bool]) -> dict[str, Any]:
+    """Repeat the cancellation until the job exists, and return the response."""
+    while not is_done():
+        response: dict[str, Any] = page.request("POST", path).json
+        if response["success"]:
+            return response
+    raise AssertionError("The search finished before it could be cancelled")
 
 
-def test_history(shop: Page) -> None:
-    found = shop.call("POST", "/relay_image", {"image_base64": DATA, "num": 2}).json
-    said = shop.call("GET", f"/search_history/{found['request_id']}").json
-    assert said["success"] and said["message"] and len(said["data"]["results"]) == len(found["results"])
+def test_search_is_in_history(admin_page: Page) -> None:
+    result = admin_page.request("POST", "/relay_image", {"image_base64": ENCODED_PHOTO, "num": 2}).json
+    response = admin_page.request("GET", f"/search_history/{result['request_id']}").json
+    assert response["success"] and response["message"] and len(response["data"]["results"]) == len(result["results"])

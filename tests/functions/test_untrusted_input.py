@@ -223,7 +223,7 @@ def test_logs_contain_no_secrets(
         client("relay").post("/relay_image", json={"image_base64": photo, "include": "url"}, headers=headers)
         client("relay").post("/relay_image", json={"image_base64": photo[:5000]}, headers=headers)
         client("upload").post("/upload_image", json={"image_base64": photo, "image_name": "look"}, headers=headers)
-    stored.lazy_values["items"] = None
+    stored.lazy_values["segments"] = None  # causes an unexpected error, whose traceback is logged
     client("detail").get("/splitted_images/x", headers=admin)
     logged = "\n".join([caplog.text, *(str(vars(record)) for record in caplog.records)])
     assert "Unexpected error" in logged
