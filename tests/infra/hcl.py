@@ -1,4 +1,4 @@
-"""Terraform's files as far as the tests need them: blocks by name, locals, and what a reference comes to."""
+"""Minimal reader of Terraform files: resources by name, locals, and resolved references."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,10 @@ REFERENCE = re.compile(r"\$\{([a-z]+(?:\.\w+)+)\}")
 
 @dataclass(frozen=True)
 class Terraform:
-    """Everything of a folder. `resources` by type and name, as references write them."""
+    """The configuration of a folder.
+
+    `resources` has keys like `google_storage_bucket.closet`. `blocks` has all top-level blocks by type.
+    """
 
     resources: dict[str, Body]
     locals: Body
@@ -24,56 +27,60 @@ class Terraform:
 
     @property
     def functions(self) -> dict[str, Body]:
-        found: dict[str, Body] = self.locals["functions"]
-        return found
+        """The local value `functions`: options of each function."""
+        functions: dict[str, Body] = self.locals["functions"]
+        return functions
 
-    def of(self, kind: str) -> dict[str, Body]:
-        """The resources of a type, by name."""
+    def resources_of_type(self, kind: str) -> dict[str, Body]:
+        """Return the resources of a type, by name."""
         return {name.split(".")[1]: body for name, body in self.resources.items() if name.startswith(f"{kind}.")}
 
-    def value(self, text: Any, each: Body | None = None) -> Any:
-        """What `text` comes to: locals and `each` filled in, what only the cloud knows left as it is."""
+    def resolve(self, text: Any, each: Body | None = None) -> Any:
+        """Replace references to locals and `each` in a text. References to attributes of resources stay."""
         if not isinstance(text, str):
             return text
         scope = {"local": self.locals, "each": each or {}}
-        if whole := REFERENCE.fullmatch(text):
-            return look_up(scope, whole[1], text)
-        return REFERENCE.sub(lambda found: str(look_up(scope, found[1], found[0])), text)
+        if reference := REFERENCE.fullmatch(text):
+            # a single reference keeps the type of its value
+            return resolve_path(scope, reference[1], text)
+        return REFERENCE.sub(lambda match: str(resolve_path(scope, match[1], match[0])), text)
 
 
-def look_up(scope: Body, path: str, otherwise: str) -> Any:
-    found: Any = scope
+def resolve_path(scope: Body, path: str, default: str) -> Any:
+    """Return the value at a path with dots, or `default` if there is none."""
+    value: Any = scope
     for part in path.split("."):
-        if not isinstance(found, dict) or part not in found:
-            return otherwise
-        found = found[part]
-    return found
+        if not isinstance(value, dict) or part not in value:
+            return default
+        value = value[part]
+    return value
 
 
-def read(folder: Path) -> Terraform:
+def read_terraform(folder: Path) -> Terraform:
+    """Read all .tf files of a folder."""
     blocks: dict[str, list[Body]] = {}
     for file in sorted(folder.glob("*.tf")):
         parsed = hcl2.loads(file.read_text(), serialization_options=OPTIONS)
-        for kind, found in parsed.items():
-            blocks.setdefault(kind, []).extend(found)
-    settled = {name: value for block in blocks["locals"] for name, value in block.items()}
-    return Terraform(dict(labeled(blocks["resource"])), settled, blocks)
+        for kind, parsed_blocks in parsed.items():
+            blocks.setdefault(kind, []).extend(parsed_blocks)
+    local_values = {name: value for block in blocks["locals"] for name, value in block.items()}
+    return Terraform(dict(_named_resources(blocks["resource"])), local_values, blocks)
 
 
-def labeled(blocks: list[Body]) -> Iterator[tuple[str, Body]]:
+def _named_resources(blocks: list[Body]) -> Iterator[tuple[str, Body]]:
     for block in blocks:
         for kind, named in block.items():
             for name, body in named.items():
                 yield f"{kind}.{name}", body
 
 
-def strings(thing: Any) -> Iterator[str]:
-    """Every text in it."""
-    if isinstance(thing, dict):
-        for value in thing.values():
-            yield from strings(value)
-    elif isinstance(thing, list):
-        for value in thing:
-            yield from strings(value)
-    elif isinstance(thing, str):
-        yield thing
+def all_strings(value: Any) -> Iterator[str]:
+    """Yield all strings in nested lists and dictionaries."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from all_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from all_strings(item)
+    elif isinstance(value, str):
+        yield value

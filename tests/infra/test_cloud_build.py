@@ -1,4 +1,4 @@
-"""The build, checked without Google: its steps, the images they use, and every script."""
+"""Tests of cloudbuild.yaml and of all shell scripts, without Google Cloud."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.infra.deployed import INFRA, ROOT
+from tests.infra.deployment import INFRA, ROOT
 from tests.infra.hcl import Body
 
 SCRIPTS = sorted(INFRA.glob("*/*.sh"))
@@ -20,33 +20,32 @@ SCRIPTS = sorted(INFRA.glob("*/*.sh"))
 
 @cache
 def build() -> Body:
-    found: Body = YAML(typ="safe").load((ROOT / "cloudbuild.yaml").read_text())
-    return found
+    config: Body = YAML(typ="safe").load((ROOT / "cloudbuild.yaml").read_text())
+    return config
 
 
-def test_cloud_build_knows_every_field() -> None:
-    """By its JSON schema, which leaves the top level open. Google's own package would say the same, with gRPC along."""
+def test_build_config_matches_the_json_schema() -> None:
+    # the schema allows unknown fields at the top level, so these are compared by name
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.cloudbuild", "cloudbuild.yaml"]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert said.returncode == 0, said.stdout
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
     package = importlib.util.find_spec("check_jsonschema")
     assert package and package.origin
     schema = Path(package.origin).parent / "builtin_schemas" / "vendor" / "cloudbuild.json"
     assert set(build()) <= set(json.loads(schema.read_text())["properties"])
 
 
-def test_the_build_goes_through_its_steps_in_order() -> None:
+def test_build_steps_run_in_order() -> None:
     steps = {step["id"]: step for step in build()["steps"]}
     order = ["check", "test", "build", "push", "migrate", "deploy", "smoke-test"]
     assert [name for name in steps if name in order] == order
-    before = {name: set(step["waitFor"]) for name, step in steps.items() if name != "check"}
-    assert (
-        before["push"] == {"test", "build"} and before["smoke-test"] == {"deploy"} and before["deploy"] == {"migrate"}
-    )
-    assert {name for waits in before.values() for name in waits} <= {*steps, "-"}
+    waits_for = {name: set(step["waitFor"]) for name, step in steps.items() if name != "check"}
+    assert waits_for["push"] == {"test", "build"}
+    assert waits_for["deploy"] == {"migrate"} and waits_for["smoke-test"] == {"deploy"}
+    assert {name for names in waits_for.values() for name in names} <= {*steps, "-"}
 
 
-def test_the_build_says_who_it_is_where_it_logs_and_how_long_it_may_take() -> None:
+def test_build_sets_account_logging_timeout_and_substitutions() -> None:
     assert build()["serviceAccount"].startswith("projects/$PROJECT_ID/serviceAccounts/")
     assert build()["options"]["logging"] == "CLOUD_LOGGING_ONLY"
     assert 0 < int(build()["timeout"].removesuffix("s")) <= 24 * 3600
@@ -54,37 +53,38 @@ def test_the_build_says_who_it_is_where_it_logs_and_how_long_it_may_take() -> No
     assert used == set(build()["substitutions"])
 
 
-def test_every_image_names_its_tag() -> None:
+def test_build_images_have_a_version_tag() -> None:
     for step in build()["steps"]:
         tag = step["name"].rpartition(":")[2]
-        # Google keeps its docker step in step with the daemon of its machines, and names no versions
+        # Google publishes its docker image without versions; it matches the daemon of the build machines
         assert re.match(r"\d+\.\d+", tag) or step["name"] == "gcr.io/cloud-builders/docker:latest", step["name"]
 
 
-def test_what_is_tested_runs_on_the_same_python() -> None:
+def test_tests_run_on_the_python_of_the_image() -> None:
     base = re.findall(r"FROM (python:\S+)-slim-(\S+)", (INFRA / "docker" / "Dockerfile").read_text())
-    tested = {step["name"] for step in build()["steps"] if step["name"].startswith("python:")}
-    assert {f"{version}-{debian}" for version, debian in base} == tested
+    test_versions = {step["name"] for step in build()["steps"] if step["name"].startswith("python:")}
+    assert {f"{version}-{debian}" for version, debian in base} == test_versions
 
 
 @pytest.mark.parametrize("step", build()["steps"], ids=lambda step: step["id"])
-def test_a_steps_script_is_well_formed(step: Body, tmp_path: Path) -> None:
+def test_build_script_is_valid(step: Body, tmp_path: Path) -> None:
     assert step["script"].splitlines()[1] in ("set -euo pipefail", "set -eu")
     script = tmp_path / "step.sh"
     script.write_text(step["script"])
-    well_formed(script)
+    check_script(script)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_a_script_is_well_formed(script: Path) -> None:
+def test_shell_script_is_valid(script: Path) -> None:
     text = script.read_text()
     assert text.startswith("#!/bin/sh\n") and "\nset -eu\n" in text
     assert script.stat().st_mode & 0o111
-    well_formed(script)
+    check_script(script)
 
 
-def well_formed(script: Path) -> None:
+def check_script(script: Path) -> None:
+    """Check the syntax, and with shellcheck if it is installed."""
     subprocess.run(["bash", "-n", str(script)], check=True)
     if shellcheck := shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck"):
-        said = subprocess.run([shellcheck, str(script)], capture_output=True, text=True)
-        assert said.returncode == 0, said.stdout
+        result = subprocess.run([shellcheck, str(script)], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout

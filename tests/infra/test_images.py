@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 from infra.images.flow import OUTPUT, draw
-from tests.infra.deployed import ROOT
+from tests.infra.deployment import ROOT
 
 
 def test_flow_figure_is_current() -> None:
