@@ -56,7 +56,7 @@ DECODE_ERRORS = (
     zlib.error,
     Warning,
 )
-"""What Pillow raises on corrupt files; warnings included, since a host may turn them into errors."""
+"""Exceptions that Pillow raises on corrupt files, including warnings that a host may turn into errors."""
 TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

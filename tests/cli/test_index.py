@@ -56,7 +56,7 @@ def test_reembed_converts_garments_to_other_models(folder: Path, real: Services)
     result = run("reembed", "--models", "compact")
     assert result.exit_code == 0 and f"{count} garments embedded, 0 skipped" in result.output
     assert real.catalog.changes("old-1", 0).row_ids.size == count
-    assert real.index.warm().rows == real.versions.list_manifests()[-1].rows == count
+    assert real.index.warm_up().rows == real.versions.list_manifests()[-1].rows == count
     assert "0 garments embedded" in run("reembed", "--models", "compact").output
     assert (
         f"{count} garments now have only vectors of compact-3" in run("reembed", "--models=compact", "--settle").output
@@ -110,7 +110,7 @@ def test_reembed_names_the_settings_to_switch_to(real: Services, monkeypatch: py
     monkeypatch.setenv("MODELS", "full")
     services.cache_clear()
     chosen = services().with_models("full", "dinov2")
-    chosen.built["models"] = Models(FakeDetector(), FakeEmbedder(), max_waiting=4)
+    chosen.lazy_values["models"] = Models(FakeDetector(), FakeEmbedder(), max_waiting=4)
     monkeypatch.setattr(services(), "with_models", lambda models, embedder: chosen)
     result = run("reembed", "--models=full", "--embedder=dinov2")
     assert result.exit_code == 0 and "Set MODELS=full EMBEDDER=dinov2 to search" in result.output

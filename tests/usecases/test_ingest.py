@@ -15,7 +15,7 @@ def test_ingest_stores_photos_and_records_invalid_ones() -> None:
     assert ingest.ingest(valid, RED).photo == "a-red"
     entry = ingest.ingest(invalid, b"no photo")
     assert entry.status is LedgerStatus.FAILED and entry.reason
-    known = ingest.known_versions("shop", ["a/red.png", "bad.png", "new.png"])
+    known = ingest.recorded_outcomes("shop", ["a/red.png", "bad.png", "new.png"])
     assert set(known) == {("a/red.png", "1"), ("bad.png", "1")}
 
 
@@ -33,7 +33,7 @@ def test_ingest_raises_and_does_not_record_transient_errors() -> None:
     with pytest.raises(Unavailable):
         ingest.ingest(Source("shop", "red.png", "1"), RED)
     harness.store.is_unavailable = False
-    assert ingest.known_versions("shop", ["red.png"]) == {}
+    assert ingest.recorded_outcomes("shop", ["red.png"]) == {}
 
 
 @pytest.mark.parametrize("name", ["index", "incoming"])

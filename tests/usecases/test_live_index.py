@@ -132,7 +132,7 @@ def test_live_index_reads_pointer_once_per_poll_interval() -> None:
     harness.add_rows(unit_vectors(3))
     harness.reindex.build()
     live = LiveIndex(harness.versions, harness.catalog, EMBEDDER, DIM, 1.0, lambda: now[0])
-    live.warm()
+    live.warm_up()
     store.read_paths.clear()
     for now[0] in (100.5, 100.9, 101.1, 101.5, 102.2):
         live.search(unit_vectors(1), 3, CancelToken())
@@ -143,7 +143,7 @@ def test_unavailable_catalog_fails_searches_and_loses_no_rows() -> None:
     harness = IndexHarness()
     harness.add_rows(unit_vectors(10))
     live = harness.open_live_index()
-    live.index.warm()
+    live.index.warm_up()
     harness.reindex.build()
     harness.add_rows(unit_vectors(3))
     harness.catalog.is_unavailable = True
@@ -217,7 +217,7 @@ def test_live_index_is_exact_with_3000_rows() -> None:
     rows = harness.add_rows(unit_vectors(3000))
     harness.reindex.build()
     live = harness.open_live_index()
-    live.index.warm()
+    live.index.warm_up()
     for row_id in rng.choice(rows, 50, replace=False).tolist():
         harness.delete_row(row_id)
     harness.add_rows(unit_vectors(100))

@@ -38,7 +38,7 @@ def test_damaged_version_is_logged_once_and_old_version_stays_in_use(
     harness = IndexHarness()
     harness.add_rows(unit_vectors(10))
     first, live = harness.reindex.build(), harness.open_live_index()
-    live.index.warm()
+    live.index.warm_up()
     harness.add_rows(unit_vectors(2))
     damaged = harness.reindex.build()
     path = f"{FOLDER}/{damaged.version}/{name}"
@@ -53,7 +53,7 @@ def test_damaged_pointer_is_logged_once_and_old_version_stays_in_use(caplog: pyt
     harness = IndexHarness()
     harness.add_rows(unit_vectors(10))
     first, live = harness.reindex.build(), harness.open_live_index()
-    live.index.warm()
+    live.index.warm_up()
     original = harness.store.get(POINTER_PATH)
     for position in range(len(original)):
         harness.tamper(POINTER_PATH, original[:position] + bytes([original[position] ^ 1]) + original[position + 1 :])
@@ -189,12 +189,12 @@ def test_unavailable_store_keeps_loaded_version_and_fails_first_load(caplog: pyt
     harness.add_rows(unit_vectors(10))
     harness.reindex.build()
     not_loaded, live = harness.open_live_index(), harness.open_live_index()
-    live.index.warm()
+    live.index.warm_up()
     harness.store.is_unavailable = True
     harness.add_rows(unit_vectors(2))
     assert live.is_exact() and live.info().rows == 12
     with pytest.raises(Unavailable):
-        not_loaded.index.warm()
+        not_loaded.index.warm_up()
     harness.store.is_unavailable = False
     assert not_loaded.is_exact() and not_loaded.info().version == live.info().version
     assert not errors(caplog)

@@ -36,7 +36,7 @@ def test_other_threads_search_old_version_while_one_loads() -> None:
     harness.add_rows(unit_vectors(10))
     versions = PausedVersions(harness)
     first, live = harness.reindex.build(), harness.open_live_index(versions=versions)
-    live.index.warm()
+    live.index.warm_up()
     versions.loading.clear()
     versions.resume.clear()
     harness.add_rows(unit_vectors(2))

@@ -83,7 +83,7 @@ def test_reembed_embeds_all_segments_and_builds_index() -> None:
     manifest = harness.reindex.versions.read_manifest(summary.version)
     assert (manifest.embedder, manifest.rows) == (NEW_EMBEDDER, 2 * BATCH_SIZE + 3)
     assert [harness.nearest(row_id) for row_id in (1, 5, BATCH_SIZE + 1)] == [1, 5, BATCH_SIZE + 1]
-    assert harness.index.warm().tail_rows == 0
+    assert harness.index.warm_up().tail_rows == 0
 
 
 def test_reembed_does_not_affect_current_embedder() -> None:
@@ -202,5 +202,5 @@ def test_drop_old_vectors_removes_vectors_and_index_of_other_embedders() -> None
     paths = [stored.path for stored in harness.index_harness.store.list("index/")]
     assert paths and all(path.startswith(f"index/{NEW_EMBEDDER}/") for path in paths)
     assert harness.index_harness.catalog.changes(EMBEDDER, 0).row_ids.size == 0
-    assert harness.nearest(3) == 3 and harness.index.warm().rows == 7
+    assert harness.nearest(3) == 3 and harness.index.warm_up().rows == 7
     assert harness.reindex.build_if_due() is None

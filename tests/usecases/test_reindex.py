@@ -248,5 +248,5 @@ def test_overtaken_scheduled_build_gives_up_without_warning(caplog: pytest.LogCa
     with caplog.at_level("INFO"):
         assert harness.reindex.build_if_due() is None
     pointer = harness.versions.current()
-    assert built[0] and pointer and pointer.version == built[0].version and "gives up" in caplog.text
+    assert built[0] and pointer and pointer.version == built[0].version and "is discarded" in caplog.text
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]

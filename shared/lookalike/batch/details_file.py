@@ -94,7 +94,7 @@ def _parse_csv(lines: NumberedLines) -> ParsedLines:
         except StopIteration:
             return
         except csv.Error as error:
-            # an unclosed quote swallows the following lines; which of them were meant as rows cannot be known
+            # an unclosed quote also consumes the following lines, and the original rows cannot be restored
             span = f" (up to line {lines.number}; check for an unclosed quote)" if lines.number > first else ""
             yield InvalidLine(first, f"{error}{span}")
         else:

@@ -62,7 +62,7 @@ def _models(services: Services) -> str:
 
 
 def _index(services: Services) -> str:
-    info = services.index.warm()
+    info = services.index.warm_up()
     if not services.settings.index_url.startswith("store:"):
         return f"{services.settings.index_url}: {info.rows} garments, {info.tail_rows} not written to it yet"
     try:

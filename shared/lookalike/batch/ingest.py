@@ -1,4 +1,4 @@
-"""Ingest a folder or a bucket: store every photo that the ledger does not know yet."""
+"""Ingest a folder or a bucket: store every photo that has no entry in the ledger."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ ProgressBar = Callable[[Sequence[Any], str], Any]
 LEDGER_BATCH = 500
 """Names looked up in the ledger with one query."""
 MAX_THREADS = 16
-"""Photos processed at a time, where the models accept several."""
+"""Maximum number of photos processed at a time. The models may accept fewer."""
 
 
 @dataclass
@@ -58,12 +58,12 @@ def _with_ledger_entries(services: Services, photos: Sequence[PhotoFile]) -> lis
     entries: dict[tuple[str, str], LedgerEntry] = {}
     for start in range(0, len(photos), LEDGER_BATCH):
         batch = photos[start : start + LEDGER_BATCH]
-        entries |= services.ingest.known_versions(batch[0].source.bucket, [photo.source.name for photo in batch])
+        entries |= services.ingest.recorded_outcomes(batch[0].source.bucket, [photo.source.name for photo in batch])
     return [(photo, entries.get((photo.source.name, photo.source.generation))) for photo in photos]
 
 
 def _is_due(photo: PhotoFile, entry: LedgerEntry | None, retry_failed: bool, summary: IngestSummary) -> bool:
-    """Whether the photo is to be stored now; counts it in the summary if not."""
+    """Return whether the photo is to be stored now. Otherwise count it in the summary."""
     if entry is None:
         return True
     if entry.status is LedgerStatus.FAILED:

@@ -27,7 +27,7 @@ def search_file(services: Services, path: Path, num: int, segment: bool) -> Sear
 
 
 def write_result_image(services: Services, path: Path, result: SearchResult, out: Path) -> None:
-    """Write an image of the photo with its garments marked, and their matches beside it."""
+    """Write an image of the photo with its garments marked, and their matches next to it."""
     query = images.read_image(read_file(path))
     draw_result_image(query, [_garment_row(services, group) for group in result.groups]).save(out, quality=90)
 

@@ -1,4 +1,4 @@
-"""Draw the image that `lookalike search` writes: the photo with its garments marked, and their matches beside it."""
+"""Draw the image that `lookalike search` writes: the photo with its garments marked, and their matches next to it."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Fetch the full models' weights to the folder or bucket MODELS_DIR, and check that they are there."""
+"""Fetch the full models' weights to the folder or bucket MODELS_DIR, and verify them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Wiring: builds adapters from the settings and use cases from the adapters.
 
-`services()` gives the one set of this process. The modules by concern (`storage`, `models`, `full_models`, `index`,
-`accounts`) read settings and return adapters; only they know adapter classes, and they import them when called.
+`services()` returns the services of this process. The modules `storage`, `models`, `full_models`, `index` and `accounts`
+read the settings and return adapters. Only these modules name adapter classes. They import them when called, not at import.
 """
 
 from lookalike.bootstrap.models import WEIGHTS

@@ -1,4 +1,4 @@
-"""Build sign-in: local accounts on this machine, or a Supabase project."""
+"""Build the sign-in adapters: local accounts on this machine, or a Supabase project."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_auth(settings: Settings, secrets: Secrets) -> Auth:
-    """Return what verifies access tokens."""
+    """Return the adapter that verifies access tokens."""
     if settings.sign_in == "local:":
         return _open_local_auth(secrets)
     from lookalike.adapters.supabase_auth import SupabaseAuth
@@ -20,7 +20,7 @@ def open_auth(settings: Settings, secrets: Secrets) -> Auth:
 
 
 def open_accounts(settings: Settings, secrets: Secrets) -> Accounts:
-    """Return what registers users and signs them in."""
+    """Return the adapter that registers users and signs them in."""
     if settings.sign_in == "local:":
         from lookalike.adapters.local_accounts import LocalAccounts
 

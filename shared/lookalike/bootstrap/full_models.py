@@ -24,14 +24,14 @@ from lookalike.settings import Settings
 log = logging.getLogger("lookalike.bootstrap.full_models")
 MISSING_EXTRA = "MODELS=full needs the extra `full`: pip install 'lookalike[full]'"
 GPU_BATCH_WAIT = 0.005
-"""Seconds that a batch on a GPU waits for more requests of the same size. A CPU gains nothing from batches."""
+"""Seconds that a batch on a GPU waits for more requests of the same size. On a CPU, batches are not faster, so nothing waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownEmbedder:
-    """An embedder that EMBEDDER may name.
+    """A value of the setting EMBEDDER.
 
-    `name` is stamped on its vectors, `dim` is their length, `module` is the adapter module with `open_network`.
+    `name` is stored with its vectors, `dim` is their length, and `module` is the adapter module with `open_network`.
     """
 
     name: str
@@ -67,8 +67,8 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
     Raises `Misconfigured` if weights or libraries are missing or fail their checksum.
     """
     steps, files = StartupTimer(), required_files(settings)
-    # Importing torch takes seconds, so the weights are fetched and verified on a thread meanwhile. On Cloud Run files
-    # are memory: the folder is deleted when loading ends, and mapped weights stay mapped.
+    # Importing torch takes seconds, so the weights are fetched and verified on a thread meanwhile. Cloud Run keeps
+    # files in memory: the folder is deleted when loading ends. Weights that are mapped into memory stay mapped.
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="lookalike-models-") as downloads:
         folder = pool.submit(lambda: locate_weights(settings, files, bucket, Path(downloads), steps))
         with steps.step("imports"):
@@ -79,7 +79,7 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
 
 
 def required_files(settings: Settings) -> list[WeightFile]:
-    """List the weight files that these settings need, with the checksums of MODELS_SHA256 where it names other ones."""
+    """List the weight files that these settings need. Checksums in MODELS_SHA256 replace the published ones."""
     files = (DETECTOR, VOCABULARY, EMBEDDERS[settings.embedder].file)
     return weights.expected_files(files, settings.other_weights)
 
@@ -101,7 +101,7 @@ def locate_weights(
     return folder
 
 
-def pull_weights(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path, place: str) -> None:
+def pull_weights(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path, location: str) -> None:
     """Download all files in parallel. The store also splits each file into ranges that it reads in parallel."""
     with ThreadPoolExecutor() as pool:
         try:
@@ -109,7 +109,7 @@ def pull_weights(bucket: ObjectStore, files: Sequence[WeightFile], folder: Path,
                 pass
         except NotFound as error:
             raise Misconfigured(
-                f"Weights are missing in {place} ({error.message}); run `{FETCH_COMMAND}` to fetch them"
+                f"Weights are missing in {location} ({error.message}); run `{FETCH_COMMAND}` to fetch them"
             ) from error
 
 
@@ -130,16 +130,16 @@ def build_models(settings: Settings, folder: Path, steps: StartupTimer) -> tuple
     from lookalike.adapters.pytorch import Engine
 
     with steps.step("device"):
-        engine, turn = Engine.start(settings.precision), threading.Lock()
+        engine, lock = Engine.start(settings.precision), threading.Lock()
     batch_wait = GPU_BATCH_WAIT if engine.on_gpu else 0.0
     with steps.step("detector"):
         detector = GroundingDinoDetector(
-            folder / DETECTOR.name, folder / VOCABULARY.name, engine, turn, settings.prompt or PROMPT, batch_wait
+            folder / DETECTOR.name, folder / VOCABULARY.name, engine, lock, settings.prompt or PROMPT, batch_wait
         )
     with steps.step("embedder"):
         known = EMBEDDERS[settings.embedder]
         opened = import_module(f"lookalike.adapters.{known.module}").open_network(folder / known.file.name, engine)
-        embedder = CropEmbedder(opened, *embedder_name_and_dim(settings), engine, turn, batch_wait)
+        embedder = CropEmbedder(opened, *embedder_name_and_dim(settings), engine, lock, batch_wait)
     log.info("Models run on the device", extra={"device": str(engine)})
     return detector, embedder
 
@@ -147,8 +147,8 @@ def build_models(settings: Settings, folder: Path, steps: StartupTimer) -> tuple
 def embedder_name_and_dim(settings: Settings) -> tuple[str, int]:
     """Return the embedder's name and vector length without loading it.
 
-    Weights that MODELS_SHA256 replaces get a name of their own: their vectors must never be compared with those of
-    the published weights.
+    If MODELS_SHA256 replaces the embedder's weights, the name contains their checksum: their vectors must never be
+    compared with vectors of the published weights.
     """
     known = EMBEDDERS[settings.embedder]
     other = settings.other_weights.get(known.file.name, known.file.sha256)

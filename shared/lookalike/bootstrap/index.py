@@ -10,7 +10,7 @@ from lookalike.usecases.index_versions import IndexVersions
 
 
 def uses_external_index(settings: Settings) -> bool:
-    """Whether vectors live in Milvus instead of in index versions in the bucket."""
+    """Return whether vectors are indexed in Milvus instead of in index versions in the bucket."""
     return settings.index_url.startswith("milvus:")
 
 
@@ -23,7 +23,7 @@ def open_index_versions(settings: Settings, store: ObjectStore, key: bytes, embe
 
 
 def _approximate_format() -> ApproximateFormat | None:
-    """The approximate index format, or `None` without the extra `[scale]`."""
+    """Return the approximate index format, or `None` without the extra `[scale]`."""
     if importlib.util.find_spec("faiss") is None:
         return None
     from lookalike.adapters.faiss_index import FaissFormat

@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 class HasLazyProperties(Protocol):
-    """What an object with `lazy` properties provides: one reentrant lock, and a dictionary for the values."""
+    """Attributes that `lazy` needs on an object: a reentrant lock, and a dictionary for the computed values."""
 
     lock: threading.RLock
-    built: dict[str, Any]
+    lazy_values: dict[str, Any]
 
 
 class lazy(Generic[T]):  # noqa: N801 - used as a decorator
@@ -33,7 +33,7 @@ class lazy(Generic[T]):  # noqa: N801 - used as a decorator
         if instance is None:
             return self
         with instance.lock:
-            if self._name not in instance.built:
-                instance.built[self._name] = self._build(instance)
-            value: T = instance.built[self._name]
+            if self._name not in instance.lazy_values:
+                instance.lazy_values[self._name] = self._build(instance)
+            value: T = instance.lazy_values[self._name]
             return value

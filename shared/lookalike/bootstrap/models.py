@@ -19,13 +19,13 @@ WEIGHTS = Path(lookalike.__file__).parent / "weights"
 def open_models(settings: Settings, weights_bucket: ObjectStore | None) -> Models:
     """Load the detector and the embedder behind one admission queue.
 
-    `weights_bucket` holds the full models' weights where MODELS_DIR names a bucket.
+    `weights_bucket` contains the full models' weights if MODELS_DIR names a bucket.
     """
     max_waiting = settings.models_queue or settings.concurrency
     if settings.models == "full":
         from lookalike.bootstrap import full_models
 
-        # the full models batch concurrent requests themselves, so all of them may enter at once
+        # the full models combine concurrent calls into batches, so all admitted calls may run concurrently
         return Models(*full_models.open_models(settings, weights_bucket), max_waiting, max_concurrency=max_waiting)
     return Models(*_open_compact_models(), max_waiting)
 
@@ -41,7 +41,7 @@ def _open_compact_models() -> tuple[Detector, Embedder]:
 
 
 def embedder_name_and_dim(settings: Settings) -> tuple[str, int]:
-    """Return the embedder's name and vector length without loading it: building an index needs no more."""
+    """Return the embedder's name and vector length without loading it. An index build needs nothing else of it."""
     if settings.models == "full":
         from lookalike.bootstrap import full_models
 

@@ -1,4 +1,4 @@
-"""Secrets of a local installation: generated on first use, kept beside the database and never in the bucket."""
+"""Secrets of a local installation: generated on first use, stored in LOOKALIKE_HOME and never in the bucket."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Secrets:
 def local_secrets(home: Path) -> Secrets:
     """Read `secrets.json` in the folder `home`; create it if missing. Safe to call from several processes.
 
-    Raises `Misconfigured` if the file is not readable as secrets.
+    Raises `Misconfigured` if the content is not valid.
     """
     path = home / "secrets.json"
     if not path.exists():

@@ -37,22 +37,22 @@ if TYPE_CHECKING:
     from lookalike.adapters.catalog import SqlCatalog
 
 TIMEOUT_MARGIN = 10
-"""Seconds before the host's request timeout at which work stops, so that the error response still gets out."""
+"""Seconds before the host's request timeout at which work stops, to leave time for sending the error response."""
 
 
 class Services:
-    """Everything that a function needs. A part is opened, loaded or started when it is first read."""
+    """Use cases and adapters of one process. Each property opens or loads its object on first access."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.lock = threading.RLock()
-        self.built: dict[str, Any] = {}
+        self.lazy_values: dict[str, Any] = {}
 
     # Storage
 
     @lazy
     def catalog(self) -> Catalog:
-        """The rows: photos, segments, product details, jobs and the ingestion ledger."""
+        """The database of photos, segments, product details, jobs and the ingestion ledger."""
         return self._sql_catalog
 
     @lazy
@@ -74,14 +74,14 @@ class Services:
 
     @property
     def weights_bucket(self) -> ObjectStore | None:
-        """The bucket that MODELS_DIR names, or `None` where it names a folder."""
+        """The bucket that MODELS_DIR names, or `None` if it names a folder."""
         return self.open_store(self.settings.weights) if self.settings.weights.startswith("gs:") else None
 
     # Models
 
     @lazy
     def models(self) -> Models:
-        """The detector and the embedder, loaded."""
+        """The detector and the embedder. The first access loads them."""
         return models.open_models(self.settings, self.weights_bucket)
 
     @property
@@ -92,7 +92,7 @@ class Services:
 
     @lazy
     def index(self) -> LiveIndex:
-        """What searches read: the published snapshot merged with rows added or deleted since."""
+        """The live index: the published snapshot merged with rows added or deleted since."""
         source = self._external_index if self._uses_external_index else self.versions
         return LiveIndex(source, self.catalog, *self._embedder_name_and_dim)
 
@@ -118,7 +118,7 @@ class Services:
 
     @property
     def _notify_external_index(self) -> Callable[[], object]:
-        """What a write calls after its commit, so that an external index hears of it; nothing for index versions."""
+        """Function to call after the commit of a write. Updates the external index; does nothing with index versions."""
         return self._external_index.sync_recent_changes if self._uses_external_index else lambda: None
 
     @lazy
@@ -136,7 +136,7 @@ class Services:
 
     @lazy
     def reembed(self) -> Reembed:
-        """Gives stored segments vectors of these services' embedder."""
+        """Computes vectors of these services' embedder for stored segments."""
         return Reembed(self._sql_catalog, self._sql_catalog, self.store, self.models, self.reindex, self.index)
 
     def with_models(self, models: str, embedder: str) -> "Services":
@@ -164,7 +164,7 @@ class Services:
 
     @lazy
     def split(self) -> Split:
-        """Cuts a photo's garments out; stores nothing."""
+        """Cuts out a photo's garments. Does not store them."""
         return Split(self.models)
 
     @lazy
@@ -180,7 +180,7 @@ class Services:
 
     @lazy
     def erase(self) -> Erase:
-        """Erases garments with everything that belongs to them."""
+        """Erases garments with their rows, images and search history entries."""
         return Erase(self.segments, self.catalog, self._sql_catalog, utc_now, self._time_limit)
 
     @lazy
@@ -197,7 +197,7 @@ class Services:
 
     @lazy
     def jobs(self) -> Jobs:
-        """Uploads and searches as rows that every process can see and cancel."""
+        """Runs uploads and searches as jobs that every process can observe and cancel."""
         return Jobs(self.catalog, self._time_limit)
 
     @lazy
@@ -217,7 +217,7 @@ class Services:
 
     @lazy
     def attempts(self) -> Attempts:
-        """Counts failed sign-ins, for all instances together."""
+        """Counts failed sign-ins of all instances together."""
         return self._sql_catalog
 
     @lazy

@@ -34,7 +34,7 @@ def upgrade_database(settings: Settings) -> None:
 
 
 def _cloud_sql_creator(settings: Settings) -> "ConnectionFactory | None":
-    """A function that opens connections through Google's connector, or None where the address says all."""
+    """Return a function that opens connections through Google's connector, or `None` without CLOUD_SQL_INSTANCE."""
     if not settings.cloud_sql_instance:
         return None
     from lookalike.adapters.catalog.cloud_sql import CloudSql
@@ -58,7 +58,7 @@ def open_store(settings: Settings, secrets: Secrets, address: str) -> ObjectStor
 
 
 def _emulator_options(settings: Settings) -> tuple[Any, ...]:
-    """Endpoint and credentials for a storage emulator; empty for Cloud Storage itself."""
+    """Return endpoint and credentials of a storage emulator; empty for Cloud Storage itself."""
     if not settings.storage_emulator_host:
         return ()
     from google.auth.credentials import AnonymousCredentials

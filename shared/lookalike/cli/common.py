@@ -1,4 +1,4 @@
-"""What all commands share: error reporting, access to the services, progress bars, argument types."""
+"""Helpers of all commands: error reporting, access to the services, progress bars and argument types."""
 
 import logging
 import sys
@@ -45,10 +45,10 @@ def open_services(quiet: bool = True) -> "Services":
 
 
 def progress_bar_of_length(length: int, label: str) -> Any:
-    """A progress bar on stderr to be advanced with `update`; hidden if stderr is not a terminal."""
+    """Return a progress bar on stderr, advanced with `update`. It is hidden if stderr is not a terminal."""
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 def progress_bar(items: Iterable[T], label: str) -> Any:
-    """A progress bar on stderr around an iterable; hidden if stderr is not a terminal."""
+    """Return an iterable with a progress bar on stderr. It is hidden if stderr is not a terminal."""
     return click.progressbar(items, label=label, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True)

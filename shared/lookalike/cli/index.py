@@ -57,7 +57,7 @@ def index_rollback(version: str | None) -> None:
 
 @index.command("import")
 @click.argument("folder", type=EXISTING_FOLDER)
-@click.option("--unchecked", is_flag=True, help="Import even if no stored vector is there to compare with.")
+@click.option("--unchecked", is_flag=True, help="Import even if no garment has a vector to compare with.")
 @report_errors
 def index_import(folder: Path, unchecked: bool) -> None:
     """Import the original system's unsigned index from FOLDER: its vectors, for garments that have none.
@@ -91,7 +91,7 @@ def index_prune(keep: int) -> None:
 @click.option("--settle", is_flag=True, help="Delete the vectors and the index of all other models.")
 @report_errors
 def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool) -> None:
-    """Give every stored garment a vector of other models beside the current one, and build and check their index.
+    """Add a vector of other models to every stored garment, keep the current one, and build and check the new index.
 
     Searches continue meanwhile. Resumes where an earlier run stopped. Set MODELS afterwards to switch to them.
     """

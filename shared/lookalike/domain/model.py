@@ -62,7 +62,7 @@ class Detection:
 
     @property
     def is_whole_photo(self) -> bool:
-        """Whether this stands for the whole photo instead of a detected garment."""
+        """Whether this covers the whole photo instead of a detected garment."""
         return self.score is None
 
     def cut_out(self, photo: Image.Image) -> Image.Image:
@@ -81,7 +81,7 @@ class Detection:
 
 
 IDENTICAL_SIMILARITY = 1 - 1e-6
-"""Least cosine similarity of identical vectors. Rounding in float32 can keep it below 1."""
+"""Minimum cosine similarity of identical vectors. Rounding in float32 can keep it below 1."""
 
 
 @dataclass(frozen=True, slots=True)

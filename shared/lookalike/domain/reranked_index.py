@@ -54,7 +54,7 @@ class RerankedIndex:
         while True:
             candidates = self._index.search(vectors, count, allowed_ids)
             existing = self._fetch_vectors(sorted({hit.row_id for hits in candidates for hit in hits}))
-            # A full candidate list with fewer than k existing rows: deleted rows took the places of others.
+            # A full candidate list with fewer than k existing rows: deleted rows displaced others. Ask for more.
             is_short = any(
                 len(hits) == count and sum(hit.row_id in existing for hit in hits) < k for hits in candidates
             )

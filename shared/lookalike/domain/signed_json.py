@@ -29,7 +29,7 @@ def verify_json(data: bytes, key: bytes, description: str) -> dict[str, Any]:
         raise Untrusted(f"{description} is not a valid signed document") from error
     # Compares whole documents: JSON that parses to the same content but is spelled differently is refused, too.
     if not hmac.compare_digest(expected, data):
-        raise Untrusted(f"{description} has an invalid signature")
+        raise Untrusted(f"{description} has an invalid signature: it was modified, or signed with another key")
     return dict(content)
 
 

@@ -18,9 +18,9 @@ from lookalike.domain.ports import ObjectStore
 from lookalike.http.handlers.events import FINALIZED
 
 log = logging.getLogger("lookalike.platform")
-POLL_INTERVAL = 1.0
+POLL_SECONDS = 1.0
 """Seconds between two listings of the bucket."""
-UNCHANGED_FOR = 1.0
+MIN_UNCHANGED_SECONDS = 1.0
 """Seconds since a file's last change before its event is sent: it may still be being copied."""
 INITIAL_BACKOFF, MAX_BACKOFF = 10.0, 600.0
 """Seconds before an event that was not acknowledged is delivered again; doubled each time, as Eventarc does."""
@@ -57,7 +57,7 @@ class BucketEvents:
                 del self._pending[stored.path]
             if (
                 self._acknowledged.get(stored.path) != stored.generation
-                and time.time() - stored.updated.timestamp() > UNCHANGED_FOR
+                and time.time() - stored.updated.timestamp() > MIN_UNCHANGED_SECONDS
             ):
                 yield stored
 
@@ -101,7 +101,7 @@ def start_cloud_emulation(store: ObjectStore, gateway: str, bucket: str, reindex
 
 def _watch(events: BucketEvents) -> None:
     while True:
-        time.sleep(POLL_INTERVAL)
+        time.sleep(POLL_SECONDS)
         try:
             events.send_new_events()
         except LookalikeError:

@@ -52,7 +52,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         opened = services()
         try:
             opened.models.warm_up()
-            opened.index.warm()
+            opened.index.warm_up()
         except LookalikeError as error:
             log.critical(error.message)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

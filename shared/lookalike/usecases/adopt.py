@@ -94,7 +94,7 @@ class AdoptDatabase:
                 except Conflict:
                     continue
                 return path
-        raise Conflict(f"Other objects have the paths {legacy.path} and {new_path}")
+        raise Conflict(f"Other objects have the paths {legacy.path} and {new_path}: delete one of them and repeat")
 
     def _put(self, path: str, data: bytes) -> None:
         content_type = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"

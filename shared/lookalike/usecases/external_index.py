@@ -1,7 +1,7 @@
 """Synchronization of an external index (Milvus) with the catalog.
 
-Uploads and deletions are written to it at once; a scheduled build reconciles the rest. It is never assumed to be complete:
-a signed watermark in the bucket records up to which commit this very collection has all rows. Searches combine it with
+Uploads and deletions are written to it immediately; a scheduled build reconciles the rest. It may be incomplete: a signed
+watermark in the bucket records up to which commit this collection has all rows. Searches combine it with
 later rows, as they do with an index version. Its hits are candidates that are reranked by the catalog's vectors.
 """
 
@@ -51,7 +51,7 @@ class CountedIndex:
 
 @dataclass(frozen=True, slots=True)
 class ExternalIndex:
-    """Takes the place of `IndexVersions` and `Reindex` for an external index. `key` signs the watermark."""
+    """Replaces `IndexVersions` and `Reindex` for an external index. `key` signs the watermark."""
 
     index: MutableIndex
     catalog: Catalog

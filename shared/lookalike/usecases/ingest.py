@@ -51,7 +51,7 @@ class Ingest:
     force: bool = True
     """Whether to store the whole photo if no garment is found."""
 
-    def known_versions(self, bucket: str, names: list[str]) -> dict[tuple[str, str], LedgerEntry]:
+    def recorded_outcomes(self, bucket: str, names: list[str]) -> dict[tuple[str, str], LedgerEntry]:
         """Return the recorded outcomes of these objects by (name, generation)."""
         return {(entry.name, entry.generation): entry for entry in self.catalog.ledger_entries(bucket, names)}
 
@@ -70,7 +70,7 @@ class Ingest:
         entries = self.catalog.ledger_entries(source.bucket, [source.name])
         older_photos = {entry.photo for entry in entries} - {None, photo}
         # Checked after storing: events of two versions can be processed at the same time and in any order. If a newer
-        # version exists, its photo is or will be stored, and this one must not stay beside it.
+        # version exists, its photo is or will be stored, and this one must be deleted.
         if not is_current():
             self._delete_photo(source, photo)
             return self.record_superseded(source)

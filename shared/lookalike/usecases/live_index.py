@@ -33,7 +33,7 @@ SPARE_HITS = 10
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """What a search covered. `version` and `built_at` are `None` if it used no index version."""
+    """Description of the searched index. `version` and `built_at` are `None` if no index version was used."""
 
     version: str | None
     built_at: str | None
@@ -66,7 +66,7 @@ class IndexLayer(Generic[Index]):
         while True:
             results = self.index.search(vectors, count, allowed_ids)
             remaining = [[hit for hit in hits if hit.row_id not in self.tombstones] for hits in results]
-            # A full result with fewer than k remaining hits: the tombstones took the places of other rows.
+            # A full result with fewer than k remaining hits: the tombstones displaced other rows.
             is_short = any(len(kept) < k and len(hits) == count for kept, hits in zip(remaining, results, strict=True))
             if not is_short:
                 return [kept[:k] for kept in remaining]
@@ -155,7 +155,7 @@ class LiveIndex:
         cancel.check()
         return state.search(vectors, k, allowed_ids), state.info
 
-    def warm(self) -> IndexInfo:
+    def warm_up(self) -> IndexInfo:
         """Load the current version unless that has already happened. Raises `Unavailable`."""
         return self._fresh_state().info
 

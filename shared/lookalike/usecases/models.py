@@ -67,7 +67,7 @@ class Models:
 
 
 def whole_photo_detection(photo: Image.Image) -> Detection:
-    """Return a detection that stands for the whole photo."""
+    """Return a detection that covers the whole photo."""
     return Detection(Box(0, 0, photo.width, photo.height), None, None)
 
 

@@ -52,7 +52,7 @@ class Reindex:
         except Conflict:
             if self.versions.pointer_generation() == generation:
                 raise
-            log.info("Another index version became current during the build: the build gives up")
+            log.info("Another index version became current during the build: this build is discarded")
             return None
 
     def _build_if_due(self, generation: int) -> Manifest | None:

@@ -129,7 +129,7 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class HitSelector:
-    """Applies the parts of a search request that the index cannot: exclusion, least similarity and duplicates."""
+    """Applies the parts of a search request that the index cannot: exclusion, minimum similarity and duplicates."""
 
     request: SearchRequest
     excluded_ids: frozenset[int]
@@ -295,7 +295,7 @@ class Search:
         try:
             return self._image_fields(segment, include)
         except NotFound:
-            # A concurrent deletion is normal. A row without an object is a damage that an operator should see.
+            # A concurrent deletion is normal. A row without an object is data loss, which an operator must see.
             if self.catalog.segment(segment.row_id) is not None:
                 log.error("A row has no image in the store", extra={"row_id": segment.row_id, "path": segment.path})
             return None

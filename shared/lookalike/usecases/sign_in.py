@@ -43,14 +43,14 @@ class SignIn:
         # Counted before the password is checked: concurrent guesses must not slip through together.
         self._count_attempt({account_key: MAX_LOGINS_PER_ACCOUNT, address_key: MAX_LOGINS_PER_ADDRESS})
         try:
-            # one character more than allowed, so that a too long password stays wrong
+            # one character more than allowed, so that a password that is too long stays wrong
             session = self.accounts.sign_in(email.strip(), password[: MAX_PASSWORD_LENGTH + 1])
         except Unavailable:
             # the password was not checked, so this was not an attempt
             self.attempts.reduce_attempts([account_key, address_key], count=1)
             raise
         # A correct password resets the account's counter. The address' counter only loses this attempt: otherwise an
-        # attacker could reset it with an own account and go on guessing the passwords of others.
+        # attacker could reset it by signing in to their own account, and continue to guess passwords of others.
         self.attempts.reduce_attempts([account_key])
         self.attempts.reduce_attempts([address_key], count=1)
         return session
@@ -73,7 +73,7 @@ class SignIn:
 
 def _check_credentials(email: str, password: str) -> None:
     if len(email) > MAX_EMAIL_LENGTH or not EMAIL_PATTERN.fullmatch(email.strip()):
-        raise InvalidField("email: this is not a valid email address", field="email")
+        raise InvalidField("email: must be a valid address, such as name@example.com", field="email")
     if len(password) > MAX_PASSWORD_LENGTH:
         message = f"password: {len(password)} characters are too many, at most {MAX_PASSWORD_LENGTH} are accepted"
         raise InvalidField(message, field="password")

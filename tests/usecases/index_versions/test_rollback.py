@@ -22,7 +22,7 @@ def test_roll_back_makes_previous_version_current_and_loses_no_rows() -> None:
     assert {hit.row_id for hit in hits[0]} == {first, second}
     assert (info.version, info.rows, info.tail_rows) == (old.version, 2, 1)
     newest = harness.reindex.build()
-    assert newest.rows == 2 and harness.open_live_index().index.warm().version == newest.version
+    assert newest.rows == 2 and harness.open_live_index().index.warm_up().version == newest.version
 
 
 def test_roll_back_to_named_version() -> None:

@@ -42,7 +42,8 @@ class CloudSql:
             raise
         except Exception as error:
             raise Unavailable(
-                f"Cloud SQL instance {self._instance} cannot be reached: {type(error).__name__}"
+                f"Cloud SQL instance {self._instance} cannot be reached ({type(error).__name__}): "
+                "check CLOUD_SQL_INSTANCE and the permissions of the service account"
             ) from error
 
     def _connector(self) -> Any:

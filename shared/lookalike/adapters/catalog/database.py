@@ -116,7 +116,7 @@ def translate_errors(conflict: str = "An entry with this name exists already") -
     except sa_errors.IntegrityError as error:
         raise Conflict(conflict) from error
     except sa_errors.TimeoutError as error:
-        raise Unavailable("The database is busy: no connection became free in time") from error
+        raise Unavailable("The database is busy: no connection became free in time. Try again later") from error
     except sa_errors.DBAPIError as error:
         translated = _translate(error)
         if translated is None:
@@ -145,7 +145,9 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (sa_errors.ArgumentError, ValueError):
-        raise Misconfigured("The database URL is not valid") from None
+        raise Misconfigured(
+            "The database URL is not valid: use sqlite:///FILE or mysql+pymysql://USER:PASSWORD@HOST/DATABASE"
+        ) from None
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "mysql+pymysql", "mariadb+pymysql"):
         raise Misconfigured("The database URL must start with sqlite:/// or mysql+pymysql://")
     # A database in memory would exist once per connection of the pool.

@@ -1,4 +1,4 @@
-"""Secondary vectors: vectors of further embedders, stored beside the vector of the row itself."""
+"""Secondary vectors: vectors of further embedders, stored in addition to the vector of the row itself."""
 
 from collections.abc import Mapping
 

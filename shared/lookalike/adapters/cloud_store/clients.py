@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 64
 
 
 class ClientCache:
-    """Thread-safe cache with one client per endpoint and credentials. A forked process gets clients of its own."""
+    """Thread-safe cache with one client per endpoint and credentials. A forked process gets separate clients."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -35,7 +35,7 @@ def _translate(error: Exception, bucket: str, path: str, permission: str) -> Loo
 
     if isinstance(error, api.NotFound):
         if is_missing_bucket(error):
-            return Unavailable(f"The bucket {bucket} does not exist")
+            return Unavailable(f"The bucket {bucket} does not exist: create it, or correct its name in the settings")
         return NotFound(f"The object {path} does not exist")
     if isinstance(error, api.PreconditionFailed):
         return Conflict(f"{path} was changed by another writer")
@@ -44,7 +44,10 @@ def _translate(error: Exception, bucket: str, path: str, permission: str) -> Loo
         missing = denied.group() if denied else permission
         return Unavailable(f"The service account lacks the permission {missing} on the bucket {bucket}")
     if isinstance(error, api.Unauthorized | GoogleAuthError):
-        return Unavailable(f"Google credentials are missing or not accepted for {permission}")
+        return Unavailable(
+            f"Google credentials are missing or not accepted for {permission}: sign in with `gcloud auth "
+            "application-default login`, or run as a service account"
+        )
     if isinstance(error, DataCorruption):
         return Unavailable(f"{path} was received with a wrong checksum")
     if isinstance(error, api.GoogleAPIError | HTTPError | HTTPException | OSError):

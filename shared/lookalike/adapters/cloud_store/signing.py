@@ -25,7 +25,7 @@ def signing_credentials(client: "Client", iam_endpoint: str, timeout: float) -> 
     if isinstance(credentials, Signing):
         return credentials
     if not credentials.valid:
-        # Credentials of the metadata server know their account only after a refresh; before it is "default".
+        # Credentials of the metadata server contain the account only after a refresh; before, it is "default".
         credentials.refresh(partial(Request(), timeout=timeout))
     account = getattr(credentials, "service_account_email", None)
     if not account:

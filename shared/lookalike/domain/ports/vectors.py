@@ -33,7 +33,7 @@ class LegacyRows(Protocol):
 
 
 class SecondaryVectors(Protocol):
-    """Vectors of a second embedder, stored beside the vector of the row itself.
+    """Vectors of a second embedder, stored in addition to the vector of the row itself.
 
     They make a change of embedder possible without downtime. `Catalog` returns both kinds in the same way.
     """

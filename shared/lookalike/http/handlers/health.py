@@ -30,5 +30,5 @@ def check_search_readiness(services: Services, request: ApiRequest) -> HandlerRe
 
     The first call loads index and models.
     """
-    services.index.warm()
+    services.index.warm_up()
     return check_detection_readiness(services, request)

@@ -77,7 +77,8 @@ class VersionBuilder:
         built = self.approximate.build(source, extensible)
         if built.recall < MIN_RECALL:
             raise LookalikeError(
-                f"The approximate index finds {built.recall} of the nearest neighbors; the minimum is {MIN_RECALL}"
+                f"The approximate index finds {built.recall} of the nearest neighbors; the minimum is {MIN_RECALL}: "
+                "raise APPROXIMATE_ABOVE to search without it"
             )
         # Sliced from the buffer chunk by chunk, so that the index is not copied as a whole.
         chunks = (bytes(built.data[start : start + CHUNK_SIZE]) for start in range(0, len(built.data), CHUNK_SIZE))

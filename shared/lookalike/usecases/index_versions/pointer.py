@@ -10,7 +10,7 @@ from lookalike.usecases.index_versions.storage import JSON, VersionStorage
 
 log = logging.getLogger("lookalike.index")
 POINTER_NAME = "current.json"
-CONFLICT_MESSAGE = "Another index version was published in the meantime"
+CONFLICT_MESSAGE = "Another index version was published in the meantime: try again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class IndexVersions:
         """
         current = self.current()
         if current is None:
-            raise NotFound("There is no index version to roll back from")
+            raise NotFound("There is no index version to roll back from: run `lookalike index build` first")
         # Load it completely before any reader is directed to it.
         manifest, _ = self.load(version or self._version_before(current.version))
         self._pointer.replace(manifest, current.generation, pinned=True)
