@@ -58,6 +58,7 @@ def measure(database: str, store: str) -> None:
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_option(parser)
     options = parser.parse_args()

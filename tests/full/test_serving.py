@@ -1,4 +1,7 @@
-"""The full models as deployed: forked servers, made-up weights of the published shapes, many clients, cancelled from elsewhere."""
+"""Tests of servers with the full models: startup, many clients, cancellation by another process, and deadlines.
+
+The weights are random, in the published shapes.
+"""
 
 import os
 import signal
@@ -40,51 +43,48 @@ def settings(weights: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    serving = Server(tmp_path_factory.mktemp("full"), settings, timeout=600).start()
-    assert serving.upload(PHOTOS[0], "full").json["data"]["segments"]
-    yield serving
-    assert serving.stop() == 0
+    server = Server(tmp_path_factory.mktemp("full"), settings, timeout=600).start()
+    assert server.upload(PHOTOS[0], "full").json["data"]["segments"]
+    yield server
+    assert server.stop() == 0
 
 
-def test_a_start_tells_how_long_each_step_took(server: Server) -> None:
-    steps = [line for line in server.log().splitlines() if "Models loaded" in line]
-    assert len(steps) == 1
-    assert all(name in steps[0] for name in ("imports", "checking weights", "detector", "embedder"))
+def test_startup_log_has_the_seconds_of_each_step(server: Server) -> None:
+    messages = [line for line in server.log().splitlines() if "Models loaded" in line]
+    assert len(messages) == 1
+    assert all(name in messages[0] for name in ("imports", "checking weights", "detector", "embedder"))
 
 
-def test_uploads_and_searches_work(server: Server) -> None:
-    found = server.search(PHOTOS[0], num=3, segment=True).json["results"]
-    assert found[0]["splitted_image_id"].startswith("full_segment_") and found[0]["similarity"] > 0.99
+def test_search_finds_the_uploaded_photo(server: Server) -> None:
+    best = server.search(PHOTOS[0], num=3, segment=True).json["results"][0]
+    assert best["splitted_image_id"].startswith("full_segment_") and best["similarity"] > 0.99
 
 
-def similarities(said: HttpResponse) -> list[Any]:
-    assert said.status == 200, said.body[:300]
-    return [(one["splitted_image_id"], pytest.approx(one["similarity"], abs=1e-4)) for one in said.json["results"]]
+def search_results(response: HttpResponse) -> list[Any]:
+    """Return the id and approximate similarity of each result in a successful response."""
+    assert response.status == 200, response.body[:300]
+    results = response.json["results"]
+    return [(result["splitted_image_id"], pytest.approx(result["similarity"], abs=1e-4)) for result in results]
 
 
-def test_64_clients_at_once_get_what_each_would_get_alone(server: Server) -> None:
-    """One in four has garments found, the others search for whole photos."""
+def test_64_concurrent_clients_get_the_same_results_as_single_ones(server: Server) -> None:
+    """One client in four detects garments, the others search with whole photos."""
 
-    def ask(number: int) -> list[Any]:
+    def send_request(number: int) -> list[Any]:
         photo = PHOTOS[number // 4 % 4]
-        return (
-            segment_results(split_photo(server, photo))
-            if number % 4 == 0
-            else similarities(server.search(photo, num=2))
-        )
+        if number % 4 == 0:
+            return segment_results(split_photo(server, photo))
+        return search_results(server.search(photo, num=2))
 
-    alone = [ask(number) for number in range(16)]
+    single = [send_request(number) for number in range(16)]
     with ThreadPoolExecutor(CLIENTS) as pool:
-        together = list(pool.map(ask, range(CLIENTS)))
-    assert (
-        all(alone)
-        and any(one[0][1] for one in alone[::4])
-        and together == [alone[number % 16] for number in range(CLIENTS)]
-    )
+        concurrent = list(pool.map(send_request, range(CLIENTS)))
+    assert all(single) and any(segments[0][1] for segments in single[::4])
+    assert concurrent == [single[number % 16] for number in range(CLIENTS)]
 
 
-def test_cancelled_from_another_process_the_processor_is_soon_free(server: Server) -> None:
-    """The other process shares nothing with the first but the database. `make bench-full` tells how soon."""
+def test_cancellation_through_another_process_frees_the_processor(server: Server) -> None:
+    """The processes share only the database. `make bench-full` measures the delay."""
     other = Server(server.folder, {"REINDEX_EVERY": "0"}).start()
     try:
         assert max(measure_cancellations(server, other, times=4)) < 3
@@ -92,36 +92,36 @@ def test_cancelled_from_another_process_the_processor_is_soon_free(server: Serve
         other.stop()
 
 
-def test_a_deadline_stops_the_work(settings: dict[str, str], tmp_path: Path) -> None:
-    hasty = Server(tmp_path / "hasty", settings | {"REQUEST_TIMEOUT": "12"}).start()
+def test_a_deadline_stops_the_detection(settings: dict[str, str], tmp_path: Path) -> None:
+    server = Server(tmp_path / "deadline", settings | {"REQUEST_TIMEOUT": "12"}).start()
     try:
-        assert split_photo(hasty, panorama()).status == 504
-        answered = time.monotonic()
-        assert wait_until_idle(worker_pid(hasty)) - answered < 3
+        assert split_photo(server, panorama()).status == 504
+        responded = time.monotonic()
+        assert wait_until_idle(worker_pid(server)) - responded < 3
     finally:
-        hasty.stop()
+        server.stop()
 
 
-def test_the_image_starts_a_function_with_them(settings: dict[str, str], tmp_path: Path) -> None:
-    """functions-framework imports the function and forks: models, threads and devices come after that."""
+def test_the_images_start_script_serves_the_full_models(settings: dict[str, str], tmp_path: Path) -> None:
+    """functions-framework imports the function and forks. Models, threads and devices must be created after the fork."""
     port, program = free_port(), ROOT / "infra" / "docker" / "start.sh"
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LOOKALIKE_HOME": str(tmp_path), **settings}
     environment |= {"FUNCTION_TARGET": "upload", "PORT": str(port), "CONCURRENCY": "4"}
     process = subprocess.Popen([program], env=environment, start_new_session=True)
     try:
-        asking = Server(tmp_path, port=port)
-        while (said := status_of(asking)) is None:
+        server = Server(tmp_path, port=port)
+        while (status := readiness_status(server)) is None:
             assert process.poll() is None
             time.sleep(0.1)
-        assert said == 200
-        assert segment_results(split_photo(asking, PHOTOS[0]))
+        assert status == 200
+        assert segment_results(split_photo(server, PHOTOS[0]))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
 
 
-def status_of(server: Server) -> int | None:
-    """Of the start-up probe, as soon as somebody listens."""
+def readiness_status(server: Server) -> int | None:
+    """Return the status of the startup probe, or `None` if the server does not listen yet."""
     try:
         return server.request("GET", "/readyz").status
     except URLError:
@@ -129,7 +129,7 @@ def status_of(server: Server) -> int | None:
 
 
 @pytest.mark.parametrize("missing", [True, False])
-def test_a_start_without_the_right_weights_says_what_to_do(
+def test_startup_without_valid_weights_names_the_fetch_command(
     settings: dict[str, str], tmp_path: Path, missing: bool
 ) -> None:
     wrong = {"MODELS_DIR": str(tmp_path / "none")} if missing else {"MODELS_SHA256": ""}
