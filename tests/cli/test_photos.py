@@ -59,12 +59,12 @@ def test_search_finds_garments_in_milvus(folder: Path, monkeypatch: pytest.Monke
     found = run("search", folder / "dress.jpg", "--whole", "--num", "1", "--json")
     best = json.loads(found.output)["groups"][0]["results"][0]
     assert best["splitted_image_id"].startswith("dress_segment_")
-    info = services().index.warm()
+    info = services().index.warm_up()
     assert info.version and info.rows >= 2 and info.tail_rows == 0, "uploads are written to it"
     services().segments.delete_segment(best["splitted_image_id"])
     # the count follows the mark, which is looked at every second
     time.sleep(1.1)
-    assert services().index.warm().rows == info.rows - 1
+    assert services().index.warm_up().rows == info.rows - 1
     manifest = services().reindex.build()
     assert manifest and manifest.rows == info.rows - 1
     refused = run("index", "list")
