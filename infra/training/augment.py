@@ -20,7 +20,8 @@ def random_affine(
 ) -> Matrix:
     """Return an affine map (2, 3) of a photo onto a canvas of `size`: scaled, rotated, moved and perhaps mirrored.
 
-    `scale` is the range of factors relative to a fit, `angle_deviation` the standard deviation of the rotation in degrees.
+    `scale` is the range of factors relative to a fit. `angle_deviation` is the standard deviation of the rotation in
+    degrees.
     """
     height, width = shape[:2]
     fit = min(size[0] / height, size[1] / width)

@@ -28,8 +28,8 @@ def garment_map(sample: Sample) -> Bytes:
 def box_targets(garments: Bytes) -> Floats:
     """Return the targets (5, H / 8, W / 8) of a garment map (H, W).
 
-    Distances from a cell to its garment's left, top, right and bottom edge, in units of 32 pixels; and the cell's weight,
-    1 in sum for each garment.
+    Distances from a cell to its garment's left, top, right and bottom edge, in units of 32 pixels. Then the cell's
+    weight, which sums to 1 for each garment.
     """
     half = STRIDE // 2
     cells = garments[half::STRIDE, half::STRIDE]
@@ -51,7 +51,7 @@ def edge_distances(is_garment: NDArray[np.bool_], cells: NDArray[np.bool_]) -> F
 
 
 def box_loss(predicted: Tensor, targets: Tensor) -> Tensor:
-    """Return -log IoU (Yu et al., 2016) of distances (n, 4, h, w) and `box_targets` (n, 5, h, w), mean of the garments."""
+    """Return the mean -log IoU (Yu et al., 2016) of distances (n, 4, h, w) and `box_targets` (n, 5, h, w)."""
     expected, weights = targets[:, :4], targets[:, 4]
     # both boxes contain the cell, so their intersection extends by the smaller distance in each direction
     common = torch.minimum(predicted, expected)

@@ -26,7 +26,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Calibration, log_distance_score
 
 VERSIONS, NEIGHBORS, STEPS, BINS = 3, 10, 50, 10
-"""Simulated photos of each garment; similar other garments of each; iterations of Newton's method; bins of the error."""
+"""Simulated photos and similar other garments of each garment; iterations of Newton's method; bins of the error."""
 COPY_VARIANTS = ((90, 1.0), (75, 1.0), (60, 1.0), (85, 0.8), (60, 0.8))
 """JPEG quality and scale of each simulated copy."""
 MAX_FALSE_COPY_RATE = 2e-6
@@ -63,7 +63,7 @@ def pair_similarities(versions: list[Rows], own: Rows, gallery: Rows) -> tuple[N
 
 
 def fit(same: Numbers, others: Numbers) -> Calibration:
-    """Fit a logistic regression to the pairs by Newton's method (Platt scaling). Both kinds of pairs have equal weight."""
+    """Fit a logistic regression by Newton's method (Platt scaling). Both kinds of pairs have equal weight."""
     scores = np.array([log_distance_score(score) for score in [*same.ravel(), *others.ravel()]])
     is_same = np.concatenate([np.ones(same.size), np.zeros(others.size)])
     weights = np.concatenate([np.full(same.size, 0.5 / same.size), np.full(others.size, 0.5 / others.size)])

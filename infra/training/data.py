@@ -41,7 +41,7 @@ STREET_LABELS = {
     " sunglasses tie watch",
 }
 CLASSES = ("background", *STREET_LABELS)
-"""Classes of the detector: background, the ten garment kinds (1 to 10), and four helper classes that it never returns."""
+"""Classes of the detector: background, ten garment kinds (1 to 10), and four helper classes that it never returns."""
 
 FLAT_KINDS = {
     "longsleeve": "top", "shirt": "top", "t-shirt": "top", "outwear": "outerwear", "dress": "dress",
@@ -162,7 +162,7 @@ def segment_with_grabcut(image: Bytes) -> Bytes:
 
 
 def centered_prior(height: int, width: int) -> Bytes:
-    """Return GrabCut's initial mask: probably garment in a centered ellipse, surely background at the image's border."""
+    """Return GrabCut's initial mask: probable garment in a centered ellipse, certain background at the border."""
     state = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
     center, axes = (width // 2, height // 2), (round(width * 0.38), round(height * 0.38))
     cv2.ellipse(state, center, axes, 0, 0, 360, int(cv2.GC_PR_FGD), -1)
@@ -193,7 +193,7 @@ def split_validation(samples: list[Sample], count: int, eligible: Callable[[Samp
 
 
 def load_photographs(data: Path, work: Path) -> Photographs:
-    """Return the photos of the data folder. Decoded and segmented once, then read from a cache in the working folder."""
+    """Return the photos of the data folder, decoded and segmented. Cached in the working folder."""
     cache = work / "photographs.pickle"
     if cache.exists():
         with cache.open("rb") as file:

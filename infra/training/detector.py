@@ -22,7 +22,7 @@ from lookalike.domain.model import GARMENT_KINDS
 CANVAS = (384, 272)
 """Height and width of a training view, in pixels."""
 MASKED, TAGGED, FLAT, EMPTY = 11, 6, 7, 2
-"""Views of a batch: masked street photos, street photos with tags only, flat-lay photos, and views without a garment."""
+"""Views of a batch: street photos with masks and with tags only, flat-lay photos, and views without a garment."""
 RARE_KIND_WEIGHTS = {"hat": 3.0, "scarf": 2.0, "shorts": 1.5, "bag": 1.3}
 """How much more often photos with these kinds are drawn."""
 CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 1.5, "other": 0.5}
@@ -39,7 +39,7 @@ def sampling_weight(sample: Sample) -> float:
 
 
 class DetectorBatches:
-    """Composes batches of random views: of street photos with masks and with tags, of flat-lay photos, and empty ones."""
+    """Composes batches of random views: street photos with masks and with tags, flat-lay photos, and empty views."""
 
     def __init__(self, photographs: Photographs) -> None:
         self.masked = [sample for sample in photographs.street if sample.labels is not None]

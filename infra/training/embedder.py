@@ -173,7 +173,7 @@ def compute_loss(network: nn.Module, batch: Batch) -> Tensor:
 
 
 def memory_bank_loss(network: EmbedderTraining, vectors: Tensor, numbers: Tensor) -> Tensor:
-    """Contrast garment vectors (n, GARMENT) with the memory bank of all garments (Wu et al., 2018), and update the bank."""
+    """Contrast garment vectors (n, GARMENT) with the memory bank (Wu et al., 2018), and update the bank."""
     # rows of zeros are garments that no batch has contained yet
     is_stored = network.bank[numbers].any(1)
     # cloned: the update below would change a tensor that the gradient needs
@@ -211,7 +211,7 @@ def tuned_network(checkpoint: Path, garments: int) -> EmbedderTraining:
 
 
 def prepare_training(options: argparse.Namespace, garments: int) -> Training:
-    """Start from the detector's backbone, from an interrupted run's checkpoint, or from another run's averaged weights."""
+    """Start from the detector's backbone, an interrupted run's checkpoint, or another run's averaged weights."""
     if options.tune:
         network = tuned_network(options.tune, garments)
         return Training(network, options.work / "embedder-tuned.pt", options.steps, TUNING_PEAK_RATE)

@@ -28,9 +28,9 @@ class DetectorGraph(nn.Module):
         self.network = network
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map a uint8 photo (1, H, W, 3) to class probabilities (classes, H/4, W/4), photo scores (11,) and edge distances.
+        """Map a uint8 photo (1, H, W, 3) to class probabilities, photo scores and edge distances.
 
-        The distances are (4, H/8, W/8), in pixels.
+        Shapes: (classes, H/4, W/4), (11,) and (4, H/8, W/8), in pixels.
         """
         logits, photo, edges = self.network(torch.cat([pixels, pixels.flip(2)]))
         probabilities, distances = logits.softmax(1), to_distances(edges) * DISTANCE_UNIT

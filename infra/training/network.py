@@ -137,7 +137,7 @@ class EmbedderTraining(nn.Module):
         self.register_buffer("bank", torch.zeros(garments, GARMENT))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return category vectors, garment vectors, cosines to the flat-lay categories and logits of the street labels."""
+        """Return category vectors, garment vectors, cosines to the flat-lay categories and logits of street labels."""
         pooled = self.embedder.pooled(pixels)
         category, instance = self.embedder.heads(self.dropout(pooled))
         cosines = category @ functional.normalize(self.folders.weight, dim=1).T

@@ -27,7 +27,7 @@ from tests.contracts.databases import DATABASE_KINDS, execute, temporary_databas
 from tests.contracts.test_migrations import MYSQL_TYPES, ORIGINAL_DETAILS_TABLE, ORIGINAL_IMAGES_TABLE, SQLITE_TYPES
 from tests.fakes.models import FakeDetector, FakeEmbedder
 from tests.fakes.store import FakeStore
-from tests.usecases.index_world import KEY, Ticking
+from tests.usecases.index_harness import KEY, TickingClock
 
 COLORS = {"red": [255.0, 1, 1], "green": [1, 128, 1], "blue": [1, 1, 255]}
 INVALID_VECTORS = {
@@ -80,7 +80,9 @@ class World:
     def __init__(self, catalog: SqlCatalog, store: FakeStore) -> None:
         self.catalog, self.store = catalog, store
         self.models = Models(FakeDetector(), OriginalEmbedder(), max_waiting=4)
-        self.versions = IndexVersions(store, NeighborsFormat(), KEY, ORIGINAL_EMBEDDER, FakeEmbedder.dim, Ticking())
+        self.versions = IndexVersions(
+            store, NeighborsFormat(), KEY, ORIGINAL_EMBEDDER, FakeEmbedder.dim, TickingClock()
+        )
         self.index = LiveIndex(self.versions, catalog, ORIGINAL_EMBEDDER, FakeEmbedder.dim)
         self.segments = Segments(catalog, store)
 

@@ -53,7 +53,10 @@ DINOV2_NAMES = {
 """Parts of parameter names in transformers, and the same in facebookresearch/dinov2; replaced in this order."""
 TOKEN_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
 """Ids of special tokens in bert-base-uncased: the reference package contains some of them as constants."""
-TEST_WORDS = "top shirt jacket outerwear coat dress trousers pants shorts skirt shoe shoes bag hat scarf clothing red a , ##s ##er"
+TEST_WORDS = (
+    "top shirt jacket outerwear coat dress trousers pants shorts skirt shoe shoes bag hat scarf clothing red a , "
+)
+TEST_WORDS += "##s ##er"
 
 
 def write_vocabulary(file: Path, size: int) -> Path:
@@ -67,7 +70,10 @@ def write_vocabulary(file: Path, size: int) -> Path:
 
 
 def make_detector(config: ModelConfig, folder: Path) -> GroundingDINO:
-    """Return the reference network in evaluation mode, with random weights from a fixed seed. Writes its text encoder to `folder`."""
+    """Return the reference network in evaluation mode, with random weights from a fixed seed.
+
+    Writes its text encoder to `folder`.
+    """
     torch.manual_seed(SEED)
     network = build_detector(config, save_text_encoder(config, folder))
     randomize_zero_weights(network)

@@ -41,7 +41,7 @@ def random_pixels(height: int, width: int, count: int = 1) -> Tensor:
 
 @torch.inference_mode()
 def stage_differences(pair: ModelPair, pixels: Tensor, dtype: torch.dtype) -> dict[str, float]:
-    """Return the relative difference of each stage. Each gets the reference's output of the stage before as its input."""
+    """Return the relative difference of each stage, whose input is the reference's output of the stage before."""
     reference, network = pair.run_reference(pixels), pair.build(dtype)
     text = network.encode_prompt(pair.prompt)
     maps = network.extract_features(pixels, never_cancelled)

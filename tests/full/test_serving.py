@@ -103,7 +103,7 @@ def test_a_deadline_stops_the_detection(settings: dict[str, str], tmp_path: Path
 
 
 def test_the_images_start_script_serves_the_full_models(settings: dict[str, str], tmp_path: Path) -> None:
-    """functions-framework imports the function and forks. Models, threads and devices must be created after the fork."""
+    """functions-framework imports the function and forks. Models, threads and devices are created after the fork."""
     port, program = free_port(), ROOT / "infra" / "docker" / "start.sh"
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "LOOKALIKE_HOME": str(tmp_path), **settings}
     environment |= {"FUNCTION_TARGET": "upload", "PORT": str(port), "CONCURRENCY": "4"}

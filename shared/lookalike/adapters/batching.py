@@ -93,7 +93,7 @@ class Batcher(Generic[T, R]):
         with self._queue_changed:
             self._queue.extend(items)
             if self._thread is None:
-                # Started with the first item, not in __init__: gunicorn forks in between, and threads do not survive a fork.
+                # Not started in __init__: gunicorn forks in between, and threads do not survive a fork.
                 self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
                 self._thread.start()
             self._queue_changed.notify()

@@ -23,11 +23,11 @@ Edges = tuple[float, float, float, float]
 THRESHOLD = 0.38
 """Minimum score of a detection."""
 INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 384 * 272, 32, 3.0
-"""Pixels of the network's input, the divisor of its sides (the network's stride), and its largest ratio of sides."""
+"""Pixels of the network's input, the divisor of its sides (its stride), and its largest ratio of sides."""
 PRESENCE_POWER = 0.25
 """Exponent of the photo-level presence of a kind when it weights the class map."""
 KIND_WEIGHTS = (1.0, 0.8, 1.0, 1.0, 1.0, 1.0, 1.75, 1.0, 2.0, 2.0)
-"""Factors of the class map by kind, in the order of `GARMENT_KINDS`. Kinds that are rare in the training data count more."""
+"""Factors of the class map by kind, in the order of `GARMENT_KINDS`. Kinds with few training photos count more."""
 WORN_THRESHOLD = 0.5
 """Minimum probability for treating a photo's garments as worn by people."""
 MIN_SIZE_RATIOS = {
@@ -41,7 +41,7 @@ MIN_SIZE_RATIOS = {
     ("outerwear", "top"): 0.08,
     ("outerwear", "dress"): 0.2,
 }
-"""Kinds that the network confuses within one garment. The smaller one is kept if it has this share of the other's cells."""
+"""Kinds that the network confuses in one garment. The smaller is kept if it has this share of the other's cells."""
 MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST = 0.0012, 0.15
 """Minimum size of a component of a worn kind, as a share of the map and of the kind's largest component."""
 FLAT_MIN_SHARE_OF_PHOTO, FLAT_MIN_SHARE_OF_LARGEST = 0.01, 0.3
@@ -179,7 +179,7 @@ def drop_small_components(
 
 
 def flat_regions(probabilities: Map, photo_scores: Map) -> list[Region]:
-    """Return the garments of a photo in which nobody wears them: each connected component is one garment."""
+    """Return the garments of a photo without people: each connected component is one garment."""
     garment: Map = probabilities[1 : len(GARMENT_KINDS) + 1].sum(0)
     components = label_components((garment > 0.5).astype(np.int64))
     if not (components >= 0).any():
@@ -217,7 +217,7 @@ def region_to_detection(region: Region, size: tuple[int, int], output: NetworkOu
 
 
 def garment_edges(region: Region, edge_map: Map, median_weight: float = MEDIAN_WEIGHT) -> Edges:
-    """Return the garment's edges in cells: a weighted mean of the median predicted edges and the extent of its cells."""
+    """Return the garment's edges: a weighted mean of the median predicted edges and the extent of its cells."""
     rows, columns = np.nonzero(region.cells)
     extent = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
     # the edge map has half the resolution of the class map

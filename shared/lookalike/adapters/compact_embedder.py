@@ -31,7 +31,7 @@ MIN_COVERAGE = 0.3
 
 
 class CompactEmbedder:
-    """Embeds garments as unit vectors; those of similar garments have a large dot product. Safe to use from several threads."""
+    """Embeds garments as unit vectors, whose dot product is their similarity. Safe to use from several threads."""
 
     name = "compact-3"
     dim = LEARNED_DIM + 2 * BINS**3

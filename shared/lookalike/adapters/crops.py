@@ -16,7 +16,7 @@ from lookalike.domain.compositing import composite_on_white
 from lookalike.domain.model import Vectors
 
 SHORTER_SIDE, CROP_SIDE = 256, 224
-"""Pixels of the shorter side after resizing, and of the center crop: torchvision's preset for ImageNet classification."""
+"""Pixels of the shorter side after resizing, and of the center crop, as in torchvision's preset for ImageNet."""
 MAX_BATCH = 32
 
 Bytes = NDArray[np.uint8]

@@ -18,7 +18,7 @@ EMBED_DIM, HEADS, DEPTH, PATCH = 384, 6, 12, 14
 GRID = 37
 """Patches per side in the checkpoint's position embeddings (518 pixels)."""
 GRID_OFFSET = 0.1
-"""Added to the grid size before interpolating position embeddings, as `interpolate_offset` in facebookresearch/dinov2."""
+"""Added to the grid size before interpolating positions: `interpolate_offset` in facebookresearch/dinov2."""
 
 
 class DinoV2(nn.Module):

@@ -76,7 +76,7 @@ def load_network(build: Callable[[], N], file: Path, entry: str = "") -> N:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise Misconfigured(
-            f"{file} does not hold the weights of this model ({reason}): run `lookalike models fetch` to fetch them again"
+            f"{file} does not hold the weights of this model ({reason}): run `lookalike models fetch` to replace it"
         ) from error
     return network
 

@@ -1,4 +1,4 @@
-"""ResNet50 (He et al., 2016) as the original system uses it: ImageNet-1k V1 weights, pooled features of 2,048 numbers."""
+"""ResNet50 (He et al., 2016) as in the original system: ImageNet-1k V1 weights, 2,048 pooled features."""
 
 from pathlib import Path
 

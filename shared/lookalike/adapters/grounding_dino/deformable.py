@@ -1,9 +1,9 @@
 """Multi-scale deformable attention (Zhu et al., 2021, arXiv:2010.04159), without a custom CUDA kernel.
 
 Each query samples a few points of every feature map and sums them with learned weights. A sample is a bilinear mean of
-four cells. With the cells of all maps as rows of one table, this is a weighted sum of rows, which
-`torch.nn.functional.embedding_bag` computes on any device without the copies that `grid_sample` makes. Every map gets a
-border of zeros, so that points outside it need no special case.
+four cells. The cells of all maps are rows of one table, so this is a weighted sum of rows.
+`torch.nn.functional.embedding_bag` computes it on any device, without the copies that `grid_sample` makes. Every map
+gets a border of zeros, so that points outside it need no special case.
 
 Shapes: b photos, q queries, s cells of all maps, `columns` = heads * maps * points.
 """
@@ -66,7 +66,7 @@ def sample(table: Tensor, maps: "PaddedMaps", points: Tensor, logits: Tensor) ->
     dx, dy = points.sub_(cells).unbind(1)
     weight = logits.float().softmax(-1).flatten(1)
     upper_left = (cells[:, 1] * maps.row_stride + cells[:, 0] * HEADS + maps.first_row).to(torch.int32)
-    # Bilinear weights of the four cells: (1-dx)(1-dy), dx(1-dy), (1-dx)dy and dx·dy, multiplied out to save temporaries.
+    # Bilinear weights of the four cells: (1-dx)(1-dy), dx(1-dy), (1-dx)dy and dx·dy, expanded to save temporaries.
     weight_dx, weight_dy = weight * dx, weight * dy
     weight_dxdy = weight_dy * dx
     weights = torch.stack(
@@ -81,7 +81,7 @@ def sample(table: Tensor, maps: "PaddedMaps", points: Tensor, logits: Tensor) ->
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaddedMaps:
-    """Row numbers of the cells of all maps, each with a border of one zero cell, in a table with one row per cell and head.
+    """Layout of all maps, with borders of one zero cell, in a table with one row for each cell and head.
 
     `last_point`, `last_cell` (2, columns): largest coordinates of a point and of its upper left cell.
     `row_stride`, `first_row` (columns,): table rows between two rows of cells, and the map's first table row.

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from lookalike.domain.model import Box
 
 SAME_BOX_IOU, SAME_LABEL_IOU, MIN_CONTAINED = 0.7, 0.5, 0.85
-"""When two boxes are one garment: their minimum IoU with different labels, and with equal labels; or, with equal labels,
-the minimum share of the smaller box that lies inside the larger."""
+"""When two boxes are one garment: minimum IoU with different labels; minimum IoU with equal labels; and, with equal
+labels, the minimum share of the smaller box inside the larger."""
 MIN_SEAM_IOU = 0.7
 """Minimum one-dimensional IoU, along the seam of two tiles, of two parts of one garment."""
 

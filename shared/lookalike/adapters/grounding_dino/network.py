@@ -1,8 +1,11 @@
-"""GroundingDINO (Liu et al., 2023, arXiv:2303.05499) for inference: finds what a text prompt names in photos of one size.
+"""GroundingDINO (Liu et al., 2023, arXiv:2303.05499) for inference: finds what a text prompt names.
 
-Attribute names are keys of the published checkpoint. The results equal those of IDEA-Research/GroundingDINO; three things
-are computed differently: photos of a batch have one size, so no padding is masked; the prompt is encoded once and reused;
-and cross attention multiplies the projections of the few text tokens first (see `CrossAttention`).
+Attribute names are keys of the published checkpoint. The results equal those of IDEA-Research/GroundingDINO. Three
+things are computed differently:
+
+- Photos of a batch have one size, so no padding is masked.
+- The prompt is encoded once and reused.
+- Cross attention multiplies the projections of the few text tokens first (see `CrossAttention`).
 
 Shapes: b photos, s cells of all feature maps, t text tokens, q queries.
 """
@@ -325,7 +328,7 @@ class DecoderLayer(nn.Module):
         self.norm3 = LayerNorm(EMBED_DIM)
 
     def forward(self, content: Tensor, positions: Tensor, boxes: Tensor, encoded: EncoderOutput) -> Tensor:
-        """Map queries (b, q, EMBED_DIM), with position encodings of the same shape and boxes (b, q, 4), to that shape."""
+        """Map queries (b, q, EMBED_DIM) with position encodings of this shape and boxes (b, q, 4) to the same shape."""
         positioned = content + positions
         content = self.norm2(content + self.self_attn(positioned, positioned, content))
         text = encoded.text_features

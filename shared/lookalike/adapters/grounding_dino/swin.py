@@ -15,7 +15,7 @@ from lookalike.adapters.grounding_dino.layers import CancelCheck, LayerNorm, Lin
 PATCH = 4
 """Pixels per side of a patch, which becomes one cell."""
 MASKED = -100.0
-"""Attention bias between cells of a shifted window that are not neighbors in the photo, as in the Swin implementation."""
+"""Attention bias between cells of a shifted window that are not neighbors in the photo (Swin's value)."""
 
 
 class Swin(nn.Module):

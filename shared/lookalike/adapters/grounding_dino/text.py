@@ -1,4 +1,4 @@
-"""Prompts of GroundingDINO: word pieces, phrase positions and attention mask, and the BERT encoder (Devlin et al., 2019)."""
+"""Prompts of GroundingDINO: word pieces, phrase positions, attention mask, and BERT (Devlin et al., 2019)."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,8 +24,8 @@ MAX_POSITIONS, NORM_EPS = 512, 1e-12
 class Prompt:
     """A tokenized prompt.
 
-    `token_ids` (t,). `positions` (t,): each token's position in its phrase. `mask` (t, t): true where a token may attend
-    to another. `boundaries`: positions of the tokens between phrases, ascending, with the first and the last token.
+    `token_ids` (t,). `positions` (t,): each token's position in its phrase. `mask` (t, t): true where a token may
+    attend to another. `boundaries`: positions of the tokens between phrases, ascending, with the first and the last token.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Input images of GroundingDINO, as the original system prepares them: small photos padded, very long ones cut into tiles."""
+"""Input images of GroundingDINO, as in the original system: small photos are padded, very long ones cut into tiles."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ MIN_WIDTH, MIN_HEIGHT = 448, 1000
 """Pixels to which smaller photos are padded on both sides."""
 PADDING_COLOR = (128, 128, 128)
 TILE_RATIO, OVERLAP = 3, 0.1
-"""Ratio of a photo's sides from which it is cut into tiles of that ratio, and the share of a tile that overlaps the next."""
+"""Ratio of sides from which a photo is cut into tiles of that ratio, and the share of a tile that overlaps the next."""
 MIN_TILE_DETECTION_WIDTH, MIN_TILE_DETECTION_SHARE = 160, 0.2
-"""Minimum width of a detection in a tile, in pixels and as a share of the tile. Narrower ones are mostly cut garments."""
+"""Minimum width of a detection in a tile, in pixels and as a share of the tile. Narrower ones are mostly cut off."""
 SHORTER_SIDE, MAX_LONGER_SIDE = 800, 1333
 """Pixels of the network's input: the shorter side, unless the longer one would exceed its maximum."""
 
