@@ -93,7 +93,7 @@ def main() -> None:
     """Write the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=2, help="number of the sample photo (default: 2, an outfit)")
-    parser.add_argument("--garment", type=int, default=1, help="number of the selected garment (default: 1)")
+    parser.add_argument("--garment", type=int, default=2, help="number of the selected garment (default: 2)")
     parser.add_argument("--color-scheme", choices=["light", "dark"], default="light")
     parser.add_argument("--output", type=Path, default=OUTPUT, help=f"JPEG file to write (default: {OUTPUT})")
     arguments = parser.parse_args()
