@@ -25,7 +25,7 @@ class Prompt:
     """A tokenized prompt.
 
     `token_ids` (t,). `positions` (t,): each token's position in its phrase. `mask` (t, t): true where a token may
-    attend to another. `boundaries`: ascending positions of the tokens between phrases, of the first and of the last one.
+    attend to another. `boundaries`: ascending positions of the first token, the tokens between phrases, and the last.
     """
 
     text: str
