@@ -1,4 +1,4 @@
-"""What tests share: an empty home, the functions as functions-framework makes them, sample photographs."""
+"""Fixtures for all tests: an empty home, services with real adapters, clients of the functions."""
 
 import io
 import logging
