@@ -21,6 +21,7 @@ def check_detection_readiness(services: Services, request: ApiRequest) -> Handle
 
     The first call loads the models.
     """
+    # The startup probe of Cloud Run calls this route, so an instance gets no requests before its models are loaded.
     services.models.warm_up()
     return check_readiness(services, request)
 

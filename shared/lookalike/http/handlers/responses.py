@@ -29,6 +29,7 @@ def segment_response(segment: Segment) -> dict[str, Any]:
 
 def match_response(match: Match) -> dict[str, Any]:
     """Return a match, without fields that are unknown or were not requested."""
+    # float32 has about seven significant digits, of which the last depends on the order of summation
     response = segment_response(match.segment) | {"similarity": round(match.similarity, 6)}
     if match.match_probability is not None:
         response["match"] = round(match.match_probability, 4)
