@@ -161,6 +161,7 @@ def calibrate(models: Models, photographs: Photographs, cache: Path) -> tuple[di
 
 
 def main() -> None:
+    """Write calibration.json to the folder of the weights, and print the figures."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the ONNX files")
     options = parser.parse_args()

@@ -49,6 +49,7 @@ class DetectorBatches:
         self.paste = GarmentPaster(self.masked)
 
     def __call__(self, step: int) -> tuple[np.ndarray, ...]:
+        """Compose the batch of a step: images, masks, photo targets and box targets."""
         random = np.random.default_rng([SEED, step])
         pools = zip(self.pools, self.odds, strict=True)
         drawn = [(pool, random.choice(len(pool), count, p=odds)) for (pool, count), odds in pools if count]
@@ -145,6 +146,7 @@ def prepare_training(options: argparse.Namespace) -> Training:
 
 
 def main() -> None:
+    """Train the detector."""
     options = parse_arguments()
     set_up_torch(SEED)
     photographs = load_photographs(options.data, options.work)

@@ -92,6 +92,7 @@ class EmbedderBatches:
         self.odds = odds / odds.sum()
 
     def __call__(self, step: int) -> tuple[np.ndarray, ...]:
+        """Compose the batch of a step: images, category numbers, street labels, and numbers of the flat-lay garments."""
         random = np.random.default_rng([SEED, step])
         flat = random.choice(len(self.flat), FLAT, replace=False, p=self.odds)
         worn = random.choice(len(self.worn), WORN, replace=False)
@@ -219,6 +220,7 @@ def prepare_training(options: argparse.Namespace, garments: int) -> Training:
 
 
 def main() -> None:
+    """Train the embedder."""
     parser: argparse.ArgumentParser = make_parser(__doc__ or "")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument(

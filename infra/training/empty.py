@@ -32,11 +32,13 @@ def find_background(random: Random, sample: Sample) -> tuple[Bytes, Bytes] | Non
     """Return image and mask of a window without garment pixels, or `None`. It may show skin and hair."""
     height, width = sample.mask.shape
     for _ in range(MAX_TRIES):
-        tall, wide = (int(random.integers(MIN_WINDOW, max(MIN_WINDOW + 1, side // 2))) for side in (height, width))
-        top, left = random.integers(max(1, height - tall)), random.integers(max(1, width - wide))
-        mask = sample.mask[top : top + tall, left : left + wide]
+        window_height, window_width = (
+            int(random.integers(MIN_WINDOW, max(MIN_WINDOW + 1, side // 2))) for side in (height, width)
+        )
+        top, left = random.integers(max(1, height - window_height)), random.integers(max(1, width - window_width))
+        mask = sample.mask[top : top + window_height, left : left + window_width]
         if not ((mask >= 1) & (mask <= len(GARMENT_KINDS))).any():
-            return sample.image[top : top + tall, left : left + wide], mask
+            return sample.image[top : top + window_height, left : left + window_width], mask
     return None
 
 

@@ -168,6 +168,7 @@ def write_card(card: Path, figures: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
+    """Print the figures, and write them into the model card if there is one."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the ONNX files")
     parser.add_argument("--only", choices=("detection", "search", "cost"))

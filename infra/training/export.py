@@ -129,6 +129,7 @@ def export_embedder(checkpoint: Path, path: Path) -> None:
 
 
 def main() -> None:
+    """Export the networks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
     parser.add_argument("--weights", type=Path, required=True, help="folder to write to")

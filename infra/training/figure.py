@@ -62,6 +62,7 @@ def arrange_in_columns(images: Sequence[Image.Image]) -> Image.Image:
 
 
 def main() -> None:
+    """Draw the image."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--weights", type=Path, required=True, help="folder of the ONNX files")
     parser.add_argument("--to", type=Path, required=True, help="image file to write")

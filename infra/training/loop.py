@@ -22,7 +22,9 @@ MAX_GRADIENT_NORM = 5.0
 class BatchComposer(Protocol):
     """Composes the batch of a step. The same step always has the same batch."""
 
-    def __call__(self, step: int) -> tuple[np.ndarray, ...]: ...
+    def __call__(self, step: int) -> tuple[np.ndarray, ...]:
+        """Return the arrays of the batch."""
+        ...
 
 
 class Batches(Dataset[Batch]):

@@ -22,6 +22,7 @@ class GarmentPaster:
         self.donors = {kind: [sample for sample in masked if shows_kind(sample, kind)] for kind in ODDS}
 
     def __call__(self, random: Random, sample: Sample) -> Sample:
+        """Return the sample, perhaps with pasted garments. A kind that it shows already is not pasted."""
         for kind, odds in ODDS.items():
             donors = self.donors[kind]
             if donors and random.random() < odds and not sample.present[CLASSES.index(kind) - 1]:
