@@ -92,7 +92,7 @@ class EmbedderBatches:
         self.odds = odds / odds.sum()
 
     def __call__(self, step: int) -> tuple[np.ndarray, ...]:
-        """Compose the batch of a step: images, category numbers, street labels, and numbers of the flat-lay garments."""
+        """Compose the batch of a step: images, category numbers, street labels, and flat-lay garment numbers."""
         random = np.random.default_rng([SEED, step])
         flat = random.choice(len(self.flat), FLAT, replace=False, p=self.odds)
         worn = random.choice(len(self.worn), WORN, replace=False)
