@@ -267,6 +267,7 @@ def test_concurrent_upgrades_succeed(url: str) -> None:
             future.result()
     with closing(open_catalog(url)) as catalog:
         catalog.ping()
+    assert select_rows(url, f"SELECT version_num FROM {VERSION_TABLE}") == [(REVISION,)]
 
 
 @pytest.mark.parametrize("version", ["0000", "9999"])

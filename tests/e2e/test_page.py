@@ -83,6 +83,7 @@ def test_sample_photo_is_searched_on_click(page: Page) -> None:
     page.wait_for("document.querySelectorAll('.sample img[alt]').length === 3")
     click(page, ".sample")
     page.wait_for("document.getElementById('status').textContent.startsWith('Found ')")
+    assert page.evaluate("document.querySelectorAll('.bounding-box').length") > 0
 
 
 def test_match_opens_product_details(server: Server, page: Page) -> None:

@@ -31,7 +31,7 @@ def element_ids() -> set[str]:
 
 
 def class_names() -> set[str]:
-    """Classes in the HTML, and those that the modules set."""
+    """Return the CSS classes of the HTML and of the modules."""
     source = "".join(modules().values())
     in_html = {name for value in re.findall(r'class="([^"]+)"', html()) for name in value.split()}
     return in_html | set(re.findall(r'(?:classList\.(?:add|toggle)\(|className = )"([^"]+)"', source))

@@ -321,7 +321,7 @@ def _fill_and_measure(index: Any, source: VectorSource) -> Approximation:
 
 
 def _add_rows(index: Any, source: VectorSource, truth: _GroundTruth) -> None:
-    """Pass all rows to `truth`, and add those that the index lacks."""
+    """Pass all rows to `truth`, and add missing rows to the index."""
     # An extended index already has the first rows of the source.
     existing, row = index.ntotal, 0
     for page in source.pages():

@@ -146,7 +146,7 @@ class RelayRequest(PhotoRequest, FilteredRequest):
 
 
 class EraseRequest(FilteredRequest):
-    """The garments to erase: those that match `filter`, or everything of the user `owner`. Exactly one is required."""
+    """Selects what to erase: all garments that match `filter`, or everything of the user `owner`. Give exactly one."""
 
     owner: Name | None = None
     """Id of a user, whose uploads, searches and requests are erased."""

@@ -63,7 +63,7 @@ class Route:
     status: int = 200
     """Status of a successful response."""
     extra_error_statuses: tuple[int, ...] = ()
-    """Error statuses besides those that `openapi.error_statuses` derives from the kind of route."""
+    """Error statuses of this route alone; `openapi.error_statuses` derives the others from the kind of route."""
     is_job: bool = False
     """Whether the handler runs a job. The model queue can be full, and the job can be canceled or run out of time."""
     media_type: str = "application/json"

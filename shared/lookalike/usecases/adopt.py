@@ -34,7 +34,7 @@ class AdoptDatabase:
     embedder: str
 
     def run(self, progress: Callable[[int], object] = lambda count: None) -> AdoptSummary:
-        """Adopt all legacy rows and skip those that cannot be adopted.
+        """Adopt all legacy rows. Rows that cannot be adopted are skipped and reported.
 
         Calls `progress` with the number of rows of each batch. Raises `Unavailable`.
         """

@@ -31,7 +31,7 @@ class Receipt:
     id: str
     at: datetime
     segments: list[str] = field(default_factory=list)
-    """Names of deleted segments, or in a dry run of those that would be deleted."""
+    """Names of the deleted segments, or in a dry run of the segments to delete."""
     garments: int = 0
     """Number of deleted segments."""
     photos: int = 0
