@@ -62,12 +62,12 @@ def make_photo(seed: int = 0) -> Image.Image:
 
 
 @pytest.mark.parametrize("contract", DETECTOR_CONTRACT, ids=lambda contract: contract.__name__)
-def test_detector_fulfils_its_contract(detector: GroundingDinoDetector, contract: Callable[[Detector], None]) -> None:
+def test_detector_meets_its_contract(detector: GroundingDinoDetector, contract: Callable[[Detector], None]) -> None:
     contract(detector)
 
 
 @pytest.mark.parametrize("contract", EMBEDDER_CONTRACT, ids=lambda contract: contract.__name__)
-def test_embedder_fulfils_its_contract(embedder: CropEmbedder, contract: Callable[[Embedder], None]) -> None:
+def test_embedder_meets_its_contract(embedder: CropEmbedder, contract: Callable[[Embedder], None]) -> None:
     contract(embedder)
 
 

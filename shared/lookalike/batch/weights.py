@@ -45,12 +45,13 @@ def check_weights(services: Services) -> Iterator[tuple[WeightFile, str | None]]
     """Yield each required file, and what is wrong with it or None."""
     bucket, location = services.weights_bucket, services.settings.weights
     for file in required_files(services.settings):
-        in_folder = bucket is None
-        yield file, weights.find_problem(file, Path(location)) if in_folder else _problem_in(bucket, file, location)
+        if bucket is None:
+            yield file, weights.find_problem(file, Path(location))
+        else:
+            yield file, _find_problem_in_bucket(bucket, file, location)
 
 
-def _problem_in(bucket: ObjectStore | None, file: WeightFile, location: str) -> str | None:
-    assert bucket is not None
+def _find_problem_in_bucket(bucket: ObjectStore, file: WeightFile, location: str) -> str | None:
     stored = bucket.stat(file.name)
     if stored is None:
         return f"The weights {file.name} are not in {location}"
