@@ -1,6 +1,7 @@
 """Random augmentation of photos. All randomness comes from the given generator, so that a step can be repeated."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ Random = np.random.Generator
 Shape = tuple[int, ...]
 Size = tuple[int, int]
 """Height and width."""
+DEGRADED_SHARE = 0.4
+"""Share of the views that are blurred, noisy, dark, tinted, coarse or strongly compressed."""
 
 
 def random_affine(
@@ -73,14 +76,64 @@ def hue_rotation(angle: float) -> Matrix:
 
 
 def vary_lighting(random: Random, image: Bytes, strength: float = 1.0) -> Bytes:
-    """Simulate other light and another camera: change the colors, and sometimes blur or recompress."""
+    """Simulate other light and another camera: change the colors, and sometimes degrade the image."""
     image = np.asarray(cv2.transform(image, random_color_matrix(random, strength)), np.uint8)
-    if random.random() < 0.15:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.6)), np.uint8)
+    if random.random() < DEGRADED_SHARE:
+        image = DEGRADATIONS[random.integers(len(DEGRADATIONS))](random, image)
     return recompress(random, image) if random.random() < 0.15 else image
 
 
-def recompress(random: Random, image: Bytes) -> Bytes:
-    """Compress and decompress as JPEG with a random quality from 30 to 84."""
-    packed = cv2.imencode(".jpg", image, [int(cv2.IMWRITE_JPEG_QUALITY), int(random.integers(30, 85))])[1]
+def blur(random: Random, image: Bytes) -> Bytes:
+    """Blur like a photo out of focus, or in one direction like a moved camera."""
+    if random.random() < 0.6:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), random.uniform(0.5, 3.5)), np.uint8)
+    size = int(random.integers(3, 14))
+    line = np.zeros((size, size), np.float32)
+    cv2.line(line, (0, int(random.integers(size))), (size - 1, int(random.integers(size))), 1.0)
+    line = line if random.random() < 0.5 else line.T
+    return np.asarray(cv2.filter2D(image, -1, line / line.sum()), np.uint8)
+
+
+def add_noise(random: Random, image: Bytes) -> Bytes:
+    """Add the noise of a sensor, with or without color."""
+    shape = image.shape if random.random() < 0.6 else (*image.shape[:2], 1)
+    grain = random.standard_normal(shape, np.float32) * np.float32(random.uniform(4, 40))
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
+
+
+def darken(random: Random, image: Bytes) -> Bytes:
+    """Darken like a photo with too little light."""
+    return np.asarray(cv2.convertScaleAbs(image, alpha=random.uniform(0.15, 0.7)), np.uint8)
+
+
+def tint(random: Random, image: Bytes) -> Bytes:
+    """Tint like a colored light or a wrong white balance."""
+    return np.clip(image * random.uniform(0.5, 1.4, 3), 0, 255).astype(np.uint8)
+
+
+def lose_detail(random: Random, image: Bytes) -> Bytes:
+    """Shrink and enlarge the image again."""
+    factor, size = random.uniform(0.25, 0.7), image.shape[1::-1]
+    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def recompress_strongly(random: Random, image: Bytes) -> Bytes:
+    """Compress and decompress as JPEG with a random quality from 8 to 39."""
+    return recompress(random, image, (8, 40))
+
+
+def recompress(random: Random, image: Bytes, qualities: tuple[int, int] = (30, 85)) -> Bytes:
+    """Compress and decompress as JPEG with a random quality, from the first to below the second."""
+    packed = cv2.imencode(".jpg", image, [int(cv2.IMWRITE_JPEG_QUALITY), int(random.integers(*qualities))])[1]
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+
+
+DEGRADATIONS: tuple[Callable[[Random, Bytes], Bytes], ...] = (
+    blur,
+    add_noise,
+    darken,
+    tint,
+    lose_detail,
+    recompress_strongly,
+)

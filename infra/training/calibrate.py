@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from infra.training.data import SEED, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.data import Bytes, Photographs, Sample, load_photographs, make_parser
 from infra.training.evaluate_search import Rows, cached_cut_outs, cut_out_garments, simulate_rephotograph
+from infra.training.labels import SEED
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.domain.cancel import CancelToken

@@ -3,7 +3,7 @@
 import argparse
 import json
 import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,42 +12,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.training.labels import (
+    CLASSES,
+    FLAT_KINDS,
+    FLAT_VALIDATION_SHARE,
+    SEED,
+    STREET_VALIDATION_COUNT,
+    class_of_label_table,
+    validation_positions,
+)
 from lookalike.domain.model import GARMENT_KINDS
 
 Bytes = NDArray[np.uint8]
 IGNORE = 255
 """Class of pixels whose class is unknown. Losses skip them."""
-SEED = 7
 STREET_SIDE, FLAT_SIDE, GRABCUT_SIDE = 448, 320, 160
 """Longest sides in pixels of stored street and flat-lay photos, and of the image that GrabCut segments."""
-STREET_VALIDATION_COUNT, FLAT_VALIDATION_SHARE = 100, 0.1
-"""Masked street photos, and share of the flat-lay photos, that are used for validation only."""
-
-STREET_LABELS = {
-    "top": "blouse bodysuit shirt sweater sweatshirt hoodie jumper t-shirt top vest",
-    "outerwear": "blazer cape cardigan coat jacket suit",
-    "dress": "dress romper swimwear",
-    "trousers": "jeans leggings pants",
-    "shorts": "shorts",
-    "skirt": "skirt",
-    "shoes": "boots clogs flats heels loafers pumps sandals shoes sneakers wedges",
-    "bag": "bag purse wallet",
-    "hat": "hat",
-    "scarf": "scarf",
-    "hair": "hair",
-    "skin": "skin",
-    "legwear": "socks stockings tights",
-    "other": "accessories belt bra bracelet earrings glasses gloves intimate necklace panties ring"
-    " sunglasses tie watch",
-}
-CLASSES = ("background", *STREET_LABELS)
-"""Classes of the detector: background, ten garment kinds (1 to 10), and four helper classes that it never returns."""
-
-FLAT_KINDS = {
-    "longsleeve": "top", "shirt": "top", "t-shirt": "top", "outwear": "outerwear", "dress": "dress",
-    "pants": "trousers", "shorts": "shorts", "skirt": "skirt", "shoes": "shoes", "hat": "hat",
-}  # fmt: skip
-FOLDERS = tuple(sorted(FLAT_KINDS))
 
 
 @dataclass(slots=True)
@@ -70,15 +50,6 @@ class Sample:
     def has_mask(self) -> bool:
         """Whether the class of any pixel is known."""
         return bool((self.mask != IGNORE).any())
-
-
-def class_of_label_table(labels: Sequence[str]) -> Bytes:
-    """Return the class number of every street label number: (256,)."""
-    table = np.zeros(256, np.uint8)
-    for index, label in enumerate(labels):
-        for number, names in enumerate(STREET_LABELS.values(), 1):
-            table[index] = number if label in names.split() else table[index]
-    return table
 
 
 def read_rgb(path: Path, side: int) -> Bytes:
@@ -186,10 +157,9 @@ class Photographs:
 
 def split_validation(samples: list[Sample], count: int, eligible: Callable[[Sample], bool]) -> Split:
     """Split into training samples and `count` validation samples, drawn from the eligible ones with a fixed seed."""
-    numbers = [number for number, sample in enumerate(samples) if eligible(sample)]
-    picks = set(np.random.default_rng(SEED).permutation(numbers)[:count].tolist())
+    picks = validation_positions([number for number, sample in enumerate(samples) if eligible(sample)], count)
     training = [sample for number, sample in enumerate(samples) if number not in picks]
-    return training, [samples[number] for number in sorted(picks)]
+    return training, [samples[number] for number in picks]
 
 
 def load_photographs(data: Path, work: Path) -> Photographs:

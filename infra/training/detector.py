@@ -11,23 +11,24 @@ from torch.nn import functional
 
 from infra.training.augment import random_affine, random_quarter_turn, vary_lighting, warp
 from infra.training.boxes import box_loss, box_targets, garment_map, to_distances
-from infra.training.data import CLASSES, IGNORE, SEED, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_parser
 from infra.training.empty import random_empty_view
+from infra.training.labels import CLASSES, SEED
 from infra.training.loop import Batch, Training, autocast, set_up_torch
 from infra.training.network import DetectorNetwork
 from infra.training.paste import GarmentPaster
 from infra.training.relabel import relabel
 from lookalike.domain.model import GARMENT_KINDS
 
-CANVAS = (384, 272)
+CANVAS = (384, 288)
 """Height and width of a training view, in pixels."""
-MASKED, TAGGED, FLAT, EMPTY = 11, 6, 7, 2
+MASKED, TAGGED, FLAT, EMPTY = 8, 3, 4, 1
 """Views of a batch: street photos with masks and with tags only, flat-lay photos, and views without a garment."""
 RARE_KIND_WEIGHTS = {"hat": 3.0, "scarf": 2.0, "shorts": 1.5, "bag": 1.3}
 """How much more often photos with these kinds are drawn."""
 CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 1.5, "other": 0.5}
 """Weights of classes in the cross entropy."""
-PEAK_RATE, TUNING_PEAK_RATE = 2e-3, 8e-4
+PEAK_RATE, TUNING_PEAK_RATE = 1.5e-3, 6e-4
 PHOTO_WEIGHT, DICE_WEIGHT, BOX_WEIGHT = 0.2, 0.5, 0.4
 """Weights of the losses beside the cross entropy."""
 
@@ -106,7 +107,7 @@ def compute_loss(network: nn.Module, batch: Batch) -> Tensor:
 
 def mask_loss(logits: Tensor, expected: Tensor) -> Tensor:
     """Return weighted cross entropy and Dice loss of logits (n, classes, h, w) and classes (n, h, w)."""
-    weights = torch.tensor([CLASS_WEIGHTS.get(name, 1.0) for name in CLASSES])
+    weights = torch.tensor([CLASS_WEIGHTS.get(name, 1.0) for name in CLASSES], device=logits.device)
     entropy = functional.cross_entropy(logits, expected, weights, ignore_index=IGNORE)
     return entropy + DICE_WEIGHT * dice_loss(logits, expected)
 
@@ -125,9 +126,9 @@ def dice_loss(logits: Tensor, expected: Tensor) -> Tensor:
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__ or "")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument(
-        "--relabel-at", type=int, default=2500, help="step at which the masks are predicted anew by the network"
+        "--relabel-at", type=int, nargs="+", default=[900, 1900], help="steps at which the network predicts masks anew"
     )
     parser.add_argument(
         "--tune", type=Path, metavar="CHECKPOINT", help="start from these weights, with a new learning rate cycle"
@@ -151,9 +152,10 @@ def main() -> None:
     set_up_torch(SEED)
     photographs = load_photographs(options.data, options.work)
     training = prepare_training(options)
-    if training.step < options.relabel_at:
-        training.run(DetectorBatches(photographs), compute_loss, options.relabel_at)
-    photographs = relabel(photographs, training.average, options.work)
+    for number, relabel_at in enumerate(options.relabel_at):
+        if training.step < relabel_at:
+            training.run(DetectorBatches(photographs), compute_loss, relabel_at)
+        photographs = relabel(photographs, training.average, options.work / f"relabeled-{number + 1}.pickle")
     training.run(DetectorBatches(photographs), compute_loss, options.steps)
 
 

@@ -11,27 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from infra.training.augment import Matrix, Random, vary_lighting
-from infra.training.data import (
-    CLASSES,
-    FLAT_KINDS,
-    FOLDERS,
-    IGNORE,
-    SEED,
-    Bytes,
-    Photographs,
-    Sample,
-    load_photographs,
-    make_parser,
-)
-from infra.training.loop import Batch, Training, autocast, set_up_torch
+from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.labels import CLASSES, FLAT_KINDS, FOLDERS, SEED
+from infra.training.loop import DEVICE, Batch, Training, autocast, set_up_torch
 from infra.training.network import DetectorNetwork, EmbedderTraining
 from infra.training.relabel import relabel
 
 SIDE, LABELS = 192, 59
 """Pixels per side of a training view, and labels of the street data set."""
-FLAT, WORN = 26, 6
+FLAT, WORN = 24, 4
 """Flat-lay and worn garments of a batch, each in two views."""
-PEAK_RATE, TUNING_PEAK_RATE, LABEL_SMOOTHING, LOGIT_SCALE = 1.2e-3, 6e-4, 0.1, 16.0
+PEAK_RATE, TUNING_PEAK_RATE, LABEL_SMOOTHING, LOGIT_SCALE = 1e-3, 5e-4, 0.1, 16.0
 STREET_WEIGHT, CATEGORY_WEIGHT, INSTANCE_WEIGHT, MEMORY_BANK_WEIGHT = 0.3, 0.2, 0.3, 0.3
 """Weights of the losses beside the flat-lay classification: street labels, and the three contrastive losses."""
 TEMPERATURE, INSTANCE_TEMPERATURE = 0.15, 0.08
@@ -168,7 +158,7 @@ def compute_loss(network: nn.Module, batch: Batch) -> Tensor:
     loss = functional.cross_entropy(cosines[flat] * LOGIT_SCALE, folders[flat], label_smoothing=LABEL_SMOOTHING)
     loss = loss + STREET_WEIGHT * functional.cross_entropy(logits[~flat], labels[~flat])
     loss = loss + CATEGORY_WEIGHT * contrastive_loss(category[flat], folders[flat], TEMPERATURE)
-    garments = torch.arange(len(pixels) // 2).repeat(2)
+    garments = torch.arange(len(pixels) // 2, device=pixels.device).repeat(2)
     loss = loss + INSTANCE_WEIGHT * contrastive_loss(instance, garments, INSTANCE_TEMPERATURE)
     return loss + MEMORY_BANK_WEIGHT * memory_bank_loss(network, instance[flat], numbers)
 
@@ -187,19 +177,10 @@ def memory_bank_loss(network: EmbedderTraining, vectors: Tensor, numbers: Tensor
 
 def contrastive_loss(vectors: Tensor, classes: Tensor, temperature: float) -> Tensor:
     """Return the supervised contrastive loss (Khosla et al., 2020) of unit vectors (n, dim) with classes (n,)."""
-    is_self = torch.eye(len(vectors), dtype=torch.bool)
+    is_self = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     log_probabilities = (vectors @ vectors.T / temperature).masked_fill(is_self, -1e4).log_softmax(1)
     is_positive = (classes[:, None] == classes[None]) & ~is_self
     return -((log_probabilities * is_positive).sum(1) / is_positive.sum(1).clamp(min=1)).mean()
-
-
-def fresh_network(work: Path, garments: int) -> EmbedderTraining:
-    """Return an embedder with the trained detector's backbone."""
-    network = EmbedderTraining(len(FOLDERS), LABELS, garments)
-    detector = DetectorNetwork(len(CLASSES))
-    detector.load_state_dict(torch.load(work / "detector.pt", weights_only=True)["average"])
-    network.embedder.backbone.load_state_dict(detector.backbone.state_dict())
-    return network
 
 
 def tuned_network(checkpoint: Path, garments: int) -> EmbedderTraining:
@@ -212,11 +193,19 @@ def tuned_network(checkpoint: Path, garments: int) -> EmbedderTraining:
 
 
 def prepare_training(options: argparse.Namespace, garments: int) -> Training:
-    """Start from the detector's backbone, an interrupted run's checkpoint, or another run's averaged weights."""
+    """Start from the pretrained backbone, an interrupted run's checkpoint, or another run's averaged weights."""
     if options.tune:
         network = tuned_network(options.tune, garments)
         return Training(network, options.work / "embedder-tuned.pt", options.steps, TUNING_PEAK_RATE)
-    return Training(fresh_network(options.work, garments), options.work / "embedder.pt", options.steps, PEAK_RATE)
+    network = EmbedderTraining(len(FOLDERS), LABELS, garments)
+    return Training(network, options.work / "embedder.pt", options.steps, PEAK_RATE)
+
+
+def relabel_with_detector(photographs: Photographs, work: Path) -> Photographs:
+    """Return the photos with the masks that the trained detector predicts."""
+    detector = DetectorNetwork(len(CLASSES))
+    detector.load_state_dict(torch.load(work / "detector.pt", map_location="cpu", weights_only=True)["average"])
+    return relabel(photographs, detector.to(DEVICE), work / "relabeled.pickle")
 
 
 def main() -> None:
@@ -229,9 +218,7 @@ def main() -> None:
     options = parser.parse_args()
     set_up_torch(SEED)
     photographs = load_photographs(options.data, options.work)
-    detector = DetectorNetwork(len(CLASSES))
-    detector.load_state_dict(torch.load(options.work / "detector.pt", weights_only=True)["average"])
-    photographs = relabel(photographs, detector, options.work)
+    photographs = relabel_with_detector(photographs, options.work)
     training = prepare_training(options, len(photographs.flat))
     training.run(EmbedderBatches(photographs), compute_loss, options.steps)
 

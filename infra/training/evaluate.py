@@ -2,110 +2,110 @@
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from infra.training.data import CLASSES, FLAT_KINDS, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.augment import Random
+from infra.training.data import Bytes, Photographs, Sample, load_photographs, make_parser
 from infra.training.empty import GENERATORS, find_background
-from infra.training.evaluate_search import largest_garment, search_figures
+from infra.training.evaluate_search import search_figures
+from infra.training.labels import FLAT_KINDS, SEED
+from infra.training.matching import DetectionCounts, GroundTruth, annotated_garments, mask_iou
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import GARMENT_KINDS, Box, Detection
+from lookalike.domain.model import GARMENT_KINDS
 
-MIN_TRUTH_SHARE, MIN_IOU = 0.004, 0.5
-"""Smallest garment that counts, as a share of its photo, and minimum IoU of a match."""
 EMPTY_COUNT, EMPTY_SIZE, EMPTY_SEED = 200, (320, 224), 99
 """Images without a garment of each sort, and the height and width of generated ones."""
-COST_SAMPLES = 50
+COST_GARMENTS, WARM_UP_RUNS = 4, 3
+"""Garments in the photos whose cost is measured, and runs before the measurement."""
 MARKERS = "<!-- figures -->", "<!-- end of figures -->"
-GroundTruth = tuple[Box, str]
-"""Box and garment kind."""
-
-
-@dataclass(slots=True)
-class DetectionCounts:
-    """Counts over photos, from which recall and precision follow."""
-
-    truths: int = 0
-    detections: int = 0
-    matched: int = 0
-    correct_labels: int = 0
-
-    def add(
-        self, truths: Sequence[GroundTruth], detections: Sequence[Detection]
-    ) -> list[tuple[GroundTruth, Detection]]:
-        """Count a photo and return its matches."""
-        pairs = match_detections(truths, detections)
-        self.truths += len(truths)
-        self.detections += len(detections)
-        self.matched += len(pairs)
-        self.correct_labels += sum(truth[1] == detection.label for truth, detection in pairs)
-        return pairs
-
-    def figures(self) -> dict[str, float]:
-        """Return recall, precision, and the share of correct labels among the matches."""
-        return {
-            "recall": self.matched / max(1, self.truths),
-            "precision": self.matched / max(1, self.detections),
-            "label": self.correct_labels / max(1, self.matched),
-        }
-
-
-def iou(first: Box, second: Box) -> float:
-    """Return the intersection over union of two boxes."""
-    width = min(first.x2, second.x2) - max(first.x1, second.x1)
-    height = min(first.y2, second.y2) - max(first.y1, second.y1)
-    common = max(0.0, width) * max(0.0, height)
-    return common / (first.area + second.area - common) if common else 0.0
-
-
-def match_detections(
-    truths: Sequence[GroundTruth], detections: Sequence[Detection]
-) -> list[tuple[GroundTruth, Detection]]:
-    """Match greedily: each detection, best first, with the unmatched truth of the largest IoU, if that is enough."""
-    free, pairs = list(truths), []
-    for detection in detections:
-        best = max(free, key=lambda truth: iou(truth[0], detection.box), default=None)
-        if best is not None and iou(best[0], detection.box) >= MIN_IOU:
-            free.remove(best)
-            pairs.append((best, detection))
-    return pairs
 
 
 def ground_truth(sample: Sample) -> list[GroundTruth]:
-    """Return the box and kind of each street label that covers at least 0.4 % of the photo."""
+    """Return the annotated garments of a street photo."""
     assert sample.labels is not None
-    truths = []
-    for label in np.unique(sample.labels):
-        is_garment = sample.labels == label
-        kind = int(sample.mask[is_garment][0])
-        if 1 <= kind <= len(GARMENT_KINDS) and is_garment.mean() >= MIN_TRUTH_SHARE:
-            truths.append((bounding_box(is_garment), CLASSES[kind]))
-    return truths
-
-
-def bounding_box(mask: np.ndarray) -> Box:
-    """Return the bounding box of the true pixels of a mask (H, W)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+    classes = np.zeros(256, np.uint8)
+    classes[sample.labels] = sample.mask
+    return annotated_garments(sample.labels, classes)
 
 
 def street_figures(detector: CompactDetector, samples: Sequence[Sample]) -> dict[str, float]:
-    """Return recall, precision and label accuracy on street photos, and the recall of each kind."""
+    """Return recall, precision and label accuracy on street photos, the IoU of the masks, and each kind's recall."""
     counts, kinds = DetectionCounts(), {kind: DetectionCounts() for kind in GARMENT_KINDS}
+    overlaps = []
     for sample in samples:
         truths, detections = ground_truth(sample), detector.detect(Image.fromarray(sample.image), CancelToken())
-        matched = {id(truth) for truth, _ in counts.add(truths, detections)}
+        pairs = counts.add(truths, detections)
+        overlaps += [
+            mask_iou(truth, np.asarray(detection.full_mask(sample.image.shape[1::-1]))) for truth, detection in pairs
+        ]
+        matched = {id(truth) for truth, _ in pairs}
         for truth in truths:
-            kinds[truth[1]].truths += 1
-            kinds[truth[1]].matched += id(truth) in matched
-    return counts.figures() | {f"recall of {kind}": of_kind.figures()["recall"] for kind, of_kind in kinds.items()}
+            kinds[truth.kind].truths += 1
+            kinds[truth.kind].matched += id(truth) in matched
+    recalls = {f"recall of {kind}": of_kind.figures()["recall"] for kind, of_kind in kinds.items()}
+    return counts.figures() | {"mean mask IoU of matches": float(np.mean(overlaps))} | recalls
+
+
+def blur(photo: Bytes, random: Random) -> Bytes:
+    """Blur by a Gaussian of 2 pixels."""
+    return np.asarray(cv2.GaussianBlur(photo, (0, 0), 2), np.uint8)
+
+
+def add_noise(photo: Bytes, random: Random) -> Bytes:
+    """Add noise with a standard deviation of 20."""
+    return np.clip(photo + random.normal(0, 20, photo.shape), 0, 255).astype(np.uint8)
+
+
+def darken(photo: Bytes, random: Random) -> Bytes:
+    """Darken to 35 %."""
+    return (photo * 0.35).astype(np.uint8)
+
+
+def tint(photo: Bytes, random: Random) -> Bytes:
+    """Tint: more red, less blue."""
+    return np.clip(photo * np.array([1.25, 1.0, 0.7]), 0, 255).astype(np.uint8)
+
+
+def compress(photo: Bytes, random: Random) -> Bytes:
+    """Compress as JPEG of quality 30."""
+    packed = cv2.imencode(".jpg", photo, [int(cv2.IMWRITE_JPEG_QUALITY), 30])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+
+
+def halve(photo: Bytes, random: Random) -> Bytes:
+    """Shrink to half the size and enlarge again, so that the boxes remain comparable."""
+    half = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(half, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+CORRUPTIONS: dict[str, Callable[[Bytes, Random], Bytes]] = {
+    "blurred": blur,
+    "noisy": add_noise,
+    "dark": darken,
+    "tinted": tint,
+    "JPEG 30": compress,
+    "half-size": halve,
+}
+
+
+def corrupted_figures(detector: CompactDetector, samples: Sequence[Sample]) -> dict[str, float]:
+    """Return the recall on street photos with each corruption, and the mean of them."""
+    recalls = {}
+    for name, corrupt in CORRUPTIONS.items():
+        random, counts = np.random.default_rng(SEED), DetectionCounts()
+        for sample in samples:
+            photo = Image.fromarray(corrupt(sample.image, random))
+            counts.add(ground_truth(sample), detector.detect(photo, CancelToken()))
+        recalls[f"recall, {name}"] = counts.figures()["recall"]
+    return recalls | {"recall, mean": float(np.mean(list(recalls.values())))}
 
 
 def flat_figures(detector: CompactDetector, samples: Sequence[Sample]) -> dict[str, float]:
@@ -140,22 +140,44 @@ def detection_figures(weights: Path, photographs: Photographs) -> dict[str, dict
     detector = CompactDetector(weights / "detector.onnx")
     return {
         "street": street_figures(detector, photographs.street_validation),
+        "corrupted": corrupted_figures(detector, photographs.street_validation),
         "flat-lay": flat_figures(detector, photographs.flat_validation),
         "no garment": empty_figures(detector, photographs.street_validation),
     }
 
 
 def cost_figures(weights: Path, samples: Sequence[Sample]) -> dict[str, float]:
-    """Return the median milliseconds to detect and embed on two threads, and the megabytes of both files."""
+    """Return the cost of detecting and embedding a street photo with four garments, and the size of both files.
+
+    Medians over the photos, on two threads. The CPU time is that of both threads together.
+    """
     detector = CompactDetector(weights / "detector.onnx")
     embedder = CompactEmbedder(weights / "embedder.onnx")
-    times = []
-    for sample in samples[:COST_SAMPLES]:
-        photo, started = Image.fromarray(sample.image), time.perf_counter()
-        embedder.embed([largest_garment(detector, photo)], CancelToken())
-        times.append(time.perf_counter() - started)
-    size = sum(path.stat().st_size for path in weights.glob("*.onnx"))
-    return {"milliseconds": float(np.median(times)) * 1000, "megabytes": size / 1e6}
+    rows = []
+    for sample in samples:
+        photo = Image.fromarray(sample.image)
+        if len(detector.detect(photo, CancelToken())) == COST_GARMENTS:
+            rows.append(measure_cost(detector, embedder, photo))
+    detection, embedding, cpu = np.median(rows[WARM_UP_RUNS:], axis=0) * 1000
+    return {
+        "milliseconds, detection": detection,
+        "milliseconds, embedding": embedding,
+        "milliseconds, both": detection + embedding,
+        "milliseconds of CPU time": cpu,
+        "megabytes": sum(path.stat().st_size for path in weights.glob("*.onnx")) / 1e6,
+    }
+
+
+def measure_cost(
+    detector: CompactDetector, embedder: CompactEmbedder, photo: Image.Image
+) -> tuple[float, float, float]:
+    """Return the seconds of detecting, of embedding all garments, and the seconds of CPU time of both."""
+    times, cpu = [time.perf_counter()], time.process_time()
+    detections = detector.detect(photo, CancelToken())
+    times.append(time.perf_counter())
+    embedder.embed([detection.cut_out(photo) for detection in detections], CancelToken())
+    times.append(time.perf_counter())
+    return times[1] - times[0], times[2] - times[1], time.process_time() - cpu
 
 
 def write_card(card: Path, figures: dict[str, dict[str, float]]) -> None:
@@ -181,7 +203,7 @@ def main() -> None:
     if options.only in (None, "search"):
         figures |= search_figures(options.weights, photographs, options.work)
     if options.only in (None, "cost"):
-        figures["cost"] = cost_figures(options.weights, photographs.flat_validation)
+        figures["cost"] = cost_figures(options.weights, photographs.street_validation)
     print(json.dumps(figures, indent=1, default=float))
     if options.card is not None:
         write_card(options.card, figures)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from infra.training.augment import Random, recompress
-from infra.training.data import SEED, Bytes, Photographs, Sample
+from infra.training.data import Bytes, Photographs, Sample
+from infra.training.labels import SEED
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder, fit_on_canvas
 from lookalike.domain.cancel import CancelToken

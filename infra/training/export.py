@@ -9,19 +9,18 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
-from torch.nn import functional
 
 from infra.training.boxes import DISTANCE_UNIT, to_distances
-from infra.training.data import CLASSES, FOLDERS
 from infra.training.detector import CANVAS
 from infra.training.embedder import LABELS, SIDE
-from infra.training.network import DetectorNetwork, EmbedderNetwork, EmbedderTraining
+from infra.training.labels import CLASSES, FOLDERS
+from infra.training.network import DetectorNetwork, EmbedderTraining
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class DetectorGraph(nn.Module):
-    """The detector as exported. Averages the outputs of the photo and of its mirror image."""
+    """The detector as exported: with probabilities instead of logits, for one photo."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -32,27 +31,8 @@ class DetectorGraph(nn.Module):
 
         Shapes: (classes, H/4, W/4), (11,) and (4, H/8, W/8), in pixels.
         """
-        logits, photo, edges = self.network(torch.cat([pixels, pixels.flip(2)]))
-        probabilities, distances = logits.softmax(1), to_distances(edges) * DISTANCE_UNIT
-        left, top, right, bottom = distances[1].flip(2)
-        # left and right change places in the mirror image
-        mirrored = torch.stack([right, top, left, bottom])
-        class_map = (probabilities[0] + probabilities[1].flip(2)) / 2
-        return class_map, photo.sigmoid().mean(0), (distances[0] + mirrored) / 2
-
-
-class EmbedderGraph(nn.Module):
-    """The embedder as exported. Averages the features of the image and of its mirror image."""
-
-    def __init__(self, network: EmbedderNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Map uint8 RGBA (n, H, W, 4) to unit vectors of the category (n, 64) and of the garment (n, 128)."""
-        original, mirrored = self.network(pixels), self.network(pixels.flip(2))
-        category, garment = original[0] + mirrored[0], original[1] + mirrored[1]
-        return functional.normalize(category, dim=1), functional.normalize(garment, dim=1)
+        logits, photo, edges = self.network(pixels)
+        return logits.softmax(1)[0], photo.sigmoid()[0], to_distances(edges)[0] * DISTANCE_UNIT
 
 
 def store_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -105,13 +85,13 @@ def write(network: nn.Module, example: Tensor, outputs: list[str], path: Path) -
 
 def load_averaged(network: Network, checkpoint: Path) -> Network:
     """Load the averaged weights of a checkpoint into the network, in evaluation mode."""
-    network.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
     return network.eval()
 
 
 def bank_size(checkpoint: Path) -> int:
     """Return the number of garments in the checkpoint's memory bank."""
-    return len(torch.load(checkpoint, weights_only=True)["average"]["bank"])
+    return len(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]["bank"])
 
 
 def export_detector(checkpoint: Path, path: Path) -> None:
@@ -125,7 +105,7 @@ def export_embedder(checkpoint: Path, path: Path) -> None:
     """Export the embedder of a checkpoint, without the parts that only training needs."""
     training = load_averaged(EmbedderTraining(len(FOLDERS), LABELS, bank_size(checkpoint)), checkpoint)
     example = torch.zeros(2, SIDE, SIDE, 4, dtype=torch.uint8)
-    write(EmbedderGraph(training.embedder), example, ["category", "garment"], path)
+    write(training.embedder, example, ["category", "garment"], path)
 
 
 def main() -> None:

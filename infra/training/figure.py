@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from infra.training.data import SEED, Sample, load_photographs, make_parser
+from infra.training.data import Sample, load_photographs, make_parser
 from infra.training.evaluate_search import NEAREST, Images, Rows, cached_cut_outs
+from infra.training.labels import SEED
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.batch.result_image import GarmentRow, Match, draw_result_image

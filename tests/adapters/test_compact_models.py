@@ -20,6 +20,7 @@ from lookalike.adapters.compact_detector import (
     region_to_detection,
 )
 from lookalike.adapters.compact_embedder import CompactEmbedder
+from lookalike.adapters.guided_filter import GuidedFilter
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled
 from lookalike.domain.model import GARMENT_KINDS, Box, Detection
@@ -186,7 +187,13 @@ def make_region(rows: slice, columns: slice) -> Region:
     """Return a region on a map of 20 rows and 16 columns, with probability 1 in its cells."""
     cells = np.zeros((20, 16), bool)
     cells[rows, columns] = True
-    return Region(cells, 1, np.where(cells, 1, 0).astype(np.float32))
+    probability = np.where(cells, 1, 0).astype(np.float32)
+    return Region(cells, 1, probability, probability)
+
+
+def plain_filter() -> GuidedFilter:
+    """Return the filter of a photo of one color, which has no edges, for a map of 20 rows and 16 columns."""
+    return GuidedFilter(np.full((80, 64, 3), 90, np.uint8), 4)
 
 
 def edge_map_of(left: float, top: float, right: float, bottom: float) -> np.ndarray:
@@ -198,7 +205,7 @@ def edge_map_of(left: float, top: float, right: float, bottom: float) -> np.ndar
 def test_edges_follow_the_predicted_edges_rather_than_an_outlier_cell() -> None:
     region = make_region(slice(4, 12), slice(3, 9))
     region.cells[19, 15] = True
-    left, top, right, bottom = garment_edges(region, edge_map_of(3, 4, 9, 12))
+    left, top, right, bottom = garment_edges(region.cells, edge_map_of(3, 4, 9, 12))
     assert (left, top) == pytest.approx((3, 4))
     assert 9 <= right < 12 and 12 <= bottom < 15
 
@@ -208,7 +215,8 @@ def test_a_flat_garment_has_the_box_of_its_cells() -> None:
     boxes = {}
     for worn in (0.0, 1.0):
         class_map, photo_scores = np.zeros((15, 20, 16), np.float32), np.append(np.zeros(10), worn).astype(np.float32)
-        boxes[worn] = region_to_detection(region, (160, 200), NetworkOutput(class_map, photo_scores, edge_map)).box
+        output = NetworkOutput(class_map, photo_scores, edge_map)
+        boxes[worn] = region_to_detection(region, 1.0, (160, 200), output, plain_filter()).box
     assert boxes[0.0] == Box(30, 40, 90, 120)
     assert boxes[1.0].x1 > 40 and boxes[1.0].y2 < 100
 
@@ -216,13 +224,23 @@ def test_a_flat_garment_has_the_box_of_its_cells() -> None:
 def test_edges_are_inside_the_map_and_never_empty() -> None:
     region = make_region(slice(0, 1), slice(15, 16))
     for edge_map in (np.zeros((4, 10, 8), np.float32), np.full((4, 10, 8), 500, np.float32)):
-        left, top, right, bottom = garment_edges(region, edge_map)
+        left, top, right, bottom = garment_edges(region.cells, edge_map)
         assert 0 <= left < right <= 16 and 0 <= top < bottom <= 20
 
 
-def test_a_mask_has_the_size_of_the_box() -> None:
+def test_a_mask_has_the_size_of_the_box_in_pixels_of_the_input() -> None:
     region = make_region(slice(4, 12), slice(3, 9))
-    mask = region_mask(region, (3, 4, 9, 12))
-    assert mask.shape == (8, 6) and mask.min() > 0
-    wider = region_mask(region, (0, 4, 9, 12))
-    assert wider[:, :2].max() == 0 and wider[:, 4:].min() > 0
+    mask = region_mask(region, (3, 4, 9, 12), plain_filter())
+    assert mask.shape == (32, 24) and mask[8:-8, 8:-8].min() == 255
+    wider = region_mask(region, (0, 4, 9, 12), plain_filter())
+    assert wider[:, :8].max() == 0 and wider[8:-8, 20:-8].min() == 255
+
+
+def test_the_edge_of_a_mask_is_moved_to_the_edge_in_the_photo() -> None:
+    photo = np.full((80, 64, 3), 240, np.uint8)
+    # the garment is two pixels narrower at each side than its cells
+    photo[16:48, 14:34] = (120, 20, 40)
+    mask = region_mask(make_region(slice(4, 12), slice(3, 9)), (2, 3, 10, 13), GuidedFilter(photo, 4))
+    is_garment = mask[16:-16].mean(0) > 127
+    # the mask begins at column 8 of the input
+    assert np.flatnonzero(is_garment).tolist() == list(range(6, 26))

@@ -50,6 +50,18 @@ def test_doctor_fails_on_damaged_index_version(real: Services, folder: Path, nam
     assert run("doctor").exit_code == 0
 
 
+def test_doctor_names_garments_of_another_model_and_the_command(real: Services, folder: Path) -> None:
+    run("ingest", folder)
+    execute(real.settings.database, "UPDATE splitted_images SET embedder = 'old-1'")
+    services.cache_clear()
+    result = run("doctor")
+    assert result.exit_code == 1 and "vectors of another model only" in result.output
+    assert "Run `lookalike reembed`" in result.output
+    run("reembed")
+    services.cache_clear()
+    assert run("doctor").exit_code == 0
+
+
 def test_db_upgrade_creates_the_database(home: Path) -> None:
     assert run("db", "upgrade").exit_code == 0
     services().catalog.start_job("job", "search", Caller())

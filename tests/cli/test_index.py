@@ -53,7 +53,7 @@ def test_reembed_converts_garments_to_other_models(folder: Path, real: Services)
     run("ingest", folder)
     execute(real.settings.database, "UPDATE splitted_images SET embedder = 'old-1'")
     count = real.catalog.changes("old-1", 0).row_ids.size
-    result = run("reembed", "--models", "compact")
+    result = run("reembed")
     assert result.exit_code == 0 and f"{count} garments embedded, 0 skipped" in result.output
     assert real.catalog.changes("old-1", 0).row_ids.size == count
     assert real.index.warm_up().rows == real.versions.list_manifests()[-1].rows == count

@@ -30,8 +30,29 @@ def test_detect_prints_one_line_per_photo(folder: Path) -> None:
     first, broken, last = (json.loads(line) for line in result.stdout.splitlines())
     assert result.exit_code == 1 and broken["error"]["code"] == "invalid_image"
     assert (first["width"], first["height"]) == sample_photo(3).size and first["path"].endswith("dress.jpg")
-    assert set(first["detections"][0]) == {"box", "label", "score"} and last["detections"]
+    assert set(first["detections"][0]) == {"box", "label", "score", "mask_area"} and last["detections"]
     assert "x" in run("detect", folder / "dress.jpg").output
+
+
+def test_detect_writes_a_mask_of_the_photo_size_for_each_garment(folder: Path) -> None:
+    result = run("detect", folder / "dress.jpg", "--masks", "masks/new", "--json")
+    line = json.loads(result.stdout)
+    assert sorted(path.name for path in Path("masks/new").iterdir()) == [
+        f"dress_{number}.png" for number in range(len(line["detections"]))
+    ]
+    for number, detection in enumerate(line["detections"]):
+        with Image.open(f"masks/new/dress_{number}.png") as mask:
+            assert mask.mode == "L" and mask.size == (line["width"], line["height"])
+            opacity = np.asarray(mask)
+        assert (opacity > 127).sum() == detection["mask_area"] > 0
+        rows, columns = np.nonzero(opacity)
+        x1, y1, x2, y2 = detection["box"]
+        assert x1 - 1 <= columns.min() and columns.max() <= x2 and y1 - 1 <= rows.min() and rows.max() <= y2
+
+
+def test_detect_writes_no_masks_of_photos_with_one_name(folder: Path) -> None:
+    result = run("detect", folder / "dress.jpg", folder / "summer" / "dress.jpg", "--masks", "masks")
+    assert result.exit_code == 2 and "two photos are named dress" in result.output and not Path("masks").exists()
 
 
 def test_embed_writes_unit_vectors_in_order(folder: Path) -> None:

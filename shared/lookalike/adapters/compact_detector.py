@@ -1,14 +1,16 @@
 """Built-in garment detector: a small segmentation network whose class map is grouped into detections."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.adapters.guided_filter import GuidedFilter
 from lookalike.adapters.onnx import open_session, resize_to_array, run_session
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import GARMENT_KINDS, Box, Detection
@@ -22,7 +24,7 @@ Edges = tuple[float, float, float, float]
 # The thresholds and weights below were tuned on the validation photos: see shared/lookalike/weights/CARD.md.
 THRESHOLD = 0.38
 """Minimum score of a detection."""
-INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 384 * 272, 32, 3.0
+INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 384 * 288, 32, 3.0
 """Pixels of the network's input, the divisor of its sides (its stride), and its largest ratio of sides."""
 PRESENCE_POWER = 0.25
 """Exponent of the photo-level presence of a kind when it weights the class map."""
@@ -55,6 +57,8 @@ MEDIAN_WEIGHT = 0.85
 
 A garment that is not worn is not occluded, so its box is the extent alone.
 """
+EDGE_CONTRAST = 4.0
+"""Steepness of a mask's edge: the opacity rises from 0 to 1 over a quarter of the range of the refined map."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +77,16 @@ class NetworkOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """One garment on the class map: its cells (h, w), its class number and that class's probability map (h, w)."""
+    """One garment on the class map.
+
+    `cells` (h, w) belong to it, `kind` is its class number and `probability` (h, w) that of its class. `share` (h, w)
+    is the probability of its class over that and the strongest other: 0.5 at the edge between them.
+    """
 
     cells: CellMask
     kind: int
     probability: Map
+    share: Map
 
 
 class CompactDetector:
@@ -93,16 +102,13 @@ class CompactDetector:
 
         `thorough` has no effect: this detector has one threshold for uploads and searches.
         """
-        output = self.run_network(image, cancel)
-        regions = find_regions(output.class_map, output.photo_scores)
-        detections = [region_to_detection(region, image.size, output) for region in regions]
-        kept = (detection for detection in detections if (detection.score or 0) >= threshold)
-        return sorted(kept, key=lambda detection: -(detection.score or 0))
-
-    def run_network(self, image: Image.Image, cancel: CancelToken) -> NetworkOutput:
-        """Resize the photo and run the network on it."""
         pixels = resize_to_array(image.convert("RGB"), *network_size(*image.size))
-        return NetworkOutput(*run_session(self._session, {"pixels": pixels[None]}, cancel))
+        output = NetworkOutput(*run_session(self._session, {"pixels": pixels[None]}, cancel))
+        regions = find_regions(output.class_map, output.photo_scores)
+        scored = [(region_score(region, output.photo_scores), region) for region in regions]
+        kept = sorted((pair for pair in scored if pair[0] >= threshold), key=lambda pair: -pair[0])
+        guided_filter = GuidedFilter(pixels, CELL)
+        return [region_to_detection(region, score, image.size, output, guided_filter) for score, region in kept]
 
 
 def network_size(width: int, height: int) -> tuple[int, int]:
@@ -139,7 +145,9 @@ def worn_regions(probabilities: Map) -> list[Region]:
     regions = []
     for kind in np.unique(kinds[kinds > 0]).tolist():
         cells = drop_small_components(components, kinds == kind, MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST)
-        regions += [Region(part, kind, probabilities[kind]) for part in split_by_person(cells)]
+        others = np.delete(probabilities, kind, 0).max(0)
+        share = probabilities[kind] / (probabilities[kind] + others)
+        regions += [Region(part, kind, probabilities[kind], share) for part in split_by_person(cells)]
     return regions
 
 
@@ -186,7 +194,7 @@ def flat_regions(probabilities: Map, photo_scores: Map) -> list[Region]:
         return []
     cells = drop_small_components(components, components >= 0, FLAT_MIN_SHARE_OF_PHOTO, FLAT_MIN_SHARE_OF_LARGEST)
     parts = [components == number for number in np.unique(components[cells]).tolist()]
-    return join_shoes([Region(part, vote_kind(probabilities, part, photo_scores), garment) for part in parts])
+    return join_shoes([Region(part, vote_kind(probabilities, part, photo_scores), garment, garment) for part in parts])
 
 
 def vote_kind(probabilities: Map, cells: CellMask, photo_scores: Map) -> int:
@@ -200,44 +208,58 @@ def join_shoes(regions: list[Region]) -> list[Region]:
     shoes = [region for region in regions if GARMENT_KINDS[region.kind - 1] == "shoes"]
     if len(shoes) < 2:
         return regions
-    pair = Region(np.any([region.cells for region in shoes], axis=0), shoes[0].kind, shoes[0].probability)
+    pair = replace(shoes[0], cells=np.any([region.cells for region in shoes], axis=0))
     return [pair, *(region for region in regions if region not in shoes)]
 
 
-def region_to_detection(region: Region, size: tuple[int, int], output: NetworkOutput) -> Detection:
+def region_to_detection(
+    region: Region, score: float, size: tuple[int, int], output: NetworkOutput, guided_filter: GuidedFilter
+) -> Detection:
     """Convert a region to a detection in pixels of the photo, whose width and height are `size`."""
     height, width = region.cells.shape
     is_worn = output.photo_scores[-1] >= WORN_THRESHOLD
-    edges = garment_edges(region, output.edge_map, MEDIAN_WEIGHT if is_worn else 0)
+    edges = garment_edges(region.cells, output.edge_map, MEDIAN_WEIGHT if is_worn else 0)
     left, top, right, bottom = edges
     x_scale, y_scale = size[0] / width, size[1] / height
     box = Box(left * x_scale, top * y_scale, right * x_scale, bottom * y_scale)
-    label = GARMENT_KINDS[region.kind - 1]
-    return Detection(box, label, region_score(region, output.photo_scores), region_mask(region, edges))
+    return Detection(box, GARMENT_KINDS[region.kind - 1], score, region_mask(region, edges, guided_filter))
 
 
-def garment_edges(region: Region, edge_map: Map, median_weight: float = MEDIAN_WEIGHT) -> Edges:
-    """Return the garment's edges: a weighted mean of the median predicted edges and the extent of its cells."""
-    rows, columns = np.nonzero(region.cells)
+def garment_edges(cells: CellMask, edge_map: Map, median_weight: float = MEDIAN_WEIGHT) -> Edges:
+    """Return a garment's edges: a weighted mean of the median predicted edges and the extent of its cells (h, w)."""
+    rows, columns = np.nonzero(cells)
     extent = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
     # the edge map has half the resolution of the class map
     centers = np.stack([columns // 2, rows // 2] * 2) + 0.5
     signs = np.array([-1, -1, 1, 1])[:, None]
     predicted = centers * EDGE_CELL + signs * edge_map[:, rows // 2, columns // 2]
     edges = median_weight * np.median(predicted, axis=1) / CELL + (1 - median_weight) * extent
-    height, width = region.cells.shape
+    height, width = cells.shape
     left, top, right, bottom = np.clip(edges, 0, [width - 1, height - 1, width, height])
     # at least one cell wide and high
     return float(left), float(top), max(float(right), left + 1), max(float(bottom), top + 1)
 
 
-def region_mask(region: Region, edges: Edges) -> NDArray[np.uint8]:
-    """Return the garment's opacity, 0 to 255, cropped to its box: (rows, columns) in cells."""
+def region_mask(region: Region, edges: Edges, guided_filter: GuidedFilter) -> NDArray[np.uint8]:
+    """Return the garment's opacity, 0 to 255, cropped to its box: (rows, columns) in pixels of the network's input."""
     left, top, right, bottom = edges
-    size = max(1, round(right - left)), max(1, round(bottom - top))
-    # opaque inside, translucent where the network is unsure
-    opacity = np.where(region.cells, np.clip(region.probability * 2 - 0.3, 0.3, 1) * 255, 0).astype(np.uint8)
-    return np.asarray(Image.fromarray(opacity).resize(size, Image.Resampling.BILINEAR, box=edges), np.uint8)
+    height, width = region.cells.shape
+    # the filter looks at neighbors: two more cells at each side
+    rows = slice(max(0, int(top) - 2), min(height, ceil(bottom) + 2))
+    columns = slice(max(0, int(left) - 2), min(width, ceil(right) + 2))
+    refined = guided_filter.refine(np.where(with_neighbors(region.cells), region.share, 0), rows, columns)
+    opacity = Image.fromarray(np.clip((refined - 0.5) * EDGE_CONTRAST + 0.5, 0, 1) * np.float32(255))
+    size = max(1, round((right - left) * CELL)), max(1, round((bottom - top) * CELL))
+    start = np.array([columns.start, rows.start] * 2)
+    box = tuple(((np.array(edges) - start) * CELL).tolist())
+    return np.asarray(opacity.resize(size, Image.Resampling.BILINEAR, box=box)).round().astype(np.uint8)
+
+
+def with_neighbors(cells: CellMask) -> CellMask:
+    """Return the cells (h, w) and all cells that touch them, at least at a corner."""
+    padded = np.pad(cells, 1)
+    vertical = padded[:-2] | padded[1:-1] | padded[2:]
+    return np.asarray(vertical[:, :-2] | vertical[:, 1:-1] | vertical[:, 2:])
 
 
 def region_score(region: Region, photo_scores: Map) -> float:

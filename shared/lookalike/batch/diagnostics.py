@@ -29,6 +29,7 @@ def run_checks(services: Services) -> Iterator[CheckResult]:
         "bucket": _bucket,
         "models": _models,
         "index": _index,
+        "vectors": _vectors,
         "sign-in": _sign_in,
     }
     for part, check in checks.items():
@@ -79,6 +80,12 @@ def _index(services: Services) -> str:
     recall = f", approximate with recall {manifest.approximate['recall']}" if manifest.approximate else ""
     pinned = ", pinned" if pointer.pinned else ""
     return f"{manifest.version}: {manifest.rows} garments of {manifest.embedder}, {info.tail_rows} changed since{recall}{pinned}"
+
+
+def _vectors(services: Services) -> str:
+    if notice := services.missing_vectors.notice():
+        raise LookalikeError(notice)
+    return f"every garment has a vector of {services.models.embedder}"
 
 
 def _sign_in(services: Services) -> str:

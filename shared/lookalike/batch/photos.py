@@ -43,12 +43,30 @@ def _thumbnail(services: Services, segment: Segment) -> Image.Image:
     return images.read_image(segment_images.load_thumbnail(services.store, services.catalog, segment))
 
 
-def detect_file(services: Services, path: Path) -> dict[str, Any]:
-    """Detect the garments of a photo: path, width, height, and `detections` with box, label and score."""
+OPAQUE = 128
+"""Opacity from which a pixel of a mask belongs to the garment."""
+
+
+def detect_file(services: Services, path: Path, masks_folder: Path | None = None) -> dict[str, Any]:
+    """Detect the garments of a photo: path, width, height, and `detections` with box, label, score and mask area.
+
+    The mask area is a number of pixels of the upright photo. With `masks_folder`, the mask of each garment is written
+    there as `<photo name>_<n>.png`: 8 bits, of the photo's size, n from 0 in the order of the detections.
+    """
     photo = images.read_image(read_file(path))
+    garments = services.models.detect(photo, CancelToken())
+    masks = [garment.full_mask(photo.size) for garment in garments]
+    if masks_folder is not None:
+        for number, mask in enumerate(masks):
+            mask.save(masks_folder / f"{path.stem}_{number}.png")
     detections = [
-        {"box": one.box.as_list(), "label": one.label, "score": round(one.score or 0, 4)}
-        for one in services.models.detect(photo, CancelToken())
+        {
+            "box": garment.box.as_list(),
+            "label": garment.label,
+            "score": round(garment.score or 0, 4),
+            "mask_area": sum(mask.histogram()[OPAQUE:]),
+        }
+        for garment, mask in zip(garments, masks, strict=True)
     ]
     return {"path": str(path), "width": photo.width, "height": photo.height, "detections": detections}
 

@@ -24,6 +24,7 @@ from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
+from lookalike.usecases.missing_vectors import MissingVectors
 from lookalike.usecases.models import Models
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
@@ -138,6 +139,11 @@ class Services:
     def reembed(self) -> Reembed:
         """Computes vectors of these services' embedder for stored segments."""
         return Reembed(self._sql_catalog, self._sql_catalog, self.store, self.models, self.reindex, self.index)
+
+    @lazy
+    def missing_vectors(self) -> MissingVectors:
+        """Counts the garments that have vectors of other models only."""
+        return MissingVectors(self._sql_catalog, self.models.embedder)
 
     def with_models(self, models: str, embedder: str) -> "Services":
         """Return services with other models on the same database and bucket."""

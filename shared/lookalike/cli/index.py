@@ -85,18 +85,19 @@ def index_prune(keep: int) -> None:
 
 
 @click.command()
-@click.option("--models", type=click.Choice(["compact", "full"]), required=True, help="The models to change to.")
+@click.option("--models", type=click.Choice(["compact", "full"]), help="The models to change to (default: MODELS).")
 @click.option("--embedder", type=click.Choice(["resnet50", "dinov2"]), help="Embedder of the full models (EMBEDDER).")
 @click.option("--retry-failed", is_flag=True, help="Also try garments that failed in an earlier run.")
 @click.option("--settle", is_flag=True, help="Delete the vectors and the index of all other models.")
 @report_errors
-def reembed(models: str, embedder: str | None, retry_failed: bool, settle: bool) -> None:
-    """Add a vector of other models to every stored garment, keep the current one, and build and check the new index.
+def reembed(models: str | None, embedder: str | None, retry_failed: bool, settle: bool) -> None:
+    """Give every stored garment a vector of the models, keep its other vectors, and build and check the index.
 
-    Searches continue meanwhile. Resumes where an earlier run stopped. Set MODELS afterwards to switch to them.
+    Needed after an update with new built-in models, and before a change of MODELS. Searches continue meanwhile. Resumes
+    where an earlier run stopped.
     """
     services = open_services()
-    target_services = services.with_models(models, embedder or services.settings.embedder)
+    target_services = services.with_models(models or services.settings.models, embedder or services.settings.embedder)
     target, current = describe_models(target_services.settings), describe_models(services.settings)
     if settle and target != current:
         raise Conflict(

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli.common import EXISTING_FILE, EXISTING_FOLDER, OUTPUT_FILE, open_services, progress_bar, report_errors
+from lookalike.cli.common import (
+    EXISTING_FILE,
+    EXISTING_FOLDER,
+    OUTPUT_FILE,
+    OUTPUT_FOLDER,
+    open_services,
+    progress_bar,
+    report_errors,
+)
 from lookalike.domain.errors import LookalikeError
 
 if TYPE_CHECKING:
@@ -81,21 +89,35 @@ def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None
 
 @click.command()
 @click.argument("photos", type=EXISTING_FILE, nargs=-1, required=True)
+@click.option("--masks", type=OUTPUT_FOLDER, help="Folder for the masks: <photo name>_<n>.png, n from 0.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per photo.")
 @report_errors
-def detect(photos: tuple[Path, ...], as_json: bool) -> None:
-    """List the garments in each PHOTO: box (x1, y1, x2, y2 in pixels), label and score."""
+def detect(photos: tuple[Path, ...], masks: Path | None, as_json: bool) -> None:
+    """List the garments in each PHOTO: label, score and box (x1, y1, x2, y2 in pixels).
+
+    The masks are 8-bit images of the size of the upright photo, numbered in the order of the garments.
+    """
     from lookalike.batch.photos import detect_file
 
+    check_distinct_names(photos if masks else ())
+    if masks is not None:
+        masks.mkdir(parents=True, exist_ok=True)
     services, failed = open_services(), 0
     for photo in photos:
         try:
-            line = detect_file(services, photo)
+            line = detect_file(services, photo, masks)
         except LookalikeError as error:
             failed += 1
             line = {"path": str(photo), "error": {"code": error.code, "message": error.message}}
         click.echo(json.dumps(line) if as_json else format_detections(line))
     sys.exit(1 if failed else 0)
+
+
+def check_distinct_names(photos: tuple[Path, ...]) -> None:
+    """Raise `UsageError` if masks of two photos would have the same file name."""
+    names = [photo.stem for photo in photos]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise click.UsageError(f"two photos are named {repeated[0]}: their masks would overwrite each other")
 
 
 def format_detections(line: dict[str, Any]) -> str:

@@ -18,12 +18,15 @@ def serve(host: str) -> None:
     """Serve all functions and the web page on one port."""
     from lookalike.local.server import serve as run_server
 
-    settings = open_services(quiet=False).settings
+    services = open_services(quiet=False)
+    settings = services.settings
     address = f"http://localhost:{settings.port}"
 
     def print_token() -> None:
         token = create_admin_token(30)
         click.echo(f"\nAdministrator's token (valid for 30 days; `lookalike token` creates another):\n{token}\n")
+        if notice := services.missing_vectors.notice():
+            click.echo(f"Note: {notice}.\n")
         click.echo(f"Ready: {address}/#token={token}\n")
 
     run_server(FUNCTIONS_FOLDER, host, settings.port, settings.concurrency, print_token)

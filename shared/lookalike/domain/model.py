@@ -79,6 +79,17 @@ class Detection:
         white.putalpha(alpha)
         return white
 
+    def full_mask(self, size: tuple[int, int]) -> Image.Image:
+        """Return the mask in the place of the garment on a photo of that width and height: "L", 0 outside the box.
+
+        Without a mask, the box is filled with 255.
+        """
+        left, top, right, bottom = self.box.pixel_bounds(*size)
+        alpha = Image.fromarray(np.full((1, 1), 255, np.uint8) if self.mask is None else self.mask)
+        full = Image.new("L", size, 0)
+        full.paste(alpha.resize((right - left, bottom - top), Image.Resampling.BILINEAR), (left, top))
+        return full
+
 
 IDENTICAL_SIMILARITY = 1 - 1e-6
 """Minimum cosine similarity of identical vectors. Rounding in float32 can keep it below 1."""

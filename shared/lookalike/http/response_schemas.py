@@ -209,6 +209,8 @@ class IndexInfo(Schema):
     """Number of garments searched."""
     tail_rows: int
     """Number of these garments that were added after the version was built."""
+    without_vector: int
+    """Number of garments not searched, because they have vectors of other models only."""
 
 
 class RelayResponse(BaseResponse):

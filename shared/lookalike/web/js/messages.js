@@ -34,6 +34,20 @@ export function showError(error) {
   byId("error").scrollIntoView({ block: "nearest" });
 }
 
+/**
+ * Show a notice above the photo, about something that needs attention but is no error.
+ * @param {string} text
+ */
+export function showNotice(text) {
+  byId("notice").textContent = text;
+  byId("notice").hidden = false;
+}
+
+/** Hide the notice. */
+export function clearNotice() {
+  byId("notice").hidden = true;
+}
+
 /** Hide the error. */
 export function clearError() {
   byId("error").hidden = true;

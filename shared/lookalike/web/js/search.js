@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import { formatCount, formatDuration, formatTime } from "./format.js";
 import { clearGarments, markSelected, renderGarments, sortByArea } from "./garments.js";
 import { clearPlaceholders, renderMatches, showPlaceholders } from "./matches.js";
-import { showStatus } from "./messages.js";
+import { clearNotice, showNotice, showStatus } from "./messages.js";
 import { setFrameSize } from "./photo.js";
 import { state } from "./state.js";
 import { runTask } from "./task.js";
@@ -17,6 +17,7 @@ export function search() {
   state.response = null;
   state.isOutdated = false;
   clearGarments();
+  clearNotice();
   showPlaceholders();
   const startTime = performance.now();
   return runTask("Searching for garments…", sendSearch, {
@@ -36,12 +37,18 @@ function renderResponse(response, milliseconds) {
   renderGarments(selectGarment);
   showStatus(`${summarize(response.groups)} in ${formatDuration(milliseconds)}.`);
   renderIndex(response.index);
+  if (response.index.without_vector) showNotice(describeMissing(response.index.without_vector));
   selectGarment(0);
 }
 
 function summarize(groups) {
   const count = groups.filter((group) => group.label !== null).length;
   return count ? `Found ${formatCount(count, "garment")}` : "Found no garment and compared the whole photo";
+}
+
+function describeMissing(count) {
+  const garments = formatCount(count, "stored garment");
+  return `${garments} cannot be found, for lack of a vector of the current model. The command “lookalike reembed” computes it.`;
 }
 
 function selectGarment(index) {

@@ -20,7 +20,7 @@
  * @property {number} width Width of the photo in pixels.
  * @property {number} height Height of the photo in pixels.
  * @property {MatchGroup[]} groups
- * @property {{rows: number, tail_rows: number, version: string | null, built_at: string | null}} [index]
+ * @property {{rows: number, tail_rows: number, without_vector: number, version: string | null, built_at: string | null}} [index]
  */
 
 export const state = {

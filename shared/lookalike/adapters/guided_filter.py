@@ -1,0 +1,56 @@
+"""Guided filter: moves the edges of a coarse map to the edges of the photo.
+
+He, Sun and Tang, "Guided Image Filtering", 2013, in the variant of He and Sun, "Fast Guided Filter", 2015: the map is a
+linear function of the photo's colors around each cell; the functions are fitted to the cells, and applied to the pixels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Map = NDArray[np.float32]
+SMOOTHNESS = 1e-3
+"""Variance, of colors between 0 and 1, that counts as noise rather than as an edge."""
+
+
+class GuidedFilter:
+    """Refines maps of one photo. A cell of a map covers `cell` x `cell` pixels of the photo."""
+
+    def __init__(self, photo: NDArray[np.uint8], cell: int) -> None:
+        height, width = photo.shape[:2]
+        self._cell = cell
+        self._pixels = photo.astype(np.float32) / 255
+        self._colors: Map = self._pixels.reshape(height // cell, cell, width // cell, cell, 3).mean((1, 3))
+
+    def refine(self, values: Map, rows: slice, columns: slice) -> Map:
+        """Return that window of a map (h, w), given in cells, at the resolution of the photo."""
+        colors, values = self._colors[rows, columns], values[rows, columns]
+        mean_color, mean = mean_of_neighbors(colors), mean_of_neighbors(values[..., None])
+        products = mean_of_neighbors((colors[..., None] * colors[..., None, :]).reshape(*values.shape, 9))
+        outer_product = mean_color[..., None] * mean_color[..., None, :]
+        covariance = products.reshape(outer_product.shape) - outer_product + SMOOTHNESS * np.eye(3, dtype=np.float32)
+        covariance_with_values = mean_of_neighbors(colors * values[..., None]) - mean_color * mean
+        slopes = np.linalg.solve(covariance, covariance_with_values[..., None])[..., 0]
+        offsets = mean[..., 0] - (slopes * mean_color).sum(-1)
+        *slope_maps, offset_map = enlarge(mean_of_neighbors(np.dstack([slopes, offsets])), self._cell)
+        pixels = self._pixels[self._in_pixels(rows), self._in_pixels(columns)]
+        return offset_map + sum(slope * pixels[..., channel] for channel, slope in enumerate(slope_maps))
+
+    def _in_pixels(self, cells: slice) -> slice:
+        return slice(cells.start * self._cell, cells.stop * self._cell)
+
+
+def mean_of_neighbors(values: Map) -> Map:
+    """Return the mean of each cell and its eight neighbors, for every channel of a map (h, w, channels)."""
+    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    vertical = padded[:-2] + padded[1:-1] + padded[2:]
+    return np.asarray((vertical[:, :-2] + vertical[:, 1:-1] + vertical[:, 2:]) / 9, np.float32)
+
+
+def enlarge(values: Map, factor: int) -> Sequence[Map]:
+    """Return the channels of a map (h, w, channels), each enlarged to (factor h, factor w) by linear interpolation."""
+    size = values.shape[1] * factor, values.shape[0] * factor
+    channels = (Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(values, 2, 0))
+    return [np.asarray(channel.resize(size, Image.Resampling.BILINEAR), np.float32) for channel in channels]
