@@ -6,7 +6,7 @@
 #   check          check style, types, layers, spelling and links
 #   docs           build the documentation in site/
 #   screenshots    draw the images of the documentation
-#   bench          compare with the original system, and measure exact search
+#   bench          compare with the original system and with earlier models, and measure exact search
 #   bench-search   measure exact search only
 #   bench-million  measure approximate search on a million garments
 #   bench-full     compare the full models with the packages they come from
@@ -31,7 +31,7 @@ ifeq ($(PHOTOS),$(CLOSET))
 	$(BIN)/lookalike details import $(CLOSET)/details.csv
 endif
 	$(BIN)/lookalike ingest "$(PHOTOS)"
-	$(BIN)/lookalike index build
+	$(BIN)/lookalike reembed
 	$(BIN)/lookalike search "$(QUERY)" --out .lookalike/matches.jpg
 	$(BIN)/lookalike serve
 
@@ -63,6 +63,7 @@ screenshots: .venv/installed
 
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)
+	$(BIN)/python -m tests.benchmarks.generations $(ARGS)
 	$(BIN)/python -m tests.benchmarks.exact_search
 
 test-full: .venv-full/tested

@@ -211,7 +211,7 @@ def relabel_with_detector(photographs: Photographs, work: Path) -> Photographs:
 def main() -> None:
     """Train the embedder."""
     parser: argparse.ArgumentParser = make_parser(__doc__ or "")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument(
         "--tune", type=Path, metavar="CHECKPOINT", help="start from these weights, with a new learning rate cycle"
     )

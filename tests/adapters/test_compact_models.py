@@ -20,9 +20,9 @@ from lookalike.adapters.compact_detector import (
     region_to_detection,
 )
 from lookalike.adapters.compact_embedder import CompactEmbedder
-from lookalike.adapters.guided_filter import GuidedFilter
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled
+from lookalike.domain.guided_filter import GuidedFilter
 from lookalike.domain.model import GARMENT_KINDS, Box, Detection
 
 WEIGHTS = Path(lookalike.__file__).parent / "weights"

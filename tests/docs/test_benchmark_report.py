@@ -7,7 +7,7 @@ import pytest
 
 from tests.benchmarks.report import END, PAGE, Report, start_of, write_reports, write_table
 
-SECTIONS = {"original", "exact-search", "approximate-search", "million", "full-models", "crash-safety"}
+SECTIONS = {"original", "generations", "exact-search", "approximate-search", "million", "full-models", "crash-safety"}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from infra.images.chromium import Page, find_chromium, start_chromium
 from tests.conftest import jpeg
+from tests.contracts.databases import execute
 from tests.e2e.server import Server
 from tests.sample_photos import sample_photo
 
@@ -77,6 +78,22 @@ def test_search_shows_garments_and_matches(server: Server, page: Page) -> None:
     assert page.evaluate("document.querySelectorAll('.bounding-box').length") > 0
     assert page.evaluate("document.querySelector('.card .similarity').textContent") == "1.00"
     assert page.evaluate("document.querySelector('.card img').naturalWidth") > 0
+
+
+def test_garments_of_another_model_are_announced_with_the_command(server: Server, page: Page) -> None:
+    server.upload(PHOTO, "converted")
+    database = f"sqlite:///{server.folder / '.lookalike' / 'lookalike.db'}"
+    execute(database, "UPDATE splitted_images SET embedder = 'old-1'")
+    server.stop()
+    server.start()
+    assert "vectors of another model only" in server.log()
+    open_page(page, server)
+    search(page)
+    assert "lookalike reembed" in text(page, "notice") and not page.evaluate("document.getElementById('notice').hidden")
+    server.run("reembed")
+    page.wait_for(IS_IDLE)
+    click(page, "#search-again")
+    page.wait_for("document.querySelectorAll('.card').length > 0")
 
 
 def test_sample_photo_is_searched_on_click(page: Page) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from lookalike import images
 from lookalike.adapters.compact_embedder import CompactEmbedder
-from lookalike.bootstrap import WEIGHTS, Services
+from lookalike.bootstrap import WEIGHTS, Services, services
 from lookalike.domain.model import ProductDetails
 from tests.conftest import jpeg
+from tests.contracts.databases import execute
 from tests.functions.harness import (
     OTHER_PHOTO,
     OWNED_PHOTOS,
@@ -47,6 +48,20 @@ def test_search_finds_a_new_upload_at_once(client: Client, admin: dict[str, str]
     assert best["splitted_image_id"] == "first_segment_0" and 0.3 < best["similarity"] <= 1
     assert images.read_image(base64.b64decode(best["processed_image_base64"])).size > (1, 1)
     assert body["index"]["tail_rows"] == len(body["results"])
+
+
+def test_garments_of_another_model_are_counted_and_not_compared(
+    client: Client, real: Services, admin: dict[str, str]
+) -> None:
+    count = len(upload_photo(client, admin).get_json()["data"]["segments"])
+    execute(real.settings.database, "UPDATE splitted_images SET embedder = 'old-1'")
+    services.cache_clear()
+    body = search_photo(client).get_json()
+    assert body["results"] == [] and body["index"]["rows"] == 0 and body["index"]["without_vector"] == count
+    services().reembed.run()
+    services.cache_clear()
+    body = search_photo(client).get_json()
+    assert len(body["results"]) == count and body["index"]["without_vector"] == 0
 
 
 def test_segment_search_groups_results_by_query_garment(client: Client, admin: dict[str, str]) -> None:
@@ -144,7 +159,7 @@ def test_include_details_adds_product_details(client: Client, real: Services) ->
     query = OWNED_PHOTOS["two"]
     results = search_photo(client, query, num=50, include="none").get_json()["results"]
     assert not any("details" in result for result in results)
-    before = real.catalog.changes("compact-3", 0).last_commit
+    before = real.catalog.changes("compact-4", 0).last_commit
     real.segments.put_details([ProductDetails("two_segment_0", brand="Own")])
     response = search_photo(client, query, num=50, include="none", include_details=True)
     results = response.get_json()["results"]
@@ -152,7 +167,7 @@ def test_include_details_adds_product_details(client: Client, real: Services) ->
     assert brands["two_segment_0"] == "Own" and brands["one_segment_0"] is None
     others = {name for name in brands if name.startswith("two_") and name != "two_segment_0"}
     assert all(brands[name] == "Marlow" for name in others)
-    assert real.catalog.changes("compact-3", 0).last_commit == before, "details must not change index rows"
+    assert real.catalog.changes("compact-4", 0).last_commit == before, "details must not change index rows"
 
 
 def test_boxes_of_a_downscaled_photo_are_in_its_own_pixels(

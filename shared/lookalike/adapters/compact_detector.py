@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.adapters.guided_filter import GuidedFilter
 from lookalike.adapters.onnx import open_session, resize_to_array, run_session
 from lookalike.domain.cancel import CancelToken
+from lookalike.domain.guided_filter import GuidedFilter
 from lookalike.domain.model import GARMENT_KINDS, Box, Detection
 
 Map = NDArray[np.float32]
@@ -22,14 +22,14 @@ Edges = tuple[float, float, float, float]
 """Left, top, right and bottom, in cells of the class map."""
 
 # The thresholds and weights below were tuned on the validation photos: see shared/lookalike/weights/CARD.md.
-THRESHOLD = 0.38
+THRESHOLD = 0.5
 """Minimum score of a detection."""
-INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 384 * 288, 32, 3.0
+INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 448 * 320, 32, 3.0
 """Pixels of the network's input, the divisor of its sides (its stride), and its largest ratio of sides."""
 PRESENCE_POWER = 0.25
 """Exponent of the photo-level presence of a kind when it weights the class map."""
-KIND_WEIGHTS = (1.0, 0.8, 1.0, 1.0, 1.0, 1.0, 1.75, 1.0, 2.0, 2.0)
-"""Factors of the class map by kind, in the order of `GARMENT_KINDS`. Kinds with few training photos count more."""
+KIND_WEIGHTS = (1.25, 0.8, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+"""Factors of the class map by kind, in the order of `GARMENT_KINDS`."""
 WORN_THRESHOLD = 0.5
 """Minimum probability for treating a photo's garments as worn by people."""
 MIN_SIZE_RATIOS = {
@@ -44,7 +44,7 @@ MIN_SIZE_RATIOS = {
     ("outerwear", "dress"): 0.2,
 }
 """Kinds that the network confuses in one garment. The smaller is kept if it has this share of the other's cells."""
-MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST = 0.0012, 0.15
+MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST = 0.002, 0.15
 """Minimum size of a component of a worn kind, as a share of the map and of the kind's largest component."""
 FLAT_MIN_SHARE_OF_PHOTO, FLAT_MIN_SHARE_OF_LARGEST = 0.01, 0.3
 """The same for garments that are not worn; the largest is that of any kind."""
@@ -166,15 +166,21 @@ def split_by_person(cells: CellMask) -> list[CellMask]:
 def resolve_confusions(probabilities: Map) -> Map:
     """Return a map in which a kind that is much smaller than a kind it is confused with is merged into that kind."""
     probabilities = probabilities.copy()
+    sizes = count_cells(probabilities)
     for (first, second), min_ratio in MIN_SIZE_RATIOS.items():
         pair = GARMENT_KINDS.index(first) + 1, GARMENT_KINDS.index(second) + 1
-        # counted again for every pair: earlier merges change the sizes
-        sizes = np.bincount(probabilities.argmax(0).ravel(), minlength=len(probabilities))
         smaller, larger = sorted(pair, key=lambda kind: int(sizes[kind]))
-        if sizes[smaller] < min_ratio * sizes[larger]:
+        if 0 < sizes[smaller] < min_ratio * sizes[larger]:
             probabilities[larger] += probabilities[smaller]
             probabilities[smaller] = 0
+            # counted again: a merge changes the sizes
+            sizes = count_cells(probabilities)
     return probabilities
+
+
+def count_cells(probabilities: Map) -> NDArray[np.int64]:
+    """Return in how many cells each class is the most probable one: (classes,)."""
+    return np.bincount(probabilities.argmax(0).ravel(), minlength=len(probabilities))
 
 
 def drop_small_components(

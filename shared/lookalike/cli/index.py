@@ -109,7 +109,10 @@ def reembed(models: str | None, embedder: str | None, retry_failed: bool, settle
         summary = task.run(retry_failed, progress.update)
     for name, reason in summary.failed.items():
         click.echo(f"  skipped {name}: {reason}")
-    click.echo(f"{summary.embedded} garments embedded, {len(summary.failed)} skipped; index {summary.version} checked")
+    has_work = summary.embedded or summary.failed
+    done = f"{summary.embedded} garments embedded, {len(summary.failed)} skipped"
+    state = done if has_work else f"Every garment has a vector of {embedder_name}"
+    click.echo(f"{state}; index {summary.version} published and checked")
     if settle:
         kept = f"; {len(summary.failed)} skipped garments keep their old vectors" if summary.failed else ""
         count = task.drop_old_vectors(len(summary.failed))

@@ -11,6 +11,9 @@ Lab = tuple[float, float, float]
 # Matrix, white point and constants of `rgb_to_lab`: sRGB (IEC 61966-2-1) and CIE 15, rounded to four digits.
 RGB_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 D65_WHITE = np.array([0.9505, 1.0, 1.089])
+SRGB = np.arange(256) / 255
+LINEAR_LIGHT = np.where(SRGB > 0.04045, ((SRGB + 0.055) / 1.055) ** 2.4, SRGB / 12.92)
+"""Linear intensity, 0 to 1, of each sRGB value."""
 MAX_SIDE = 128
 """Larger images are sampled down to this many pixels a side, which changes the mean color very little."""
 
@@ -38,9 +41,7 @@ def color_distance(one: Lab, other: Lab) -> float:
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Convert sRGB values 0 to 255, shape (n, 3), to L*a*b*, shape (n, 3)."""
-    values = rgb / 255.0
-    linear = np.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92)
-    ratios = linear @ RGB_TO_XYZ.T / D65_WHITE
+    ratios = LINEAR_LIGHT[rgb] @ RGB_TO_XYZ.T / D65_WHITE
     roots = np.where(ratios > 0.008856, np.cbrt(ratios), 7.787 * ratios + 16 / 116)
     x, y, z = roots.T
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)

@@ -19,10 +19,8 @@ class GuidedFilter:
     """Refines maps of one photo. A cell of a map covers `cell` x `cell` pixels of the photo."""
 
     def __init__(self, photo: NDArray[np.uint8], cell: int) -> None:
-        height, width = photo.shape[:2]
-        self._cell = cell
-        self._pixels = photo.astype(np.float32) / 255
-        self._colors: Map = self._pixels.reshape(height // cell, cell, width // cell, cell, 3).mean((1, 3))
+        self._cell, self._photo = cell, photo
+        self._colors: Map = np.asarray(Image.fromarray(photo).reduce(cell), np.float32) / np.float32(255)
 
     def refine(self, values: Map, rows: slice, columns: slice) -> Map:
         """Return that window of a map (h, w), given in cells, at the resolution of the photo."""
@@ -35,8 +33,9 @@ class GuidedFilter:
         slopes = np.linalg.solve(covariance, covariance_with_values[..., None])[..., 0]
         offsets = mean[..., 0] - (slopes * mean_color).sum(-1)
         *slope_maps, offset_map = enlarge(mean_of_neighbors(np.dstack([slopes, offsets])), self._cell)
-        pixels = self._pixels[self._in_pixels(rows), self._in_pixels(columns)]
-        return offset_map + sum(slope * pixels[..., channel] for channel, slope in enumerate(slope_maps))
+        pixels = self._photo[self._in_pixels(rows), self._in_pixels(columns)].astype(np.float32) / np.float32(255)
+        red, green, blue = (slope * pixels[..., channel] for channel, slope in enumerate(slope_maps))
+        return np.asarray(offset_map + red + green + blue)
 
     def _in_pixels(self, cells: slice) -> slice:
         return slice(cells.start * self._cell, cells.stop * self._cell)
