@@ -1,21 +1,30 @@
-"""Export the trained networks as ONNX files with float16 weights, which onnxruntime converts to float32 at loading."""
+"""Export the trained networks as ONNX files that compute with eight-bit numbers."""
 
-import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from PIL import Image
 from torch import Tensor, nn
 
 from infra.training.boxes import DISTANCE_UNIT, to_distances
+from infra.training.data import Bytes, Photographs, load_photographs, make_parser
 from infra.training.detector import CANVAS
 from infra.training.embedder import LABELS, SIDE
+from infra.training.evaluate_search import cut_out_garments
 from infra.training.labels import CLASSES, FOLDERS
 from infra.training.network import DetectorNetwork, EmbedderTraining
+from lookalike.adapters.compact_detector import CompactDetector, network_input
+from lookalike.adapters.compact_embedder import fit_on_canvas
 
+STREET_CALIBRATION_PHOTOS, FLAT_CALIBRATION_PHOTOS = 40, 40
+"""Training photos whose activations set the ranges of the eight-bit numbers."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -35,20 +44,35 @@ class DetectorGraph(nn.Module):
         return logits.softmax(1)[0], photo.sigmoid()[0], to_distances(edges)[0] * DISTANCE_UNIT
 
 
-def store_as_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store large float32 initializers as float16, each with a Cast node, in place.
+class CalibrationInputs(CalibrationDataReader):  # type: ignore[misc]
+    """Inputs of the network, whose activations set the ranges of the eight-bit numbers."""
 
-    onnxruntime folds the Cast nodes at loading, so the network computes in float32.
-    """
-    floats = [tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT]
-    large = [tensor for tensor in floats if np.prod(tensor.dims) > 64]
-    for number, tensor in enumerate(large):
-        half = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"half_{number}")
-        cast = helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT)
-        model.graph.initializer.remove(tensor)
-        model.graph.initializer.append(half)
-        model.graph.node.insert(0, cast)
-    return model
+    def __init__(self, inputs: Iterable[NDArray[np.uint8]]) -> None:
+        self.inputs = iter(inputs)
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """Return the next input, or `None` after the last one."""
+        pixels = next(self.inputs, None)
+        return None if pixels is None else {"pixels": pixels}
+
+
+def quantize(model: Path, inputs: Iterable[NDArray[np.uint8]], path: Path) -> None:
+    """Write the network with eight-bit weights and activations (static quantization of onnxruntime)."""
+    prepared = path.with_suffix(".prepared.onnx")
+    quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared),
+        str(path),
+        CalibrationInputs(inputs),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=["Conv", "Gemm", "Add", "Clip", "Relu", "Resize"],
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        # seven bits: products of eight bits overflow on CPUs without VNNI
+        reduce_range=True,
+    )
+    prepared.unlink()
 
 
 def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -60,12 +84,14 @@ def strip_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def write(network: nn.Module, example: Tensor, outputs: list[str], path: Path) -> None:
-    """Export the network to `path` atomically.
+def write(
+    network: nn.Module, example: Tensor, outputs: list[str], inputs: Iterable[NDArray[np.uint8]], path: Path
+) -> None:
+    """Export the network with eight-bit numbers to `path` atomically. `inputs` set their ranges.
 
     Height and width are dynamic if the example has a batch of one; otherwise the batch size is.
     """
-    partial = path.with_suffix(".part")
+    exact, partial = path.with_suffix(".exact.onnx"), path.with_suffix(".part")
     height, width = torch.export.Dim("height", min=32, max=4096), torch.export.Dim("width", min=32, max=4096)
     shape = {1: height, 2: width} if len(example) == 1 else {0: torch.export.Dim("number", min=1, max=64)}
     program = torch.onnx.export(
@@ -78,9 +104,12 @@ def write(network: nn.Module, example: Tensor, outputs: list[str], path: Path) -
     )
     assert program is not None
     program.optimize()
-    onnx.save(store_as_float16(strip_metadata(program.model_proto)), partial)
+    onnx.save(program.model_proto, exact)
+    quantize(exact, inputs, partial)
+    onnx.save(strip_metadata(onnx.load(partial)), partial)
     onnx.checker.check_model(str(partial))
     partial.replace(path)
+    exact.unlink()
 
 
 def load_averaged(network: Network, checkpoint: Path) -> Network:
@@ -94,30 +123,39 @@ def bank_size(checkpoint: Path) -> int:
     return len(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]["bank"])
 
 
-def export_detector(checkpoint: Path, path: Path) -> None:
+def export_detector(checkpoint: Path, photographs: Photographs, path: Path) -> None:
     """Export the detector of a checkpoint."""
     graph = DetectorGraph(load_averaged(DetectorNetwork(len(CLASSES)), checkpoint))
     example = torch.zeros(1, *CANVAS, 3, dtype=torch.uint8)
-    write(graph, example, ["classes", "photo", "edges"], path)
+    inputs = (network_input(Image.fromarray(photo))[None] for photo in calibration_photos(photographs))
+    write(graph, example, ["classes", "photo", "edges"], inputs, path)
 
 
-def export_embedder(checkpoint: Path, path: Path) -> None:
+def export_embedder(checkpoint: Path, photographs: Photographs, detector: CompactDetector, path: Path) -> None:
     """Export the embedder of a checkpoint, without the parts that only training needs."""
     training = load_averaged(EmbedderTraining(len(FOLDERS), LABELS, bank_size(checkpoint)), checkpoint)
     example = torch.zeros(2, SIDE, SIDE, 4, dtype=torch.uint8)
-    write(training.embedder, example, ["category", "garment"], path)
+    cut_outs = cut_out_garments(detector, calibration_photos(photographs))
+    inputs = (fit_on_canvas(cut_out)[None] for cut_out in cut_outs)
+    write(training.embedder, example, ["category", "garment"], inputs, path)
+
+
+def calibration_photos(photographs: Photographs) -> list[Bytes]:
+    """Return photos of both training parts, evenly spaced."""
+    parts = (photographs.street, STREET_CALIBRATION_PHOTOS), (photographs.flat, FLAT_CALIBRATION_PHOTOS)
+    return [sample.image for samples, count in parts for sample in samples[:: len(samples) // count][:count]]
 
 
 def main() -> None:
     """Export the networks."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoints")
+    parser = make_parser(__doc__ or "")
     parser.add_argument("--weights", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--only", choices=("detector", "embedder"))
     options = parser.parse_args()
-    for name, export in (("detector", export_detector), ("embedder", export_embedder)):
-        if options.only in (None, name):
-            export(options.work / f"{name}.pt", options.weights / f"{name}.onnx")
+    photographs = load_photographs(options.data, options.work)
+    detector = options.weights / "detector.onnx"
+    export_detector(options.work / "detector.pt", photographs, detector)
+    embedder = options.weights / "embedder.onnx"
+    export_embedder(options.work / "embedder.pt", photographs, CompactDetector(detector), embedder)
 
 
 if __name__ == "__main__":

@@ -8,4 +8,4 @@ export PYTHONPATH=.:shared
 mkdir -p "$work" "$weights"
 python -m infra.training.detector --data "$data" --work "$work"
 python -m infra.training.embedder --data "$data" --work "$work"
-python -m infra.training.export --work "$work" --weights "$weights"
+python -m infra.training.export --data "$data" --work "$work" --weights "$weights"

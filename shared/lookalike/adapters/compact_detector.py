@@ -102,13 +102,18 @@ class CompactDetector:
 
         `thorough` has no effect: this detector has one threshold for uploads and searches.
         """
-        pixels = resize_to_array(image.convert("RGB"), *network_size(*image.size))
+        pixels = network_input(image)
         output = NetworkOutput(*run_session(self._session, {"pixels": pixels[None]}, cancel))
         regions = find_regions(output.class_map, output.photo_scores)
         scored = [(region_score(region, output.photo_scores), region) for region in regions]
         kept = sorted((pair for pair in scored if pair[0] >= threshold), key=lambda pair: -pair[0])
         guided_filter = GuidedFilter(pixels, CELL)
         return [region_to_detection(region, score, image.size, output, guided_filter) for score, region in kept]
+
+
+def network_input(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the pixels (H, W, 3) of the photo in the size of the network's input."""
+    return resize_to_array(image.convert("RGB"), *network_size(*image.size))
 
 
 def network_size(width: int, height: int) -> tuple[int, int]:
