@@ -44,7 +44,7 @@ class DetectorGraph(nn.Module):
         return logits.softmax(1)[0], photo.sigmoid()[0], to_distances(edges)[0] * DISTANCE_UNIT
 
 
-class CalibrationInputs(CalibrationDataReader):  # type: ignore[misc]
+class CalibrationInputs(CalibrationDataReader):
     """Inputs of the network, whose activations set the ranges of the eight-bit numbers."""
 
     def __init__(self, inputs: Iterable[NDArray[np.uint8]]) -> None:

@@ -13,6 +13,7 @@ from lookalike.adapters.compact_detector import (
     CompactDetector,
     NetworkOutput,
     Region,
+    find_regions,
     garment_edges,
     label_components,
     network_size,
@@ -244,3 +245,28 @@ def test_the_edge_of_a_mask_is_moved_to_the_edge_in_the_photo() -> None:
     is_garment = mask[16:-16].mean(0) > 127
     # the mask begins at column 8 of the input
     assert np.flatnonzero(is_garment).tolist() == list(range(6, 26))
+
+
+def two_touching_kinds(second_probability: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return class map and photo scores of a flat top on trousers that touch, the latter with that probability."""
+    class_map = np.full((15, 20, 16), 1e-3, np.float32)
+    class_map[0] = 1
+    class_map[:, 2:18, 3:13] = 1e-3
+    class_map[1, 2:10, 3:13] = 0.9
+    class_map[1, 10:18, 3:13] = 1 - second_probability
+    class_map[4, 10:18, 3:13] = second_probability
+    photo_scores = np.zeros(11, np.float32)
+    photo_scores[[0, 3]] = 0.95
+    return class_map, photo_scores
+
+
+def test_flat_garments_that_touch_are_separated_by_kind() -> None:
+    regions = find_regions(*two_touching_kinds(0.9))
+    assert [(GARMENT_KINDS[region.kind - 1], int(region.cells.sum())) for region in regions] == [
+        ("top", 80),
+        ("trousers", 80),
+    ]
+
+
+def test_a_flat_garment_with_an_uncertain_second_kind_stays_one() -> None:
+    assert [int(region.cells.sum()) for region in find_regions(*two_touching_kinds(0.6))] == [160]

@@ -28,7 +28,7 @@ INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 448 * 320, 32, 3.0
 """Pixels of the network's input, the divisor of its sides (its stride), and its largest ratio of sides."""
 PRESENCE_POWER = 0.25
 """Exponent of the photo-level presence of a kind when it weights the class map."""
-KIND_WEIGHTS = (1.25, 0.8, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+KIND_WEIGHTS = (1.25, 0.8, 1.0, 1.0, 1.0, 1.5, 1.0, 1.0, 1.0, 1.0)
 """Factors of the class map by kind, in the order of `GARMENT_KINDS`."""
 WORN_THRESHOLD = 0.5
 """Minimum probability for treating a photo's garments as worn by people."""
@@ -48,6 +48,9 @@ MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST = 0.002, 0.15
 """Minimum size of a component of a worn kind, as a share of the map and of the kind's largest component."""
 FLAT_MIN_SHARE_OF_PHOTO, FLAT_MIN_SHARE_OF_LARGEST = 0.01, 0.3
 """The same for garments that are not worn; the largest is that of any kind."""
+MIN_PART, MIN_PART_PROBABILITY, MIN_PART_PRESENCE = 0.3, 0.75, 0.7
+"""When a component of flat garments is two that touch: for both kinds, the minimum share of its cells, the minimum mean
+probability in them, and the minimum presence in the photo."""
 MIN_GAP, MIN_SHARE_OF_LARGEST_PERSON = 0.25, 0.4
 """Empty share of the map's width that separates two people, and minimum size of a second person's garment."""
 CELL, EDGE_CELL = 4, 8
@@ -150,8 +153,7 @@ def worn_regions(probabilities: Map) -> list[Region]:
     regions = []
     for kind in np.unique(kinds[kinds > 0]).tolist():
         cells = drop_small_components(components, kinds == kind, MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST)
-        others = np.delete(probabilities, kind, 0).max(0)
-        share = probabilities[kind] / (probabilities[kind] + others)
+        share = class_share(probabilities, kind)
         regions += [Region(part, kind, probabilities[kind], share) for part in split_by_person(cells)]
     return regions
 
@@ -205,7 +207,31 @@ def flat_regions(probabilities: Map, photo_scores: Map) -> list[Region]:
         return []
     cells = drop_small_components(components, components >= 0, FLAT_MIN_SHARE_OF_PHOTO, FLAT_MIN_SHARE_OF_LARGEST)
     parts = [components == number for number in np.unique(components[cells]).tolist()]
-    return join_shoes([Region(part, vote_kind(probabilities, part, photo_scores), garment, garment) for part in parts])
+    regions = [Region(part, vote_kind(probabilities, part, photo_scores), garment, garment) for part in parts]
+    return join_shoes([part for region in regions for part in split_by_kind(region, probabilities, photo_scores)])
+
+
+def split_by_kind(region: Region, probabilities: Map, photo_scores: Map) -> list[Region]:
+    """Split a region into two if it clearly shows two kinds: flat garments that touch each other."""
+    presence = photo_scores[: len(GARMENT_KINDS)]
+    best = (probabilities[1 : len(GARMENT_KINDS) + 1] * presence[:, None, None]).argmax(0) + 1
+    kinds = np.where(region.cells, best, 0)
+    sizes = np.bincount(kinds.ravel(), minlength=len(GARMENT_KINDS) + 1)[1:]
+    candidates = (np.argsort(-sizes)[:2] + 1).tolist()
+    for kind in candidates:
+        cells = kinds == kind
+        is_large = cells.sum() >= MIN_PART * region.cells.sum()
+        if not (is_large and presence[kind - 1] >= MIN_PART_PRESENCE):
+            return [region]
+        if probabilities[kind][cells].mean() < MIN_PART_PROBABILITY:
+            return [region]
+    return [Region(kinds == kind, kind, region.probability, class_share(probabilities, kind)) for kind in candidates]
+
+
+def class_share(probabilities: Map, kind: int) -> Map:
+    """Return the probability of a class over that and the strongest other: (h, w)."""
+    others = np.delete(probabilities, kind, 0).max(0)
+    return np.asarray(probabilities[kind] / (probabilities[kind] + others), np.float32)
 
 
 def vote_kind(probabilities: Map, cells: CellMask, photo_scores: Map) -> int:
