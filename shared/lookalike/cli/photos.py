@@ -85,6 +85,8 @@ def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None
             click.echo(f"  {match.similarity:6.3f}  {match.segment.name}")
     index = result.index
     click.echo(f"Image: {out}   index: {index.rows} garments, {index.tail_rows} of them added since it was built")
+    if notice := services.missing_vectors.notice():
+        click.echo(f"Note: {notice}.")
 
 
 @click.command()
