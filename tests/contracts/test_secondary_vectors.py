@@ -35,6 +35,7 @@ def catalog(world: World) -> FakeCatalog:
 
 def test_segments_missing_vectors_are_listed_in_order(catalog: FakeCatalog) -> None:
     old, new = add_photo(catalog, "old", 3), add_photo(catalog, "new", 2, NEW_EMBEDDER)
+    assert catalog.count_segments() == 5
     assert catalog.count_missing_vectors(NEW_EMBEDDER) == 3 and catalog.count_missing_vectors(MODEL) == 2
     assert [segment.row_id for segment in catalog.segments_missing_vectors(NEW_EMBEDDER, 0, 2)] == old[:2]
     assert [segment.row_id for segment in catalog.segments_missing_vectors(NEW_EMBEDDER, old[1], 9)] == old[2:]

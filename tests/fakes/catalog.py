@@ -154,6 +154,10 @@ class FakeCatalog:
         return {int(row_id): rows[row_id].vector.copy() for row_id in row_ids if row_id in rows}
 
     @transaction
+    def count_segments(self) -> int:
+        return len(self._rows)
+
+    @transaction
     def count_missing_vectors(self, embedder: str) -> int:
         return len(self._rows) - len(self._rows_of(embedder))
 

@@ -23,6 +23,13 @@ def test_the_notice_names_count_model_and_command() -> None:
     assert "`lookalike reembed`" in notice and "newer-2" in notice
 
 
+def test_rows_are_not_examined_if_the_index_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = IndexHarness(FakeStore())
+    harness.add_rows(unit_vectors(3))
+    monkeypatch.setattr(harness.catalog, "count_missing_vectors", lambda embedder: pytest.fail("counted"))
+    assert MissingVectors(harness.catalog, EMBEDDER).count(searched_rows=3) == 0
+
+
 def test_garments_are_counted_again_after_a_while_until_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = IndexHarness(FakeStore())
     row_ids = harness.add_rows(unit_vectors(2))

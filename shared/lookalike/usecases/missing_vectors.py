@@ -1,8 +1,7 @@
 """Stored garments that searches cannot find, because they have vectors of other models only."""
 
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lookalike.domain.ports import SecondaryVectors
 
@@ -20,15 +19,17 @@ class MissingVectors:
     embedder: str
     _count: int | None = None
     _counted_at: float = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self) -> int:
-        """Return the number of garments without a vector of the current embedder."""
-        with self._lock:
-            if self._count is None or (self._count and time.monotonic() - self._counted_at > SECONDS_VALID):
-                self._count = self.catalog.count_missing_vectors(self.embedder)
-                self._counted_at = time.monotonic()
-            return self._count
+    def count(self, searched_rows: int = 0) -> int:
+        """Return the number of garments without a vector of the current embedder.
+
+        `searched_rows` is the number of rows in the index. If the catalog has no more, none of them is examined.
+        """
+        if self._count is None or (self._count and time.monotonic() - self._counted_at > SECONDS_VALID):
+            has_others = self.catalog.count_segments() > searched_rows
+            self._count = self.catalog.count_missing_vectors(self.embedder) if has_others else 0
+            self._counted_at = time.monotonic()
+        return self._count
 
     def notice(self) -> str | None:
         """Say how many garments searches cannot find and what to do about it, or return `None` if there are none."""

@@ -21,6 +21,11 @@ class SecondaryVectorQueries(Database):
     """Queries of the port `SecondaryVectors`."""
 
     @read_transaction
+    def count_segments(self, tx: Connection) -> int:
+        """Return the number of all rows."""
+        return tx.execute(select(func.count()).select_from(splitted_images)).scalar_one()
+
+    @read_transaction
     def count_missing_vectors(self, tx: Connection, embedder: str) -> int:
         """Return the number of rows without a vector of the embedder."""
         return tx.execute(select(func.count()).select_from(splitted_images).where(_lacks_vector(embedder))).scalar_one()

@@ -38,6 +38,10 @@ class SecondaryVectors(Protocol):
     They make a change of embedder possible without downtime. `Catalog` returns both kinds in the same way.
     """
 
+    def count_segments(self) -> int:
+        """Return the number of all segments, with or without a vector."""
+        ...
+
     def count_missing_vectors(self, embedder: str) -> int:
         """Return the number of segments without a vector of the embedder."""
         ...

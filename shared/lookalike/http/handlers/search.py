@@ -29,7 +29,7 @@ def relay_image(services: Services, request: ApiRequest) -> HandlerResult:
         **groups,
         "width": result.width,
         "height": result.height,
-        "index": {**asdict(result.index), "without_vector": services.missing_vectors.count()},
+        "index": {**asdict(result.index), "without_vector": services.missing_vectors.count(result.index.rows)},
     }
 
 
