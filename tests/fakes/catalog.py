@@ -1,13 +1,10 @@
 """Catalog in memory. It passes the contract tests of the real ones, and reuses their validation of values."""
 
-import functools
 import itertools
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +14,7 @@ from lookalike.adapters.catalog.jobs import job_row
 from lookalike.adapters.catalog.segments import update_values
 from lookalike.adapters.catalog.tables import jobs, searches
 from lookalike.adapters.catalog.values import details_row, photo_row, segment_row, validated
-from lookalike.domain.errors import Cancelled, Conflict, NotFound, Unavailable
+from lookalike.domain.errors import Cancelled, Conflict, NotFound
 from lookalike.domain.filter import Filter, matches_filter
 from lookalike.domain.model import (
     Box,
@@ -32,10 +29,9 @@ from lookalike.domain.model import (
     ProductDetails,
     Segment,
 )
+from tests.fakes.database import FakeDatabase, transaction
 from tests.fakes.snapshot import FakeSnapshot
 
-P = ParamSpec("P")
-T = TypeVar("T")
 NO_VECTORS = np.empty((0, 0), np.float32)
 
 
@@ -49,25 +45,11 @@ class Row:
     commit: int
 
 
-def transaction(method: Callable[Concatenate["FakeCatalog", P], T]) -> Callable[Concatenate["FakeCatalog", P], T]:
-    """Run a method under the lock, or raise `Unavailable` as the catalog's flag says."""
-
-    @functools.wraps(method)
-    def run(self: "FakeCatalog", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._lock:
-            if self.is_unavailable:
-                raise Unavailable("The database cannot be reached")
-            return method(self, *args, **kwargs)
-
-    return run
-
-
-class FakeCatalog:
+class FakeCatalog(FakeDatabase):
     """Set `is_unavailable` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:
-        self.is_unavailable = False
-        self._lock = threading.RLock()
+        super().__init__()
         self._ids = itertools.count(1)
         self._commit = 0
         self._photos: dict[str, Photo] = {}
@@ -78,7 +60,6 @@ class FakeCatalog:
         self._jobs: dict[str, Job] = {}
         self._ledger: dict[tuple[str, str, str], LedgerEntry] = {}
         self._searches: dict[tuple[str, str], PastSearch] = {}
-        self._attempts: dict[str, tuple[int, datetime]] = {}
 
     @transaction
     def add_photo(
@@ -321,26 +302,6 @@ class FakeCatalog:
         for key in deleted:
             del self._searches[key]
         return len(deleted)
-
-    @transaction
-    def add_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
-        for key in keys:
-            count, started = self._attempts.get(key, (0, datetime.now(UTC)))
-            self._attempts[key] = (1, datetime.now(UTC)) if started < since else (count + 1, started)
-        return {key: self._attempts[key][0] for key in keys}
-
-    @transaction
-    def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
-        for key in self._attempts.keys() & set(keys):
-            current, started = self._attempts[key]
-            self._attempts[key] = (max(0, current - (current if count is None else count)), started)
-
-    @transaction
-    def delete_expired_attempts(self, before: datetime) -> int:
-        expired = [key for key, (_, started) in self._attempts.items() if started < before]
-        for key in expired:
-            del self._attempts[key]
-        return len(expired)
 
     @transaction
     def legacy_image(self, row_id: int) -> bytes | None:

@@ -1,0 +1,55 @@
+"""Base of the catalog in memory: its lock, and the sign-in attempts."""
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from lookalike.domain.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+D = TypeVar("D", bound="FakeDatabase")
+
+
+def transaction(method: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P], T]:
+    """Run a method under the lock, or raise `Unavailable` as the database's flag says."""
+
+    @functools.wraps(method)
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._lock:
+            if self.is_unavailable:
+                raise Unavailable("The database cannot be reached")
+            return method(self, *args, **kwargs)
+
+    return run
+
+
+class FakeDatabase:
+    """Set `is_unavailable` to make every method raise `Unavailable`."""
+
+    def __init__(self) -> None:
+        self.is_unavailable = False
+        self._lock = threading.RLock()
+        self._attempts: dict[str, tuple[int, datetime]] = {}
+
+    @transaction
+    def add_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
+        for key in keys:
+            count, started = self._attempts.get(key, (0, datetime.now(UTC)))
+            self._attempts[key] = (1, datetime.now(UTC)) if started < since else (count + 1, started)
+        return {key: self._attempts[key][0] for key in keys}
+
+    @transaction
+    def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
+        for key in self._attempts.keys() & set(keys):
+            current, started = self._attempts[key]
+            self._attempts[key] = (max(0, current - (current if count is None else count)), started)
+
+    @transaction
+    def delete_expired_attempts(self, before: datetime) -> int:
+        expired = [key for key, (_, started) in self._attempts.items() if started < before]
+        for key in expired:
+            del self._attempts[key]
+        return len(expired)
