@@ -1,8 +1,6 @@
 """Built-in garment detector: a small segmentation network whose class map is grouped into detections."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import ceil
 from pathlib import Path
 
@@ -306,46 +304,43 @@ def region_score(region: Region, photo_scores: Map) -> float:
     return float(min(1.0, inside * presence**PRESENCE_POWER))
 
 
-Run = tuple[int, int, int]
-"""A horizontal run of cells of one class: first column, end column (exclusive), class."""
-
-
 def label_components(classes: Labels) -> Labels:
     """Number the 8-connected components of equal class (h, w) from 0. Cells of class 0 get -1.
 
-    Union-find over the horizontal runs of each row (Rosenfeld and Pfaltz, 1966).
+    Union-find over the horizontal runs of each row (Rosenfeld and Pfaltz, 1966), for all rows at once.
     """
-    parents: list[int] = []
-    row_above: list[tuple[Run, int]] = []
-    labels = np.full(classes.shape, -1, np.int64)
-    for y, row in enumerate(classes):
-        row_above = [(run, _add_run(run, row_above, parents)) for run in _runs(row)]
-        for (start, end, _), number in row_above:
-            labels[y, start:end] = number
-    roots = np.array([_find_root(parents, number) for number in range(len(parents))], np.int64)
-    _, compact = np.unique(roots, return_inverse=True)
-    # the appended -1 is what label -1 indexes
-    return np.asarray(np.append(compact, -1)[labels], np.int64)
+    width = classes.shape[1] + 2
+    # an empty column on each side ends the runs at the ends of the rows
+    cells = np.pad(classes, ((0, 0), (1, 1))).ravel()
+    starts = np.append(0, np.flatnonzero(np.diff(cells)) + 1)
+    lengths = np.diff(np.append(starts, cells.size))
+    kinds = cells[starts]
+    runs = np.flatnonzero(kinds)
+    upper, lower = touching_runs(starts[runs], starts[runs] + lengths[runs], width)
+    is_same = kinds[runs[upper]] == kinds[runs[lower]]
+    numbers = np.full(len(starts), -1)
+    numbers[runs] = join_pairs(len(runs), upper[is_same], lower[is_same])
+    return np.asarray(np.repeat(numbers, lengths).reshape(-1, width)[:, 1:-1], np.int64)
 
 
-def _runs(row: Labels) -> list[Run]:
-    cuts = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
-    return [(start, end, int(row[start])) for start, end in pairwise(cuts) if row[start]]
+def touching_runs(starts: Labels, ends: Labels, width: int) -> tuple[Labels, Labels]:
+    """Return the pairs of runs that touch, at least at a corner: indices of the upper and of the lower run.
+
+    `starts` and `ends` (exclusive) are positions in the map, row after row, in ascending order.
+    """
+    first = np.searchsorted(ends, starts + width)
+    counts = np.searchsorted(starts, ends + width, side="right") - first
+    upper = np.repeat(np.arange(len(starts)), counts)
+    place_in_group = np.arange(len(upper)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return upper, first[upper] + place_in_group
 
 
-def _add_run(run: Run, row_above: Iterable[tuple[Run, int]], parents: list[int]) -> int:
-    """Give the run a new number, and join it with runs above of its class that touch it, at least at a corner."""
-    number = len(parents)
-    parents.append(number)
-    for (start, end, kind), number_above in row_above:
-        if kind == run[2] and start <= run[1] and run[0] <= end:
-            parents[_find_root(parents, number_above)] = _find_root(parents, number)
-    return number
-
-
-def _find_root(parents: list[int], number: int) -> int:
-    """Return the representative of the number's component, and shorten the path to it (path halving)."""
-    while parents[number] != number:
-        parents[number] = parents[parents[number]]
-        number = parents[number]
-    return number
+def join_pairs(count: int, first: Labels, second: Labels) -> Labels:
+    """Join elements that form pairs, directly or through others. Returns each element's group number (count,)."""
+    parents = np.arange(count)
+    while (parents[first] != parents[second]).any():
+        one, other = parents[first], parents[second]
+        np.minimum.at(parents, np.maximum(one, other), np.minimum(one, other))
+        while (parents[parents] != parents).any():
+            parents = parents[parents]
+    return np.unique(parents, return_inverse=True)[1]

@@ -28,6 +28,8 @@ LIGHTNESS_CENTERS, CHROMA_CENTERS = np.linspace(8, 92, BINS), np.linspace(-36, 3
 """Bin centers in CIE L*a*b*. Values beyond the outer centers count in the outer bins."""
 MIN_COVERAGE = 0.3
 """Minimum coverage of pixels that count for the colors."""
+EMPTY_PIXEL = np.array([255, 255, 255, 0], np.uint8)
+"""White and transparent."""
 
 
 class CompactEmbedder:
@@ -70,10 +72,11 @@ def fit_on_canvas(image: Image.Image) -> Bytes:
     factor = SIDE / max(image.size)
     width, height = (max(1, round(side * factor)) for side in image.size)
     left, top = (SIDE - width) // 2, (SIDE - height) // 2
-    canvas = np.full((SIDE, SIDE, 4), (255, 255, 255, 0), np.uint8)
+    canvas = np.full((SIDE, SIDE, 4), EMPTY_PIXEL, np.uint8)
     canvas[top : top + height, left : left + width] = _resize_with_alpha(image, width, height)
-    # the network sees color below alpha 0, so it must not depend on what was cut away
-    canvas[canvas[..., 3] == 0] = (255, 255, 255, 0)
+    # The network sees color below alpha 0, so it must not depend on what was cut away. Each pixel is written as one
+    # number, which takes a tenth of the time of writing four.
+    canvas.view(np.uint32)[canvas[..., 3] == 0] = EMPTY_PIXEL.view(np.uint32)
     return canvas
 
 
@@ -93,7 +96,7 @@ def color_features(pixels: Bytes) -> tuple[Floats, Floats]:
     """
     # every fourth pixel of every fourth row is enough for a histogram and sixteen times faster
     sampled = pixels[::4, ::4].reshape(-1, 4)
-    weights = garment_coverage(pixels)[::4, ::4].reshape(-1)
+    weights = sampled_coverage(pixels[..., 3]).reshape(-1)
     inside = weights > MIN_COVERAGE
     if not inside.any():
         return np.zeros(BINS**3, np.float32), np.zeros(BINS**3, np.float32)
@@ -103,17 +106,17 @@ def color_features(pixels: Bytes) -> tuple[Floats, Floats]:
     return histogram, soft_histogram(mean[None], np.ones(1), MEAN_COLOR_WIDTH)
 
 
-def garment_coverage(pixels: Bytes) -> Doubles:
-    """Return how much of each pixel belongs to the garment, 0 to 1: (SIDE, SIDE).
+def sampled_coverage(alpha: Bytes) -> Doubles:
+    """Return how much of every fourth pixel of every fourth row belongs to the garment, 0 to 1.
 
-    This is the alpha of a cut-out. A photo without transparency gets a Gaussian around its center instead.
+    This is the alpha (SIDE, SIDE) of a cut-out. A photo without transparency gets a Gaussian around its center instead.
     """
-    alpha = pixels[..., 3] / 255.0
+    coverage = alpha[::4, ::4] / 255.0
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
-    if not len(rows) or alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].min() < 0.5:
-        return alpha
-    offset = (np.arange(SIDE) - SIDE / 2 + 0.5) / (SIDE * 0.3)
-    return np.asarray(alpha * np.exp(-0.5 * (offset[:, None] ** 2 + offset[None] ** 2)))
+    if not len(rows) or alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].min() < 128:
+        return coverage
+    offset = ((np.arange(SIDE) - SIDE / 2 + 0.5) / (SIDE * 0.3))[::4]
+    return np.asarray(coverage * np.exp(-0.5 * (offset[:, None] ** 2 + offset[None] ** 2)))
 
 
 def soft_histogram(lab: Doubles, weights: Doubles, width: float) -> Floats:
