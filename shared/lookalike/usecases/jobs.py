@@ -4,17 +4,30 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from lookalike.domain import stage_times
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, Conflict, InvalidField, LookalikeError, NotFound
 from lookalike.domain.model import Caller, Job, JobStatus
 from lookalike.domain.ports import Catalog
+from lookalike.domain.stage_times import Stage
 
 log = logging.getLogger("lookalike.jobs")
+MEASURED_STAGES = {
+    "claiming": Stage.CLAIM,
+    "reading": Stage.DECODE,
+    "detecting": Stage.DETECT,
+    "embedding": Stage.EMBED,
+    "searching": Stage.SEARCH,
+    "fetching": Stage.PICTURES,
+    "cutting": Stage.ENCODE,
+    "storing": Stage.STORE,
+}
+"""How the stages of jobs, which `/request_status` shows, are named in the measurements of the request."""
 POLL_SECONDS = 0.1
 """Interval at which a process with running jobs reads cancellations from the catalog and writes the jobs' stages."""
 MAX_ID_LENGTH = 200
@@ -31,18 +44,21 @@ class RunningJob:
     stage: str = ""
     """Current stage. `CancellationWatcher` writes it to the row, so that requests do not wait for the database."""
     _stage_start: float = 0.0
+    _end_measurement: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def enter_stage(self, stage: str) -> None:
         """Start the next stage. Raises `Cancelled` or `DeadlineExceeded` if the job must stop."""
         self.cancel_token.check()
         self.leave_stage()
         self.stage, self._stage_start = stage, time.monotonic()
+        self._end_measurement = stage_times.enter_stage(MEASURED_STAGES[stage])
 
     def leave_stage(self) -> None:
         """Add the time since the start of the current stage to `stage_seconds`."""
         if self.stage:
             seconds = self.stage_seconds.get(self.stage, 0) + time.monotonic() - self._stage_start
             self.stage_seconds[self.stage] = round(seconds, 4)
+            self._end_measurement()
 
 
 class Jobs:

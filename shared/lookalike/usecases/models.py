@@ -12,6 +12,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Busy
 from lookalike.domain.model import Box, Detection, Vectors
 from lookalike.domain.ports import Detector, Embedder
+from lookalike.domain.stage_times import Stage, stage
 
 log = logging.getLogger("lookalike.models")
 CANCEL_CHECK_SECONDS = 0.05
@@ -91,9 +92,10 @@ class AdmissionQueue:
         if not self._admitted.acquire(blocking=False):
             raise Busy("Too many requests are waiting for the models: try again in a few seconds")
         try:
-            # A timeout instead of a callback of the token: a semaphore cannot be woken for one waiter.
-            while not self._running.acquire(timeout=CANCEL_CHECK_SECONDS):
-                cancel.check()
+            with stage(Stage.QUEUE):
+                # A timeout instead of a callback of the token: a semaphore cannot be woken for one waiter.
+                while not self._running.acquire(timeout=CANCEL_CHECK_SECONDS):
+                    cancel.check()
             try:
                 yield
             finally:

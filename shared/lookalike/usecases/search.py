@@ -25,6 +25,7 @@ from lookalike.domain.model import (
     Vectors,
 )
 from lookalike.domain.ports import Catalog, ObjectStore
+from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases import segment_images
 from lookalike.usecases.duplicates import DuplicateFilter
 from lookalike.usecases.explanation import (
@@ -172,8 +173,9 @@ class Search:
         cut_outs = [detection.cut_out(image) for detection in detections]
         vectors = self.models.embed(cut_outs, job.cancel_token)
         job.enter_stage("searching")
-        # Rows of the query photo itself, if the same file was uploaded before.
-        own_row_ids = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
+        with stage(Stage.ROWS):
+            # Rows of the query photo itself, if the same file was uploaded before.
+            own_row_ids = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
         selector = self._make_selector(request, own_row_ids)
         groups, info = self._find_matches(vectors, selector, job.cancel_token)
         duplicate_row_ids = duplicates_across_groups(groups, selector.duplicates)
@@ -208,7 +210,8 @@ class Search:
         """
         for _ in range(MAX_ATTEMPTS):
             groups, info = self._find_hits(vectors, selector, cancel)
-            rows = self.catalog.segments(sorted({hit.row_id for hits in groups for hit in hits}))
+            with stage(Stage.ROWS):
+                rows = self.catalog.segments(sorted({hit.row_id for hits in groups for hit in hits}))
             if all(hit.row_id in rows for hits in groups for hit in hits):
                 break
         return [self._to_matches(hits, rows) for hits in groups], info
@@ -223,7 +226,8 @@ class Search:
         wanted = selector.request.filter
         allowed_ids: NDArray[np.int64] | None = None
         if wanted:
-            allowed_ids = self.catalog.matching_row_ids(self.models.embedder, wanted)
+            with stage(Stage.ROWS):
+                allowed_ids = self.catalog.matching_row_ids(self.models.embedder, wanted)
         # Even if all excluded rows are among the nearest, enough others remain.
         count = selector.request.num + len(selector.excluded_ids)
         while True:
@@ -255,10 +259,11 @@ class Search:
     ) -> list[list[Match]]:
         """Add explanations and, if requested, product details to the matches."""
         found = [match.segment for matches in groups for match in matches]
-        own = list(self.catalog.segments(sorted(own_row_ids)).values()) if found and own_row_ids else []
-        # The details are read in one query, and only if they can change the response.
-        needs_details = found and (own or required_values(request.filter) or request.include_details)
-        details = self.catalog.details(details_keys([*own, *found])) if needs_details else {}
+        with stage(Stage.ROWS):
+            own = list(self.catalog.segments(sorted(own_row_ids)).values()) if found and own_row_ids else []
+            # The details are read in one query, and only if they can change the response.
+            needs_details = found and (own or required_values(request.filter) or request.include_details)
+            details = self.catalog.details(details_keys([*own, *found])) if needs_details else {}
         included = details if request.include_details else {}
         known_details = known_product_details(own, details, request.filter)
         queries = [replace(garment, known_details=known_details) for garment in garments]

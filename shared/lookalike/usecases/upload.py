@@ -24,6 +24,7 @@ from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotF
 from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog, ObjectStore
+from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.explanation import garment_color
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.models import Models, whole_photo_detection
@@ -124,6 +125,7 @@ class Upload:
             given = attributes or SegmentAttributes()
             box = given.box or whole_photo_detection(image).box
             detection = Detection(box, given.label, given.score)
+            job.enter_stage("storing")
             segment = new_segment(name, number, detection, vectors[0], garment_color(detection, image))
             with self._written_objects(self._encode_images([segment], [image]), job):
                 stored = self.catalog.add_segment(photo, segment, self.models.embedder, job.id)
@@ -157,7 +159,8 @@ class Upload:
 
     def _encode_images(self, segments: Sequence[NewSegment], cut_outs: Sequence[Image.Image]) -> dict[str, bytes]:
         """Return the image and thumbnail files of segments by path."""
-        encoded = map_concurrently(lambda cut_out: (images.png(cut_out), images.thumbnail(cut_out)), cut_outs)
+        with stage(Stage.ENCODE):
+            encoded = map_concurrently(lambda cut_out: (images.png(cut_out), images.thumbnail(cut_out)), cut_outs)
         files: dict[str, bytes] = {}
         for segment, (image, thumbnail) in zip(segments, encoded, strict=True):
             files |= {segment.path: image, segment.thumbnail: thumbnail}
