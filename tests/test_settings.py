@@ -108,8 +108,9 @@ REMOTE = {
 }
 
 
-def test_local_defaults_are_rejected_on_cloud_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("K_SERVICE", "relay")
+@pytest.mark.parametrize("variable", ["K_SERVICE", "CLOUD_RUN_JOB"])
+def test_local_defaults_are_rejected_on_cloud_run(home: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "relay")
     with pytest.raises(Misconfigured) as error:
         read_settings()
     for name in ("DATABASE_URL", "STORE_URL", "INDEX_SIGNING_KEY", "AUTH_URL"):
@@ -133,4 +134,33 @@ def test_each_local_setting_is_rejected_on_cloud_run(
     for key, content in {**REMOTE, name: value}.items():
         monkeypatch.setenv(key, content)
     with pytest.raises(Misconfigured, match=name):
+        read_settings()
+
+
+JOB_VARIABLES = {
+    "CLOUD_RUN_JOB": "lookalike-ingest",
+    "CLOUD_RUN_EXECUTION": "lookalike-ingest-abcde",
+    "CLOUD_RUN_TASK_INDEX": "3",
+    "CLOUD_RUN_TASK_ATTEMPT": "1",
+    "CLOUD_RUN_TASK_COUNT": "4",
+}
+"""What Cloud Run sets in the container of a job."""
+
+
+def test_variables_of_a_cloud_run_job_are_accepted(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {**REMOTE, **JOB_VARIABLES}
+    del job["K_SERVICE"]
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert (settings.cloud_run_task_index, settings.cloud_run_task_count) == (3, 4)
+
+
+@pytest.mark.parametrize(("index", "count"), [("4", "4"), ("-1", "4"), ("1", ""), ("0", "0")])
+def test_task_index_outside_of_the_count_is_rejected(
+    home: Path, monkeypatch: pytest.MonkeyPatch, index: str, count: str
+) -> None:
+    monkeypatch.setenv("CLOUD_RUN_TASK_INDEX", index)
+    monkeypatch.setenv("CLOUD_RUN_TASK_COUNT", count)
+    with pytest.raises(Misconfigured, match=r"CLOUD_RUN_TASK_(INDEX|COUNT)"):
         read_settings()

@@ -112,7 +112,14 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged")
     port: int = Field(5001, ge=1, le=65535, description="Port that `lookalike serve` listens on")
     google_cloud_project: str = Field("", description="Google Cloud project of the traces named in logs")
-    k_service: str = Field("", description="Set by Cloud Run; local defaults are rejected there")
+    k_service: str = Field("", description="Set by Cloud Run services; local defaults are rejected there")
+    cloud_run_job: str = Field("", description="Set by Cloud Run jobs; local defaults are rejected there")
+    cloud_run_task_index: int = Field(
+        0, ge=0, description="Set by Cloud Run jobs: which of the CLOUD_RUN_TASK_COUNT shares this task ingests, from 0"
+    )
+    cloud_run_task_count: int = Field(
+        1, ge=1, description="Set by Cloud Run jobs: number of tasks that share the photos of an ingestion"
+    )
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -124,7 +131,9 @@ class Settings(BaseSettings):
             raise ValueError("AUTH_URL and SUPABASE_URL name different services: set one of them")
         if (key := self.index_signing_key.get_secret_value()) and len(key) < 32:
             raise ValueError("INDEX_SIGNING_KEY is too short; use at least 32 characters")
-        if self.k_service and (local := self._find_local_defaults()):
+        if self.cloud_run_task_index >= self.cloud_run_task_count:
+            raise ValueError("CLOUD_RUN_TASK_INDEX must be less than CLOUD_RUN_TASK_COUNT: indexes start at 0")
+        if (self.k_service or self.cloud_run_job) and (local := self._find_local_defaults()):
             raise ValueError(f"On Cloud Run, set {', '.join(local)}: local defaults would lose data there")
         return self
 

@@ -65,3 +65,13 @@ def test_ingest_of_a_bucket_shares_the_ledger_with_events(
         (entry,) = services().catalog.ledger_entries("shop", ["incoming/a.jpg"])
         assert (entry.generation, entry.photo) == (str(dropped.generation), "incoming-a")
         assert store.get("incoming-a/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_tasks_of_a_job_share_the_photos(folder: Path, real: Services) -> None:
+    stored, failed = 0, list[str]()
+    for index in range(3):
+        real.settings = real.settings.model_copy(update={"cloud_run_task_index": index, "cloud_run_task_count": 3})
+        summary = json.loads(run("ingest", folder, "--json").output)
+        stored, failed = stored + summary["stored"], [*failed, *summary["failed"]]
+        assert summary["known"] == 0
+    assert stored == 2 and sorted(failed) == ["broken.jpg", "moving.gif"]

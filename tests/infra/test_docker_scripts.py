@@ -188,7 +188,8 @@ def copy_build_context(tree: Path) -> Path:
 @pytest.mark.slow
 def test_migrated_role_may_write_rows_but_not_change_tables(tmp_path: Path) -> None:
     with temporary_database("mysql", tmp_path) as url:
-        environment = minimal_environment(PROGRAMS, tmp_path) | {"DATABASE_URL": url}
+        job = {"DATABASE_URL": url, "CLOUD_RUN_JOB": "lookalike-migrate"}
+        environment = minimal_environment(PROGRAMS, tmp_path) | job
         for _ in range(2):
             subprocess.run([DOCKER / "migrate.sh"], env=environment, check=True)
         execute(url, "CREATE USER lookalike_relay", f"GRANT {ROLE} TO lookalike_relay")

@@ -1,6 +1,7 @@
 """List the photographs of a folder or a bucket, with the version and a reader of each."""
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -36,6 +37,19 @@ def list_bucket(store: ObjectStore, bucket: str, prefix: str) -> list[PhotoFile]
     """List all images whose names start with the prefix, under the same ledger keys as their storage events."""
     objects = [one for one in store.list(prefix) if _is_image(PurePosixPath(one.path).suffix)]
     return [PhotoFile(Source(bucket, one.path, str(one.generation)), partial(_fetch, store, one)) for one in objects]
+
+
+def share_of_task(photos: Iterable[PhotoFile], index: int, count: int) -> list[PhotoFile]:
+    """Return the photos that task `index` of `count` ingests: each photo belongs to exactly one task.
+
+    The task depends only on the photo's name and on `count`, so tasks that list the bucket at different times agree.
+    """
+    return [photo for photo in photos if _name_hash(photo.source.name) % count == index]
+
+
+def _name_hash(name: str) -> int:
+    # file names can have bytes that are not UTF-8, which Python reads as lone surrogates
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest())
 
 
 def read_file(path: Path) -> bytes:

@@ -50,13 +50,15 @@ def ingest(source: str, retry_failed: bool, as_json: bool) -> None:
 
 
 def list_photos(services: "Services", source: str) -> "list[PhotoFile]":
-    """List the photos of a folder or of `gs://bucket/prefix`."""
-    from lookalike.batch.photo_sources import list_bucket, list_folder
+    """List the photos of a folder or of `gs://bucket/prefix`. As one of several tasks, only those of its share."""
+    from lookalike.batch.photo_sources import list_bucket, list_folder, share_of_task
 
     if source.startswith("gs://"):
         bucket, _, prefix = source.removeprefix("gs://").partition("/")
-        return list_bucket(services.open_store(f"gs://{bucket}"), bucket, prefix)
-    return list_folder(EXISTING_FOLDER.convert(source, None, None))
+        photos = list_bucket(services.open_store(f"gs://{bucket}"), bucket, prefix)
+    else:
+        photos = list_folder(EXISTING_FOLDER.convert(source, None, None))
+    return share_of_task(photos, services.settings.cloud_run_task_index, services.settings.cloud_run_task_count)
 
 
 @click.command()
