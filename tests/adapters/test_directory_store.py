@@ -1,9 +1,12 @@
 """Directory store: symbolic links, concurrent processes, killed writers, full disks and signed URLs."""
 
+import errno
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lookalike.adapters.directory_store import DirectorySync
 from lookalike.domain.errors import Conflict, Forbidden, InvalidField, NotFound, Unavailable
 from tests.contracts.test_store import PNG, directory_store, list_paths
 
@@ -219,3 +223,42 @@ def test_stale_files_of_killed_writes_are_deleted(tmp_path: Path) -> None:
     os.utime(old, (time.time() - 90_000,) * 2)
     store.write("b", [b"b"], "image/png")
     assert not old.exists() and young.exists() and store.get("a") == b"a"
+
+
+def test_waiting_threads_share_a_sync_that_began_after_their_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end, synced = threading.Event(), threading.Event(), []
+
+    def sync_slowly(descriptor: int) -> None:
+        synced.append(descriptor)
+        began.set()
+        assert may_end.wait(10)
+
+    monkeypatch.setattr(os, "fsync", sync_slowly)
+    directory_sync = DirectorySync()
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(directory_sync.sync, str(tmp_path))
+        assert began.wait(10)
+        others = [pool.submit(directory_sync.sync, str(tmp_path)) for _ in range(5)]
+        while directory_sync._directories[str(tmp_path)].users < 6:
+            time.sleep(0.001)
+        # all wait for the lock now, or are a few instructions before it
+        time.sleep(0.1)
+        assert not any(other.done() for other in others)
+        may_end.set()
+        for future in (first, *others):
+            future.result(10)
+    # the first may have begun before the others' entries existed, so it does not count for them
+    assert len(synced) == 2
+
+
+def test_failed_sync_is_not_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    directory_sync = DirectorySync()
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output"):
+            directory_sync.sync(str(tmp_path))

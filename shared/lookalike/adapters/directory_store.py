@@ -5,14 +5,15 @@ import hashlib
 import hmac
 import os
 import stat
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import takewhile
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from typing import BinaryIO, cast
 from urllib.parse import quote
+from uuid import uuid4
 
 from lookalike.domain.errors import Conflict, Forbidden, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
@@ -36,6 +37,8 @@ class DirectoryStore:
 
     def __init__(self, root: Path, url_base: str, signing_key: bytes) -> None:
         self._root, self._url_base, self._key = root.absolute(), url_base, signing_key
+        self._private = self._root / PRIVATE_DIRECTORY
+        self._sync = DirectorySync()
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         """Write an object if its current generation is `if_generation`; 0 means that it must not exist.
@@ -51,8 +54,8 @@ class DirectoryStore:
                 elif (existing.generation if existing else 0) != if_generation:
                     raise Conflict(f"{path} was changed by another writer")
                 else:
-                    generation = self._move(temporary, file)
-            self._sync_directories(file.parent)
+                    generation = self._move(temporary, path, file)
+            self._sync_directories(path)
         return StoredObject(path, len(data), generation, hashlib.sha256(data).hexdigest(), _to_datetime(generation))
 
     def get(self, path: str) -> bytes:
@@ -82,8 +85,8 @@ class DirectoryStore:
             with self._lock():
                 if self._stat(path, file):
                     raise Conflict(f"{path} was changed by another writer")
-                generation = self._move(temporary, file)
-            self._sync_directories(file.parent)
+                generation = self._move(temporary, path, file)
+            self._sync_directories(path)
         return StoredObject(path, size, generation, None, _to_datetime(generation))
 
     def stat(self, path: str) -> StoredObject | None:
@@ -136,15 +139,15 @@ class DirectoryStore:
     def _file(self, path: str) -> Path:
         """Return the file of an object. Raises `InvalidField` for a path that could leave the directory."""
         check_path(path)
-        return self._root.joinpath(*path.split("/"))
+        return self._root / path
 
-    def _has_symlink(self, file: Path) -> bool:
+    def _has_symlink(self, path: str) -> bool:
         """Return whether the file or a directory above it is a symbolic link, which could leave the directory."""
-        below_root = takewhile(lambda path: path != self._root, (file, *file.parents))
-        return any(path.is_symlink() for path in below_root)
+        parts = path.split("/")
+        return any(self._root.joinpath(*parts[:end]).is_symlink() for end in range(1, len(parts) + 1))
 
     def _stat(self, path: str, file: Path) -> StoredObject | None:
-        if self._has_symlink(file):
+        if self._has_symlink(path):
             return None
         try:
             status = file.stat()
@@ -159,20 +162,28 @@ class DirectoryStore:
     @contextmanager
     def _temporary_file(self, chunks: Iterable[bytes]) -> Iterator[Path]:
         """Write a file with this content in the private directory and sync it to disk. Deleted unless it is moved."""
-        (self._root / PRIVATE_DIRECTORY).mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=self._root / PRIVATE_DIRECTORY, delete=False) as file:
-            try:
-                file.writelines(chunks)
-                file.flush()
+        file = self._private / f"tmp{uuid4().hex}"
+        try:
+            with self._open_private(file.name, "xb") as content:
+                content.writelines(chunks)
+                content.flush()
                 # Before the rename: after a power failure the name must not point to missing content.
-                os.fsync(file.fileno())
-                yield Path(file.name)
-            finally:
-                Path(file.name).unlink(missing_ok=True)
+                os.fsync(content.fileno())
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _open_private(self, name: str, mode: str) -> BinaryIO:
+        """Open a file in the private directory, which is created if it is missing."""
+        try:
+            return cast(BinaryIO, (self._private / name).open(mode))
+        except FileNotFoundError:
+            self._private.mkdir(parents=True, exist_ok=True)
+            return cast(BinaryIO, (self._private / name).open(mode))
 
     def _delete_stale_files(self) -> None:
         """Delete what killed writes have left. Called by `write` only, whose large files could fill the disk."""
-        for file in (self._root / PRIVATE_DIRECTORY).glob("tmp*"):
+        for file in self._private.glob("tmp*"):
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < time.time() - STALE_SECONDS:
                     file.unlink()
@@ -180,14 +191,13 @@ class DirectoryStore:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """Hold the exclusive lock of the directory, between threads and processes. A killed process releases it."""
-        (self._root / PRIVATE_DIRECTORY).mkdir(parents=True, exist_ok=True)
-        with (self._root / PRIVATE_DIRECTORY / "lock").open("a+b") as lock:
+        with self._open_private("lock", "a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _move(self, temporary: Path, file: Path) -> int:
+    def _move(self, temporary: Path, path: str, file: Path) -> int:
         """Move a finished file to its path and return its generation. Requires the lock. Raises `Conflict`."""
-        if self._has_symlink(file):
+        if self._has_symlink(path):
             raise Conflict("The path contains a symbolic link: delete the link or choose another path")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -200,9 +210,12 @@ class DirectoryStore:
 
     def _next_generation(self) -> int:
         """Return a generation greater than all before, and store it as the time of the file `last`. Requires the lock."""
-        last = self._root / PRIVATE_DIRECTORY / "last"
-        previous = last.stat().st_mtime_ns if last.exists() else 0
-        last.touch()
+        last = self._private / "last"
+        try:
+            previous = last.stat().st_mtime_ns
+        except FileNotFoundError:
+            last.touch()
+            previous = 0
         # File systems round times: to 1 ns, 1 us, 1 ms or 2 s (FAT). Take the smallest step that can be read back.
         for step in (1, 10**3, 10**6, 2 * 10**9):
             moment = max(time.time_ns(), previous + step)
@@ -231,17 +244,65 @@ class DirectoryStore:
                 folder.rmdir()
                 folder = folder.parent
 
-    def _sync_directories(self, folder: Path) -> None:
-        """Sync the entries of the folder and of all folders above it, up to the root, to disk."""
-        while folder != self._root.parent:
-            # The folder may be missing: another process can delete the object and its folder at any time.
-            with suppress(FileNotFoundError, NotADirectoryError):
-                descriptor = os.open(folder, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            folder = folder.parent
+    def _sync_directories(self, path: str) -> None:
+        """Sync the entries of all folders from that of the object up to the root to disk."""
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            self._sync.sync(str(self._root / folder))
+
+
+class DirectorySync:
+    """Makes new entries of directories durable. Thread-safe.
+
+    A sync covers every entry that existed when it began. So of the threads that wait for a running sync of the same
+    directory, one syncs again, and the others share its result (group commit).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._directories: dict[str, SharedSync] = {}
+
+    def sync(self, directory: str) -> None:
+        """Return once the directory's present entries are on disk. Does nothing if the directory does not exist."""
+        with self._lock:
+            shared = self._directories.setdefault(directory, SharedSync(directory))
+            shared.users += 1
+        try:
+            shared.sync()
+        finally:
+            with self._lock:
+                shared.users -= 1
+                if not shared.users:
+                    del self._directories[directory]
+
+
+class SharedSync:
+    """Syncs one directory. Exists while `users` threads wait for it."""
+
+    def __init__(self, directory: str) -> None:
+        self.users = 0
+        self._directory, self._lock = directory, threading.Lock()
+        self._started = self._last_successful = 0
+
+    def sync(self) -> None:
+        """Return once a sync that began after this call has succeeded."""
+        started_at_call = self._started
+        with self._lock:
+            if self._last_successful > started_at_call:
+                return
+            self._started += 1
+            self._fsync()
+            self._last_successful = self._started
+
+    def _fsync(self) -> None:
+        # The directory may be missing: another process can delete an object and its folder at any time.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            descriptor = os.open(self._directory, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _to_datetime(generation: int) -> datetime:
