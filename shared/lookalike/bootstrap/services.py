@@ -71,7 +71,7 @@ class Services:
 
     def open_store(self, address: str) -> ObjectStore:
         """Open the bucket at `gs://bucket/prefix` or `file:folder`."""
-        return storage.open_store(self.settings, self._secrets, address)
+        return storage.open_store(self.settings, lambda: self._secrets, address)
 
     @property
     def weights_bucket(self) -> ObjectStore | None:
@@ -214,12 +214,12 @@ class Services:
     @lazy
     def auth(self) -> Auth:
         """Verifies access tokens."""
-        return accounts.open_auth(self.settings, self._secrets)
+        return accounts.open_auth(self.settings, lambda: self._secrets)
 
     @lazy
     def accounts(self) -> Accounts:
         """Registers users and signs them in."""
-        return accounts.open_accounts(self.settings, self._secrets)
+        return accounts.open_accounts(self.settings, lambda: self._secrets)
 
     @lazy
     def attempts(self) -> Attempts:

@@ -1,5 +1,6 @@
 """Build the catalog (SQL database) and object stores (buckets) that the settings name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,11 @@ def _cloud_sql_creator(settings: Settings) -> "ConnectionFactory | None":
     return CloudSql(settings.cloud_sql_instance, settings.db_user, password, settings.db_name).connect
 
 
-def open_store(settings: Settings, secrets: Secrets, address: str) -> ObjectStore:
-    """Open the bucket at `address`: `gs://bucket/prefix`, or `file:folder` for a local directory."""
+def open_store(settings: Settings, secrets: Callable[[], Secrets], address: str) -> ObjectStore:
+    """Open the bucket at `address`: `gs://bucket/prefix`, or `file:folder` for a local directory.
+
+    Only a directory needs `secrets`, which are files in LOOKALIKE_HOME. A container in the cloud cannot write there.
+    """
     scheme, _, location = address.partition(":")
     if scheme == "gs":
         from lookalike.adapters.cloud_store import CloudStore
@@ -54,7 +58,7 @@ def open_store(settings: Settings, secrets: Secrets, address: str) -> ObjectStor
     from lookalike.adapters.directory_store import DirectoryStore
 
     url_base = f"http://localhost:{settings.port}/bucket"
-    return DirectoryStore(Path(location), url_base, bytes.fromhex(secrets.urls))
+    return DirectoryStore(Path(location), url_base, bytes.fromhex(secrets().urls))
 
 
 def _emulator_options(settings: Settings) -> tuple[Any, ...]:
