@@ -1,11 +1,10 @@
-"""Contract of the port `Catalog`: jobs, product details, the ledger, and the database itself."""
+"""Contract of the port `Catalog`: jobs, product details, and the database itself."""
 
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,8 +25,6 @@ from lookalike.domain.errors import (
 from lookalike.domain.model import (
     Caller,
     JobStatus,
-    LedgerEntry,
-    LedgerStatus,
     ProductDetails,
 )
 from lookalike.domain.ports import Catalog
@@ -225,38 +222,6 @@ class TestDetails:
             create_time, update_time = tx.execute(times).one()
         assert create_time == datetime(2020, 1, 1)
         assert update_time > create_time
-
-
-class TestLedger:
-    def test_entries_are_sorted_by_generation(self, catalog: Catalog) -> None:
-        first = LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.FAILED, reason="not an image")
-        second = LedgerEntry("inbox", "a.jpg", "10", LedgerStatus.DONE, photo="a")
-        other_bucket = LedgerEntry("other", "a.jpg", "9", LedgerStatus.DONE)
-        for entry in (second, first, other_bucket):
-            catalog.record_ledger_entry(entry)
-        assert catalog.ledger_entries("inbox", ["a.jpg", "b.jpg"]) == [first, second]
-        assert catalog.ledger_entries("other", ["a.jpg"]) == [other_bucket]
-        assert catalog.ledger_entries("inbox", []) == []
-
-    def test_recorded_entry_is_replaced(self, catalog: Catalog) -> None:
-        catalog.record_ledger_entry(LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.FAILED, reason="broken"))
-        done = LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.DONE, photo="a")
-        catalog.record_ledger_entry(done)
-        assert catalog.ledger_entries("inbox", ["a.jpg"]) == [done]
-
-    def test_entries_of_a_photo_match_its_exact_name(self, catalog: Catalog) -> None:
-
-        old, new = (LedgerEntry("inbox", "a.jpg", number, LedgerStatus.DONE, photo="a") for number in ("9", "10"))
-        for entry in (new, old, *(replace(old, name=f"{name}.jpg", photo=name) for name in ("A", "b"))):
-            catalog.record_ledger_entry(entry)
-        assert catalog.ledger_entries_of_photo("a") == [old, new]
-        assert catalog.ledger_entries_of_photo("nothing") == []
-
-    def test_any_file_name_is_accepted(self, catalog: Catalog) -> None:
-        names = ["x" * 2000, "A.jpg", "a.jpg", "a.jpg ", "bad\udcff.jpg", "é/👗.png"]
-        for name in names:
-            catalog.record_ledger_entry(LedgerEntry("/in box/", name, "1", LedgerStatus.DONE))
-        assert [entry.name for entry in catalog.ledger_entries("/in box/", names)] == sorted(names)
 
 
 class TestDatabase:

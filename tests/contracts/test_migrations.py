@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import lookalike.adapters.catalog
 from lookalike.adapters.catalog import downgrade, open_catalog, upgrade
 from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE, metadata
 from lookalike.domain.errors import Unavailable
+from lookalike.domain.ledger import LedgerSelection
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails
 from tests.contracts.databases import DATABASE_KINDS, execute, temporary_database
 
@@ -259,6 +261,33 @@ def test_failed_upgrade_to_0002_can_be_repeated(url: str, reverted: str) -> None
     upgrade(url)
     assert read_schema(url) == complete
     assert select_rows(url, f"SELECT version_num FROM {VERSION_TABLE}") == [(REVISION,)]
+
+
+LEDGER_ROW = (
+    "INSERT INTO ledger (object_key, generation, bucket, name, status, reason, update_time) VALUES"
+    " ('ab', '7', 'inbox', 'a.jpg', 'failed', 'not an image', '2024-05-06 07:08:09')"
+)
+
+
+@pytest.mark.parametrize("index", ["ix_ledger_update", "ix_ledger_status"])
+def test_failed_upgrade_to_0006_can_be_repeated(url: str, index: str) -> None:
+    upgrade(url, "0005")
+    execute(url, LEDGER_ROW)
+    upgrade(url)
+    complete = read_schema(url)
+    suffix = " ON ledger" if url.startswith("mysql") else ""
+    execute(url, f"DROP INDEX {index}{suffix}", f"UPDATE {VERSION_TABLE} SET version_num = '0005'")
+    upgrade(url)
+    assert read_schema(url) == complete
+    with closing(open_catalog(url)) as catalog:
+        (entry,) = catalog.ledger_page(LedgerSelection(), 10).entries
+    assert (entry.name, entry.reason, entry.recorded) == (
+        "a.jpg",
+        "not an image",
+        datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
+    )
+    downgrade(url, "0005")
+    assert len(select_rows(url, "SELECT * FROM ledger")) == 1
 
 
 def test_concurrent_upgrades_succeed(url: str) -> None:

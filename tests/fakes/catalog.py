@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters.catalog.details import entry_row, ledger_sort_key
 from lookalike.adapters.catalog.jobs import job_row
 from lookalike.adapters.catalog.segments import update_values
 from lookalike.adapters.catalog.tables import jobs, searches
@@ -22,14 +21,14 @@ from lookalike.domain.model import (
     Changes,
     Job,
     JobStatus,
-    LedgerEntry,
     NewSegment,
     PastSearch,
     Photo,
     ProductDetails,
     Segment,
 )
-from tests.fakes.database import FakeDatabase, transaction
+from tests.fakes.database import transaction
+from tests.fakes.ledger import FakeLedger
 from tests.fakes.snapshot import FakeSnapshot
 
 NO_VECTORS = np.empty((0, 0), np.float32)
@@ -45,7 +44,7 @@ class Row:
     commit: int
 
 
-class FakeCatalog(FakeDatabase):
+class FakeCatalog(FakeLedger):
     """Set `is_unavailable` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:
@@ -58,7 +57,6 @@ class FakeCatalog(FakeDatabase):
         self._secondary: dict[str, dict[int, Row]] = {}
         self._details: dict[str, ProductDetails] = {}
         self._jobs: dict[str, Job] = {}
-        self._ledger: dict[tuple[str, str, str], LedgerEntry] = {}
         self._searches: dict[tuple[str, str], PastSearch] = {}
 
     @transaction
@@ -261,20 +259,6 @@ class FakeCatalog(FakeDatabase):
             if not self._finish(job.id, JobStatus.FAILED):
                 del self._jobs[job.id]
         return len(stale)
-
-    @transaction
-    def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
-        entries = [entry for entry in self._ledger.values() if entry.bucket == bucket and entry.name in names]
-        return sorted(entries, key=ledger_sort_key)
-
-    @transaction
-    def ledger_entries_of_photo(self, photo: str) -> list[LedgerEntry]:
-        return sorted((entry for entry in self._ledger.values() if entry.photo == photo), key=ledger_sort_key)
-
-    @transaction
-    def record_ledger_entry(self, entry: LedgerEntry) -> None:
-        entry_row(entry)
-        self._ledger[entry.bucket, entry.name, entry.generation] = entry
 
     @transaction
     def save_search(self, search: PastSearch, max_searches: int) -> None:

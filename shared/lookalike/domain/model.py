@@ -344,6 +344,8 @@ class LedgerEntry:
     """Name of the photo stored from it."""
     reason: str | None = None
     """Why no photo was stored."""
+    recorded: datetime | None = field(default=None, compare=False)
+    """Time of recording. `None` in an entry that was not read from the catalog."""
 
 
 @dataclass(frozen=True, slots=True)

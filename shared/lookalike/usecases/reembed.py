@@ -11,6 +11,7 @@ from PIL import Image
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Conflict, LookalikeError, NotFound
+from lookalike.domain.ledger import REEMBED_PREFIX
 from lookalike.domain.model import LedgerEntry, LedgerStatus, Segment
 from lookalike.domain.paths import INDEX_PREFIX
 from lookalike.domain.ports import Catalog, ObjectStore, SecondaryVectors
@@ -94,7 +95,7 @@ class Reembed:
 
     @property
     def _ledger_source(self) -> str:
-        return f"reembed:{self.models.embedder}"
+        return f"{REEMBED_PREFIX}{self.models.embedder}"
 
     def _batches(self) -> Iterator[list[Segment]]:
         after = 0

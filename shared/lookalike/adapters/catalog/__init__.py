@@ -8,6 +8,7 @@ from lookalike.adapters.catalog.database import OUTDATED_MESSAGE, ConnectionFact
 from lookalike.adapters.catalog.details import DetailQueries
 from lookalike.adapters.catalog.history import HistoryQueries
 from lookalike.adapters.catalog.jobs import JobQueries
+from lookalike.adapters.catalog.ledger import LedgerQueries
 from lookalike.adapters.catalog.legacy_rows import LegacyRowQueries
 from lookalike.adapters.catalog.matching import MatchingQueries
 from lookalike.adapters.catalog.secondary_vectors import SecondaryVectorQueries
@@ -23,6 +24,7 @@ class SqlCatalog(
     ChangeQueries,
     SecondaryVectorQueries,
     DetailQueries,
+    LedgerQueries,
     MatchingQueries,
     JobQueries,
     LegacyRowQueries,

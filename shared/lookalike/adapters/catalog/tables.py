@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0005"
+REVISION = "0006"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -155,6 +155,8 @@ ledger = Table(
     Column("reason", Text),
     Column("update_time", DateTime, nullable=False),
     Index("ix_ledger_photo", "photo"),
+    Index("ix_ledger_update", "update_time"),
+    Index("ix_ledger_status", "status", "update_time"),
 )
 
 attempts = Table(

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.filter import Filter
+from lookalike.domain.ledger import LedgerPage, LedgerSelection
 from lookalike.domain.model import (
     Caller,
     Changes,
     Job,
     JobStatus,
     LedgerEntry,
+    LedgerStatus,
     NewSegment,
     Photo,
     ProductDetails,
@@ -196,6 +198,22 @@ class Catalog(Protocol):
 
         Object names that are not valid text are returned in an escaped form.
         """
+        ...
+
+    def ledger_page(self, selection: LedgerSelection, limit: int, cursor: str | None = None) -> LedgerPage:
+        """Return up to `limit` of the selected entries, newest first. `cursor` is that of the previous page.
+
+        An entry that is recorded again moves to the front. Names and buckets that are not valid text are returned in an
+        escaped form. Raises `InvalidField` for a cursor that was not returned by this method.
+        """
+        ...
+
+    def count_ledger_entries(self, selection: LedgerSelection) -> dict[tuple[str, LedgerStatus], int]:
+        """Return the number of selected entries by bucket and status."""
+        ...
+
+    def count_ingested_photos(self, selection: LedgerSelection, since: datetime) -> int:
+        """Return the number of selected entries with a photo that were recorded since that time."""
         ...
 
     def record_ledger_entry(self, entry: LedgerEntry) -> None:
