@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.adapters.onnx import open_session, resize_to_array, run_session
+from lookalike.adapters.onnx import Network, RunCounter, resize_to_array
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.guided_filter import GuidedFilter
 from lookalike.domain.model import GARMENT_KINDS, Box, Detection
@@ -93,8 +93,8 @@ class Region:
 class CompactDetector:
     """Detects garments of ten kinds. Safe to use from several threads."""
 
-    def __init__(self, weights: Path, threads: int = 2) -> None:
-        self._session = open_session(weights, threads)
+    def __init__(self, weights: Path, threads: int = 2, runs: RunCounter | None = None) -> None:
+        self._network = Network(weights, threads, runs or RunCounter())
 
     def detect(
         self, image: Image.Image, cancel: CancelToken, thorough: bool = False, threshold: float = THRESHOLD
@@ -104,7 +104,7 @@ class CompactDetector:
         `thorough` has no effect: this detector has one threshold for uploads and searches.
         """
         pixels = network_input(image)
-        output = NetworkOutput(*run_session(self._session, {"pixels": pixels[None]}, cancel))
+        output = NetworkOutput(*self._network.run({"pixels": pixels[None]}, cancel))
         regions = find_regions(output.class_map, output.photo_scores)
         scored = [(region_score(region, output.photo_scores), region) for region in regions]
         kept = sorted((pair for pair in scored if pair[0] >= threshold), key=lambda pair: -pair[0])

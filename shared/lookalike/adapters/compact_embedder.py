@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.adapters.onnx import open_session, resize_to_array, run_session
+from lookalike.adapters.onnx import Network, RunCounter, resize_to_array
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import rgb_to_lab
 from lookalike.domain.model import Vectors
@@ -38,8 +38,8 @@ class CompactEmbedder:
     name = "compact-4"
     dim = LEARNED_DIM + 2 * BINS**3
 
-    def __init__(self, weights: Path, threads: int = 2) -> None:
-        self._session = open_session(weights, threads)
+    def __init__(self, weights: Path, threads: int = 2, runs: RunCounter | None = None) -> None:
+        self._network = Network(weights, threads, runs or RunCounter())
 
     def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
         """Return unit vectors (n, dim) of RGB photos or RGBA cut-outs, in their order."""
@@ -50,7 +50,7 @@ class CompactEmbedder:
     def _embed_batch(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
         cancel.check()
         pixels = np.stack([fit_on_canvas(image) for image in images])
-        category, garment = run_session(self._session, {"pixels": pixels}, cancel)
+        category, garment = self._network.run({"pixels": pixels}, cancel)
         histograms, mean_colors = (np.stack(part) for part in zip(*map(color_features, pixels), strict=True))
         parts = (
             CATEGORY_WEIGHT * category,

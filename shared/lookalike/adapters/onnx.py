@@ -1,6 +1,9 @@
 """Shared by the built-in models: onnxruntime sessions, cancellable inference and image resizing."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,52 @@ from PIL import Image
 from lookalike.domain.cancel import CancelToken
 
 Tensors = list[NDArray[Any]]
+
+
+class RunCounter:
+    """Counts the runs of several networks that share the processor."""
+
+    def __init__(self) -> None:
+        self._lock, self._running = threading.Lock(), 0
+
+    @contextmanager
+    def count_run(self) -> Iterator[bool]:
+        """Count a run inside the context. Yields whether it is the only one at its start."""
+        with self._lock:
+            self._running += 1
+            is_alone = self._running == 1
+        try:
+            yield is_alone
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+class Network:
+    """A network in a file. Safe to use from several threads.
+
+    A run that starts alone computes on `threads` threads, which is fastest for one request. A run that starts beside
+    others computes on its own thread, which is fastest for all of them together.
+    """
+
+    def __init__(self, weights: Path, threads: int, runs: RunCounter) -> None:
+        self._weights, self._runs = weights, runs
+        self._session = open_session(weights, threads)
+        self._lock = threading.Lock()
+
+    def run(self, inputs: Mapping[str, Any], cancel: CancelToken) -> Tensors:
+        """Return the outputs. Raises the token's error as soon as it is cancelled."""
+        with self._runs.count_run() as is_alone:
+            return run_session(self._session if is_alone else self._get_single_threaded(), inputs, cancel)
+
+    def _get_single_threaded(self) -> InferenceSession:
+        # the lock keeps concurrent first calls from opening several
+        with self._lock:
+            return self._single_threaded
+
+    @cached_property
+    def _single_threaded(self) -> InferenceSession:
+        return open_session(self._weights, 1)
 
 
 def open_session(weights: Path, threads: int) -> InferenceSession:

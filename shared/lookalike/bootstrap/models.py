@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -27,15 +28,18 @@ def open_models(settings: Settings, weights_bucket: ObjectStore | None) -> Model
 
         # the full models combine concurrent calls into batches, so all admitted calls may run concurrently
         return Models(*full_models.open_models(settings, weights_bucket), max_waiting, max_concurrency=max_waiting)
-    return Models(*_open_compact_models(), max_waiting)
+    # one call on each core: a call alone cannot keep all cores busy
+    return Models(*_open_compact_models(), max_waiting, max_concurrency=os.cpu_count() or 1)
 
 
 def _open_compact_models() -> tuple[Detector, Embedder]:
     from lookalike.adapters.compact_detector import CompactDetector
     from lookalike.adapters.compact_embedder import CompactEmbedder
+    from lookalike.adapters.onnx import RunCounter
 
-    started = time.monotonic()
-    detector, embedder = CompactDetector(WEIGHTS / "detector.onnx"), CompactEmbedder(WEIGHTS / "embedder.onnx")
+    started, runs = time.monotonic(), RunCounter()
+    detector = CompactDetector(WEIGHTS / "detector.onnx", runs=runs)
+    embedder = CompactEmbedder(WEIGHTS / "embedder.onnx", runs=runs)
     log.info("Models loaded", extra={"seconds": round(time.monotonic() - started, 3), "embedder": embedder.name})
     return detector, embedder
 
