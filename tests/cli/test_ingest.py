@@ -25,6 +25,23 @@ def test_ingest_stores_each_photo_once_and_skips_broken_ones(folder: Path, real:
     assert real.catalog.photo("dress") and real.catalog.photo("summer-dress")
 
 
+def test_dry_run_counts_photos_and_stores_none(folder: Path, real: Services) -> None:
+    planned = json.loads(run("ingest", folder, "--dry-run", "--json").output)
+    assert (planned["due"], planned["stored"], planned["known"], planned["failed"]) == (4, 0, 0, {})
+    assert real.catalog.photo("dress") is None and not list(real.store.list())
+    run("ingest", folder)
+    again = run("ingest", folder, "--dry-run").output
+    assert "0 photos would be stored, 2 stored before, 2 skipped" in again and "skipped broken.jpg" in again
+    assert json.loads(run("ingest", folder, "--dry-run", "--retry-failed", "--json").output)["due"] == 2
+
+
+def test_ingest_prints_counts_and_rate(folder: Path, real: Services) -> None:
+    result = run("ingest", folder).output
+    assert "2 photos stored with" in result and " photos/s)" in result
+    summary = json.loads(run("ingest", folder, "--retry-failed", "--json").output)
+    assert (summary["due"], summary["known"], len(summary["failed"])) == (2, 2, 2) and summary["photos_per_second"] > 0
+
+
 def test_ingest_replaces_objects_left_by_a_crash(folder: Path, real: Services) -> None:
     real.store.put("dress/claim", b"\njob 1", "text/plain")
     real.store.delete("dress/claim")

@@ -1,10 +1,11 @@
 """Ingest a folder or a bucket: store every photo that has no entry in the ledger."""
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from lookalike.batch.photo_sources import PhotoFile
 from lookalike.bootstrap import Services
@@ -12,7 +13,10 @@ from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import LedgerEntry, LedgerStatus
 from lookalike.usecases.ingest import TRANSIENT_ERRORS
 
-ProgressBar = Callable[[Sequence[Any], str], Any]
+T = TypeVar("T")
+R = TypeVar("R")
+ProgressBar = Callable[[int, str], Any]
+"""Makes a context manager whose `update(steps, text)` advances the bar."""
 LEDGER_BATCH = 500
 """Names looked up in the ledger with one query."""
 MAX_THREADS = 16
@@ -21,13 +25,29 @@ MAX_THREADS = 16
 
 @dataclass
 class IngestSummary:
-    """Counts of one run. `known` photos were stored before; `failed` maps names to reasons, earlier runs included."""
+    """Counts of one run. `failed` maps names to reasons, failures of earlier runs included."""
 
+    due: int = 0
+    """Photos that this run had to store, or would have to in a dry run."""
     stored: int = 0
     garments: int = 0
     known: int = 0
+    """Photos that were stored before."""
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    photos_per_second: float = 0.0
+
+
+def plan_ingest(
+    services: Services, photos: Sequence[PhotoFile], retry_failed: bool
+) -> tuple[list[PhotoFile], IngestSummary]:
+    """Return the photos that were not stored before, and a summary that counts the others."""
+    summary = IngestSummary()
+    due = [
+        photo for photo, entry in _with_ledger_entries(services, photos) if _is_due(photo, entry, retry_failed, summary)
+    ]
+    summary.due = len(due)
+    return due, summary
 
 
 def ingest_all(
@@ -38,20 +58,36 @@ def ingest_all(
     A photo that cannot be read is recorded as failed and skipped. Raises on temporary errors (`Unavailable`, …), after
     which the same call resumes.
     """
-    started, summary = time.monotonic(), IngestSummary()
-    new = [
-        photo for photo, entry in _with_ledger_entries(services, photos) if _is_due(photo, entry, retry_failed, summary)
-    ]
-    with ThreadPoolExecutor(min(services.models.max_concurrency, MAX_THREADS)) as pool:
-        running = [pool.submit(_ingest, services, photo) for photo in new]
-        try:
-            with progress_bar(list(zip(new, running, strict=True)), "Ingesting") as results:
-                for photo, future in results:
-                    _count(services, photo, future.result(), summary)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    due, summary = plan_ingest(services, photos, retry_failed)
+    started = time.monotonic()
+    # While the models are busy with other photos, one more photo is read, encoded or stored.
+    threads = min(services.models.max_concurrency + 1, MAX_THREADS)
+    with progress_bar(len(due), "Ingesting") as progress:
+        results = map_unordered(lambda photo: _ingest(services, photo), due, threads)
+        for number, (photo, entry) in enumerate(results, 1):
+            _count(services, photo, entry, summary)
+            rate = number / (time.monotonic() - started)
+            summary.photos_per_second = round(rate, 2)
+            progress.update(1, f"{rate:.1f} photos/s")
     summary.seconds = round(time.monotonic() - started, 2)
     return summary
+
+
+def map_unordered(function: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[tuple[T, R]]:
+    """Apply a function to the items on several threads. Yields items with results as they complete.
+
+    Starts an item only when an earlier one is done, so that memory does not grow with the number of items. After an
+    exception of `function`, waits for the running calls and raises it.
+    """
+    remaining = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        running = {pool.submit(function, item): item for item in islice(remaining, threads)}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                item, result = running.pop(future), future.result()
+                running |= {pool.submit(function, following): following for following in islice(remaining, 1)}
+                yield item, result
 
 
 def _with_ledger_entries(services: Services, photos: Sequence[PhotoFile]) -> list[tuple[PhotoFile, LedgerEntry | None]]:

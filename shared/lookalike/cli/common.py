@@ -46,8 +46,14 @@ def open_services(quiet: bool = True) -> "Services":
 
 
 def progress_bar_of_length(length: int, label: str) -> Any:
-    """Return a progress bar on stderr, advanced with `update`. It is hidden if stderr is not a terminal."""
-    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+    """Return a progress bar on stderr, advanced with `update(steps, text)`. Hidden if stderr is not a terminal.
+
+    Shows the time left, and the text of the last update if there was one.
+    """
+    is_hidden = not sys.stderr.isatty()
+    return click.progressbar(
+        length=length, label=label, file=sys.stderr, hidden=is_hidden, item_show_func=lambda text: text
+    )
 
 
 def progress_bar(items: Iterable[T], label: str) -> Any:

@@ -15,6 +15,7 @@ from lookalike.cli.common import (
     OUTPUT_FOLDER,
     open_services,
     progress_bar,
+    progress_bar_of_length,
     report_errors,
 )
 from lookalike.domain.errors import LookalikeError
@@ -27,26 +28,33 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", metavar="FOLDER")
 @click.option("--retry-failed", is_flag=True, help="Also try photos that failed in an earlier run.")
+@click.option("--dry-run", is_flag=True, help="Only count the photos that would be stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @report_errors
-def ingest(source: str, retry_failed: bool, as_json: bool) -> None:
+def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> None:
     """Store the garments of all photos in FOLDER or gs://BUCKET/PREFIX.
 
     Resumes where an earlier run stopped. Photos that cannot be read are reported and skipped.
     """
-    from lookalike.batch.ingest import ingest_all
+    from lookalike.batch.ingest import ingest_all, plan_ingest
 
     services = open_services()
-    summary = ingest_all(services, list_photos(services, source), retry_failed, progress_bar)
+    photos = list_photos(services, source)
+    if dry_run:
+        _, summary = plan_ingest(services, photos, retry_failed)
+    else:
+        summary = ingest_all(services, photos, retry_failed, progress_bar_of_length)
     if as_json:
         click.echo(json.dumps(asdict(summary)))
         return
     for name, reason in summary.failed.items():
         click.echo(f"  skipped {name}: {reason}")
-    click.echo(
-        f"{summary.stored} photos stored with {summary.garments} garments, {summary.known} stored before, "
-        f"{len(summary.failed)} skipped, in {summary.seconds:.1f} s"
-    )
+    counts = f"{summary.known} stored before, {len(summary.failed)} skipped"
+    if dry_run:
+        click.echo(f"{summary.due} photos would be stored, {counts}")
+    else:
+        rate = f"{summary.seconds:.1f} s ({summary.photos_per_second:.1f} photos/s)"
+        click.echo(f"{summary.stored} photos stored with {summary.garments} garments, {counts}, in {rate}")
 
 
 def list_photos(services: "Services", source: str) -> "list[PhotoFile]":
