@@ -1,7 +1,8 @@
 """Jobs: status, progress and cancellation of uploads and searches, shared by all processes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from lookalike.adapters.catalog.database import Database, read_transaction, translate_errors, write_transaction
 from lookalike.adapters.catalog.tables import jobs
@@ -33,10 +35,14 @@ class JobQueries(Database):
     def start_job(self, tx: Connection, job_id: str, kind: str, caller: Caller) -> Job:
         """Insert a running job, replacing a finished one with the same id. Raises `Conflict` if that one is running."""
         row = job_row(job_id, kind, caller)
-        tx.execute(delete(jobs).where(jobs.c.id == job_id, not_(_is_running)))
-        with translate_errors("A request with this id is running: choose another id"):
+        try:
             tx.execute(insert(jobs).values(row))
-        return _to_job(tx.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one())
+        except IntegrityError:
+            # Only ids that the caller chose exist already. A failed INSERT leaves the transaction open.
+            tx.execute(delete(jobs).where(jobs.c.id == job_id, not_(_is_running)))
+            with translate_errors("A request with this id is running: choose another id"):
+                tx.execute(insert(jobs).values(row))
+        return _to_job(row)
 
     @read_transaction
     def job(self, tx: Connection, job_id: str) -> Job | None:
@@ -61,6 +67,8 @@ class JobQueries(Database):
 
         A job whose cancellation was requested ends as cancelled instead of completed.
         """
+        if status is JobStatus.COMPLETED and _complete(tx, job_id):
+            return status
         # FOR UPDATE: a cancellation that arrives now waits and then finds the job finished.
         row = _select_job(tx, job_id, lock=True)
         if row is None:
@@ -111,16 +119,21 @@ def complete_job(tx: Connection, job_id: str) -> None:
 
     Raises `Cancelled` if cancellation was requested, `Conflict` if the job is finished or does not exist.
     """
-    # One conditional UPDATE instead of SELECT and UPDATE: a concurrent cancellation comes entirely before or after it.
-    may_complete = and_(name_in(jobs.c.id, job_id), not_(jobs.c.cancel_requested))
-    moment = utc_now()
-    statement = _update_running(may_complete, status=JobStatus.COMPLETED.value, update_time=moment, finish_time=moment)
-    if tx.execute(statement).rowcount:
+    if _complete(tx, job_id):
         return
     row = _select_job(tx, job_id)
     if row is not None and row["cancel_requested"]:
         raise Cancelled("The request was cancelled")
     raise Conflict("The request has already ended")
+
+
+def _complete(tx: Connection, job_id: str) -> bool:
+    """Complete a running job unless its cancellation was requested. Returns whether it was completed."""
+    # One conditional UPDATE instead of SELECT and UPDATE: a concurrent cancellation comes entirely before or after it.
+    may_complete = and_(name_in(jobs.c.id, job_id), not_(jobs.c.cancel_requested))
+    moment = utc_now()
+    statement = _update_running(may_complete, status=JobStatus.COMPLETED.value, update_time=moment, finish_time=moment)
+    return tx.execute(statement).rowcount > 0
 
 
 def job_row(job_id: str, kind: str, caller: Caller) -> dict[str, object]:
@@ -156,7 +169,8 @@ def _select_job(tx: Connection, job_id: str, lock: bool = False) -> RowMapping |
     return tx.execute(statement.with_for_update() if lock else statement).mappings().first()
 
 
-def _to_job(row: RowMapping) -> Job:
+def _to_job(row: Mapping[Any, Any]) -> Job:
+    finished = row.get("finish_time")
     return Job(
         id=row["id"],
         kind=row["kind"],
@@ -167,5 +181,5 @@ def _to_job(row: RowMapping) -> Job:
         cancel_requested=bool(row["cancel_requested"]),
         created=to_aware_utc(row["create_time"]),
         updated=to_aware_utc(row["update_time"]),
-        finished=to_aware_utc(row["finish_time"]) if row["finish_time"] else None,
+        finished=to_aware_utc(finished) if finished else None,
     )
