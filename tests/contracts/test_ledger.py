@@ -109,6 +109,7 @@ class TestPages:
         record("new.jpg", seconds=60)
         record("3.jpg", seconds=61)
         assert names(catalog.ledger_page(LedgerSelection(), 2, first.cursor)) == ["1.jpg", "0.jpg"]
+        assert catalog.count_ledger_entries(LedgerSelection(), first.cursor) == {("inbox", DONE): 2}
 
     @pytest.mark.parametrize(
         "cursor", ["x", "20260506070809", "20260506070809.a", "2026.a.1", "20261306070809.a.1", "\udcff.a.\udcff"]

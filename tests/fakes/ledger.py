@@ -38,9 +38,7 @@ class FakeLedger(FakeDatabase):
 
     @transaction
     def ledger_page(self, selection: LedgerSelection, limit: int, cursor: str | None = None) -> LedgerPage:
-        first = parse_cursor(cursor) if cursor else None
-        selected = sorted(self._select(selection), key=_position, reverse=True)
-        rest = [entry for entry in selected if first is None or _position(entry) < first]
+        rest = self._select(selection, cursor)
         page = [
             replace(entry, bucket=escape_invalid_text(entry.bucket), name=escape_invalid_text(entry.name))
             for entry in rest[:limit]
@@ -48,8 +46,11 @@ class FakeLedger(FakeDatabase):
         return LedgerPage(page, format_cursor(_position(rest[limit - 1])) if len(rest) > limit else None)
 
     @transaction
-    def count_ledger_entries(self, selection: LedgerSelection) -> dict[tuple[str, LedgerStatus], int]:
-        return dict(Counter((escape_invalid_text(entry.bucket), entry.status) for entry in self._select(selection)))
+    def count_ledger_entries(
+        self, selection: LedgerSelection, cursor: str | None = None
+    ) -> dict[tuple[str, LedgerStatus], int]:
+        entries = self._select(selection, cursor)
+        return dict(Counter((escape_invalid_text(entry.bucket), entry.status) for entry in entries))
 
     @transaction
     def count_ingested_photos(self, selection: LedgerSelection, since: datetime) -> int:
@@ -64,8 +65,11 @@ class FakeLedger(FakeDatabase):
         assert isinstance(moment, datetime)
         self._ledger[entry.bucket, entry.name, entry.generation] = replace(entry, recorded=to_aware_utc(moment))
 
-    def _select(self, selection: LedgerSelection) -> list[LedgerEntry]:
-        return [entry for entry in self._ledger.values() if _is_selected(entry, selection)]
+    def _select(self, selection: LedgerSelection, cursor: str | None = None) -> list[LedgerEntry]:
+        first = parse_cursor(cursor) if cursor else None
+        selected = [entry for entry in self._ledger.values() if _is_selected(entry, selection)]
+        newest = sorted(selected, key=_position, reverse=True)
+        return [entry for entry in newest if first is None or _position(entry) < first]
 
 
 def _is_selected(entry: LedgerEntry, selection: LedgerSelection) -> bool:

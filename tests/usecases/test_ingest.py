@@ -1,12 +1,20 @@
 """Ingestion: one photo for each object, recorded failures, and photo names from paths."""
 
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from lookalike.domain.errors import Unavailable
-from lookalike.domain.model import LedgerStatus
-from lookalike.usecases.ingest import Source, photo_name_from_path
+from lookalike.domain.errors import DeadlineExceeded, Unavailable
+from lookalike.domain.model import LedgerEntry, LedgerStatus
+from lookalike.usecases.ingest import SUPERSEDED_REASON, Ingest, Source, photo_name_from_path
+from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.upload import PHOTO_NAME_PATTERN
-from tests.usecases.upload_harness import BLUE, RED, UploadHarness
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.models import FakeEmbedder
+from tests.fakes.store import FakeStore
+from tests.usecases.upload_harness import BLUE, RED, UploadHarness, encode_photo
 
 
 def test_ingest_stores_photos_and_records_invalid_ones() -> None:
@@ -34,6 +42,105 @@ def test_ingest_raises_and_does_not_record_transient_errors() -> None:
         ingest.ingest(Source("shop", "red.png", "1"), RED)
     harness.store.is_unavailable = False
     assert ingest.recorded_outcomes("shop", ["red.png"]) == {}
+
+
+def claimed_by_a_dead_process(claim_timeout: float, store: FakeStore | None = None) -> Ingest:
+    """Return an ingestion whose jobs take at most 0.2 s, after a process on another machine was killed at `red.png`."""
+    harness = UploadHarness(store, claim_timeout=claim_timeout)
+    harness.store.put("red/claim", b"another machine\njob", "text/plain")
+    harness.store.put("red/segment_0.png", b"half written", "image/png")
+    return replace(harness.make_ingest(), jobs=Jobs(harness.catalog, 0.2))
+
+
+def test_ingest_without_a_deadline_outlasts_the_claim_of_a_dead_process() -> None:
+    """The claim is abandoned later than a job may take, so a single job could not store the photo."""
+    ingest = claimed_by_a_dead_process(claim_timeout=0.7)
+    assert ingest.ingest(Source("shop", "red.png", "1"), RED).photo == "red"
+    assert ingest.upload.store.get("red/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_ingest_gives_up_waiting_for_a_claim_that_is_never_abandoned() -> None:
+    hour_ahead = FakeStore(lambda: datetime.now(UTC) + timedelta(hours=1))
+    ingest = claimed_by_a_dead_process(claim_timeout=0.2, store=hour_ahead)
+    with pytest.raises(DeadlineExceeded, match="Another upload"):
+        ingest.ingest(Source("shop", "red.png", "1"), RED)
+
+
+def test_ingest_with_a_deadline_does_not_wait_for_a_claim_beyond_it() -> None:
+    ingest = claimed_by_a_dead_process(claim_timeout=60)
+    source, start = Source("shop", "red.png", "1"), time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        ingest.ingest(source, RED, deadline=start + 0.1)
+    assert ingest.recorded_outcomes("shop", ["red.png"]) == {}
+
+
+def photos_of(harness: UploadHarness) -> set[str]:
+    row_ids = harness.catalog.changes(FakeEmbedder.name, 0).row_ids.tolist()
+    return {segment.photo for segment in harness.catalog.segments(row_ids).values()}
+
+
+def test_newer_version_replaces_the_photo_and_an_older_one_that_comes_late_does_not() -> None:
+    harness = UploadHarness()
+    ingest, colors = harness.make_ingest(), {"9": "red", "10": "blue", "8": "green"}
+    for generation, color in colors.items():
+        ingest.ingest(Source("shop", "a.png", generation), encode_photo(color))
+    entries = ingest.recorded_outcomes("shop", ["a.png"])
+    assert photos_of(harness) == {entries["a.png", "10"].photo}
+    assert (entries["a.png", "8"].photo, entries["a.png", "8"].reason) == (None, SUPERSEDED_REASON)
+
+
+def test_two_versions_ingested_at_the_same_time_leave_one_photo() -> None:
+    """The newer version is stored and recorded just before the entry of the older one is written."""
+
+    class InterruptedCatalog(FakeCatalog):
+        def record_ledger_entry(self, entry: LedgerEntry) -> None:
+            if entry.generation == "1" and not self.ledger_entries("shop", ["a.png"]):
+                ingest.ingest(Source("shop", "a.png", "2"), BLUE)
+            super().record_ledger_entry(entry)
+
+    harness = UploadHarness(catalog=InterruptedCatalog())
+    ingest = harness.make_ingest()
+    entry = ingest.ingest(Source("shop", "a.png", "1"), RED)
+    newer = ingest.recorded_outcomes("shop", ["a.png"])["a.png", "2"]
+    assert entry.photo is None and newer.photo and photos_of(harness) == {newer.photo}
+
+
+def test_file_that_was_set_back_to_an_older_copy_replaces_the_photo() -> None:
+    harness = UploadHarness()
+    ingest = harness.make_ingest()
+    ingest.ingest(Source("file:/photos", "a.png", "200-10"), RED)
+    restored = ingest.ingest(Source("file:/photos", "a.png", "100-10"), BLUE)
+    assert restored.photo and photos_of(harness) == {restored.photo}
+
+
+def test_overwritten_object_with_the_same_bytes_keeps_its_photo() -> None:
+    harness = UploadHarness()
+    ingest = harness.make_ingest()
+    first = ingest.ingest(Source("shop", "a.png", "1"), RED)
+    segments = harness.catalog.segments_of_photo("a")
+    assert ingest.ingest(Source("shop", "a.png", "2"), RED).photo == first.photo == "a"
+    assert harness.catalog.segments_of_photo("a") == segments
+
+
+def test_crash_before_recording_is_repaired_by_the_next_attempt() -> None:
+    class CrashingCatalog(FakeCatalog):
+        crashes = False
+
+        def record_ledger_entry(self, entry: LedgerEntry) -> None:
+            if self.crashes:
+                raise KeyboardInterrupt
+            super().record_ledger_entry(entry)
+
+    catalog = CrashingCatalog()
+    harness = UploadHarness(catalog=catalog)
+    ingest = harness.make_ingest()
+    ingest.ingest(Source("shop", "a.png", "1"), RED)
+    catalog.crashes = True
+    with pytest.raises(KeyboardInterrupt):
+        ingest.ingest(Source("shop", "a.png", "2"), BLUE)
+    catalog.crashes = False
+    entry = ingest.ingest(Source("shop", "a.png", "2"), BLUE)
+    assert photos_of(harness) == {entry.photo}
 
 
 @pytest.mark.parametrize("name", ["index", "incoming"])

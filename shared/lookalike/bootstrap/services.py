@@ -16,12 +16,14 @@ from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, ObjectStore
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
+from lookalike.usecases.bucket_ingest import BucketIngest
 from lookalike.usecases.erase import Erase
 from lookalike.usecases.external_index import ExternalIndex
 from lookalike.usecases.history import SearchHistory
 from lookalike.usecases.import_index import ImportIndex
 from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.ingest import Ingest
+from lookalike.usecases.ingestions import Ingestions
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.missing_vectors import MissingVectors
@@ -193,6 +195,16 @@ class Services:
     def ingest(self) -> Ingest:
         """Stores photos from events and folders, each version once."""
         return Ingest(self.upload, self.segments, self.catalog, self.jobs)
+
+    @lazy
+    def bucket_ingest(self) -> BucketIngest:
+        """Stores photos from single objects of the bucket that STORE_URL names."""
+        return BucketIngest(self.ingest, self.store, self.settings.prefix, self._time_limit)
+
+    @lazy
+    def ingestions(self) -> Ingestions:
+        """Shows the ingestion ledger and retries failures."""
+        return Ingestions(self.bucket_ingest, self.catalog, self.settings.bucket, utc_now)
 
     @lazy
     def adopt(self) -> AdoptDatabase:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import re
+import time
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,13 +23,14 @@ from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog
 from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
 from lookalike.usecases.segments import Segments
-from lookalike.usecases.upload import Upload
+from lookalike.usecases.upload import ClaimTimeout, Upload, sha256_hex
 
 log = logging.getLogger("lookalike.ingest")
 TRANSIENT_ERRORS = (Unavailable, Busy, DeadlineExceeded, Cancelled)
 """Errors that do not depend on the photo. They are raised and not recorded, so that the object is delivered again."""
 SUPERSEDED_REASON = "A newer version of the object was written"
 """Reason in the ledger for a version that was overwritten before it was ingested."""
+DELETED_REASON = "The object was deleted before it was ingested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +57,40 @@ class Ingest:
         """Return the recorded outcomes of these objects by (name, generation)."""
         return {(entry.name, entry.generation): entry for entry in self.catalog.ledger_entries(bucket, names)}
 
-    def ingest(self, source: Source, data: bytes, is_current: Callable[[], bool] = lambda: True) -> LedgerEntry:
-        """Store the photo of an object, delete those of its older versions, and record and return the outcome.
+    def ingest(
+        self,
+        source: Source,
+        data: bytes,
+        is_current: Callable[[], bool] = lambda: True,
+        deadline: float | None = None,
+    ) -> LedgerEntry:
+        """Store the photo of an object, delete those of its other versions, and record and return the outcome.
 
-        `is_current` returns whether the object still has this version. Raises only `TRANSIENT_ERRORS`. Every other
-        `LookalikeError` is recorded as a failure.
+        `is_current` returns whether the object still has this version. `deadline` is a value of `time.monotonic()` at
+        which the work stops. Without one, the work waits for claims of uploads that may have been killed.
+
+        Raises only `TRANSIENT_ERRORS`. Every other `LookalikeError` is recorded as a failure.
         """
+        recorded = self._entries_with_photo(source)
         try:
-            photo = self._store(source, data)
+            photo = self._store(source, data, recorded, deadline)
         except TRANSIENT_ERRORS:
             raise
         except LookalikeError as error:
             return self.record_failure(source, error.message)
-        entries = self.catalog.ledger_entries(source.bucket, [source.name])
-        older_photos = {entry.photo for entry in entries} - {None, photo}
+        own = LedgerEntry(source.bucket, source.name, source.generation, LedgerStatus.DONE, photo)
         # Checked after storing: events of two versions can be processed at the same time and in any order. If a newer
         # version exists, its photo is or will be stored, and this one must be deleted.
         if not is_current():
-            self._delete_photo(source, photo)
+            self._delete_unrecorded_photo(source, photo)
             return self.record_superseded(source)
-        entry = self._record(source, LedgerStatus.DONE, photo=photo)
-        for older in older_photos:
-            self._delete_photo(source, str(older))
-        return entry
+        # Before recording: after a crash in between, the object is ingested again. After recording: of two versions that
+        # are ingested at the same time, at least one sees the other's entry.
+        if self._delete_older_photos(own, recorded):
+            self.catalog.record_ledger_entry(own)
+            if self._delete_older_photos(own, self._entries_with_photo(source)):
+                return own
+        return self.record_superseded(source)
 
     def record_failure(self, source: Source, reason: str) -> LedgerEntry:
         """Record that an object version cannot be ingested."""
@@ -87,28 +100,61 @@ class Ingest:
         """Record that an object version was overwritten before it was ingested."""
         return self._record(source, LedgerStatus.DONE, reason=SUPERSEDED_REASON)
 
-    def _store(self, source: Source, data: bytes) -> str:
-        """Store the photo and return its name."""
-        name = photo_name_from_path(source.name)
-        try:
-            return self._store_as(name, data)
-        except Conflict:
-            # Another object with a similar path, or an older version of this one, has the name.
-            return self._store_as(f"{name}-{hashlib.sha256(data).hexdigest()[:8]}", data)
+    def record_deleted(self, source: Source) -> LedgerEntry:
+        """Record that an object was deleted before it was ingested."""
+        return self._record(source, LedgerStatus.DONE, reason=DELETED_REASON)
 
-    def _store_as(self, name: str, data: bytes) -> str:
-        with self.jobs.run_job("ingest", Caller(), validate_or_create_job_id(None)) as job:
-            return self.upload.upload_photo(data, name, None, self.force, job).photo
+    def _entries_with_photo(self, source: Source) -> list[LedgerEntry]:
+        """Return the entries of all versions of an object that a photo was stored from."""
+        return [entry for entry in self.catalog.ledger_entries(source.bucket, [source.name]) if entry.photo]
 
-    def _delete_photo(self, source: Source, photo: str) -> None:
-        """Delete a photo, unless it is that of the newest recorded version."""
-        # Both versions may have the same bytes, and then the same photo.
-        if any(entry.photo == photo for entry in self.catalog.ledger_entries(source.bucket, [source.name])[-1:]):
-            return
-        for segment in self.catalog.segments_of_photo(photo):
+    def _store(self, source: Source, data: bytes, recorded: list[LedgerEntry], deadline: float | None) -> str:
+        """Store the photo and return its name. An overwritten object whose bytes are the same keeps its photo."""
+        name, sha256 = photo_name_from_path(source.name), sha256_hex(data)
+        other_name = f"{name}-{sha256[:8]}"
+        stored = [photo for entry in recorded if (photo := self.catalog.photo(str(entry.photo)))]
+        for photo in stored:
+            if photo.sha256 == sha256:
+                return photo.name
+        # An attempt that was interrupted after deleting the older photo has made its name free.
+        is_retry = bool(recorded) and self.catalog.photo(other_name) is not None
+        if not stored and not is_retry:
+            # Another object with a similar path can have the name.
+            with suppress(Conflict):
+                return self._store_as(name, data, deadline)
+        return self._store_as(other_name, data, deadline)
+
+    def _store_as(self, name: str, data: bytes, deadline: float | None) -> str:
+        # Twice the age at which a claim counts as abandoned: after a kill, another process can take it over first.
+        last_start = time.monotonic() + 2 * self.upload.claim_timeout.total_seconds()
+        while True:
+            try:
+                with self.jobs.run_job("ingest", Caller(), validate_or_create_job_id(None), deadline) as job:
+                    return self.upload.upload_photo(data, name, None, self.force, job).photo
+            except ClaimTimeout:
+                if deadline is not None or time.monotonic() > last_start:
+                    raise
+
+    def _delete_older_photos(self, own: LedgerEntry, recorded: list[LedgerEntry]) -> bool:
+        """Delete the photos of all versions of an object but the newest. Returns whether that is the photo of `own`."""
+        # Generations of a bucket increase. Those of a folder contain the file's time, which an older copy can set back.
+        newest = max([own, *recorded], key=_version) if own.generation.isdecimal() else own
+        for photo in {str(entry.photo) for entry in [own, *recorded]} - {newest.photo}:
+            self._delete_photo(photo)
+        return newest.photo == own.photo
+
+    def _delete_unrecorded_photo(self, source: Source, photo: str) -> None:
+        """Delete the photo, unless another version with the same bytes has it."""
+        if photo not in {entry.photo for entry in self._entries_with_photo(source)}:
+            self._delete_photo(photo)
+
+    def _delete_photo(self, photo: str) -> None:
+        segments = self.catalog.segments_of_photo(photo)
+        for segment in segments:
             with suppress(NotFound):
                 self.segments.delete_segment(segment.name)
-        log.info("A photo was replaced by a newer version", extra={"photo": photo})
+        if segments:
+            log.info("A photo was replaced by a newer version", extra={"photo": photo})
 
     def _record(
         self, source: Source, status: LedgerStatus, photo: str | None = None, reason: str | None = None
@@ -130,3 +176,7 @@ def photo_name_from_path(path: str) -> str:
     if f"{name}/" in (INDEX_PREFIX, INCOMING_PREFIX):
         return f"{name}-photo"
     return name or hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _version(entry: LedgerEntry) -> int:
+    return int(entry.generation) if entry.generation.isdecimal() else 0

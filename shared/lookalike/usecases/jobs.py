@@ -69,14 +69,17 @@ class Jobs:
         self._watcher = CancellationWatcher(catalog)
 
     @contextmanager
-    def run_job(self, kind: str, caller: Caller, job_id: str) -> Iterator[RunningJob]:
+    def run_job(self, kind: str, caller: Caller, job_id: str, deadline: float | None = None) -> Iterator[RunningJob]:
         """Run the body of the `with` statement as a job. The job ends as completed, cancelled or failed.
+
+        `deadline` is a value of `time.monotonic()` at which the job must stop, if that is before its time limit.
 
         Raises `Conflict` if a job with that id is running, `Cancelled` if cancellation was requested before the end,
         and every exception of the body.
         """
         self._catalog.start_job(job_id, kind, caller)
-        job = RunningJob(job_id, CancelToken(time.monotonic() + self._time_limit))
+        limit = time.monotonic() + self._time_limit
+        job = RunningJob(job_id, CancelToken(limit if deadline is None else min(limit, deadline)))
         try:
             with self._watcher.watch(job):
                 yield job

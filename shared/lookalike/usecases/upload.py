@@ -20,7 +20,7 @@ from PIL import Image
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import Lab
-from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unavailable
+from lookalike.domain.errors import Conflict, DeadlineExceeded, InvalidField, LookalikeError, NotFound, Unavailable
 from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog, ObjectStore
@@ -34,6 +34,10 @@ log = logging.getLogger("lookalike.upload")
 PHOTO_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 CLAIM_RETRY_SECONDS = 0.1
 """Interval at which an upload checks whether a concurrent upload of the same name has ended."""
+
+
+class ClaimTimeout(DeadlineExceeded):
+    """Another upload had the claim on the name until the time limit of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,7 @@ class Upload:
                 return
             if claim := self._try_claim(path, job.id):
                 break
-            job.cancel_token.check()
+            _check_while_claimed(job.cancel_token, name)
             time.sleep(CLAIM_RETRY_SECONDS)
         try:
             # Check again: a previous holder of the claim adds its rows before it gives up the claim.
@@ -264,6 +268,15 @@ class Upload:
         paths = [stored.path for stored in self.store.list(prefix)]
         for path in set(paths) - self.catalog.referenced_paths(paths) - {keep}:
             self.store.delete(path)
+
+
+def _check_while_claimed(cancel: CancelToken, name: str) -> None:
+    """Raise `Cancelled`, or `ClaimTimeout` at the deadline."""
+    try:
+        cancel.check()
+    except DeadlineExceeded as error:
+        message = f"Another upload of {name!r} is running or was interrupted; nothing was stored. Try again in a minute"
+        raise ClaimTimeout(message) from error
 
 
 def new_segment(

@@ -54,9 +54,8 @@ class LedgerQueries(Database):
         self, tx: Connection, selection: LedgerSelection, limit: int, cursor: str | None = None
     ) -> LedgerPage:
         """Return the selected entries, newest first, and the cursor of the next page. Raises `InvalidField`."""
-        is_on_page = _is_after(parse_cursor(cursor)) if cursor else []
         order = _ledger.update_time.desc(), _ledger.object_key.desc(), _ledger.generation.desc()
-        statement = select(ledger).where(*_conditions(selection), *is_on_page).order_by(*order).limit(limit + 1)
+        statement = select(ledger).where(*_conditions(selection, cursor)).order_by(*order).limit(limit + 1)
         rows = tx.execute(statement).mappings().all()
         entries = [_to_entry(row["bucket"], row["name"], row) for row in rows[:limit]]
         last = rows[limit - 1] if len(rows) > limit else None
@@ -64,10 +63,14 @@ class LedgerQueries(Database):
         return LedgerPage(entries, format_cursor(position) if position else None)
 
     @read_transaction
-    def count_ledger_entries(self, tx: Connection, selection: LedgerSelection) -> dict[tuple[str, LedgerStatus], int]:
-        """Return the number of selected entries by bucket and status."""
+    def count_ledger_entries(
+        self, tx: Connection, selection: LedgerSelection, cursor: str | None = None
+    ) -> dict[tuple[str, LedgerStatus], int]:
+        """Return the number of selected entries by bucket and status; with a cursor, of those from there on."""
         columns = func.min(_ledger.bucket), _ledger.status, func.count()
-        statement = select(*columns).where(*_conditions(selection)).group_by(func.hex(_ledger.bucket), _ledger.status)
+        statement = (
+            select(*columns).where(*_conditions(selection, cursor)).group_by(func.hex(_ledger.bucket), _ledger.status)
+        )
         return {(bucket, LedgerStatus(status)): count for bucket, status, count in tx.execute(statement)}
 
     @read_transaction
@@ -132,14 +135,16 @@ def parse_cursor(cursor: str) -> Position:
     return position
 
 
-def _is_after(position: Position) -> list[ColumnElement[bool]]:
+def _is_after(position: Position) -> ColumnElement[bool]:
     """Return the condition that an entry comes after the position, newest first."""
     moment, key, generation = position
     is_smaller = or_(_ledger.object_key < key, and_(_ledger.object_key == key, _ledger.generation < generation))
-    return [or_(_ledger.update_time < moment, and_(_ledger.update_time == moment, is_smaller))]
+    return or_(_ledger.update_time < moment, and_(_ledger.update_time == moment, is_smaller))
 
 
-def _conditions(selection: LedgerSelection) -> Iterator[ColumnElement[bool]]:
+def _conditions(selection: LedgerSelection, cursor: str | None = None) -> Iterator[ColumnElement[bool]]:
+    if cursor:
+        yield _is_after(parse_cursor(cursor))
     yield _ledger.bucket.not_like(f"{REEMBED_PREFIX}%")
     if selection.status is not None:
         yield _ledger.status == selection.status.value

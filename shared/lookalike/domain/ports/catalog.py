@@ -148,6 +148,10 @@ class Catalog(Protocol):
         """Insert a running job, replacing a finished one with the same id. Raises `Conflict` if that one is running."""
         ...
 
+    def add_finished_job(self, job_id: str, kind: str, caller: Caller, status: JobStatus, created: datetime) -> None:
+        """Insert a job that has ended, under a new id. Raises `Conflict` if the id exists."""
+        ...
+
     def job(self, job_id: str) -> Job | None:
         """Return a job, or `None` if it does not exist."""
         ...
@@ -208,8 +212,13 @@ class Catalog(Protocol):
         """
         ...
 
-    def count_ledger_entries(self, selection: LedgerSelection) -> dict[tuple[str, LedgerStatus], int]:
-        """Return the number of selected entries by bucket and status."""
+    def count_ledger_entries(
+        self, selection: LedgerSelection, cursor: str | None = None
+    ) -> dict[tuple[str, LedgerStatus], int]:
+        """Return the number of selected entries by bucket and status. With a cursor, of those from its page on.
+
+        Raises `InvalidField` as `ledger_page`.
+        """
         ...
 
     def count_ingested_photos(self, selection: LedgerSelection, since: datetime) -> int:

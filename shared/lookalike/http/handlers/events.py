@@ -12,11 +12,10 @@ from cloudevents.http import from_http
 from pydantic import BaseModel, Field, ValidationError
 
 from lookalike.bootstrap import Services
-from lookalike.domain.errors import BadRequest, NotFound
+from lookalike.domain.errors import BadRequest
 from lookalike.domain.paths import INCOMING_PREFIX
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult
-from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
 
 FINALIZED = "google.cloud.storage.object.v1.finalized"
@@ -65,31 +64,8 @@ def _ingest(services: Services, event: StorageEvent) -> None:
         return
     if event.time and datetime.now(UTC) - event.time > MAX_AGE:
         ingest.record_failure(source, "The event is more than a day old")
-    elif not _is_current(services, source):
-        ingest.record_superseded(source)
     else:
-        _read_and_ingest(services, source)
-
-
-def _read_and_ingest(services: Services, source: Source) -> None:
-    try:
-        stored = services.store.stat(source.name)
-        if stored and stored.size > MAX_BYTES:
-            reason = f"The file has {stored.size:,} bytes; at most {MAX_BYTES:,} are accepted"
-            services.ingest.record_failure(source, reason)
-            return
-        data = services.store.get(source.name)
-    except NotFound:
-        # the object was deleted after the event
-        services.ingest.record_superseded(source)
-    else:
-        services.ingest.ingest(source, data, lambda: _is_current(services, source))
-
-
-def _is_current(services: Services, source: Source) -> bool:
-    """Return whether the object still has the version that the event is about."""
-    stored = services.store.stat(source.name)
-    return stored is not None and str(stored.generation) == source.generation
+        services.bucket_ingest.ingest_version(source)
 
 
 def parse_event(request: flask.Request, prefix: str) -> StorageEvent:
