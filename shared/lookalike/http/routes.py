@@ -13,9 +13,22 @@ from werkzeug.routing import Map, Rule
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
+from lookalike.http import ingestion_schemas
 from lookalike.http import request_schemas as requests
 from lookalike.http import response_schemas as responses
-from lookalike.http.handlers import accounts, erasure, events, health, history, jobs, photos, reindex, search, segments
+from lookalike.http.handlers import (
+    accounts,
+    erasure,
+    events,
+    health,
+    history,
+    ingestions,
+    jobs,
+    photos,
+    reindex,
+    search,
+    segments,
+)
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult, RequestBody
 
@@ -88,6 +101,10 @@ ROUTES = (
             extra_error_statuses=(404,)),
     _upload("/split_image", Role.ANYONE, photos.split_image, responses.SplitResponse, requests.SplitRequest),
     _upload("/image/split", Role.ANYONE, photos.image_split, responses.ImageSplitResponse, requests.SplitRequest),
+    # not of the function ingest, which is private: only the event trigger can call it
+    Route("upload", "POST", "/ingestions/retry", Role.ADMIN, ingestions.retry_ingestions,
+          ingestion_schemas.IngestionRetryResponse, ingestion_schemas.IngestionRetryRequest,
+          extra_error_statuses=(429, 504)),
     _relay("POST", "/relay_image", Role.ANYONE, search.relay_image, responses.RelayResponse, requests.RelayRequest,
            is_job=True),
     _relay("GET", "/search_history", Role.USER, history.list_searches, responses.SearchHistoryResponse,
@@ -107,6 +124,8 @@ ROUTES = (
     _detail("DELETE", "/splitted_images/<id>", Role.ADMIN, erasure.delete_segment, Receipt),
     _detail("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasure.delete_photo, Receipt),
     _detail("POST", "/erase", Role.ADMIN, erasure.erase, Receipt, requests.EraseRequest),
+    _detail("GET", "/ingestions", Role.ADMIN, ingestions.list_ingestions, ingestion_schemas.IngestionsResponse,
+            ingestion_schemas.IngestionsRequest),
     _cancel("POST", "/cancel_request/<id>", Role.OWNER, jobs.cancel_request, responses.StatusResponse,
             extra_error_statuses=(409,)),
     _cancel("POST", "/cancel_processing/<id>", Role.OWNER, jobs.cancel_request, responses.StatusResponse,
