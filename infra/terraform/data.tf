@@ -1,8 +1,8 @@
 # Stored data: bucket, database and secrets; and the job that migrates the tables.
 
 locals {
-  # Enough for twice all instances, since a release replaces them while the old ones serve; the rest is for the migration and
-  # for administrators.
+  # Enough for twice all instances, since a release replaces them while the old ones serve, and for two executions of the job
+  # lookalike-ingest. The rest is for the migration and for administrators.
   max_connections = 500
 
   # Setting name = secret name. bootstrap.sh asks for the secrets of Supabase.

@@ -87,11 +87,12 @@ def test_only_reindex_has_a_single_instance_and_thread() -> None:
 
 
 def test_pools_of_all_instances_fit_the_database(home: Path) -> None:
-    """Twice all instances, since a release runs old and new ones."""
+    """Twice all instances and tasks: a release runs old and new instances, and two executions of the job may overlap."""
     scaling = template()["scaling"][0]
     assert scaling["max_instance_count"] == "${each.value.max_instances}"
     functions = terraform().functions.values()
     connections = sum(function["max_instances"] * pool_size(function["concurrency"]) for function in functions)
+    connections += terraform().locals["max_ingest_parallelism"] * pool_size(Settings().concurrency)
     flags = database_settings()["database_flags"]
     (limit,) = (terraform().resolve(flag["value"]) for flag in flags if flag["name"] == "max_connections")
     reserve = 20  # for the migration and for administrators
