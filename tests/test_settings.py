@@ -24,6 +24,11 @@ from lookalike.settings import read_settings
         ("SEARCH_NEEDS_SIGN_IN", "perhaps"),
         ("LOG_LEVEL", "LOUD"),
         ("AUTH_URL", "nowhere"),
+        ("PRICE_GPU_SECOND", "-1"),
+        ("PRICE_GPU_SECOND", "nan"),
+        ("PRICE_CURRENCY", "dollars"),
+        ("PRICE_VCPU_SECOND", "0.1"),
+        ("PRICE_GIB_SECOND", "0.1"),
     ],
 )
 def test_invalid_setting_is_named_without_its_value(

@@ -35,19 +35,20 @@ class JsonFormatter(logging.Formatter):
 
 def configure_logging(level: str) -> None:
     """Log to stderr from `level` up."""
+    add_json_handler("lookalike").setLevel(level)
+
+
+def add_json_handler(name: str) -> logging.Logger:
+    """Log what a logger receives to stderr as JSON lines, and return the logger."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logger = logging.getLogger("lookalike")
+    logger = logging.getLogger(name)
     # functions-framework configures the root logger to drop INFO, so this logger does not propagate to it
     logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(level)
+    return logger
 
 
-def set_request_context(request: str, cloud_trace: str, project: str) -> None:
-    """Attach a request id and a trace to all further log lines of this thread.
-
-    `cloud_trace` is the header `X-Cloud-Trace-Context`: `TRACE_ID/SPAN_ID;o=OPTIONS`.
-    """
+def set_request_context(request: str, trace_id: str, project: str) -> None:
+    """Attach a request id and a trace to all further log lines of this thread."""
     request_id.set(request)
-    trace_id = cloud_trace.partition("/")[0]
     trace.set(f"projects/{project}/traces/{trace_id}" if trace_id.isalnum() and project else "")

@@ -7,7 +7,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -19,6 +19,8 @@ STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
 INDEX_URL = r"^(store:|milvus:(https?://[\w.-]+(:\d{1,5})?(/\w*)?|[^:]+\.db))$"
 ORIGINS = r"^(|https?://[\w.\[\]:-]+(, ?https?://[\w.\[\]:-]+)*)$"
 MODELS_DIR = r"^(|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?|[^:]+)$"
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A price in PRICE_CURRENCY; 0 if it is not known."""
 CHECKSUMS = r"^(|[\w.-]+=[0-9a-f]{64}(,[\w.-]+=[0-9a-f]{64})*)$"
 
 
@@ -111,6 +113,13 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged")
     port: int = Field(5001, ge=1, le=65535, description="Port that `lookalike serve` listens on")
+    price_vcpu_second: Price = Field(0, description="Price of a vCPU for a second; needs INSTANCE_VCPUS")
+    price_gib_second: Price = Field(0, description="Price of a GiB of memory for a second; needs INSTANCE_GIB")
+    price_gpu_second: Price = Field(0, description="Price of the instance's GPU for a second")
+    price_million_requests: Price = Field(0, description="Price of a million requests")
+    price_currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of the prices, by ISO 4217")
+    instance_vcpus: float = Field(0, ge=0, le=1000, description="vCPUs of an instance")
+    instance_gib: float = Field(0, ge=0, le=10_000, description="Memory of an instance in GiB")
     google_cloud_project: str = Field("", description="Google Cloud project of the traces named in logs")
     k_service: str = Field("", description="Set by Cloud Run services; local defaults are rejected there")
     cloud_run_job: str = Field("", description="Set by Cloud Run jobs; local defaults are rejected there")
@@ -129,6 +138,8 @@ class Settings(BaseSettings):
             raise ValueError("CLOUD_SQL_INSTANCE needs DB_NAME and DB_USER, and neither DATABASE_URL nor DB_HOST")
         if self.auth_url and self.supabase_url and self.auth_url.rstrip("/") != self.supabase_url.rstrip("/"):
             raise ValueError("AUTH_URL and SUPABASE_URL name different services: set one of them")
+        if (self.price_vcpu_second and not self.instance_vcpus) or (self.price_gib_second and not self.instance_gib):
+            raise ValueError("PRICE_VCPU_SECOND needs INSTANCE_VCPUS, and PRICE_GIB_SECOND needs INSTANCE_GIB")
         if (key := self.index_signing_key.get_secret_value()) and len(key) < 32:
             raise ValueError("INDEX_SIGNING_KEY is too short; use at least 32 characters")
         if self.cloud_run_task_index >= self.cloud_run_task_count:

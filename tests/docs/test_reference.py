@@ -7,6 +7,7 @@ import click
 from lookalike.cli import main
 from lookalike.domain import errors
 from lookalike.domain.errors import LookalikeError
+from lookalike.domain.stage_times import Stage
 from lookalike.http.routes import ROUTES, Role
 from lookalike.settings import Settings
 from tests.docs.markdown import ROOT, pages, prose, table
@@ -98,6 +99,17 @@ def test_example_of_an_embedder_has_the_members_of_the_port() -> None:
     members = {name for name in vars(Embedder) if not name.startswith("_")}
     assert members == {"name", "dim", "embed"}
     assert all(re.search(rf"\b{name}\b", example) for name in members)
+
+
+def test_operations_page_lists_every_stage_in_the_order_of_the_header() -> None:
+    assert [code(row[0]) for row in table(DOCS / "operations.md", "Stage")] == list(Stage)
+
+
+def test_operations_page_lists_every_metric() -> None:
+    folder = ROOT / "shared" / "lookalike"
+    source = "".join((folder / name).read_text() for name in ("adapters/telemetry.py", "bootstrap/services.py"))
+    created = re.findall(r'(?:create_histogram|Gauge)\(\s*"([\w.]+)"', source)
+    assert sorted(created) == sorted(code(row[0]) for row in table(DOCS / "operations.md", "Metric"))
 
 
 def test_log_messages_of_the_operations_page_exist_in_the_code() -> None:

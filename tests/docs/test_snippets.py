@@ -80,7 +80,7 @@ def test_snippets_run_and_print_what_is_documented(page: Path, running: Running)
         if block.language == "json" and block.shows_log:
             expected = json.loads(block.text)
             log_an_upload(running.server)
-            same_form(expected, logged(running.server, expected["message"]))
+            same_form(expected, logged(running.server, expected["message"], expected.get("route")))
         elif block.language == "json" and before in outputs:
             same_form(json.loads(block.text), json_in(outputs[before]))
         if block.language == "text" and (output := printed(before, outputs, running)):
@@ -101,6 +101,8 @@ def log_an_upload(server: Server) -> None:
     assert server.request("DELETE", path, None, server.admin_headers).status == 200
 
 
-def logged(server: Server, message: str) -> Any:
-    """The last line of the server's log with that message."""
-    return json_in("\n".join(line for line in server.log().splitlines() if f'"message": "{message}"' in line))
+def logged(server: Server, message: str, route: str | None) -> Any:
+    """The last line of the server's log with that message and, unless it is None, that route."""
+    fields = {"message": message} | ({"route": route} if route else {})
+    wanted = [json.dumps({name: value})[1:-1] for name, value in fields.items()]
+    return json_in("\n".join(line for line in server.log().splitlines() if all(part in line for part in wanted)))

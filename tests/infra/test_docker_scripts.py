@@ -166,7 +166,7 @@ def test_install_creates_a_complete_environment(start: Start, tmp_path: Path) ->
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.endswith("_proxy")}
     environment = minimal_environment(Path("/usr/bin"), tmp_path) | {"PYTHON": str(interpreter), **pip}
     result = subprocess.run(
-        [tree / "infra/docker/install.sh", prefix, "gcp,scale"], env=environment, capture_output=True, text=True
+        [tree / "infra/docker/install.sh", prefix, "gcp,otel,scale"], env=environment, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
     assert "detector.onnx" in result.stdout and "embedder.onnx" in result.stdout

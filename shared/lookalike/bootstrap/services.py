@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lookalike import logs
-from lookalike.bootstrap import accounts, index, models, storage
+from lookalike.bootstrap import accounts, index, models, storage, telemetry
 from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.secrets import Secrets, local_secrets
 from lookalike.domain.errors import Misconfigured
+from lookalike.domain.instance import Prices
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
-from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, ObjectStore
+from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, ObjectStore, Telemetry
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.bucket_ingest import BucketIngest
@@ -242,6 +243,39 @@ class Services:
     def sign_in(self) -> SignIn:
         """Registration and sign-in with limits on attempts."""
         return SignIn(self.accounts, self.attempts, utc_now)
+
+    # Operations
+
+    @lazy
+    def telemetry(self) -> Telemetry | None:
+        """Sends traces and metrics, if the variables `OTEL_*` name a receiver."""
+        gauges = (
+            Gauge("lookalike.models.requests", "{request}", "Requests that wait for the models.", self._queue_length),
+            Gauge("lookalike.index.rows", "{row}", "Rows of the index.", self._index_rows),
+        )
+        return telemetry.open_telemetry(self.settings.k_service or "lookalike", gauges)
+
+    # A measurement must not load the models or the index.
+
+    def _queue_length(self) -> int | None:
+        opened: Models | None = self.lazy_values.get("models")
+        return opened.queue_length if opened else None
+
+    def _index_rows(self) -> int | None:
+        opened: LiveIndex | None = self.lazy_values.get("index")
+        return opened.row_count if opened else None
+
+    @property
+    def prices(self) -> Prices | None:
+        """What this instance costs, or `None` if no price is set."""
+        chosen = self.settings
+        second = (
+            chosen.price_vcpu_second * chosen.instance_vcpus
+            + chosen.price_gib_second * chosen.instance_gib
+            + chosen.price_gpu_second
+        )
+        prices = Prices(second, chosen.price_million_requests / 1e6, chosen.price_currency)
+        return prices if prices.second or prices.request else None
 
     # Secrets and limits
 

@@ -16,6 +16,8 @@ from enum import StrEnum
 class Stage(StrEnum):
     """Measured stages. The names are those of the header `Server-Timing`, of the logs and of traces."""
 
+    JOB = "job"
+    """Writing of the job's row, at its start and at its end."""
     CLAIM = "claim"
     """An upload waits for others of the same name, and checks whether the name is free."""
     DECODE = "decode"
@@ -26,9 +28,9 @@ class Stage(StrEnum):
     SEARCH = "search"
     """Search in the index."""
     ROWS = "rows"
-    """Reading of rows from the catalog in a search. Not part of `search`."""
+    """Reading of rows from the catalog. Not part of `search`."""
     PICTURES = "pictures"
-    """Fetching or signing of the images of the results."""
+    """Fetching of stored images, or signing of their addresses."""
     ENCODE = "encode"
     """Cutting out and encoding of the garments' images."""
     STORE = "store"
@@ -58,6 +60,8 @@ class StageTimes:
     """Stages of one request, measured in the thread that handles it."""
 
     clock: Callable[[], float] = time.monotonic
+    start: float = 0.0
+    """Value of the clock at the start of the request."""
     intervals: list[StageInterval] = field(default_factory=list)
     """In the order of their starts."""
     _open: StageInterval | None = None
@@ -97,7 +101,7 @@ _current: ContextVar[StageTimes | None] = ContextVar("stage_times", default=None
 @contextmanager
 def measure_stages() -> Iterator[StageTimes]:
     """Measure the stages inside the context. All are ended at its end."""
-    times = StageTimes()
+    times = StageTimes(start=time.monotonic())
     token = _current.set(times)
     try:
         yield times

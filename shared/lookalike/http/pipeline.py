@@ -17,7 +17,8 @@ from lookalike.http.cors import add_cors_headers, preflight_response
 from lookalike.http.docs import serve_docs
 from lookalike.http.request import ApiRequest, limit_body_size, read_body, requested_job_id
 from lookalike.http.request_schemas import HandlerResult
-from lookalike.http.routes import Role, Route, allowed_methods, function_url_map, match_route
+from lookalike.http.request_timing import respond_timed
+from lookalike.http.routes import Role, Route, allowed_methods, function_url_map, match_route, route_pattern
 from lookalike.settings import Settings
 from lookalike.usecases.jobs import validate_or_create_job_id
 
@@ -29,6 +30,11 @@ def handle_request(function: str, request: flask.Request) -> flask.Response:
 
     `function` is the name of the function, such as "relay".
     """
+    route = route_pattern(function_url_map(function), request.method, request.path)
+    return respond_timed(request, route, lambda: _respond_with_cors(function, request))
+
+
+def _respond_with_cors(function: str, request: flask.Request) -> flask.Response:
     response = _respond(function, request)
     # Invalid settings raise here again. The response already reports them.
     with suppress(LookalikeError):
@@ -37,8 +43,6 @@ def handle_request(function: str, request: flask.Request) -> flask.Response:
 
 
 def _respond(function: str, request: flask.Request) -> flask.Response:
-    # Errors that occur before the body is read also need an id. `_call_handler` replaces it by the caller's.
-    logs.set_request_context(validate_or_create_job_id(None), "", "")
     try:
         limit_body_size(request)
         return _preflight_or_docs(function, request) or _call_handler(function, request)
@@ -72,8 +76,7 @@ def _call_handler(function: str, request: flask.Request) -> flask.Response:
         authorize(services(), caller, route.role)
     fields, photo, is_typed = read_body(request) if route.accepts_fields else ({}, None, True)
     job_id = validate_or_create_job_id(requested_job_id(request, fields))
-    trace = request.headers.get("X-Cloud-Trace-Context", "")
-    logs.set_request_context(job_id, trace, services().settings.google_cloud_project)
+    logs.request_id.set(job_id)
     token = bearer_token(request) if caller.user else ""
     api_request = ApiRequest(caller, job_id, fields, photo, path_parameters, is_typed, token)
     return json_response(route.handler(services(), api_request), job_id)

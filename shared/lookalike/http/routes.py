@@ -148,6 +148,8 @@ ROUTES = (
 )
 # fmt: on
 """All routes except health checks. Clients of the original system depend on these paths."""
+DOCS_PATHS = frozenset({"/openapi.json", "/docs"})
+"""Paths of the API documentation, which every function serves."""
 READINESS_HANDLERS = {
     "upload": health.check_detection_readiness,
     "relay": health.check_search_readiness,
@@ -200,6 +202,18 @@ def allowed_methods(url_map: Map, path: str) -> list[str]:
     if not methods:
         raise _no_such_route(path)
     return sorted(methods)
+
+
+def route_pattern(url_map: Map, method: str, path: str) -> str:
+    """Return the pattern that a path matches, with this method or another one, or "" if there is none."""
+    if path in DOCS_PATHS:
+        return path
+    adapter = url_map.bind("")
+    methods = adapter.allowed_methods(path)
+    if not methods:
+        return ""
+    rule, _ = adapter.match(path, method if method in methods else min(methods), return_rule=True)
+    return str(rule.rule)
 
 
 def _no_such_route(path: str) -> NotFound:

@@ -2,6 +2,7 @@
 
 import mimetypes
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import functions_framework
 from werkzeug.wrappers import Request, Response
 
+from lookalike import logs
 from lookalike.bootstrap import services
 from lookalike.domain.errors import LookalikeError, Misconfigured, NotFound
 from lookalike.http.cors import add_cors_headers
 from lookalike.http.docs import serve_docs
 from lookalike.http.pipeline import error_response
-from lookalike.http.routes import allowed_methods, gateway_url_map, match_route
+from lookalike.http.request_timing import HEALTH_CHECKS, respond_timed
+from lookalike.http.routes import allowed_methods, gateway_url_map, match_route, route_pattern
 from lookalike.local.static_files import serve_static
-from lookalike.usecases.jobs import validate_or_create_job_id
 
 FUNCTION_NAMES = ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex")
 BUCKET = "/bucket/"
@@ -34,31 +36,53 @@ class Gateway:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
+        application: Any
         try:
-            application = self._find_application(request)
+            application = self._apps[find_function(request)]
         except LookalikeError as error:
-            application = error_response(error, validate_or_create_job_id(None))
-        if isinstance(application, Response):
-            # functions add CORS headers to their own responses; these responses are the gateway's
-            application = add_cors_headers(services().settings, request, application)
+            application = respond_timed(request, own_pattern(request), partial(respond_itself, request, error))
         response: Iterable[bytes] = application(environ, start_response)
         return response
 
-    def _find_application(self, request: Request) -> Any:
-        if "\n" in request.path:
-            # functions-framework matches no route for such a path and would respond with its own HTML
-            raise NotFound("No such route")
-        if request.method in ("GET", "HEAD"):
-            if response := serve_static(request.path) or serve_docs(request.path):
-                return response
-            if request.path.startswith(BUCKET):
-                return serve_object(request)
-        if request.path in ("/healthz", "/readyz"):
-            return self._apps["relay"]
-        # a preflight request goes to the function that the announced request will go to
-        method = allowed_methods(gateway_url_map(), request.path)[0] if request.method == "OPTIONS" else request.method
-        function, _ = match_route(gateway_url_map(), method, request.path)
-        return self._apps[str(function)]
+
+def find_function(request: Request) -> str:
+    """Return the name of the function that the request is for. Raises `NotFound` and `MethodNotAllowed`."""
+    if "\n" in request.path:
+        # functions-framework matches no route for such a path and would respond with its own HTML
+        raise NotFound("No such route")
+    if request.path in HEALTH_CHECKS:
+        return "relay"
+    # a preflight request goes to the function that the announced request will go to
+    method = allowed_methods(gateway_url_map(), request.path)[0] if request.method == "OPTIONS" else request.method
+    function, _ = match_route(gateway_url_map(), method, request.path)
+    return str(function)
+
+
+def own_pattern(request: Request) -> str:
+    """Return the pattern of a path that the gateway itself serves; "" for other paths without a route."""
+    folder, _, name = request.path[1:].partition("/")
+    if name and folder in ("web", "samples", "bucket"):
+        return f"/{folder}/<path>"
+    is_page = request.path in ("/", "/samples")
+    return request.path if is_page else route_pattern(gateway_url_map(), request.method, request.path)
+
+
+def respond_itself(request: Request, error: LookalikeError) -> Response:
+    """Respond with a static file, the API documentation or an object of the local bucket, otherwise with the error."""
+    try:
+        response = _find_file(request) or error_response(error, logs.request_id.get())
+    except LookalikeError as refusal:
+        response = error_response(refusal, logs.request_id.get())
+    # functions add CORS headers to their own responses
+    return add_cors_headers(services().settings, request, response)
+
+
+def _find_file(request: Request) -> Response | None:
+    if request.method not in ("GET", "HEAD"):
+        return None
+    if request.path.startswith(BUCKET):
+        return serve_object(request)
+    return serve_static(request.path) or serve_docs(request.path)
 
 
 def load_function(name: str, folder: Path) -> Any:

@@ -48,6 +48,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def _load_models(self, worker: Any) -> None:
         from lookalike.bootstrap import services
+        from lookalike.http.request_timing import INSTANCE
 
         opened = services()
         try:
@@ -56,6 +57,9 @@ class Server(BaseApplication):  # type: ignore[misc]
         except LookalikeError as error:
             log.critical(error.message)
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        # Started here and not in the first request
+        opened.telemetry  # noqa: B018
+        INSTANCE.mark_ready()
         cloud_emulation.start_cloud_emulation(
             opened.store, self._address, opened.settings.bucket, opened.settings.reindex_every
         )

@@ -77,7 +77,8 @@ class Jobs:
         Raises `Conflict` if a job with that id is running, `Cancelled` if cancellation was requested before the end,
         and every exception of the body.
         """
-        self._catalog.start_job(job_id, kind, caller)
+        with stage_times.stage(Stage.JOB):
+            self._catalog.start_job(job_id, kind, caller)
         limit = time.monotonic() + self._time_limit
         job = RunningJob(job_id, CancelToken(limit if deadline is None else min(limit, deadline)))
         try:
@@ -94,7 +95,8 @@ class Jobs:
     def _finish(self, job: RunningJob, kind: str, status: JobStatus) -> JobStatus:
         job.leave_stage()
         try:
-            status = self._catalog.finish_job(job.id, status)
+            with stage_times.stage(Stage.JOB):
+                status = self._catalog.finish_job(job.id, status)
         except LookalikeError:
             # The exception that ended the job matters more to the caller. The next clean-up marks the row as failed.
             if status is JobStatus.COMPLETED:

@@ -159,6 +159,12 @@ class LiveIndex:
         """Load the current version unless that has already happened. Raises `Unavailable`."""
         return self._fresh_state().info
 
+    @property
+    def row_count(self) -> int | None:
+        """Number of rows as of the last search, or `None` before the index is loaded. Reads nothing."""
+        state = self._state
+        return state.info.rows if state else None
+
     def _fresh_state(self) -> IndexState:
         """Return a state with every commit that was visible when this method was called."""
         refreshes_at_call = self._refresh_count

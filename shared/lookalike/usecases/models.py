@@ -40,6 +40,11 @@ class Models:
         """Length of the vectors."""
         return self._embedder.dim
 
+    @property
+    def queue_length(self) -> int:
+        """Number of requests that wait for the models or use them."""
+        return self._queue.length
+
     def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
         """Return the garments of an RGB photo. Set `thorough` for storage, to also get less certain detections.
 
@@ -79,9 +84,13 @@ class AdmissionQueue:
     """
 
     def __init__(self, max_waiting: int, max_concurrency: int = 1) -> None:
-        # Two semaphores: the first is tried without blocking, to reject calls. The second makes admitted calls wait.
-        self._admitted = threading.Semaphore(max_waiting)
+        self._max_waiting, self._length, self._lock = max_waiting, 0, threading.Lock()
         self._running = threading.Semaphore(max_concurrency)
+
+    @property
+    def length(self) -> int:
+        """Number of calls that wait or run."""
+        return self._length
 
     @contextmanager
     def admit(self, cancel: CancelToken) -> Iterator[None]:
@@ -89,8 +98,10 @@ class AdmissionQueue:
 
         Raises `Busy` at once if the queue is full, and the token's error if it is cancelled while waiting.
         """
-        if not self._admitted.acquire(blocking=False):
-            raise Busy("Too many requests are waiting for the models: try again in a few seconds")
+        with self._lock:
+            if self._length >= self._max_waiting:
+                raise Busy("Too many requests are waiting for the models: try again in a few seconds")
+            self._length += 1
         try:
             with stage(Stage.QUEUE):
                 # A timeout instead of a callback of the token: a semaphore cannot be woken for one waiter.
@@ -101,4 +112,5 @@ class AdmissionQueue:
             finally:
                 self._running.release()
         finally:
-            self._admitted.release()
+            with self._lock:
+                self._length -= 1

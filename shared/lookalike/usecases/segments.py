@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lookalike.domain.errors import Conflict, NotFound, Unavailable
 from lookalike.domain.model import Photo, ProductDetails, Segment, StoredObject
 from lookalike.domain.ports import Catalog, ObjectStore
+from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases import segment_images
 
 log = logging.getLogger("lookalike.segments")
@@ -35,17 +36,19 @@ class Segments:
 
     def get_segment(self, key: str | int) -> Segment:
         """Return a segment. Raises `NotFound`."""
-        segment = self.catalog.segment(key)
-        if segment is None and isinstance(key, str) and key.isascii() and key.isdigit():
-            # 64-bit row ids have at most 19 digits
-            segment = self.catalog.segment(int(key[:19]))
+        with stage(Stage.ROWS):
+            segment = self.catalog.segment(key)
+            if segment is None and isinstance(key, str) and key.isascii() and key.isdigit():
+                # 64-bit row ids have at most 19 digits
+                segment = self.catalog.segment(int(key[:19]))
         if segment is None:
             raise NotFound(f"There is no garment {key!r}")
         return segment
 
     def list_segments_of_photo(self, name: str) -> list[Segment]:
         """Return the segments of a photo, ordered by row id. Raises `NotFound`."""
-        segments = self.catalog.segments_of_photo(name)
+        with stage(Stage.ROWS):
+            segments = self.catalog.segments_of_photo(name)
         if not segments:
             raise NotFound(f"There is no photo {name!r}")
         return segments
@@ -53,7 +56,8 @@ class Segments:
     def get_details(self, key: str | int) -> ProductDetails:
         """Return the product details of a segment, or of its photo if it has none of its own. Raises `NotFound`."""
         names = self._details_names(key)
-        details = self.catalog.details(names)
+        with stage(Stage.ROWS):
+            details = self.catalog.details(names)
         for name in names:
             if name in details:
                 return details[name]
@@ -82,7 +86,9 @@ class Segments:
 
     def load_thumbnail(self, key: str) -> bytes:
         """Return the thumbnail of a segment as JPEG. Raises `NotFound`."""
-        return segment_images.load_thumbnail(self.store, self.catalog, self.get_segment(key))
+        segment = self.get_segment(key)
+        with stage(Stage.PICTURES):
+            return segment_images.load_thumbnail(self.store, self.catalog, segment)
 
     def delete_segment(self, key: str | int) -> DeletedSegment:
         """Delete a segment and its objects, and with the last segment of a photo also the photo. Raises `NotFound`."""

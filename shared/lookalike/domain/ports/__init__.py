@@ -10,6 +10,7 @@ from lookalike.domain.ports.catalog import Catalog, Snapshot
 from lookalike.domain.ports.index import ApproximateFormat, Approximation, IndexFormat, MutableIndex, VectorIndex
 from lookalike.domain.ports.models import Detector, Embedder
 from lookalike.domain.ports.object_store import ObjectStore
+from lookalike.domain.ports.telemetry import Gauge, Gauges, RequestRecord, Telemetry, TraceParent
 from lookalike.domain.ports.users import Accounts, Attempts, Auth, History
 from lookalike.domain.ports.vectors import LegacyRows, SecondaryVectors
 
@@ -23,13 +24,18 @@ __all__ = [
     "Clock",
     "Detector",
     "Embedder",
+    "Gauge",
+    "Gauges",
     "History",
     "IndexFormat",
     "LegacyRows",
     "MutableIndex",
     "ObjectStore",
+    "RequestRecord",
     "SecondaryVectors",
     "Snapshot",
+    "Telemetry",
+    "TraceParent",
     "VectorIndex",
 ]
 

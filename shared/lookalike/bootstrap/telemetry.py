@@ -1,0 +1,62 @@
+"""Start OpenTelemetry if the standard variables `OTEL_*` ask for it.
+
+The variables are read from the environment only, and not from `.env`: the OpenTelemetry SDK reads them itself.
+"""
+
+import atexit
+import logging
+import os
+from collections.abc import Mapping
+
+import lookalike
+from lookalike import logs
+from lookalike.domain.ports import Gauges, Telemetry
+
+log = logging.getLogger("lookalike.bootstrap")
+PROTOCOL = "http/protobuf"
+"""The protocol of the exporter that the extra `[otel]` installs."""
+
+
+def open_telemetry(service: str, gauges: Gauges, environment: Mapping[str, str] = os.environ) -> Telemetry | None:
+    """Start to send traces and metrics, or return `None` if no variable names a receiver.
+
+    `service` is the name of the service unless OTEL_SERVICE_NAME sets another. Never raises: requests are answered
+    without telemetry, too.
+    """
+    has_traces, has_metrics = (is_exported(signal, environment) for signal in ("TRACES", "METRICS"))
+    if not (has_traces or has_metrics):
+        return None
+    try:
+        from lookalike.adapters.telemetry import OtlpTelemetry
+    except ImportError:
+        log.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is missing: install lookalike[otel]")
+        return None
+    try:
+        # the SDK logs failed exports
+        logs.add_json_handler("opentelemetry")
+        telemetry = OtlpTelemetry(service, lookalike.__version__, gauges, has_traces, has_metrics)
+    except Exception:
+        # mostly a variable with an invalid value
+        log.exception("OpenTelemetry could not be started: check the variables OTEL_*")
+        return None
+    atexit.register(telemetry.shut_down)
+    return telemetry
+
+
+def is_exported(signal: str, environment: Mapping[str, str]) -> bool:
+    """Return whether the variables ask to send this signal, "TRACES" or "METRICS".
+
+    See https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
+    """
+
+    def read(*names: str) -> str:
+        return next((value for name in names if (value := environment.get(name, "").strip().lower())), "")
+
+    exporters = read(f"OTEL_{signal}_EXPORTER") or "otlp"
+    endpoint = read(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not endpoint or read("OTEL_SDK_DISABLED") == "true" or "otlp" not in exporters.split(","):
+        return False
+    protocol = read(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOL
+    if protocol != PROTOCOL:
+        log.warning("OTEL_EXPORTER_OTLP_PROTOCOL is %s; only %s is supported", protocol, PROTOCOL)
+    return protocol == PROTOCOL
