@@ -5,6 +5,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from lookalike.domain.errors import (
 )
 from lookalike.domain.model import (
     Caller,
+    Job,
     JobStatus,
     ProductDetails,
 )
@@ -58,6 +60,21 @@ class TestJobs:
         assert (ended.stage, ended.status) == ("embedding", JobStatus.COMPLETED)
         assert ended.finished is not None
         assert job.created <= ended.finished == ended.updated
+
+    def test_finished_jobs_are_added_with_their_times(self, catalog: Catalog) -> None:
+        end = datetime.now(UTC)
+        finished = [
+            Job(
+                f"j{number}", "search", "anna", "10.0.0.1", status, "", False, end - timedelta(seconds=number), end, end
+            )
+            for number, status in enumerate((JobStatus.COMPLETED, JobStatus.FAILED), 1)
+        ]
+        catalog.add_finished_jobs(finished)
+        assert catalog.list_jobs(ANNA) == finished
+        assert not catalog.request_cancel("j1") and catalog.job("j2") == finished[1]
+        with pytest.raises(Conflict):
+            catalog.add_finished_jobs([replace(finished[0], id="j3"), finished[1]])
+        assert catalog.job("j3") is None
 
     def test_finished_job_cannot_be_changed(self, catalog: Catalog) -> None:
         catalog.start_job("j1", "upload", ANNA)

@@ -221,6 +221,14 @@ class FakeCatalog(FakeLedger):
         return job
 
     @transaction
+    def add_finished_jobs(self, finished: Sequence[Job]) -> None:
+        for job in finished:
+            job_row(job.id, job.kind, Caller(job.owner, address=job.address))
+            if job.id in self._jobs:
+                raise Conflict("A request with this id exists")
+        self._jobs |= {job.id: job for job in finished}
+
+    @transaction
     def job(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 
@@ -261,12 +269,14 @@ class FakeCatalog(FakeLedger):
         return len(stale)
 
     @transaction
-    def save_search(self, search: PastSearch, max_searches: int) -> None:
-        validated(searches, owner=search.owner, id=search.id)
-        existing = [hit for hit in search.hits if hit.row_id in self._rows]
-        self._searches[search.owner, search.id] = replace(search, hits=existing)
-        for old in self.list_searches(search.owner, 10**9)[max_searches:]:
-            del self._searches[old.owner, old.id]
+    def save_searches(self, past_searches: Sequence[PastSearch], max_searches: int) -> None:
+        for search in past_searches:
+            validated(searches, owner=search.owner, id=search.id)
+        for search in past_searches:
+            existing = [hit for hit in search.hits if hit.row_id in self._rows]
+            self._searches[search.owner, search.id] = replace(search, hits=existing)
+            for old in self.list_searches(search.owner, 10**9)[max_searches:]:
+                del self._searches[old.owner, old.id]
 
     @transaction
     def list_searches(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:

@@ -82,8 +82,9 @@ def test_search_succeeds_if_history_cannot_be_written(
     def fail(*_: object) -> None:
         raise Unavailable("The database cannot be reached")
 
-    monkeypatch.setattr(real.history.history, "save_search", fail)
+    monkeypatch.setattr(real.history.history, "save_searches", fail)
     anna = bearer_header(real, User("anna", "a@example.org"))
     assert relay.post("/relay_image", json={"image_base64": ENCODED_PHOTO}, headers=anna).status_code == 200
+    real.history.deferred.wait()
     monkeypatch.undo()
     assert relay.get("/search_history", headers=anna).get_json()["data"] == []

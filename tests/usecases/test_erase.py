@@ -6,6 +6,7 @@ import pytest
 
 from lookalike.domain.errors import NotFound, Unavailable
 from lookalike.domain.model import LedgerEntry, LedgerStatus, StoredObject
+from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.erase import Erase
 from lookalike.usecases.segments import Segments
 from lookalike.usecases.sweep import sweep
@@ -26,7 +27,7 @@ class EraseHarness(IndexHarness):
             for path in (segment.path, segment.thumbnail):
                 self.store.put(path or "", b"pixels", "image/png")
         segments = Segments(self.catalog, self.store)
-        self.erase = Erase(segments, self.catalog, self.catalog, lambda: datetime.now(UTC), 60)
+        self.erase = Erase(segments, self.catalog, self.catalog, lambda: datetime.now(UTC), 60, DeferredWrites())
 
     def segment_names(self) -> list[str]:
         return [segment.name for segment in self.catalog.segments_of_photo(PHOTO)]

@@ -6,6 +6,7 @@ import pytest
 
 from lookalike.domain.errors import Cancelled, Conflict, DeadlineExceeded, InvalidImage, NotFound
 from lookalike.domain.model import Caller, JobStatus
+from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
 from tests.fakes.catalog import FakeCatalog
 
@@ -137,3 +138,48 @@ def test_watcher_continues_after_a_database_failure() -> None:
 def test_job_id_is_the_requested_one_or_a_new_one() -> None:
     assert validate_or_create_job_id("mine") == "mine"
     assert validate_or_create_job_id(None) != validate_or_create_job_id(None)
+
+
+def make_jobs_with_deferred_writes() -> tuple[Jobs, FakeCatalog]:
+    catalog = FakeCatalog()
+    return Jobs(catalog, 30, DeferredWrites()), catalog
+
+
+def test_row_of_a_fast_read_only_job_is_written_after_its_end() -> None:
+    jobs, catalog = make_jobs_with_deferred_writes()
+    with jobs.run_read_only_job("search", ANNA, "job"):
+        assert catalog.job("job") is None
+    job = jobs.get_job("job", ANNA)
+    assert (job.status, job.kind, job.owner) == (JobStatus.COMPLETED, "search", "anna")
+    assert job.finished is not None and job.created <= job.finished
+    assert jobs.list_jobs(ANNA) == [job]
+
+
+def test_row_of_a_failed_read_only_job_is_written_after_its_end() -> None:
+    jobs, _ = make_jobs_with_deferred_writes()
+    with pytest.raises(InvalidImage), jobs.run_read_only_job("search", ANNA, "job"):
+        raise InvalidImage("broken")
+    assert jobs.get_job("job", ANNA).status is JobStatus.FAILED
+
+
+def test_slow_read_only_job_becomes_visible_and_can_be_cancelled() -> None:
+    jobs, catalog = make_jobs_with_deferred_writes()
+    start = time.monotonic()
+    with pytest.raises(Cancelled), jobs.run_read_only_job("search", ANNA, "job") as job:
+        job.enter_stage("embedding")
+        while not catalog.request_cancel("job") and time.monotonic() - start < 5:
+            time.sleep(0.01)
+        while time.monotonic() - start < 5:
+            job.cancel_token.check()
+            time.sleep(0.01)
+    assert time.monotonic() - start < 2
+    assert status_of(catalog) is JobStatus.CANCELLED
+
+
+def test_read_only_job_with_an_id_of_the_caller_is_visible_at_once() -> None:
+    jobs, catalog = make_jobs_with_deferred_writes()
+    with jobs.run_read_only_job("search", ANNA, "job", is_new_id=False):
+        assert status_of(catalog) is JobStatus.PROCESSING
+        with pytest.raises(Conflict), jobs.run_read_only_job("search", ANNA, "job", is_new_id=False):
+            pass
+    assert status_of(catalog) is JobStatus.COMPLETED

@@ -22,7 +22,7 @@ from lookalike.usecases.search import Include, MatchGroup, SearchRequest, Search
 def search_file(services: Services, path: Path, num: int, segment: bool) -> SearchResult:
     """Search with a photo; with `segment`, for each garment in it. Returns `num` matches per group."""
     request = SearchRequest(num, segment, Include.NONE)
-    with services.jobs.run_job("search", Caller(), validate_or_create_job_id(None)) as job:
+    with services.jobs.run_read_only_job("search", Caller(), validate_or_create_job_id(None)) as job:
         return services.search.search(read_file(path), request, job)
 
 

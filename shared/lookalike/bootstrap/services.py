@@ -18,6 +18,7 @@ from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, Obj
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.bucket_ingest import BucketIngest
+from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.erase import Erase
 from lookalike.usecases.external_index import ExternalIndex
 from lookalike.usecases.history import SearchHistory
@@ -190,7 +191,9 @@ class Services:
     @lazy
     def erase(self) -> Erase:
         """Erases garments with their rows, images and search history entries."""
-        return Erase(self.segments, self.catalog, self._sql_catalog, utc_now, self._time_limit)
+        return Erase(
+            self.segments, self.catalog, self._sql_catalog, utc_now, self._time_limit, self._deferred_writes
+        )
 
     @lazy
     def ingest(self) -> Ingest:
@@ -217,12 +220,17 @@ class Services:
     @lazy
     def jobs(self) -> Jobs:
         """Runs uploads and searches as jobs that every process can observe and cancel."""
-        return Jobs(self.catalog, self._time_limit)
+        return Jobs(self.catalog, self._time_limit, self._deferred_writes)
 
     @lazy
     def history(self) -> SearchHistory:
         """Past searches of signed-in users."""
-        return SearchHistory(self._sql_catalog, self.catalog, utc_now)
+        return SearchHistory(self._sql_catalog, self.catalog, utc_now, self._deferred_writes)
+
+    @lazy
+    def _deferred_writes(self) -> DeferredWrites:
+        # on Cloud Run, an instance may have no processor between requests, so that a deferred write could take hours
+        return DeferredWrites(is_deferred=not self.settings.k_service)
 
     @lazy
     def auth(self) -> Auth:

@@ -75,10 +75,11 @@ def _call_handler(function: str, request: flask.Request) -> flask.Response:
     if not (route.role is Role.PLATFORM and is_local_platform(services(), request, caller)):
         authorize(services(), caller, route.role)
     fields, photo, is_typed = read_body(request) if route.accepts_fields else ({}, None, True)
-    job_id = validate_or_create_job_id(requested_job_id(request, fields))
+    requested_id = requested_job_id(request, fields)
+    job_id = validate_or_create_job_id(requested_id)
     logs.request_id.set(job_id)
     token = bearer_token(request) if caller.user else ""
-    api_request = ApiRequest(caller, job_id, fields, photo, path_parameters, is_typed, token)
+    api_request = ApiRequest(caller, job_id, fields, photo, path_parameters, is_typed, not requested_id, token)
     return json_response(route.handler(services(), api_request), job_id)
 
 

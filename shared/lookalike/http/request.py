@@ -33,6 +33,8 @@ class ApiRequest:
     path_parameters: dict[str, str]
     is_typed: bool
     """Whether the fields have JSON's types; forms and query strings contain only text."""
+    is_new_id: bool = False
+    """Whether the server created the request id, so that nobody knows it yet."""
     token: str = field(default="", repr=False)
     """The access token that the caller was authenticated with."""
 

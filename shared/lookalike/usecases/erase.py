@@ -12,6 +12,7 @@ from lookalike.domain.filter import Filter
 from lookalike.domain.model import LedgerEntry
 from lookalike.domain.paths import INCOMING_PREFIX
 from lookalike.domain.ports import Catalog, Clock, History
+from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.segments import Segments
 
 PAGE_SIZE = 200
@@ -57,6 +58,8 @@ class Erase:
     clock: Clock
     time_limit: float
     """Seconds after which an erasure stops and reports the rest as `remaining`."""
+    deferred: DeferredWrites
+    """Searches that are not in the history yet."""
 
     def erase_segment(self, key: str | int, dry_run: bool = False) -> Receipt:
         """Erase one segment, by name or row id. Raises `NotFound`."""
@@ -88,6 +91,7 @@ class Erase:
 
     def _erase_user_history(self, user: str, receipt: Receipt) -> None:
         try:
+            self.deferred.wait()
             receipt.searches = self.history.delete_searches(user)
             receipt.jobs = self.catalog.delete_jobs_of_owner(user)
         except Unavailable:

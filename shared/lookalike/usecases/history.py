@@ -1,16 +1,15 @@
 """Search history of signed-in users: save, list and delete searches."""
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from lookalike.domain.errors import LookalikeError, NotFound
+from lookalike.domain.errors import NotFound
 from lookalike.domain.model import PastHit, PastSearch, Segment
 from lookalike.domain.ports import Catalog, Clock, History
+from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.search import SearchResult
 
-log = logging.getLogger("lookalike.history")
 MAX_SEARCHES_PER_USER = 500
 """The oldest searches above this number are deleted."""
 
@@ -22,9 +21,10 @@ class SearchHistory:
     history: History
     catalog: Catalog
     clock: Clock
+    deferred: DeferredWrites
 
     def save_search(self, owner: str, search_id: str, request: Mapping[str, object], result: SearchResult) -> None:
-        """Save a search without its photo. A failure is logged and not raised, so that the search itself succeeds."""
+        """Save a search without its photo, in the background. A failure is logged and not raised."""
         garments = [
             {"label": group.garment.label, "bounding_box": group.garment.box.as_list()} for group in result.groups
         ]
@@ -34,13 +34,14 @@ class SearchHistory:
             for match in group.matches
         ]
         search = PastSearch(search_id, owner, self.clock(), {**request, "garments": garments}, hits)
-        try:
-            self.history.save_search(search, MAX_SEARCHES_PER_USER)
-        except LookalikeError:
-            log.warning("A search could not be saved to the history", exc_info=True)
+        self.deferred.add(self._save, search)
+
+    def _save(self, searches: Sequence[PastSearch]) -> None:
+        self.history.save_searches(searches, MAX_SEARCHES_PER_USER)
 
     def list_searches(self, owner: str, limit: int, before: datetime | None) -> list[PastSearch]:
         """Return the owner's searches before that time, newest first, without their hits."""
+        self.deferred.wait()
         return self.history.list_searches(owner, limit, before)
 
     def get_search(self, owner: str, search_id: str) -> tuple[PastSearch, dict[int, Segment]]:
@@ -48,6 +49,7 @@ class SearchHistory:
 
         Raises `NotFound`, also for a search of another user.
         """
+        self.deferred.wait()
         search = self.history.get_search(owner, search_id)
         if search is None:
             raise NotFound(f"There is no search {search_id!r} in your history")
@@ -58,6 +60,7 @@ class SearchHistory:
 
         Raises `NotFound` if the owner has no search with that id.
         """
+        self.deferred.wait()
         count = self.history.delete_searches(owner, search_id)
         if search_id is not None and not count:
             raise NotFound(f"There is no search {search_id!r} in your history")

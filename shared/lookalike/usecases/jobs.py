@@ -15,6 +15,7 @@ from lookalike.domain.errors import Cancelled, Conflict, InvalidField, Lookalike
 from lookalike.domain.model import Caller, Job, JobStatus
 from lookalike.domain.ports import Catalog
 from lookalike.domain.stage_times import Stage
+from lookalike.usecases.deferred_writes import DeferredWrites
 
 log = logging.getLogger("lookalike.jobs")
 MEASURED_STAGES = {
@@ -30,6 +31,8 @@ MEASURED_STAGES = {
 """How the stages of jobs, which `/request_status` shows, are named in the measurements of the request."""
 POLL_SECONDS = 0.1
 """Interval at which a process with running jobs reads cancellations from the catalog and writes the jobs' stages."""
+LATE_ROW_SECONDS = 0.05
+"""Age from which a read-only job is visible to other processes. The next poll writes its row."""
 MAX_ID_LENGTH = 200
 
 
@@ -43,6 +46,8 @@ class RunningJob:
     """Duration of each finished stage."""
     stage: str = ""
     """Current stage. `CancellationWatcher` writes it to the row, so that requests do not wait for the database."""
+    late_row: "LateRow | None" = None
+    """Set if the job had no row when it began."""
     _stage_start: float = 0.0
     _end_measurement: Callable[[], None] = field(default=lambda: None, repr=False)
 
@@ -61,11 +66,42 @@ class RunningJob:
             self._end_measurement()
 
 
+class LateRow:
+    """Row of a job that is written once the job has run for `LATE_ROW_SECONDS`, or after its end."""
+
+    def __init__(self, catalog: Catalog, kind: str, caller: Caller) -> None:
+        self._catalog, self._kind, self._caller = catalog, kind, caller
+        self._due, self._lock = time.monotonic() + LATE_ROW_SECONDS, threading.Lock()
+        self._created, self._is_written, self._is_closed = datetime.now(UTC), False, False
+
+    def write_if_due(self, job_id: str) -> bool:
+        """Write the row of the running job if it is time. Returns whether the job has a row."""
+        with self._lock:
+            if not (self._is_written or self._is_closed) and time.monotonic() >= self._due:
+                self._catalog.start_job(job_id, self._kind, self._caller)
+                self._is_written = True
+            return self._is_written
+
+    def close(self) -> bool:
+        """Prevent that the row is still written. Returns whether it was written."""
+        with self._lock:
+            self._is_closed = True
+            return self._is_written
+
+    def finished_job(self, job_id: str, status: JobStatus) -> Job:
+        """Return the job as its row describes it after its end."""
+        end = datetime.now(UTC)
+        return Job(
+            job_id, self._kind, self._caller.user, self._caller.address, status, "", False, self._created, end, end
+        )
+
+
 class Jobs:
     """Runs jobs with a limit of `time_limit` seconds each, and shows, cancels and deletes them."""
 
-    def __init__(self, catalog: Catalog, time_limit: float) -> None:
+    def __init__(self, catalog: Catalog, time_limit: float, deferred: DeferredWrites | None = None) -> None:
         self._catalog, self._time_limit = catalog, time_limit
+        self._deferred = deferred or DeferredWrites(is_deferred=False)
         self._watcher = CancellationWatcher(catalog)
 
     @contextmanager
@@ -81,9 +117,31 @@ class Jobs:
             self._catalog.start_job(job_id, kind, caller)
         limit = time.monotonic() + self._time_limit
         job = RunningJob(job_id, CancelToken(limit if deadline is None else min(limit, deadline)))
+        with self._run(job, kind):
+            yield job
+
+    @contextmanager
+    def run_read_only_job(self, kind: str, caller: Caller, job_id: str, is_new_id: bool = True) -> Iterator[RunningJob]:
+        """Like `run_job`, for a body that writes nothing.
+
+        If the id was created for this job, nobody knows it yet and could cancel the job. Its row is then written only
+        once the job has run for `LATE_ROW_SECONDS`, or after its end, so that fast searches wait for no write.
+        """
+        if not is_new_id:
+            with self.run_job(kind, caller, job_id) as job:
+                yield job
+            return
+        job = RunningJob(job_id, CancelToken(time.monotonic() + self._time_limit))
+        job.late_row = LateRow(self._catalog, kind, caller)
+        with self._run(job, kind):
+            yield job
+
+    @contextmanager
+    def _run(self, job: RunningJob, kind: str) -> Iterator[None]:
+        """Run the body while the job is watched, and write its end to its row."""
         try:
             with self._watcher.watch(job):
-                yield job
+                yield
                 job.cancel_token.check()
         except BaseException as error:
             self._finish(job, kind, JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED)
@@ -96,13 +154,20 @@ class Jobs:
         job.leave_stage()
         try:
             with stage_times.stage(Stage.JOB):
-                status = self._catalog.finish_job(job.id, status)
+                status = self._write_end(job, status)
         except LookalikeError:
             # The exception that ended the job matters more to the caller. The next clean-up marks the row as failed.
             if status is JobStatus.COMPLETED:
                 raise
             log.warning("The end of a job could not be recorded", exc_info=True)
         log.info("%s %s", kind, status, extra={"stages": job.stage_seconds})
+        return status
+
+    def _write_end(self, job: RunningJob, status: JobStatus) -> JobStatus:
+        """Write the end of a job to its row. Returns its final status."""
+        if job.late_row is None or job.late_row.close():
+            return self._catalog.finish_job(job.id, status)
+        self._deferred.add(self._catalog.add_finished_jobs, job.late_row.finished_job(job.id, status))
         return status
 
     def cancel_job(self, job_id: str, caller: Caller) -> None:
@@ -116,6 +181,7 @@ class Jobs:
 
     def get_job(self, job_id: str, caller: Caller) -> Job:
         """Return a job. Raises `NotFound`, also for a job that the caller may not see."""
+        self._deferred.wait()
         job = self._catalog.job(job_id)
         if job is None or not can_access(caller, job):
             raise NotFound(f"There is no request {job_id!r}")
@@ -123,6 +189,7 @@ class Jobs:
 
     def list_jobs(self, caller: Caller) -> list[Job]:
         """Return the caller's jobs, newest first."""
+        self._deferred.wait()
         return self._catalog.list_jobs(caller)
 
     def delete_finished_jobs(self, caller: Caller, max_age: float) -> int:
@@ -130,6 +197,7 @@ class Jobs:
 
         Older jobs that are still marked as running are marked as failed: their process is gone.
         """
+        self._deferred.wait()
         return self._catalog.delete_finished_jobs(caller, datetime.now(UTC) - timedelta(seconds=max_age))
 
 
@@ -200,9 +268,12 @@ class CancellationWatcher:
             # work that waits inside a model does not call `check` and would not notice the deadline itself
             if job.cancel_token.deadline is not None and time.monotonic() >= job.cancel_token.deadline:
                 job.cancel_token.expire()
-        for job_id in self._catalog.cancel_requested(list(jobs)):
+        visible = [job.id for job in jobs.values() if job.late_row is None or job.late_row.write_if_due(job.id)]
+        if not visible:
+            return
+        for job_id in self._catalog.cancel_requested(visible):
             jobs[job_id].cancel_token.cancel()
-        self._write_stages(jobs)
+        self._write_stages({job_id: jobs[job_id] for job_id in visible})
 
     def _write_stages(self, jobs: dict[str, RunningJob]) -> None:
         stages = {job_id: job.stage for job_id, job in jobs.items() if job.stage}

@@ -40,7 +40,7 @@ from lookalike.usecases.explanation import (
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole_photo_detection
-from lookalike.usecases.thread_pool import map_concurrently
+from lookalike.usecases.thread_pool import map_concurrently, start_call
 from lookalike.usecases.upload import sha256_hex
 
 log = logging.getLogger("lookalike.search")
@@ -166,6 +166,8 @@ class Search:
 
         Raises the same as `images.read_image` and `Models.detect`, and `Unavailable` if the index is not loaded yet.
         """
+        # Rows of the query photo itself, if the same file was uploaded before. Read while the models compute.
+        own_rows = start_call(self.catalog.row_ids_of_photo_hash, sha256_hex(data))
         job.enter_stage("reading")
         image, photo_size = images.read_image(data, MIN_DECODED_SIDE), images.upright_size(data)
         detections = self._detect(image, request.segment, job)
@@ -174,8 +176,7 @@ class Search:
         vectors = self.models.embed(cut_outs, job.cancel_token)
         job.enter_stage("searching")
         with stage(Stage.ROWS):
-            # Rows of the query photo itself, if the same file was uploaded before.
-            own_row_ids = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
+            own_row_ids = own_rows.result()
         selector = self._make_selector(request, own_row_ids)
         groups, info = self._find_matches(vectors, selector, job.cancel_token)
         duplicate_row_ids = duplicates_across_groups(groups, selector.duplicates)

@@ -1,12 +1,13 @@
 """Thread pool for blocking calls, mostly to the object store."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
+P = ParamSpec("P")
 MAX_THREADS = 8
 """Threads of the pool, which all requests of a process share."""
 
@@ -22,6 +23,11 @@ def map_concurrently(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
     futures = [_pool().submit(function, item) for item in items]
     wait(futures)
     return [future.result() for future in futures]
+
+
+def start_call(function: Callable[P, B], *args: P.args, **kwargs: P.kwargs) -> Future[B]:
+    """Start a call in the pool, to do something else meanwhile."""
+    return _pool().submit(function, *args, **kwargs)
 
 
 @cache

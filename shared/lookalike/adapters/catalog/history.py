@@ -7,37 +7,30 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, inse
 
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
 from lookalike.adapters.catalog.tables import search_hits, searches, splitted_images
-from lookalike.adapters.catalog.values import name_in, row_id_in, to_aware_utc, to_naive_utc, validated
+from lookalike.adapters.catalog.values import batches, name_in, row_id_in, to_aware_utc, to_naive_utc, validated
 from lookalike.domain.model import PastHit, PastSearch
 
 _searches, _hits = searches.c, search_hits.c
 _DELETE_LIMIT = 100
-"""Old searches deleted with each new one. There are more only after the maximum was lowered."""
+"""Old searches deleted at a time. There are more only after the maximum was lowered."""
 
 
 class HistoryQueries(Database):
     """Queries of the port `History`."""
 
     @write_transaction
-    def save_search(self, tx: Connection, search: PastSearch, max_searches: int) -> None:
-        """Insert or replace a search, and delete the owner's oldest ones above `max_searches`. Raises `InvalidField`."""
-        _delete_searches(tx, search.owner, search.id)
-        key = {"owner": search.owner, "id": search.id}
-        row = validated(searches, **key, create_time=to_naive_utc(search.searched_at))
-        tx.execute(insert(searches).values(row | {"question": dict(search.request)}))
-        # Shared lock on the rows: a concurrent `delete_segment` waits for this commit and then deletes the hits below.
-        # Without it the deletion could miss hits that are not committed yet.
-        hit_rows = select(splitted_images.c.id).where(row_id_in([hit.row_id for hit in search.hits]))
-        existing = set(tx.execute(hit_rows.with_for_update(read=True)).scalars())
-        hit_key = {"owner": search.owner, "search_id": search.id}
-        rows = [
-            {**hit_key, "place": place, **_hit_columns(hit)}
-            for place, hit in enumerate(search.hits)
-            if hit.row_id in existing
-        ]
-        if rows:
-            tx.execute(insert(search_hits), rows)
-        _delete_oldest(tx, search.owner, max_searches)
+    def save_searches(self, tx: Connection, past_searches: Sequence[PastSearch], max_searches: int) -> None:
+        """Insert or replace searches, and delete each owner's oldest ones above `max_searches`. Raises `InvalidField`."""
+        rows = [_search_row(search) for search in past_searches]
+        ids_by_owner: dict[str, list[str]] = {}
+        for search in past_searches:
+            ids_by_owner.setdefault(search.owner, []).append(search.id)
+        for owner, search_ids in ids_by_owner.items():
+            _delete_searches(tx, owner, search_ids)
+        tx.execute(insert(searches), rows)
+        _insert_hits(tx, past_searches)
+        for owner in ids_by_owner:
+            _delete_oldest(tx, owner, max_searches)
 
     @read_transaction
     def list_searches(self, tx: Connection, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:
@@ -63,7 +56,26 @@ class HistoryQueries(Database):
     @write_transaction
     def delete_searches(self, tx: Connection, owner: str, search_id: str | None = None) -> int:
         """Delete one search of the owner, or all without an id. Returns the number of deleted searches."""
-        return _delete_searches(tx, owner, search_id)
+        return _delete_searches(tx, owner, None if search_id is None else [search_id])
+
+
+def _insert_hits(tx: Connection, past_searches: Sequence[PastSearch]) -> None:
+    """Insert the hits whose rows still exist."""
+    row_ids = sorted({hit.row_id for search in past_searches for hit in search.hits})
+    existing: set[int] = set()
+    for batch in batches(row_ids):
+        # Shared lock on the rows: a concurrent `delete_segment` waits for this commit and then deletes the hits.
+        # Without it the deletion could miss hits that are not committed yet.
+        query = select(splitted_images.c.id).where(row_id_in(batch)).with_for_update(read=True)
+        existing.update(tx.execute(query).scalars())
+    rows = [
+        {"owner": search.owner, "search_id": search.id, "place": place, **_hit_columns(hit)}
+        for search in past_searches
+        for place, hit in enumerate(search.hits)
+        if hit.row_id in existing
+    ]
+    if rows:
+        tx.execute(insert(search_hits), rows)
 
 
 def delete_hits_of_row(tx: Connection, row_id: int) -> None:
@@ -71,21 +83,30 @@ def delete_hits_of_row(tx: Connection, row_id: int) -> None:
     tx.execute(delete(search_hits).where(_hits.row_id == row_id))
 
 
-def _delete_searches(tx: Connection, owner: str, search_id: str | None) -> int:
-    has_search_id = name_in(_hits.search_id, search_id) if search_id is not None else true()
-    tx.execute(delete(search_hits).where(name_in(_hits.owner, owner), has_search_id))
-    is_deleted = _is_search(owner, search_id) if search_id is not None else name_in(_searches.owner, owner)
-    return tx.execute(delete(searches).where(is_deleted)).rowcount
+def _delete_searches(tx: Connection, owner: str, search_ids: Sequence[str] | None) -> int:
+    """Delete the owner's searches with these ids, or all of them. Returns the number of deleted searches."""
+    is_hit = true() if search_ids is None else name_in(_hits.search_id, *search_ids)
+    tx.execute(delete(search_hits).where(name_in(_hits.owner, owner), is_hit))
+    is_deleted = true() if search_ids is None else name_in(_searches.id, *search_ids)
+    return tx.execute(delete(searches).where(name_in(_searches.owner, owner), is_deleted)).rowcount
 
 
 def _delete_oldest(tx: Connection, owner: str, max_searches: int) -> None:
     newest = select(_searches.id).where(_searches.owner == owner).order_by(_searches.create_time.desc(), _searches.id)
-    for search_id in tx.execute(newest.offset(max_searches).limit(_DELETE_LIMIT)).scalars().all():
-        _delete_searches(tx, owner, search_id)
+    if oldest := tx.execute(newest.offset(max_searches).limit(_DELETE_LIMIT)).scalars().all():
+        _delete_searches(tx, owner, oldest)
 
 
 def _is_search(owner: str, search_id: str) -> ColumnElement[bool]:
     return and_(name_in(_searches.owner, owner), name_in(_searches.id, search_id))
+
+
+def _search_row(search: PastSearch) -> dict[str, object]:
+    key = {"owner": search.owner, "id": search.id}
+    return {
+        **validated(searches, **key, create_time=to_naive_utc(search.searched_at)),
+        "question": dict(search.request),
+    }
 
 
 def _hit_columns(hit: PastHit) -> dict[str, object]:

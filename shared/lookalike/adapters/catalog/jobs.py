@@ -44,6 +44,11 @@ class JobQueries(Database):
                 tx.execute(insert(jobs).values(row))
         return _to_job(row)
 
+    @write_transaction
+    def add_finished_jobs(self, tx: Connection, finished: Sequence[Job]) -> None:
+        """Insert jobs that have ended, under new ids. Raises `Conflict` if an id exists, and `InvalidField`."""
+        tx.execute(insert(jobs), [_finished_row(job) for job in finished])
+
     @read_transaction
     def job(self, tx: Connection, job_id: str) -> Job | None:
         """Return a job, or `None` if it does not exist."""
@@ -151,6 +156,15 @@ def job_row(job_id: str, kind: str, caller: Caller) -> dict[str, object]:
         create_time=moment,
         update_time=moment,
     )
+
+
+def _finished_row(job: Job) -> dict[str, object]:
+    times = {"create_time": job.created, "update_time": job.updated, "finish_time": job.finished or job.updated}
+    return {
+        **job_row(job.id, job.kind, Caller(job.owner, address=job.address)),
+        **{name: to_naive_utc(moment) for name, moment in times.items()},
+        "status": job.status.value,
+    }
 
 
 def _update_running(where: ColumnElement[bool], **values: object) -> Update:

@@ -148,8 +148,8 @@ class Catalog(Protocol):
         """Insert a running job, replacing a finished one with the same id. Raises `Conflict` if that one is running."""
         ...
 
-    def add_finished_job(self, job_id: str, kind: str, caller: Caller, status: JobStatus, created: datetime) -> None:
-        """Insert a job that has ended, under a new id. Raises `Conflict` if the id exists."""
+    def add_finished_jobs(self, finished: Sequence[Job]) -> None:
+        """Insert jobs that have ended, under new ids. Raises `Conflict` if an id exists."""
         ...
 
     def job(self, job_id: str) -> Job | None:

@@ -54,8 +54,8 @@ class Accounts(Protocol):
 class History(Protocol):
     """Past searches of users. A deleted garment disappears from all of them."""
 
-    def save_search(self, search: PastSearch, max_searches: int) -> None:
-        """Insert or replace a search, and keep only the newest `max_searches` of its owner."""
+    def save_searches(self, searches: Sequence[PastSearch], max_searches: int) -> None:
+        """Insert or replace searches, and keep only the newest `max_searches` of each owner."""
         ...
 
     def list_searches(self, owner: str, limit: int, before: datetime | None = None) -> list[PastSearch]:

@@ -63,7 +63,7 @@ def split_image(services: Services, request: ApiRequest) -> HandlerResult:
     """Cut out the garments of a photo without storing them."""
     body = request.parse_body(SplitRequest)
     data = request.read_image(body)
-    with services.jobs.run_job("split", request.caller, request.request_id) as job:
+    with services.jobs.run_read_only_job("split", request.caller, request.request_id, request.is_new_id) as job:
         result = services.split.split_photo(data, body.force_process, job)
     size = {"width": result.width, "height": result.height}
     if not result.detections:

@@ -18,7 +18,7 @@ def relay_image(services: Services, request: ApiRequest) -> HandlerResult:
     """
     body = request.parse_body(RelayRequest)
     data, search_request = request.read_image(body), _search_request(body)
-    with services.jobs.run_job("search", request.caller, request.request_id) as job:
+    with services.jobs.run_read_only_job("search", request.caller, request.request_id, request.is_new_id) as job:
         result = services.search.search(data, search_request, job)
     if request.caller.user is not None:
         services.history.save_search(request.caller.user, request.request_id, _history_fields(body), result)
