@@ -2,6 +2,7 @@
 #   run            store, index and search the sample closet, then serve it at http://localhost:5001 (PHOTOS=folder: your own photos)
 #   test           run the fast tests
 #   slow           run the tests that take minutes
+#   soak           load a server for MINUTES, kill it in between, and check everything; writes .lookalike/soak.html
 #   test-full      run the tests of the full models, in .venv-full (7 GB)
 #   check          check style, types, layers, spelling and links
 #   docs           build the documentation in site/
@@ -17,12 +18,13 @@
 PYTHON ?= python3
 CLOSET = .lookalike/closet
 PHOTOS ?= $(CLOSET)
+MINUTES ?= 10
 BIN = .venv/bin
 # the query photo: one that is not in the sample closet, or the first of your own photos
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-full slow check docs screenshots bench bench-search bench-million bench-full bench-crashes clean
+.PHONY: help run test test-full slow soak check docs screenshots bench bench-search bench-million bench-full bench-crashes clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -44,6 +46,10 @@ test: .venv/tested
 
 slow: .venv/tested
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+# Needs MariaDB, and Linux for what it reads about the server's processes.
+soak: .venv/tested
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 check: .venv/tested
 	$(BIN)/ruff check .

@@ -86,9 +86,10 @@ class UploadSession:
 class StorageServer(ThreadingHTTPServer):
     """The emulator with its state and settings.
 
-    `requests`: all requests so far. `page_size`: maximum number of objects in one page of a list. `account`: the service
-    account for which IAM signs. `stores_half_chunks`: store only half of each chunk of a resumable upload but the last, as
-    the protocol allows. `omits_zero_size`: leave `size` out of the resource of an empty object.
+    `requests`: all requests so far, unless `records_requests` is false. `page_size`: maximum number of objects in one page
+    of a list. `account`: the service account for which IAM signs. `stores_half_chunks`: store only half of each chunk of a
+    resumable upload but the last, as the protocol allows. `omits_zero_size`: leave `size` out of the resource of an empty
+    object.
     """
 
     daemon_threads = True
@@ -100,6 +101,7 @@ class StorageServer(ThreadingHTTPServer):
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.stores_half_chunks = self.omits_zero_size = False
+        self.records_requests = True
         self.page_size = 1000
         self.closing = threading.Event()
         self._sessions: dict[str, UploadSession] = {}
@@ -118,7 +120,8 @@ class StorageServer(ThreadingHTTPServer):
     def next_fault(self, request: Request) -> Fault | None:
         """Record a request, and return the fault to apply to it, if any."""
         with self._lock:
-            self.requests.append(request)
+            if self.records_requests:
+                self.requests.append(request)
             for fault in self.faults:
                 if fault.times and request.method.startswith(fault.method):
                     fault.times -= 1
@@ -331,7 +334,10 @@ class Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
     def _read(self) -> Request:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError("The client closed the connection within a request")
         url = urlsplit(self.path)
         headers = {key.lower(): value for key, value in self.headers.items()}
         return Request(self.command, url.path, dict(parse_qsl(url.query)), headers, body, self.path)
