@@ -10,6 +10,7 @@ import pytest
 from lookalike.adapters.batching import Batcher, CancelCheck
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, DeadlineExceeded, Unavailable
+from lookalike.domain.stage_times import Stage, StageTimes, measure_stages
 
 TIMEOUT = 10
 """Seconds that a step may take on a busy machine."""
@@ -92,6 +93,27 @@ def test_concurrent_callers_share_batches_and_get_their_own_results(
     assert first.result(TIMEOUT) == [200]
     assert [other.result(TIMEOUT) for other in others] == [[2 * number] for number in range(16)]
     assert device.batch_sizes == [1, 8, 8]
+
+
+def test_the_wait_until_the_batch_starts_is_the_stage_queue(device: FakeDevice, clients: ThreadPoolExecutor) -> None:
+    lock, measured = threading.Lock(), list[StageTimes]()
+    batcher: Batcher[int, int] = Batcher(device.run, 4, 0, lock)
+
+    def call() -> list[int]:
+        with measure_stages() as times:
+            measured.append(times)
+            return batcher.run_all([1], None, CancelToken())
+
+    device.can_finish.clear()
+    with lock:
+        result = clients.submit(call)
+        wait_for(lambda: bool(measured and measured[0].intervals))
+        (queue,) = measured[0].intervals
+        assert queue.stage is Stage.QUEUE and queue.is_open
+    wait_for(lambda: not queue.is_open)
+    assert not result.done()
+    device.can_finish.set()
+    assert result.result(TIMEOUT) == [2] and measured[0].intervals == [queue]
 
 
 def test_values_with_different_keys_do_not_share_a_batch(device: FakeDevice) -> None:

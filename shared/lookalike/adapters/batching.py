@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Unavailable
+from lookalike.domain.stage_times import Stage, stage
 
 log = logging.getLogger("lookalike.batching")
 T = TypeVar("T")
@@ -37,7 +38,13 @@ class PendingItem(Generic[T, R]):
     queued_at: float = field(default_factory=time.monotonic)
     result: R | None = None
     error: BaseException | None = None
+    is_started: bool = False
     is_done: bool = False
+
+    def start(self) -> None:
+        """Record that a batch with this item runs now, and wake the caller."""
+        self.is_started = True
+        self.wakeup.set()
 
     def finish(self, result: R | None, error: BaseException | None = None) -> None:
         """Store the outcome and wake the caller."""
@@ -79,15 +86,20 @@ class Batcher(Generic[T, R]):
         items: list[PendingItem[T, R]] = [PendingItem(value, key, cancel, wakeup) for value in values]
         self._enqueue(items)
         with cancel.on_cancel(wakeup.set):
-            while not all(item.is_done for item in items):
-                wakeup.wait(POLL_INTERVAL)
-                # cleared before the items are looked at again, so that no wake-up between the two is lost
-                wakeup.clear()
-                cancel.check()
+            with stage(Stage.QUEUE):
+                self._wait(wakeup, cancel, lambda: not items or any(item.is_started for item in items))
+            self._wait(wakeup, cancel, lambda: all(item.is_done for item in items))
         for item in items:
             if item.error:
                 raise item.error
         return [item.result for item in items]  # type: ignore[misc]
+
+    def _wait(self, wakeup: threading.Event, cancel: CancelToken, is_over: Callable[[], bool]) -> None:
+        while not is_over():
+            wakeup.wait(POLL_INTERVAL)
+            # cleared before the items are looked at again, so that no wake-up between the two is lost
+            wakeup.clear()
+            cancel.check()
 
     def _enqueue(self, items: list[PendingItem[T, R]]) -> None:
         with self._queue_changed:
@@ -102,6 +114,8 @@ class Batcher(Generic[T, R]):
         while True:
             batch = self._next_batch()
             with self._device_lock:
+                for item in batch:
+                    item.start()
                 self._run_batch([item for item in batch if not item.cancel.is_cancelled])
 
     def _next_batch(self) -> list[PendingItem[T, R]]:
