@@ -178,9 +178,13 @@ def test_logs_are_json_with_request_id_and_trace_and_no_secrets(
     query = {"image_base64": encode_base64(PHOTO), "request_id": "logged", "include": "none"}
     headers = {"X-Cloud-Trace-Context": "105445aa7843bc8bf206b12000100000/1;o=1", **admin}
     functions["relay"].request("POST", "/relay_image", query, headers)
-    (line,) = [line for line in functions["relay"].log_entries if line.get("request_id") == "logged"]
-    assert line["severity"] == "INFO" and line["stages"].keys() >= {"reading", "embedding", "searching", "fetching"}
-    assert line["logging.googleapis.com/trace"] == "projects/shop-project/traces/105445aa7843bc8bf206b12000100000"
+    job, request = [line for line in functions["relay"].log_entries if line.get("request_id") == "logged"]
+    assert job["stages"].keys() >= {"reading", "embedding", "searching", "fetching"}
+    assert request["stages"].keys() >= {"decode", "queue", "embed", "search", "rows", "pictures"}
+    assert (request["route"], request["status"]) == ("/relay_image", 200)
+    for line in (job, request):
+        assert line["severity"] == "INFO"
+        assert line["logging.googleapis.com/trace"] == "projects/shop-project/traces/105445aa7843bc8bf206b12000100000"
     secrets = (
         functions["relay"].settings["LOOKALIKE_HOME"],
         admin["Authorization"].split()[1],
