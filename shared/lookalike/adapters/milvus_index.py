@@ -62,20 +62,22 @@ class MilvusIndex:
         self._location, self._token, self._dim, self._timeout = location, token, dim, timeout
         self._is_file = not location.startswith(("http://", "https://"))
         self._collection = re.sub(r"\W", "_", f"lookalike_{embedder}")
-        self._client_lock = threading.Lock()
+        self._client_lock, self._identity_lock = threading.Lock(), threading.Lock()
         self._client: Any = None
         self._client_pid = 0
         self._unflushed_rows = 0
 
     def identity(self) -> str:
         """Return an id of this collection. A new or another collection has another one."""
-        rows = self._query_rows(np.array([IDENTITY_ID]), VECTOR_FIELD)
-        if not rows:
-            noise = np.random.default_rng().normal(size=self._dim)
-            vector = np.asarray(noise / np.linalg.norm(noise), np.float32)
-            self._write("upsert", data=[{KEY_FIELD: IDENTITY_ID, VECTOR_FIELD: vector}])
-            # Read it back: another process may have written its own at the same time.
+        # The lock: two threads would write two identities, and one would go on with the one that was overwritten.
+        with self._identity_lock:
             rows = self._query_rows(np.array([IDENTITY_ID]), VECTOR_FIELD)
+            if not rows:
+                noise = np.random.default_rng().normal(size=self._dim)
+                vector = np.asarray(noise / np.linalg.norm(noise), np.float32)
+                self._write("upsert", data=[{KEY_FIELD: IDENTITY_ID, VECTOR_FIELD: vector}])
+                # Read it back: another process may have written its own at the same time.
+                rows = self._query_rows(np.array([IDENTITY_ID]), VECTOR_FIELD)
         return hashlib.sha256(np.asarray(rows[0][VECTOR_FIELD], "<f4").tobytes()).hexdigest()[:16]
 
     @property
