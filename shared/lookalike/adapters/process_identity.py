@@ -30,7 +30,8 @@ def is_process_gone(identity: str) -> bool:
     if len(other) != 4 or other[:2] != own[:2]:
         return False
     try:
-        return _start_time(int(other[2])) != other[3]
+        pid = int(other[2])
+        return _start_time(pid) != other[3] or _is_zombie(pid)
     except FileNotFoundError:
         return True
     except (OSError, ValueError):
@@ -43,6 +44,16 @@ def _pid_namespace() -> str:
 
 def _start_time(pid: int) -> str:
     """Return the start time in clock ticks since boot: unlike PIDs, it is not reused."""
-    # Field 22 of /proc/PID/stat (man proc_pid_stat). Field 2, the command name, may contain spaces and parentheses, so
-    # counting starts behind the last ")".
-    return (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[19]
+    return _status_fields(pid)[22]
+
+
+def _is_zombie(pid: int) -> bool:
+    """Return whether the process has ended, with all its threads, and only its parent has not read the status yet."""
+    fields = _status_fields(pid)
+    return fields[3] == "Z" and int(fields[20]) <= 1
+
+
+def _status_fields(pid: int) -> dict[int, str]:
+    """Return fields of /proc/PID/stat by their number in man proc_pid_stat, from 3 on."""
+    # Field 2, the command name, may contain spaces and parentheses, so counting starts behind the last ")".
+    return dict(enumerate((PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split(), 3))
