@@ -13,8 +13,8 @@ from tests.emulators.otlp_receiver import OtlpReceiver, attributes, otlp_receive
 from tests.fakes.telemetry import STARTED_AT, make_record
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-SHUTDOWN_LIMIT = 6
-"""Seconds: more than `SHUTDOWN_SECONDS` on a busy machine, and less than the exporter's own timeout of 10."""
+EXPORT_TIMEOUT, BLOCKED = 60, 30
+"""Seconds: how long the exporter waits for a response, and from when on a call must have waited for the exporter."""
 
 
 @pytest.fixture
@@ -168,14 +168,15 @@ def test_receiver_that_does_not_respond_does_not_block(monkeypatch: pytest.Monke
     """It accepts the connection, and then sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(EXPORT_TIMEOUT))
         monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
         monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
         telemetry = OtlpTelemetry("relay", "1.2", (), has_traces=True, has_metrics=True)
         start = time.monotonic()
-        for _ in range(1000):
+        for _ in range(100):
             telemetry.record(make_record())
         telemetry.shut_down()
-        assert time.monotonic() - start < SHUTDOWN_LIMIT
+        assert time.monotonic() - start < BLOCKED
 
 
 def test_receiver_that_is_away_is_reported_in_the_log(

@@ -52,7 +52,8 @@ class StageInterval:
     @property
     def seconds(self) -> float:
         """Duration without the intervals inside."""
-        return self.end - self.start - self.nested_seconds
+        # rounding errors could make it negative
+        return max(0.0, self.end - self.start - self.nested_seconds)
 
 
 @dataclass(slots=True, eq=False)
