@@ -13,7 +13,7 @@ from lookalike import logs
 from lookalike.bootstrap import Services, services
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.instance import Cost, Instance
-from lookalike.domain.ports import RequestRecord
+from lookalike.domain.ports import RequestRecord, TraceParent
 from lookalike.domain.stage_times import measure_stages
 from lookalike.http.trace_context import read_trace_parent
 from lookalike.usecases.jobs import validate_or_create_job_id
@@ -33,7 +33,7 @@ def respond_timed(request: Request, route: str, respond: Callable[[], R]) -> R:
     opened, parent = _open_services(), read_trace_parent(request.headers)
     project = opened.settings.google_cloud_project if opened else ""
     # `respond` replaces the request id if the caller chose one
-    logs.set_request_context(validate_or_create_job_id(None), _trace_id(request), project)
+    logs.set_request_context(validate_or_create_job_id(None), _trace_id(request, parent), project)
     started_at = time.time_ns()
     with INSTANCE.serve(route in HEALTH_CHECKS) as share, measure_stages() as times:
         response = respond()
@@ -42,18 +42,18 @@ def respond_timed(request: Request, route: str, respond: Callable[[], R]) -> R:
         INSTANCE.mark_ready()
     cost = opened.prices.estimate_cost(share.seconds) if opened and opened.prices else None
     record = RequestRecord(
-        request.method,
-        route,
-        request.path,
-        request.scheme,
-        request.user_agent.string,
-        response.status_code,
-        started_at,
-        seconds,
-        times,
-        share.is_cold,
-        parent,
-        cost,
+        method=request.method,
+        route=route,
+        path=request.path,
+        scheme=request.scheme,
+        user_agent=request.user_agent.string,
+        status=response.status_code,
+        started_at=started_at,
+        seconds=seconds,
+        times=times,
+        is_cold=share.is_cold,
+        parent=parent,
+        cost=cost,
     )
     response.headers["Server-Timing"] = server_timing(record)
     _report(record, opened)
@@ -85,8 +85,7 @@ def _open_services() -> Services | None:
     return None
 
 
-def _trace_id(request: Request) -> str:
-    parent = read_trace_parent(request.headers)
+def _trace_id(request: Request, parent: TraceParent | None) -> str:
     # not only from a valid header: some clients send a trace id without a span
     return parent.trace_id if parent else request.headers.get("X-Cloud-Trace-Context", "").partition("/")[0]
 
