@@ -1,8 +1,9 @@
 """Traces and metrics by OpenTelemetry, sent with OTLP over HTTP.
 
-The SDK reads the standard variables `OTEL_*` itself: address, headers, sampling, intervals and resource attributes. Names
-and attributes follow the semantic conventions for HTTP servers
-(https://opentelemetry.io/docs/specs/semconv/http/http-spans/, https://opentelemetry.io/docs/specs/semconv/http/http-metrics/).
+The SDK reads the standard variables `OTEL_*` itself: address, headers, sampling, intervals and resource attributes.
+Names and attributes follow the semantic conventions for HTTP servers:
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/ and
+https://opentelemetry.io/docs/specs/semconv/http/http-metrics/.
 """
 
 import threading
@@ -35,7 +36,7 @@ from lookalike.domain.ports.telemetry import SHUTDOWN_SECONDS, Gauge, Gauges, Re
 from lookalike.domain.stage_times import StageInterval
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
-"""Methods that the conventions know. Others become `_OTHER`, so that clients cannot create any number of time series."""
+"""Methods that the conventions know. Others become `_OTHER`: clients must not create any number of time series."""
 REQUEST_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Histogram boundaries in seconds that the conventions advise."""
 STAGE_BOUNDARIES = (0.0005, 0.001, 0.0025, *REQUEST_BOUNDARIES)
@@ -70,7 +71,7 @@ class OtlpTelemetry:
             meter.create_observable_gauge(gauge.name, [_observe(gauge)], gauge.unit, gauge.description)
 
     def record(self, request: RequestRecord) -> str:
-        """Record a request with its stages. Returns the id of its trace, 32 hexadecimal digits, or "" without traces."""
+        """Record a request with its stages. Returns its trace id, 32 hexadecimal digits, or "" without traces."""
         method = request.method if request.method in METHODS else "_OTHER"
         attributes = _request_attributes(request, method)
         span = self._record_spans(request, method, attributes)

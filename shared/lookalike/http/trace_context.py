@@ -9,7 +9,7 @@ from lookalike.domain.ports import TraceParent
 TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 """https://www.w3.org/TR/trace-context/#traceparent-header. Later versions may append further fields."""
 CLOUD_TRACE = re.compile(r"([0-9a-f]{32})/(\d{1,20})(?:;o=(\d))?", re.ASCII | re.IGNORECASE)
-"""https://cloud.google.com/trace/docs/trace-context: the span id is a decimal number, and `o=1` marks a sampled trace."""
+"""https://cloud.google.com/trace/docs/trace-context: the span id is decimal, and `o=1` marks a sampled trace."""
 MAX_SPAN_ID = 2**64 - 1
 
 

@@ -58,7 +58,7 @@ class Telemetry(Protocol):
     """Sends traces and metrics. Thread-safe. A receiver that cannot be reached neither delays nor fails a call."""
 
     def record(self, request: RequestRecord) -> str:
-        """Record a request with its stages. Returns the id of its trace, 32 hexadecimal digits, or "" without traces."""
+        """Record a request with its stages. Returns its trace id, 32 hexadecimal digits, or "" without traces."""
         ...
 
     def shut_down(self) -> None:
