@@ -70,8 +70,6 @@ def open_session(weights: Path, threads: int) -> InferenceSession:
     options.inter_op_num_threads = 1
     # only fatal messages: a cancelled run would log an error otherwise
     options.log_severity_level = 4
-    # the arena keeps the memory of the largest run, which a small instance does not have
-    options.enable_cpu_mem_arena = False
     # idle threads sleep; by default they spin and slow the other functions on the machine
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])

@@ -10,6 +10,7 @@ from lookalike import logs
 from lookalike.bootstrap import accounts, index, models, storage, telemetry
 from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
+from lookalike.bootstrap.memory import limit_heap
 from lookalike.bootstrap.secrets import Secrets, local_secrets
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.instance import Prices
@@ -307,6 +308,7 @@ def services() -> Services:
 
     Call it while handling a request, never at import: the host forks after importing.
     """
+    limit_heap()
     settings = read_settings()
     logs.configure_logging(settings.log_level)
     return Services(settings)
