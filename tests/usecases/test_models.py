@@ -1,8 +1,10 @@
 """Models: concurrency limit, admission queue and warm-up."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from PIL import Image
@@ -93,3 +95,39 @@ def test_call_waiting_in_the_admission_queue_can_be_cancelled() -> None:
     # both slots are free again
     with queue.admit(CancelToken()):
         pass
+
+
+def test_waiting_calls_run_in_the_order_of_their_arrival() -> None:
+    queue, order = AdmissionQueue(20), list[int]()
+
+    def enter(number: int) -> None:
+        with queue.admit(CancelToken()):
+            order.append(number)
+
+    with ThreadPoolExecutor(10) as pool, queue.admit(CancelToken()):
+        for number in range(10):
+            pool.submit(enter, number)
+            while queue.length < number + 2:
+                time.sleep(0.001)
+        # longer than the interval of deadline checks, which must not change the order
+        time.sleep(0.15)
+    assert order == list(range(10))
+
+
+def test_cancelled_calls_give_their_slots_to_others() -> None:
+    queue, tokens, done = AdmissionQueue(40, 2), [CancelToken() for _ in range(30)], list[int]()
+
+    def enter(number: int) -> None:
+        with suppress(Cancelled), queue.admit(tokens[number]):
+            time.sleep(0.001)
+            done.append(number)
+
+    with ThreadPoolExecutor(30) as pool:
+        futures = [pool.submit(enter, number) for number in range(30)]
+        for token in tokens[::3]:
+            token.cancel()
+        for future in futures:
+            future.result(10)
+    assert queue.length == 0 and set(range(30)) - set(range(0, 30, 3)) <= set(done)
+    with queue.admit(CancelToken()), queue.admit(CancelToken()):
+        assert queue.length == 2
