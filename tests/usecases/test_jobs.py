@@ -73,6 +73,22 @@ def test_job_fails_after_its_deadline() -> None:
     assert status_of(catalog) is JobStatus.FAILED
 
 
+def test_job_that_its_transaction_completed_succeeds_also_after_its_deadline() -> None:
+    jobs, catalog = make_jobs(time_limit=0.05)
+    with jobs.run_job("upload", ANNA, "job"):
+        catalog.finish_job("job", JobStatus.COMPLETED)
+        time.sleep(0.1)
+    assert status_of(catalog) is JobStatus.COMPLETED
+
+
+def test_error_after_the_transaction_of_a_job_is_raised() -> None:
+    jobs, catalog = make_jobs()
+    with pytest.raises(InvalidImage), jobs.run_job("upload", ANNA, "job"):
+        catalog.finish_job("job", JobStatus.COMPLETED)
+        raise InvalidImage("after the commit")
+    assert status_of(catalog) is JobStatus.COMPLETED
+
+
 def test_deadline_calls_the_callbacks_of_the_token() -> None:
     """A model that waits inside a library call is stopped by such a callback."""
     jobs, _ = make_jobs(time_limit=0.2)

@@ -139,12 +139,18 @@ class Jobs:
     @contextmanager
     def _run(self, job: RunningJob, kind: str) -> Iterator[None]:
         """Run the body while the job is watched, and write its end to its row."""
+        has_returned = False
         try:
             with self._watcher.watch(job):
                 yield
+                has_returned = True
                 job.cancel_token.check()
         except BaseException as error:
-            self._finish(job, kind, JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED)
+            end = JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED
+            # The transaction of an upload completes its job. If the deadline passes between that and the end of the
+            # body, the photo is stored, and an error would say that it is not.
+            if self._finish(job, kind, end) is JobStatus.COMPLETED and has_returned:
+                return
             raise
         # A cancellation that the watcher has not seen yet is still found by the transaction that completes the job.
         if self._finish(job, kind, JobStatus.COMPLETED) is JobStatus.CANCELLED:
