@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.soak.check import Check
 from tests.soak.clients import SEARCH_SIZE, Client, Workload
 from tests.soak.deployment import Deployment
 from tests.soak.operations import JOBS, UNREACHABLE, Kind, Operation, Outcome, Recorder
+from tests.soak.photos import PhotoPool
 
 TOLERANCE = 1e-5
 """Difference of two sums of the same float32 products in another order."""
@@ -58,15 +60,17 @@ def read_rows(deployment: Deployment) -> Rows:
 
 
 def check_everything(deployment: Deployment, workload: Workload) -> list[Check]:
-    """Restart the server and run all checks of this module. The searches become part of the history."""
-    load = list(workload.recorder.operations)
+    """Run all checks of this module, on the running server and after a restart. Searches become part of the history."""
+    load, rows = list(workload.recorder.operations), read_rows(deployment)
+    running = check_searches("The running server", deployment, rows, workload)
     status = deployment.server.stop()
     deployment.start()
-    rows = read_rows(deployment)
     return [
         Check.of("The server stops cleanly", "SIGTERM after the load", [f"exit status {status}"] if status else []),
         check_rows(workload.recorder, rows, deployment),
-        check_index(deployment, rows, workload),
+        check_index(deployment, rows, workload.pool),
+        running,
+        check_searches("The restarted server", deployment, rows, workload),
         check_rebuilt_index(deployment, rows, workload),
         *check_objects(deployment, rows),
         check_job_rows(deployment, load),
@@ -125,26 +129,44 @@ def database_version(deployment: Deployment) -> str:
     return f"MariaDB {value}" if "MariaDB" in value else f"MySQL {value}"
 
 
-def check_index(deployment: Deployment, rows: Rows, workload: Workload) -> Check:
-    """Searches in the live index of this process and of the server return what a comparison with all rows finds."""
-    client, queries = Client(CHECKER, workload, 0), workload.pool.query_vectors
-    found, info = deployment.services.index.search(queries, len(rows.ids) + 1, CancelToken())
-    problems = [f"the index has {info.rows} rows, the database {len(rows.ids)}"] if info.rows != len(rows.ids) else []
-    similarities = queries @ rows.vectors.T
-    for number, hits in enumerate(found):
-        expected = dict(zip(rows.ids.tolist(), similarities[number].tolist(), strict=True))
+def check_index(deployment: Deployment, rows: Rows, pool: PhotoPool) -> Check:
+    """A search for all rows in a live index of this process returns what a comparison with every row finds."""
+    found, info = deployment.services.index.search(pool.query_vectors, len(rows.ids) + 1, CancelToken())
+    problems = row_count_problems(info.rows, rows)
+    for number, (hits, similarities) in enumerate(zip(found, pool.query_vectors @ rows.vectors.T, strict=True)):
+        expected = dict(zip(rows.ids.tolist(), similarities.tolist(), strict=True))
         problems += differences(f"query {number}", {hit.row_id: hit.similarity for hit in hits}, expected)
-    by_name = [rows.segments[row_id].name for row_id in rows.ids.tolist()]
-    for number in range(len(queries)):
-        answer = client.search(number).answer
-        expected = dict(zip(by_name, similarities[number].tolist(), strict=True))
-        problems += differences(f"query {number} to the server", answer.similarities if answer else {}, expected)
-    tested = f"{len(queries)} queries, {len(rows.ids)} rows"
+    tested = f"{len(pool.query_vectors)} queries, {len(rows.ids)} rows"
     return Check.of("Index and database are equal, by comparing every row", tested, problems)
 
 
+def row_count_problems(count: int, rows: Rows) -> list[str]:
+    """Compare the number of rows in an index with that in the database."""
+    return [f"the index has {count} rows, the database {len(rows.ids)}"] if count != len(rows.ids) else []
+
+
+def check_searches(subject: str, deployment: Deployment, rows: Rows, workload: Workload) -> Check:
+    """Searches of the server return what a comparison with every row finds."""
+    client, pool = Client(CHECKER, workload, 0), workload.pool
+    problems = row_count_problems(search_index_info(deployment, workload)["rows"], rows)
+    names = [rows.segments[row_id].name for row_id in rows.ids.tolist()]
+    for number, similarities in enumerate(pool.query_vectors @ rows.vectors.T):
+        answer = client.search(number).answer
+        expected = dict(zip(names, similarities.tolist(), strict=True))
+        problems += differences(f"query {number}", answer.similarities if answer else {}, expected)
+    tested = f"{len(pool.queries)} queries, {len(rows.ids)} rows"
+    return Check.of(f"{subject} finds what a comparison with every row finds", tested, problems)
+
+
+def search_index_info(deployment: Deployment, workload: Workload) -> dict[str, Any]:
+    """Search, and return what the response says about the index."""
+    body = {"image_base64": encode_base64(workload.pool.queries[0]), "include": "none"}
+    info: dict[str, Any] = deployment.server.request("POST", "/relay_image", body).json["index"]
+    return info
+
+
 def differences(label: str, found: Mapping[Any, float], expected: Mapping[Any, float]) -> Iterator[str]:
-    """Compare a search with the similarities of all rows. It returns all of them, or the highest `SEARCH_SIZE`."""
+    """Yield how a search differs from the similarities of all rows. It must return all, or the `SEARCH_SIZE` highest."""
     best = sorted(expected.values(), reverse=True)[: len(found)]
     if len(found) < min(SEARCH_SIZE, len(expected)):
         yield f"{label}: {len(found)} of {len(expected)} rows"
@@ -161,8 +183,7 @@ def check_rebuilt_index(deployment: Deployment, rows: Rows, workload: Workload) 
     server = deployment.server
     built = server.request("POST", "/reindex", {"force": True}, deployment.admin_headers).json
     time.sleep(POINTER_POLL)
-    photo = encode_base64(workload.pool.queries[0])
-    index = server.request("POST", "/relay_image", {"image_base64": photo, "include": "none"}).json["index"]
+    index = search_index_info(deployment, workload)
     expected = {"version": (built["data"] or {}).get("version"), "rows": len(rows.ids), "tail_rows": 0}
     problems = [f"{key}: {index[key]} instead of {value}" for key, value in expected.items() if index[key] != value]
     return Check.of("A new index version contains all rows and is used", f"{len(rows.ids)} rows", problems)
@@ -233,7 +254,15 @@ def check_job_cleanup(deployment: Deployment) -> Check:
 
 def check_log(deployment: Deployment) -> Check:
     """The server logged no error. Lines of gunicorn about the killed workers are no JSON."""
-    lines = [json.loads(line) for line in deployment.full_log().splitlines() if line.startswith("{")]
-    errors = [line for line in lines if line["severity"] in ("ERROR", "CRITICAL")]
+    lines = list(json_lines(deployment.full_log()))
+    errors = [line for line in lines if line.get("severity") in ("ERROR", "CRITICAL")]
     problems = [f"{line['message']} {line.get('exception', '')[-300:]}" for line in errors]
     return Check.of("The server logs no error", f"{len(lines)} lines", problems)
+
+
+def json_lines(log: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines that are JSON objects. A killed process may have written a part of a line."""
+    for line in log.splitlines():
+        with suppress(ValueError):
+            if line.startswith("{"):
+                yield json.loads(line)

@@ -73,8 +73,9 @@ def read_sample(pid: int, moment: float) -> Sample | None:
     return Sample(moment, pid, kilobytes / 1024, threads, files)
 
 
+MEMORY = "memory (MB)"
 QUANTITIES: dict[str, Callable[[Sample], float]] = {
-    "memory (MB)": lambda sample: sample.megabytes,
+    MEMORY: lambda sample: sample.megabytes,
     "threads": lambda sample: sample.threads,
     "file handles": lambda sample: sample.files,
 }
