@@ -28,7 +28,7 @@ from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.explanation import garment_color
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.models import Models, whole_photo_detection
-from lookalike.usecases.thread_pool import map_concurrently
+from lookalike.usecases.thread_pool import map_concurrently, start_call
 
 log = logging.getLogger("lookalike.upload")
 PHOTO_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -131,7 +131,9 @@ class Upload:
             detection = Detection(box, given.label, given.score)
             job.enter_stage("storing")
             segment = new_segment(name, number, detection, vectors[0], garment_color(detection, image))
-            with self._written_objects(self._encode_images([segment], [image]), job):
+            with stage(Stage.ENCODE):
+                files = image_files(segment, encode_images(image))
+            with self._written_objects(files, job):
                 stored = self.catalog.add_segment(photo, segment, self.models.embedder, job.id)
         self.on_change()
         return stored
@@ -146,29 +148,24 @@ class Upload:
         self, photo: Photo, image: Image.Image, detections: list[Detection], job: RunningJob
     ) -> list[Segment]:
         cut_outs = [detection.cut_out(image) for detection in detections]
+        # encoded while the models compute the vectors
+        encoding = [start_call(encode_images, cut_out) for cut_out in cut_outs]
+        original = start_call(images.jpeg, image)
         vectors = self._embed(cut_outs, job)
         job.enter_stage("storing")
         colors = [garment_color(*pair) for pair in zip(detections, cut_outs, strict=True)]
         parts = zip(detections, vectors, colors, strict=True)
         segments = [new_segment(photo.name, number, *part) for number, part in enumerate(parts)]
-        objects = self._encode_images(segments, cut_outs)
-        if photo.path:
-            objects[photo.path] = images.jpeg(image)
+        with stage(Stage.ENCODE):
+            objects = {photo.path: original.result()} if photo.path else {}
+            for segment, encoded in zip(segments, encoding, strict=True):
+                objects |= image_files(segment, encoded.result())
         with self._written_objects(objects, job):
             return self.catalog.add_photo(photo, segments, self.models.embedder, job.id)
 
     def _embed(self, cut_outs: Sequence[Image.Image], job: RunningJob) -> Vectors:
         job.enter_stage("embedding")
         return self.models.embed(cut_outs, job.cancel_token)
-
-    def _encode_images(self, segments: Sequence[NewSegment], cut_outs: Sequence[Image.Image]) -> dict[str, bytes]:
-        """Return the image and thumbnail files of segments by path."""
-        with stage(Stage.ENCODE):
-            encoded = map_concurrently(lambda cut_out: (images.png(cut_out), images.thumbnail(cut_out)), cut_outs)
-        files: dict[str, bytes] = {}
-        for segment, (image, thumbnail) in zip(segments, encoded, strict=True):
-            files |= {segment.path: image, segment.thumbnail: thumbnail}
-        return files
 
     @contextmanager
     def _written_objects(self, objects: dict[str, bytes], job: RunningJob) -> Iterator[None]:
@@ -236,8 +233,9 @@ class Upload:
             self._delete_written(claim)
 
     def _exists(self, name: str) -> bool:
-        # rows of the original system can belong to a photo that has no row of its own
-        return self.catalog.photo(name) is not None or bool(self.catalog.segments_of_photo(name))
+        # Not by the photo's row: rows of the original system can belong to a photo without one. A photo without
+        # segments does not exist.
+        return bool(self.catalog.segments_of_photo(name))
 
     def _try_claim(self, path: str, job_id: str) -> StoredObject | None:
         existing = self.store.stat(path)
@@ -294,6 +292,16 @@ def new_segment(
         vector,
         color,
     )
+
+
+def encode_images(cut_out: Image.Image) -> tuple[bytes, bytes]:
+    """Return the PNG of a cut-out and its thumbnail."""
+    return images.png(cut_out), images.thumbnail(cut_out)
+
+
+def image_files(segment: NewSegment, encoded: tuple[bytes, bytes]) -> dict[str, bytes]:
+    """Return the files of a segment's image and thumbnail by path."""
+    return dict(zip((segment.path, segment.thumbnail), encoded, strict=True))
 
 
 def segment_name(photo: str, number: int | str) -> str:
