@@ -112,13 +112,13 @@ class Ingest:
         """Store the photo and return its name. An overwritten object whose bytes are the same keeps its photo."""
         name, sha256 = photo_name_from_path(source.name), sha256_hex(data)
         other_name = f"{name}-{sha256[:8]}"
-        stored = [photo for entry in recorded if (photo := self.catalog.photo(str(entry.photo)))]
-        for photo in stored:
-            if photo.sha256 == sha256:
-                return photo.name
+        newest_first = dict.fromkeys(str(entry.photo) for entry in reversed(recorded))
+        stored = next((photo for one in newest_first if (photo := self.catalog.photo(one))), None)
+        if stored and stored.sha256 == sha256:
+            return stored.name
         # An attempt that was interrupted after deleting the older photo has made its name free.
         is_retry = bool(recorded) and self.catalog.photo(other_name) is not None
-        if not stored and not is_retry:
+        if stored is None and not is_retry:
             # Another object with a similar path can have the name.
             with suppress(Conflict):
                 return self._store_as(name, data, deadline)
