@@ -89,6 +89,8 @@ class Workload:
     server: Server
     admin_headers: dict[str, str]
     pool: PhotoPool
+    rebuilds_end: float
+    """Seconds since the start after which clients do not rebuild the index any more."""
     start: float = field(default_factory=time.monotonic)
     recorder: Recorder = field(default_factory=Recorder)
     inventory: Inventory = field(default_factory=Inventory)
@@ -151,8 +153,11 @@ class Client(threading.Thread):
 
     def _choose(self) -> Kind:
         kind = self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        is_full = len(self._workload.inventory) >= COPIES * len(self._workload.pool.photos)
-        return Kind.DELETE if kind is Kind.UPLOAD and is_full else kind
+        if kind is Kind.UPLOAD and len(self._workload.inventory) >= COPIES * len(self._workload.pool.photos):
+            return Kind.DELETE
+        if kind is Kind.REBUILD and self._workload.now() > self._workload.rebuilds_end:
+            return Kind.SEARCH
+        return kind
 
     def _search_at_random(self) -> None:
         query = self._rng.randrange(len(self._workload.pool.queries))

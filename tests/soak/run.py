@@ -19,6 +19,8 @@ PHOTOS = 48
 """Different photos."""
 KILLING_SHARE = 0.5
 """Part of the load in which processes are killed. Then one worker lives long enough to show whether its memory grows."""
+REBUILDING_SHARE = 0.8
+"""Part of the load in which the index is rebuilt. Rows written later are in no version when the index is checked."""
 KILLS = 6
 """Kills in a run, as far as the lives between them are neither shorter nor longer than this."""
 MIN_LIFE, MAX_LIFE = 12.0, 75.0
@@ -61,7 +63,8 @@ def run_soak(options: Options, folder: Path) -> SoakResult:
     """Run the load and the checks. Skips the test if MariaDB is missing."""
     with running_deployment(folder) as deployment:
         pool = make_pool(deployment.services.models, PHOTOS, options.seed)
-        workload = Workload(deployment.server, deployment.admin_headers, pool)
+        rebuilds_end = REBUILDING_SHARE * 60 * options.minutes
+        workload = Workload(deployment.server, deployment.admin_headers, pool, rebuilds_end)
         result = SoakResult(options, datetime.now(UTC))
         apply_load(deployment, workload, result)
         result.database = leftovers.database_version(deployment)
