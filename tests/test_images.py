@@ -315,7 +315,7 @@ def test_large_jpeg_is_decoded_at_reduced_size(orientation: int) -> None:
     assert whole.size == upright_size(data) == ((1200, 1600) if orientation == 6 else (1600, 1200))
     assert small.size == (whole.width // 2, whole.height // 2)
     assert np.abs(np.asarray(small, int) - np.asarray(whole.resize(small.size), int)).mean() < 3
-    assert read_image(data, 1000).size == whole.size and read_image(encode(scene(), "PNG"), 5).size == (WIDTH, HEIGHT)
+    assert read_image(data, 1000).size == whole.size
 
 
 MEMORY_SCRIPT = """
@@ -353,3 +353,17 @@ def test_largest_photos_decode_in_bounded_memory() -> None:
     process = subprocess.run([sys.executable, "-c", MEMORY_SCRIPT], capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
     assert process.stdout.split("\n")[:5] == ["(7900, 5000)"] * 4 + ["too_large"]
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "L"), ("WEBP", "RGB")])
+def test_large_photos_are_reduced_to_the_size_that_a_search_needs(kind: str, mode: str) -> None:
+    data = encode(Image.linear_gradient("L").resize((900, 700)).convert(mode), kind, lossless=True)
+    whole, reduced = read_image(data), read_image(data, 200)
+    assert whole.size == (900, 700) and reduced.size == (300, 234) and reduced.mode == "RGB"
+    assert np.abs(np.asarray(whole.reduce(3), int) - np.asarray(reduced, int)).max() <= 2
+    assert read_image(data, 400).size == (900, 700)
+
+
+@pytest.mark.parametrize(("mode", "options"), [("P", {}), ("RGB", {"transparency": (0, 0, 0)})])
+def test_photos_with_a_palette_or_a_transparent_color_are_not_reduced(mode: str, options: dict[str, Any]) -> None:
+    assert read_image(encode(Image.new(mode, (900, 700)), "PNG", **options), 200).size == (900, 700)

@@ -31,6 +31,7 @@ from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.missing_vectors import MissingVectors
 from lookalike.usecases.models import Models
+from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.search import Search
@@ -171,18 +172,23 @@ class Services:
             stale,
             *holder,
             self._notify_external_index,
+            self._photo_reader,
         )
+
+    @lazy
+    def _photo_reader(self) -> PhotoReader:
+        return PhotoReader()
 
     @lazy
     def split(self) -> Split:
         """Cuts out a photo's garments. Does not store them."""
-        return Split(self.models)
+        return Split(self.models, self._photo_reader)
 
     @lazy
     def search(self) -> Search:
         """Finds the stored garments most similar to those of a photo."""
         calibration = models.read_calibration(self._embedder_name_and_dim[0])
-        return Search(self.models, self.index, self.store, self.catalog, calibration)
+        return Search(self.models, self.index, self.store, self.catalog, calibration, self._photo_reader)
 
     @lazy
     def segments(self) -> Segments:
@@ -192,9 +198,7 @@ class Services:
     @lazy
     def erase(self) -> Erase:
         """Erases garments with their rows, images and search history entries."""
-        return Erase(
-            self.segments, self.catalog, self._sql_catalog, utc_now, self._time_limit, self._deferred_writes
-        )
+        return Erase(self.segments, self.catalog, self._sql_catalog, utc_now, self._time_limit, self._deferred_writes)
 
     @lazy
     def ingest(self) -> Ingest:

@@ -3,21 +3,16 @@
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from PIL import Image
 
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import Busy
 from lookalike.domain.model import Box, Detection, Vectors
 from lookalike.domain.ports import Detector, Embedder
-from lookalike.domain.stage_times import Stage, stage
+from lookalike.usecases.admission import AdmissionQueue
 
 log = logging.getLogger("lookalike.models")
-DEADLINE_CHECK_SECONDS = 0.05
-"""Interval at which a waiting request checks its deadline. A cancellation wakes it at once."""
 
 
 class Models:
@@ -76,63 +71,3 @@ class Models:
 def whole_photo_detection(photo: Image.Image) -> Detection:
     """Return a detection that covers the whole photo."""
     return Detection(Box(0, 0, photo.width, photo.height), None, None)
-
-
-class AdmissionQueue:
-    """Admission control: runs up to `max_concurrency` calls at once and rejects new ones when the queue is full.
-
-    Waiting calls run in the order of their arrival. `max_waiting` limits the calls that wait or run.
-    """
-
-    def __init__(self, max_waiting: int, max_concurrency: int = 1) -> None:
-        self._max_waiting, self._lock = max_waiting, threading.Lock()
-        self._length, self._free_slots = 0, max_concurrency
-        self._waiting: deque[threading.Event] = deque()
-
-    @property
-    def length(self) -> int:
-        """Number of calls that wait or run."""
-        return self._length
-
-    @contextmanager
-    def admit(self, cancel: CancelToken) -> Iterator[None]:
-        """Wait for a free slot and hold it inside the context.
-
-        Raises `Busy` at once if the queue is full, and the token's error if it is cancelled while waiting.
-        """
-        turn = self._enter()
-        try:
-            with stage(Stage.QUEUE), cancel.on_cancel(turn.set):
-                while not turn.wait(DEADLINE_CHECK_SECONDS):
-                    cancel.check()
-                # the token's callback may have set the event instead of a free slot
-                cancel.check()
-            yield
-        finally:
-            self._leave(turn)
-
-    def _enter(self) -> threading.Event:
-        """Take a free slot or a place in the queue. Returns the event that is set once the call has a slot."""
-        turn = threading.Event()
-        with self._lock:
-            if self._length >= self._max_waiting:
-                raise Busy("Too many requests are waiting for the models: try again in a few seconds")
-            self._length += 1
-            self._waiting.append(turn)
-            self._fill_free_slots()
-        return turn
-
-    def _leave(self, turn: threading.Event) -> None:
-        with self._lock:
-            self._length -= 1
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-            else:
-                self._free_slots += 1
-                self._fill_free_slots()
-
-    def _fill_free_slots(self) -> None:
-        """Give free slots to the calls that wait the longest. Requires the lock."""
-        while self._free_slots and self._waiting:
-            self._free_slots -= 1
-            self._waiting.popleft().set()

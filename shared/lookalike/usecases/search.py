@@ -40,6 +40,7 @@ from lookalike.usecases.explanation import (
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models, whole_photo_detection
+from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.thread_pool import map_concurrently, start_call
 from lookalike.usecases.upload import sha256_hex
 
@@ -128,6 +129,20 @@ class SearchRequest:
     include_details: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryPhoto:
+    """The garments of a query photo.
+
+    `size` is that of the upright photo in pixels. `detections` have their boxes in these pixels, and a row each in
+    `vectors` (n, dim) and `garments`.
+    """
+
+    size: tuple[int, int]
+    detections: list[Detection]
+    vectors: Vectors
+    garments: list[QueryGarment]
+
+
 @dataclass(frozen=True, slots=True)
 class HitSelector:
     """Applies the parts of a search request that the index cannot: exclusion, minimum similarity and duplicates."""
@@ -160,6 +175,7 @@ class Search:
     catalog: Catalog
     calibration: Calibration | None = None
     """Calibration of the models' embedder."""
+    photos: PhotoReader = field(default_factory=PhotoReader)
 
     def search(self, data: bytes, request: SearchRequest, job: RunningJob) -> SearchResult:
         """Search with an encoded photo.
@@ -168,28 +184,33 @@ class Search:
         """
         # Rows of the query photo itself, if the same file was uploaded before. Read while the models compute.
         own_rows = start_call(self.catalog.row_ids_of_photo_hash, sha256_hex(data))
-        job.enter_stage("reading")
-        image, photo_size = images.read_image(data, MIN_DECODED_SIDE), images.upright_size(data)
-        detections = self._detect(image, request.segment, job)
-        job.enter_stage("embedding")
-        cut_outs = [detection.cut_out(image) for detection in detections]
-        vectors = self.models.embed(cut_outs, job.cancel_token)
+        query = self._embed_photo(data, request.segment, job)
         job.enter_stage("searching")
         with stage(Stage.ROWS):
             own_row_ids = own_rows.result()
         selector = self._make_selector(request, own_row_ids)
-        groups, info = self._find_matches(vectors, selector, job.cancel_token)
+        groups, info = self._find_matches(query.vectors, selector, job.cancel_token)
         duplicate_row_ids = duplicates_across_groups(groups, selector.duplicates)
-        garments = [
-            QueryGarment(detection.label, garment_color(detection, cut_out))
-            for detection, cut_out in zip(detections, cut_outs, strict=True)
-        ]
-        groups = self._explain(garments, groups, own_row_ids, request)
+        groups = self._explain(query.garments, groups, own_row_ids, request)
         job.enter_stage("fetching")
         groups = self._add_images(groups, request.include, job.cancel_token)
-        scaled = [_scale_box(detection, image.size, photo_size) for detection in detections]
-        match_groups = [MatchGroup(detection, matches) for detection, matches in zip(scaled, groups, strict=True)]
-        return SearchResult(match_groups, *photo_size, info, duplicate_row_ids)
+        match_groups = [MatchGroup(*pair) for pair in zip(query.detections, groups, strict=True)]
+        return SearchResult(match_groups, *query.size, info, duplicate_row_ids)
+
+    def _embed_photo(self, data: bytes, segment: bool, job: RunningJob) -> "QueryPhoto":
+        """Detect and embed the garments of the query photo, or the whole photo without `segment`."""
+        job.enter_stage("reading")
+        size = images.upright_size(data)
+        with self.photos.open_photo(data, job.cancel_token, MIN_DECODED_SIDE) as image:
+            detections = self._detect(image, segment, job)
+            job.enter_stage("embedding")
+            cut_outs = [detection.cut_out(image) for detection in detections]
+            vectors = self.models.embed(cut_outs, job.cancel_token)
+            pairs = zip(detections, cut_outs, strict=True)
+            garments = [
+                QueryGarment(detection.label, garment_color(detection, cut_out)) for detection, cut_out in pairs
+            ]
+            return QueryPhoto(size, [_scale_box(one, image.size, size) for one in detections], vectors, garments)
 
     def _detect(self, image: Image.Image, segment: bool, job: RunningJob) -> list[Detection]:
         if not segment:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -28,6 +28,7 @@ from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.explanation import garment_color
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.models import Models, whole_photo_detection
+from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.thread_pool import map_concurrently, start_call
 
 log = logging.getLogger("lookalike.upload")
@@ -75,6 +76,7 @@ class Upload:
     is_holder_gone: Callable[[str], bool] = lambda holder: False
     on_change: Callable[[], object] = lambda: None
     """Called after something was stored."""
+    photos: PhotoReader = field(default_factory=PhotoReader)
 
     def upload_photo(self, data: bytes, name: str, owner: str | None, force: bool, job: RunningJob) -> UploadResult:
         """Detect and store the garments of an encoded photo, and complete the job.
@@ -90,16 +92,16 @@ class Upload:
             if not is_free:
                 return self._stored_result(name, sha256)
             job.enter_stage("reading")
-            image = images.read_image(data)
-            job.enter_stage("detecting")
-            detections = self.models.detect(image, job.cancel_token, thorough=True)
-            if not detections and force:
-                detections = [whole_photo_detection(image)]
-            if not detections:
-                return UploadResult(name, [])
-            original_path = f"{name}/original.jpg" if self.keep_originals else None
-            photo = Photo(name, sha256, *image.size, original_path, owner)
-            segments = self._store_photo(photo, image, detections, job)
+            with self.photos.open_photo(data, job.cancel_token) as image:
+                job.enter_stage("detecting")
+                detections = self.models.detect(image, job.cancel_token, thorough=True)
+                if not detections and force:
+                    detections = [whole_photo_detection(image)]
+                if not detections:
+                    return UploadResult(name, [])
+                original_path = f"{name}/original.jpg" if self.keep_originals else None
+                photo = Photo(name, sha256, *image.size, original_path, owner)
+                segments = self._store_photo(photo, image, detections, job)
         self.on_change()
         return UploadResult(name, segments)
 
@@ -123,18 +125,18 @@ class Upload:
                 raise Conflict(f"Segment {existing.name} exists already: choose another number")
             self._delete_orphans(f"{name}/segment_{number}.")
             job.enter_stage("reading")
-            image = images.read_image(data)
-            photo = Photo(name, sha256_hex(data), *image.size, None, owner)
-            vectors = self._embed([image], job)
-            given = attributes or SegmentAttributes()
-            box = given.box or whole_photo_detection(image).box
-            detection = Detection(box, given.label, given.score)
-            job.enter_stage("storing")
-            segment = new_segment(name, number, detection, vectors[0], garment_color(detection, image))
-            with stage(Stage.ENCODE):
-                files = image_files(segment, encode_images(image))
-            with self._written_objects(files, job):
-                stored = self.catalog.add_segment(photo, segment, self.models.embedder, job.id)
+            with self.photos.open_photo(data, job.cancel_token) as image:
+                photo = Photo(name, sha256_hex(data), *image.size, None, owner)
+                vectors = self._embed([image], job)
+                given = attributes or SegmentAttributes()
+                box = given.box or whole_photo_detection(image).box
+                detection = Detection(box, given.label, given.score)
+                job.enter_stage("storing")
+                segment = new_segment(name, number, detection, vectors[0], garment_color(detection, image))
+                with stage(Stage.ENCODE):
+                    files = image_files(segment, encode_images(image))
+                with self._written_objects(files, job):
+                    stored = self.catalog.add_segment(photo, segment, self.models.embedder, job.id)
         self.on_change()
         return stored
 
