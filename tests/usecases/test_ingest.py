@@ -44,17 +44,17 @@ def test_ingest_raises_and_does_not_record_transient_errors() -> None:
     assert ingest.recorded_outcomes("shop", ["red.png"]) == {}
 
 
-def claimed_by_a_dead_process(claim_timeout: float, store: FakeStore | None = None) -> Ingest:
-    """Return an ingestion whose jobs take at most 0.2 s, after a process on another machine was killed at `red.png`."""
+def claimed_by_a_dead_process(claim_timeout: float, store: FakeStore | None = None, time_limit: float = 0.2) -> Ingest:
+    """Return an ingestion after a process on another machine was killed at `red.png`. Times are in seconds."""
     harness = UploadHarness(store, claim_timeout=claim_timeout)
     harness.store.put("red/claim", b"another machine\njob", "text/plain")
     harness.store.put("red/segment_0.png", b"half written", "image/png")
-    return replace(harness.make_ingest(), jobs=Jobs(harness.catalog, 0.2))
+    return replace(harness.make_ingest(), jobs=Jobs(harness.catalog, time_limit))
 
 
 def test_ingest_without_a_deadline_outlasts_the_claim_of_a_dead_process() -> None:
     """The claim is abandoned later than a job may take, so a single job could not store the photo."""
-    ingest = claimed_by_a_dead_process(claim_timeout=0.7)
+    ingest = claimed_by_a_dead_process(claim_timeout=2, time_limit=1.5)
     assert ingest.ingest(Source("shop", "red.png", "1"), RED).photo == "red"
     assert ingest.upload.store.get("red/segment_0.png").startswith(b"\x89PNG")
 
