@@ -192,7 +192,7 @@ class Client(threading.Thread):
         return self._send(kind, "POST", "/upload_image", body, self._workload.admin_headers, stored.segments)
 
     def _delete(self) -> None:
-        """Delete a photo, or one of its garments. Repeats the request until its outcome is known."""
+        """Delete a photo, or one of its garments. Repeats the request until it is certain that they are gone."""
         stored = self._workload.inventory.take(self._rng)
         if stored is None:
             return
@@ -200,13 +200,13 @@ class Client(threading.Thread):
         if len(stored.segments) > 1 and self._rng.random() < 0.5:
             path = self._rng.choice(stored.segments)
             deleted = (path,)
-        operation = self._send_deletion(path, deleted)
-        while operation.outcome is Outcome.UNKNOWN and not self._workload.stopping.is_set():
+        while not self._workload.stopping.is_set():
             operation = self._send_deletion(path, deleted)
-        is_gone = operation.outcome is Outcome.DONE or operation.code == "not_found"
-        rest = tuple(name for name in stored.segments if not (is_gone and name in deleted))
-        if rest and operation.outcome is not Outcome.UNKNOWN:
-            self._workload.inventory.put(replace(stored, segments=rest))
+            if operation.outcome is Outcome.DONE or operation.code == "not_found":
+                rest = tuple(name for name in stored.segments if name not in deleted)
+                if rest:
+                    self._workload.inventory.put(replace(stored, segments=rest))
+                return
 
     def _send_deletion(self, path: str, names: tuple[str, ...]) -> Operation:
         headers = self._workload.admin_headers

@@ -28,6 +28,10 @@ class Write:
     is_acknowledged: bool = True
     """False if the outcome is unknown. `end` then means nothing."""
 
+    def __str__(self) -> str:
+        kind = "deletion" if self.is_deletion else "upload"
+        return f"{kind} from {_time(self.start)} to {_time(self.end)}{'' if self.is_acknowledged else ', unknown'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -97,12 +101,20 @@ class Register:
             return f"{fact}, but its deletion {_began(self.first_deletion)}"
         return f"{fact}, but was there again after {_time(present_until)}"
 
+    def describe_writes(self) -> str:
+        """Return the times of all writes, for messages."""
+        return "; ".join(map(str, sorted([*self.uploads, *self.deletions], key=lambda write: write.start)))
+
 
 def find_violations(writes: Iterable[Write], reads: Sequence[Read]) -> list[str]:
     """Return one message for each part of the history that no order of the writes explains."""
     writes = list(writes)
     registers = build_registers(writes, reads)
-    found = [message for register in registers.values() if (message := register.violation())]
+    found = [
+        f"{message} ({register.describe_writes()})"
+        for register in registers.values()
+        if (message := register.violation())
+    ]
     uploads = [write for write in writes if not write.is_deletion]
     return [*found, *_check_reads(registers, reads), *_check_atomicity(uploads, registers)]
 

@@ -75,6 +75,7 @@ def test_lost_upload_is_found(store: Store, is_seen_first: bool) -> None:
     store.reads.append(Read(LATER + 3, LATER + 4, [], ["new"], "search 7"))
     (message,) = find_violations(store.writes, store.reads)
     assert message.startswith("new was there by") and "search 7" in message and "never began" in message
+    assert f"(upload from 10000.000 s to 10001.000 s{', unknown' * is_seen_first})" in message
 
 
 @given(correct_histories(), st.booleans())
@@ -93,7 +94,7 @@ def test_resurrected_deletion_is_found(store: Store, is_acknowledged: bool) -> N
 def test_garment_that_was_never_uploaded_is_found(store: Store) -> None:
     store.reads.append(Read(LATER, LATER + 1, ["phantom"], []))
     (message,) = find_violations(store.writes, store.reads)
-    assert message.startswith("phantom was there by") and message.endswith("its upload never began")
+    assert message.startswith("phantom was there by") and "its upload never began" in message
 
 
 @given(correct_histories())
