@@ -7,7 +7,7 @@
 #   check          check style, types, layers, spelling and links
 #   docs           build the documentation in site/
 #   screenshots    draw the images of the documentation
-#   bench          compare with the original system and with earlier models, and measure exact search
+#   bench          compare with the original system and with earlier code and models, and measure exact search
 #   bench-search   measure exact search only
 #   bench-million  measure approximate search on a million garments
 #   bench-full     compare the full models with the packages they come from
@@ -69,6 +69,7 @@ screenshots: .venv/installed
 
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)
+	$(BIN)/python -m tests.benchmarks.throughput $(ARGS)
 	$(BIN)/python -m tests.benchmarks.generations $(ARGS)
 	$(BIN)/python -m tests.benchmarks.exact_search
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,19 +63,20 @@ def run_comparison(folder: Path, rows: int, rounds: int, photos: Path | None) ->
     queries = load_photos(photos)
     vectors, cut_outs = make_rows(app, queries, rows)
     fill(app, vectors, cut_outs)
+    timer = time_models(app)
     original = Original(folder, app.models)
     original.fill(vectors, cut_outs)
     print_conditions(rows, vectors.shape[1], photos)
     bodies = [request_body(queries[number % len(queries)], f"bench{number}", 5) for number in range(rounds)]
     relay, upload = function_client(app, "relay", "/relay_image"), function_client(app, "upload", "/upload_image")
-    compare("search a photo, 5 matches with images", relay, original.relay, bodies)
+    compare("search a photo, 5 matches with images", relay, original.relay, bodies, timer)
     compare(
         "the nearest neighbors alone",
         lambda _: str(app.index.search(vectors[:1], 5, CancelToken())).encode(),
         lambda _: str(original.index.kneighbors(vectors[:1], n_neighbors=5)).encode(),
         [b""] * rounds,
     )
-    compare("upload a photo", upload, original.upload, bodies)
+    compare("upload a photo", upload, original.upload, bodies, timer)
 
     def upload_to_original_index(body: bytes) -> bytes:
         response = original.upload(with_new_name(body))
@@ -91,24 +92,72 @@ def run_comparison(folder: Path, rows: int, rounds: int, photos: Path | None) ->
     )
 
 
-def compare(operation: str, call: Call, original_call: Call, bodies: Sequence[bytes]) -> None:
-    """Print and record the medians of alternating calls on both sides.
+class TimedModel:
+    """Detector or embedder that adds the time of its calls to a sum that both share."""
+
+    def __init__(self, model: Any, seconds: list[float]) -> None:
+        self.name, self.dim = getattr(model, "name", ""), getattr(model, "dim", 0)
+        self._model, self._seconds = model, seconds
+
+    def detect(self, *arguments: Any) -> Any:
+        """Call the detector."""
+        return self._time(self._model.detect, *arguments)
+
+    def embed(self, *arguments: Any) -> Any:
+        """Call the embedder."""
+        return self._time(self._model.embed, *arguments)
+
+    def _time(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        start = time.perf_counter()
+        result = method(*arguments)
+        self._seconds.append(time.perf_counter() - start)
+        return result
+
+
+def time_models(app: Services) -> list[float]:
+    """Let the models, which both sides use, add the seconds of each call to the list that is returned."""
+    seconds: list[float] = []
+    app.models._detector = TimedModel(app.models._detector, seconds)
+    app.models._embedder = TimedModel(app.models._embedder, seconds)
+    return seconds
+
+
+def compare(
+    operation: str, call: Call, original_call: Call, bodies: Sequence[bytes], model_seconds: list[float] | None = None
+) -> None:
+    """Print and record the medians of alternating calls on both sides, with and without the time of the models.
 
     The first and the last body are used for one warm-up call of each side, which is not counted.
     """
-    time_call(call, bodies[0]), time_call(original_call, bodies[-1])
-    pairs = [(time_call(call, body), time_call(original_call, body)) for body in bodies[1:-1]]
-    seconds, original_seconds = (statistics.median(times) for times in zip(*pairs, strict=True))
-    ratio = original_seconds / seconds
-    print(f"{operation:<42} {seconds * 1000:9.1f} {original_seconds * 1000:14.1f} {ratio:9.2f}")
-    TABLE.add(operation, f"{seconds * 1000:,.1f}", f"{original_seconds * 1000:,.1f}", f"{ratio:.2f}")
+    model_times = [] if model_seconds is None else model_seconds
+    time_call(call, bodies[0], model_times), time_call(original_call, bodies[-1], model_times)
+    pairs = [(time_call(call, body, model_times), time_call(original_call, body, model_times)) for body in bodies[1:-1]]
+    add_row(operation, [statistics.median(time.total for time in times) for times in zip(*pairs, strict=True)])
+    if model_seconds is not None:
+        medians = [statistics.median(time.total - time.models for time in times) for times in zip(*pairs, strict=True)]
+        add_row(f"{operation}, without the models", medians)
 
 
-def time_call(call: Call, body: bytes) -> float:
+def add_row(operation: str, seconds: Sequence[float]) -> None:
+    """Print and record the seconds of both sides."""
+    ratio = seconds[1] / seconds[0]
+    print(f"{operation:<58} {seconds[0] * 1000:9.1f} {seconds[1] * 1000:14.1f} {ratio:9.2f}")
+    TABLE.add(operation, f"{seconds[0] * 1000:,.1f}", f"{seconds[1] * 1000:,.1f}", f"{ratio:.2f}")
+
+
+class CallTime(NamedTuple):
+    """Seconds of a call, and those of them in the models."""
+
+    total: float
+    models: float
+
+
+def time_call(call: Call, body: bytes, model_seconds: list[float]) -> CallTime:
     """Return the seconds that one call takes."""
+    model_seconds.clear()
     start = time.perf_counter()
     assert call(body)
-    return time.perf_counter() - start
+    return CallTime(time.perf_counter() - start, sum(model_seconds))
 
 
 def print_conditions(rows: int, dim: int, photos: Path | None) -> None:
@@ -117,7 +166,7 @@ def print_conditions(rows: int, dim: int, photos: Path | None) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {libraries}")
     source = f"the photos in {photos}" if photos else "the sample closet"
     print(f"{rows} rows of {dim} numbers, made from the garments of {source} with noise; SQLite on both sides")
-    print(f"{'median of one call, milliseconds':<42} {'lookalike':>9} {TABLE.columns[2]:>14} {'ratio':>9}")
+    print(f"{'median of one call, milliseconds':<58} {'lookalike':>9} {TABLE.columns[2]:>14} {'ratio':>9}")
 
 
 def function_client(app: Services, function: str, path: str) -> Call:

@@ -58,16 +58,24 @@ class Server:
     def run(self, *arguments: str, wait: bool = True) -> subprocess.Popen[bytes]:
         """Run a command of `lookalike` in the server's folder. The output goes to `<command>.log`."""
         self.folder.mkdir(exist_ok=True)
-        environment = {key: value for key, value in os.environ.items() if key not in REMOVED_SETTINGS}
-        environment |= {"PORT": str(self.port or 5001), "PYTHONUNBUFFERED": "1", **self.settings}
         command = [sys.executable, "-c", "from lookalike.cli import main; main()", *arguments]
         with (self.folder / f"{arguments[0]}.log").open("wb") as out:
             process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         if wait:
             process.wait(120)
         return process
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the server's processes."""
+        inherited = {key: value for key, value in os.environ.items() if key not in REMOVED_SETTINGS}
+        return inherited | {"PORT": str(self.port or 5001), "PYTHONUNBUFFERED": "1", **self.settings}
 
     def log(self, command: str = "serve") -> str:
         """Return the output of a command so far."""
