@@ -10,13 +10,15 @@ locals {
   # Twice the sum of max_instances × concurrency stays below max_connections in data.tf, because a release runs old and new
   # instances. At least 2, so that a thread is left for the probes. reindex has 1, because a request may take most of the
   # memory; so it has no liveness probe.
+  # memory: a process with models takes 0.3 GiB under load; a photo of 40 megapixels 0.8 GiB more, and other photos wait
+  # meanwhile; each request up to 0.06 GiB for its body.
   # uses_models: whether it loads the models.
   functions = {
     upload = {
       concurrency   = 4
       max_instances = 4
       cpu           = "2"
-      memory        = "2Gi"
+      memory        = "1536Mi"
       uses_models   = true
       public        = true
       bucket_role   = "roles/storage.objectUser"
@@ -25,7 +27,7 @@ locals {
       concurrency   = 8
       max_instances = 8
       cpu           = "2"
-      memory        = "2Gi"
+      memory        = "1536Mi"
       uses_models   = true
       public        = true
       bucket_role   = "roles/storage.objectViewer"
@@ -61,7 +63,7 @@ locals {
       concurrency   = 4
       max_instances = 4
       cpu           = "2"
-      memory        = "2Gi"
+      memory        = "1536Mi"
       uses_models   = true
       public        = false
       bucket_role   = "roles/storage.objectUser"
