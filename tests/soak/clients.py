@@ -43,7 +43,7 @@ COPIES = 12
 """Photos stored at once, for each photo of the pool: so few that a query finds all copies of its photo."""
 RETRY_SHARE = 0.7
 """Part of the uploads with an unknown outcome that are sent again. The others stay unknown."""
-PAUSE = 0.2
+PAUSE = 0.5
 """Seconds that a client waits before it tries again."""
 
 

@@ -22,8 +22,8 @@ SERVER_SETTINGS = {
     # Clients rebuild the index themselves. Twenty changes make an unforced build due.
     "REINDEX_EVERY": "0",
     "REINDEX_AFTER": "20",
-    # Half as long as the threads could fill it, so that some requests are rejected.
-    "MODELS_QUEUE": "8",
+    # Shorter than the threads could fill it, so that some requests are rejected.
+    "MODELS_QUEUE": "12",
     # Work stops ten seconds earlier, so some requests of 32 clients exceed it.
     "REQUEST_TIMEOUT": "13",
 }
