@@ -88,11 +88,12 @@ def extract_commit(folder: Path) -> bool:
 
 
 def collect_photos(folder: Path, source: Path | None, count: int) -> list[Path]:
-    """Write links to the source's photos, or photos of the sample closet in turn, and return their paths."""
+    """Write links to the source's photos, or photos of the sample closet, in turn. Returns their paths."""
     folder.mkdir()
     if source:
-        for number, path in enumerate(sorted(source.rglob("*.jpg"))[:count]):
-            (folder / f"{number:05}.jpg").symlink_to(path.resolve())
+        paths = sorted(source.rglob("*.jpg"))
+        for number in range(count):
+            (folder / f"{number:05}.jpg").symlink_to(paths[number % len(paths)].resolve())
     else:
         for number in range(count):
             (folder / f"{number:05}.jpg").write_bytes(images.jpeg(sample_photo(number, number % 3 > 0)))
