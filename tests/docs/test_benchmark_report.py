@@ -7,7 +7,9 @@ import pytest
 
 from tests.benchmarks.report import END, PAGE, Report, start_of, write_reports, write_table
 
-SECTIONS = {"original", "generations", "exact-search", "approximate-search", "million", "full-models", "crash-safety"}
+MODELS = {"generations", "full-models"}
+SEARCH = {"exact-search", "approximate-search", "million"}
+SECTIONS = {"original", "throughput", "crash-safety", *MODELS, *SEARCH}
 
 
 @pytest.fixture

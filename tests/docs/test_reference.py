@@ -121,7 +121,8 @@ def test_log_messages_of_the_operations_page_exist_in_the_code() -> None:
 
 
 def test_readme_states_the_benchmark_figures_of_the_documentation() -> None:
-    measured = {row[0]: row[1:3] for row in table(DOCS / "benchmarks.md", "milliseconds")}
+    rows = table(DOCS / "benchmarks.md", "milliseconds")
+    measured = {row[0]: row[1:3] for row in rows if not row[0].endswith("without the models")}
     stated = [row for row in table(ROOT / "README.md", "") if row[0] in measured]
     assert len(stated) == len(measured)
     for what, *values in stated:
