@@ -39,8 +39,11 @@ WEIGHTS = {
     Kind.REBUILD: 1,
 }
 """How often clients do what, relative to each other."""
-COPIES = 12
-"""Photos stored at once, for each photo of the pool: so few that a query finds all copies of its photo."""
+MIN_COPIES, MAX_COPIES = 1, 12
+"""Stored photos, for each photo of the pool, from which clients delete and up to which they upload.
+
+They are so few that a query finds all copies of its photo.
+"""
 RETRY_SHARE = 0.7
 """Part of the uploads with an unknown outcome that are sent again. The others stay unknown."""
 PAUSE = 0.5
@@ -153,8 +156,11 @@ class Client(threading.Thread):
 
     def _choose(self) -> Kind:
         kind = self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        if kind is Kind.UPLOAD and len(self._workload.inventory) >= COPIES * len(self._workload.pool.photos):
+        copies = len(self._workload.inventory) / len(self._workload.pool.photos)
+        if kind is Kind.UPLOAD and copies >= MAX_COPIES:
             return Kind.DELETE
+        if kind is Kind.DELETE and copies < MIN_COPIES:
+            return Kind.UPLOAD
         if kind is Kind.REBUILD and self._workload.now() > self._workload.rebuilds_end:
             return Kind.SEARCH
         return kind

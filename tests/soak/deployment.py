@@ -23,7 +23,7 @@ SERVER_SETTINGS = {
     "REINDEX_EVERY": "0",
     "REINDEX_AFTER": "20",
     # Shorter than the threads could fill it, so that some requests are rejected.
-    "MODELS_QUEUE": "12",
+    "MODELS_QUEUE": "14",
     # Work stops ten seconds earlier, so some requests of 32 clients exceed it.
     "REQUEST_TIMEOUT": "13",
 }

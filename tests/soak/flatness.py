@@ -12,7 +12,7 @@ LIMITS = {MEMORY: 40.0, "threads": 3.0, "file handles": 12.0}
 
 40 MB between the thirds of a life of five minutes are 20 kB for each of 17 requests a second: less than a photo.
 """
-WARM_LIFE, WARMING_LIMIT = 60.0, 100.0
+WARM_LIFE, WARMING_LIMIT = 60.0, 200.0
 """Seconds from which a life shows whether the memory is level, and the limit of growth in MB in shorter ones.
 
 With 32 clients on two cores, a worker had 270 MB after 6 s, 390 MB after 12 s, 410 MB after 20 s and 424 MB after 60 s

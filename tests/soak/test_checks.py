@@ -102,7 +102,7 @@ LEVEL = {quantity: f"A worker's {quantity} stay level" for quantity in QUANTITIE
 def test_growth_of_a_worker_is_a_problem() -> None:
     assert failed_claims(samples(300)) == failed_claims(samples(30)) == []
     assert failed_claims(samples(300, growth=0.5)) == [LEVEL[MEMORY]]
-    assert failed_claims(samples(30, megabytes=200, growth=10)) == [LEVEL[MEMORY]]
+    assert failed_claims(samples(30, megabytes=100, growth=18)) == [LEVEL[MEMORY]]
     assert failed_claims(samples(30, megabytes=2000)) == ["A worker uses at most 700 MB"]
     more = [*samples(60)[:45], *samples(60, threads=40, files=80)[45:]]
     assert failed_claims(more) == [LEVEL["threads"], LEVEL["file handles"]]
