@@ -31,6 +31,8 @@ def _utc_now() -> datetime:
 class FakeStore:
     """Contains its `objects` by path. Set `is_unavailable` to make every method raise `Unavailable`."""
 
+    is_remote = False
+
     def __init__(self, clock: Callable[[], datetime] = _utc_now) -> None:
         self.is_unavailable = False
         self.objects: dict[str, StoredData] = {}

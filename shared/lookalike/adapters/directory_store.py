@@ -35,6 +35,8 @@ class DirectoryStore:
     number, is never reused.
     """
 
+    is_remote = False
+
     def __init__(self, root: Path, url_base: str, signing_key: bytes) -> None:
         self._root, self._url_base, self._key = root.absolute(), url_base, signing_key
         self._private = self._root / PRIVATE_DIRECTORY

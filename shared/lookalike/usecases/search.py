@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -306,7 +307,10 @@ class Search:
     ) -> list[list[Match]]:
         """Add the image fields. Leaves out matches whose image does not exist."""
         segments = {match.segment.row_id: match.segment for matches in groups for match in matches}
-        loaded = map_concurrently(lambda segment: self._load(segment, include, cancel), list(segments.values()))
+        load = partial(self._load, include=include, cancel=cancel)
+        # reading a local file takes less time than handing it to a thread
+        is_remote = self.store.is_remote
+        loaded = map_concurrently(load, list(segments.values())) if is_remote else list(map(load, segments.values()))
         fields_by_row = dict(zip(segments, loaded, strict=True))
         return [
             [

@@ -45,6 +45,8 @@ class CloudStore:
     or a permission is missing.
     """
 
+    is_remote = True
+
     def __init__(
         self,
         bucket: str,

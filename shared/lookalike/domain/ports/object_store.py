@@ -13,6 +13,9 @@ class ObjectStore(Protocol):
     invalid path (see `domain.paths`), and `Unavailable` if the storage cannot be reached.
     """
 
+    is_remote: bool
+    """Whether each call takes a round trip over a network, so that several small reads should run at once."""
+
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         """Write an object if its current generation is `if_generation`. 0 means that the object must not exist yet.
 
