@@ -9,7 +9,7 @@ from PIL import Image
 
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.model import Box, Detection, Vectors
-from lookalike.domain.ports import Detector, Embedder
+from lookalike.domain.ports import Detector, Embedder, TextEmbedder
 from lookalike.usecases.admission import AdmissionQueue
 
 log = logging.getLogger("lookalike.models")
@@ -19,10 +19,19 @@ class Models:
     """Detector and embedder. At most `max_waiting` requests, including those being served, are admitted.
 
     `max_concurrency` is the number of calls that run at once. It is above 1 for models that batch concurrent calls.
+    `text_embedder` is the embedder again if it maps texts to vectors.
     """
 
-    def __init__(self, detector: Detector, embedder: Embedder, max_waiting: int, max_concurrency: int = 1) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        embedder: Embedder,
+        max_waiting: int,
+        max_concurrency: int = 1,
+        text_embedder: TextEmbedder | None = None,
+    ) -> None:
         self._detector, self._embedder, self.max_concurrency = detector, embedder, max_concurrency
+        self._text_embedder = text_embedder
         self._queue = AdmissionQueue(max_waiting, max_concurrency)
         self._warm_up_lock, self._is_warm = threading.Lock(), False
 
@@ -53,6 +62,17 @@ class Models:
         """Return the unit vectors (n, dim) of images. Raises the same as `detect`."""
         with self._queue.admit(cancel):
             return self._embedder.embed(images, cancel)
+
+    @property
+    def embeds_texts(self) -> bool:
+        """Whether `embed_texts` is available."""
+        return self._text_embedder is not None
+
+    def embed_texts(self, texts: Sequence[str], cancel: CancelToken) -> Vectors:
+        """Return the unit vectors (n, dim) of texts. Raises the same as `detect`. Only if `embeds_texts`."""
+        assert self._text_embedder is not None
+        with self._queue.admit(cancel):
+            return self._text_embedder.embed_texts(texts, cancel)
 
     def warm_up(self) -> None:
         """Run both models once per process, so that the first request does not wait for their initialization.

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from lookalike.domain.ports.catalog import Catalog, Snapshot
 from lookalike.domain.ports.index import ApproximateFormat, Approximation, IndexFormat, MutableIndex, VectorIndex
-from lookalike.domain.ports.models import Detector, Embedder
+from lookalike.domain.ports.models import Detector, Embedder, TextEmbedder
 from lookalike.domain.ports.object_store import ObjectStore
 from lookalike.domain.ports.telemetry import Gauge, Gauges, RequestRecord, Telemetry, TraceParent
 from lookalike.domain.ports.users import Accounts, Attempts, Auth, History
@@ -35,6 +35,7 @@ __all__ = [
     "SecondaryVectors",
     "Snapshot",
     "Telemetry",
+    "TextEmbedder",
     "TraceParent",
     "VectorIndex",
 ]

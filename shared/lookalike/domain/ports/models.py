@@ -1,4 +1,4 @@
-"""Ports of the models: garment detection and image embedding."""
+"""Ports of the models: garment detection, and embedding of images and texts."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -40,4 +40,12 @@ class Embedder(Protocol):
         Returns float32 of shape (n, dim) in the order of the images, each row of length 1. Raises `Cancelled` or
         `DeadlineExceeded` soon after `cancel` is cancelled.
         """
+        ...
+
+
+class TextEmbedder(Embedder, Protocol):
+    """Embedder that maps texts to vectors as well, so that a text is similar to the images that it describes."""
+
+    def embed_texts(self, texts: Sequence[str], cancel: CancelToken) -> Vectors:
+        """Embed texts. Returns and raises the same as `embed`. Texts that are too long for the model are cut off."""
         ...
