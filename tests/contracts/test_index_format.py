@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
+from lookalike.adapters import neighbors_index
 from lookalike.adapters.neighbors_index import ID_MAP_PART, INDEX_PART, NeighborsFormat
-from lookalike.domain.errors import LookalikeError, Untrusted
+from lookalike.domain.errors import LookalikeError, Unavailable, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.ports import IndexFormat
@@ -146,15 +147,54 @@ def test_pickle_contains_matrix_once() -> None:
     assert len(data) < vectors.nbytes + 2000
 
 
+def run_without_scikit_learn(code: str, folder: Path) -> None:
+    """Run code in a Python process, where `F` is the format, and check that it did not import scikit-learn."""
+    before = "import sys, pathlib; from lookalike.adapters.neighbors_index import NeighborsFormat as F\n"
+    after = "\nassert 'sklearn' not in sys.modules and F().libraries"
+    subprocess.run([sys.executable, "-c", before + code + after, str(folder)], check=True)
+
+
 def test_search_does_not_import_scikit_learn(tmp_path: Path) -> None:
     for name, data in build_parts(NeighborsFormat(), random_ids(3), unit_vectors(3)).items():
         (tmp_path / name).write_bytes(data)
-    code = (
-        "import sys, pathlib; from lookalike.adapters.neighbors_index import NeighborsFormat as F;"
-        "F().load({path.name: path.read_bytes() for path in pathlib.Path(sys.argv[1]).iterdir()});"
-        "assert 'sklearn' not in sys.modules and F().libraries"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    code = "F().load({path.name: path.read_bytes() for path in pathlib.Path(sys.argv[1]).iterdir()})"
+    run_without_scikit_learn(code, tmp_path)
+
+
+@pytest.mark.parametrize("count", [0, 300])
+def test_build_leaves_scikit_learn_out_of_the_process(count: int, tmp_path: Path) -> None:
+    """The pickle is the same as in a process that has scikit-learn."""
+    row_ids, vectors = random_ids(count), unit_vectors(count)
+    np.savez(tmp_path / "rows.npz", row_ids=row_ids, vectors=vectors)
+    code = """
+import numpy as np
+from lookalike.domain.vector_source import vector_source_from_arrays
+folder = pathlib.Path(sys.argv[1])
+rows = np.load(folder / "rows.npz")
+for name, chunks in F().build(vector_source_from_arrays(rows["row_ids"], rows["vectors"])):
+    (folder / name).write_bytes(b"".join(chunks))
+"""
+    run_without_scikit_learn(code, tmp_path)
+    assert (tmp_path / INDEX_PART).read_bytes() == build_parts(NeighborsFormat(), row_ids, vectors)[INDEX_PART]
+    stored = pickle.loads((tmp_path / INDEX_PART).read_bytes())
+    assert stored["vectors"].shape == (count, 16) and stored["index"].metric == "cosine"
+
+
+@pytest.mark.parametrize("script", ["echo no scikit-learn here >&2; exit 1", "exec sleep 60"])
+def test_build_reports_that_the_process_with_scikit_learn_failed(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.delitem(sys.modules, "sklearn")
+    monkeypatch.setattr(neighbors_index, "TEMPLATE_SECONDS", 0.5)
+    neighbors_index._pickle_template.cache_clear()
+    with pytest.raises(Unavailable, match="scikit-learn failed: check that"):
+        build_parts(NeighborsFormat(), random_ids(3), unit_vectors(3))
+    (record,) = caplog.records
+    assert ("no scikit-learn here" in record.__dict__["output"]) == script.startswith("echo")
 
 
 class Call:

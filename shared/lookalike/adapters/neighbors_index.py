@@ -1,22 +1,27 @@
 """Index format of the original system: scikit-learn's `NearestNeighbors` in a pickle, and a JSON map of row ids."""
 
+import functools
 import importlib.metadata
 import io
+import logging
 import pickle
 import pickletools
 import platform
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.errors import Untrusted
+from lookalike.domain.errors import Unavailable, Untrusted
 from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import Vectors
 from lookalike.domain.vector_source import PAGE_SIZE, VectorSource, are_unit_vectors
 
+log = logging.getLogger("lookalike.index")
 INDEX_PART, ID_MAP_PART = "vector_nn_index.pkl", "vector_id_map.json"
 PLACEHOLDER = b"the matrix" * (1 << 13)
 """Stands for the matrix bytes while the pickle is made.
@@ -24,6 +29,10 @@ PLACEHOLDER = b"the matrix" * (1 << 13)
 At 80 KiB it is longer than a pickle frame (64 KiB), so the pickler writes it outside of the frames. Their lengths stay
 valid when the real bytes, which are longer, take its place.
 """
+ROWS_PLACEHOLDER, DIM_PLACEHOLDER = 2**31 - 1, 2**31 - 2
+"""Stand for the shape of the matrix. Of all integers, only those of four bytes can replace them: up to 2**31 - 1."""
+TEMPLATE_SECONDS = 60.0
+"""Time limit of the process that makes a template. It takes 1 to 2 seconds on one core."""
 ALLOWED_OPCODES = frozenset(
     ["PROTO", "FRAME", "STOP", "MARK", "MEMOIZE", "BINGET", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1"]
     + ["BININT2", "BINFLOAT", "SHORT_BINUNICODE", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "EMPTY_TUPLE", "TUPLE1"]
@@ -68,22 +77,20 @@ class NeighborsFormat:
 
 
 class _MatrixPlaceholder:
-    """Pickles like a numpy float32 array (rows, dim), with `PLACEHOLDER` as its data."""
-
-    def __init__(self, rows: int, dim: int) -> None:
-        self._shape = rows, dim
+    """Pickles like a numpy float32 array, with placeholders for its shape and its data."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Constructor and arguments of numpy's own pickle; the rest is the state for ndarray.__setstate__.
         reduced: Any = np.empty(0, "<f4").__reduce__()
-        return *reduced[:2], (1, self._shape, np.dtype("<f4"), False, PLACEHOLDER)
+        shape = ROWS_PLACEHOLDER, DIM_PLACEHOLDER
+        return *reduced[:2], (1, shape, np.dtype("<f4"), False, PLACEHOLDER)
 
 
 def _pickle_chunks(source: VectorSource) -> Iterator[bytes]:
     """Yield the pickle page by page. The whole matrix is never in memory."""
-    matrix = _MatrixPlaceholder(len(source), source.dim)
-    # Protocol 4, because numpy's pickles of protocol 5 name one more global.
-    template = pickle.dumps({"index": _fitted_neighbors(matrix, source), "vectors": matrix}, protocol=4)
+    template = _pickle_template(len(source) == 0)
+    for placeholder, value in ((ROWS_PLACEHOLDER, len(source)), (DIM_PLACEHOLDER, source.dim)):
+        template = template.replace(_integer(placeholder), _integer(value))
     before, after = template.split(_bytes_header(len(PLACEHOLDER)) + PLACEHOLDER)
     yield before + _bytes_header(4 * len(source) * source.dim)
     for page in source.pages():
@@ -91,23 +98,48 @@ def _pickle_chunks(source: VectorSource) -> Iterator[bytes]:
     yield after
 
 
+@functools.cache
+def _pickle_template(is_empty: bool) -> bytes:
+    """Return the pickle of an index with placeholders. Raises `Unavailable`."""
+    if "sklearn" in sys.modules:
+        return make_template(is_empty)
+    # In a process of its own: a server would keep the 140 MB that the import of scikit-learn needs.
+    code = f"import sys; from {__name__} import make_template; sys.stdout.buffer.write(make_template({is_empty}))"
+    try:
+        made = subprocess.run(  # noqa: S603 - this Python, with code that is written above
+            [sys.executable, "-c", code], capture_output=True, check=True, timeout=TEMPLATE_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        output = getattr(error, "stderr", None) or b""
+        log.exception("scikit-learn's process failed", extra={"output": output.decode(errors="replace")[-2000:]})
+        advice = "check that scikit-learn is installed and that 300 MB of memory are free. The server's log says more"
+        raise Unavailable(f"The index cannot be built, since the process with scikit-learn failed: {advice}") from error
+    return made.stdout
+
+
+def make_template(is_empty: bool) -> bytes:
+    """Return the pickle of an index with placeholders for the matrix and its shape. Imports scikit-learn."""
+    from sklearn.neighbors import NearestNeighbors
+
+    index, matrix = NearestNeighbors(metric="cosine", algorithm="brute"), _MatrixPlaceholder()
+    if not is_empty:
+        index.fit(np.ones((1, 1), np.float32))
+        # The same object as under "vectors", so that the pickle contains the matrix once.
+        index._fit_X, index.n_samples_fit_, index.n_features_in_ = matrix, ROWS_PLACEHOLDER, DIM_PLACEHOLDER
+    # Protocol 4, because numpy's pickles of protocol 5 name one more global.
+    return pickle.dumps({"index": index, "vectors": matrix}, protocol=4)
+
+
+def _integer(value: int) -> bytes:
+    """Return an integer as the opcode with four bytes, which a pickle may have for smaller integers, too."""
+    return pickle.BININT + struct.pack("<i", value)
+
+
 def _bytes_header(size: int) -> bytes:
     """Return the opcode and length that precede a bytes object of this size in protocol 4."""
     if size < 1 << 8:
         return pickle.SHORT_BINBYTES + struct.pack("<B", size)
     return pickle.BINBYTES + struct.pack("<I", size) if size < 1 << 32 else pickle.BINBYTES8 + struct.pack("<Q", size)
-
-
-def _fitted_neighbors(matrix: _MatrixPlaceholder, source: VectorSource) -> Any:
-    """Return a `NearestNeighbors` in the state after fitting the matrix."""
-    from sklearn.neighbors import NearestNeighbors
-
-    index = NearestNeighbors(metric="cosine", algorithm="brute")
-    if len(source):
-        index.fit(np.ones((1, source.dim), np.float32))
-        # The same object as under "vectors", so that the pickle contains the matrix once.
-        index._fit_X, index.n_samples_fit_ = matrix, len(source)
-    return index
 
 
 def _stream_matrix(chunks: Iterable[bytes], count: int, dim: int) -> Iterator[Vectors]:
