@@ -1,7 +1,7 @@
 """Shared by the built-in models: onnxruntime sessions, cancellable inference and image resizing."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -75,8 +75,10 @@ def open_session(weights: Path, threads: int) -> InferenceSession:
     return InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
 
 
-def run_session(session: InferenceSession, inputs: Mapping[str, Any], cancel: CancelToken) -> Tensors:
-    """Return the session's outputs. Raises the token's error as soon as it is cancelled."""
+def run_session(
+    session: InferenceSession, inputs: Mapping[str, Any], cancel: CancelToken, names: Sequence[str] | None = None
+) -> Tensors:
+    """Return the session's outputs, or those of the given names. Raises the token's error as soon as it is cancelled."""
     cancel.check()
     options = RunOptions()
 
@@ -85,7 +87,7 @@ def run_session(session: InferenceSession, inputs: Mapping[str, Any], cancel: Ca
 
     with cancel.on_cancel(terminate):
         try:
-            outputs: Tensors = session.run(None, dict(inputs), options)
+            outputs: Tensors = session.run(names, dict(inputs), options)
         except Exception:
             # onnxruntime has no exception type of its own for a terminated run
             cancel.check()
