@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession, RunOptions, SessionOptions
+from onnxruntime import InferenceSession, RunOptions, SessionOptions, get_available_providers
 from PIL import Image
 
 from lookalike.domain.cancel import CancelToken
 
 Tensors = list[NDArray[Any]]
+CPU_PROVIDER, CUDA_PROVIDER = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class RunCounter:
@@ -63,8 +64,11 @@ class Network:
         return open_session(self._weights, 1)
 
 
-def open_session(weights: Path, threads: int) -> InferenceSession:
-    """Open a CPU session that computes on `threads` threads. Call it after the server has forked."""
+def open_session(weights: Path, threads: int, providers: Sequence[str] = (CPU_PROVIDER,)) -> InferenceSession:
+    """Open a session that computes on `threads` threads of the CPU, or on a GPU if `providers` has one first.
+
+    Call it after the server has forked.
+    """
     options = SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -72,7 +76,15 @@ def open_session(weights: Path, threads: int) -> InferenceSession:
     options.log_severity_level = 4
     # idle threads sleep; by default they spin and slow the other functions on the machine
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+    return InferenceSession(str(weights), options, providers=list(providers))
+
+
+def fastest_providers() -> list[str]:
+    """Return the execution providers for `open_session`: CUDA if onnxruntime was built with it, then the CPU.
+
+    onnxruntime uses the CPU if the machine has no GPU.
+    """
+    return [name for name in (CUDA_PROVIDER, CPU_PROVIDER) if name in get_available_providers()]
 
 
 def run_session(
