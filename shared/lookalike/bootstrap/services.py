@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lookalike import logs
-from lookalike.bootstrap import accounts, index, models, storage, telemetry
+from lookalike.bootstrap import accounts, folder_models, index, models, storage, telemetry
+from lookalike.bootstrap.folder_models import ModelFolder
 from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.memory import limit_heap
@@ -89,11 +90,22 @@ class Services:
     @lazy
     def models(self) -> Models:
         """The detector and the embedder. The first access loads them."""
-        return models.open_models(self.settings, self.weights_bucket)
+        return models.open_models(self.settings, self.weights_bucket, self._detector_folder, self.embedder_folder)
 
     @property
     def _embedder_name_and_dim(self) -> tuple[str, int]:
-        return models.embedder_name_and_dim(self.settings)
+        return models.embedder_name_and_dim(self.settings, self.embedder_folder)
+
+    @lazy
+    def embedder_folder(self) -> ModelFolder | None:
+        """The model folder that EMBEDDER names, or `None`. Opens no network."""
+        location = self.settings.embedder_folder
+        return folder_models.find_folder(location, "embedder", self.open_store) if location else None
+
+    @lazy
+    def _detector_folder(self) -> ModelFolder | None:
+        location = self.settings.detector_folder
+        return folder_models.find_folder(location, "detector", self.open_store) if location else None
 
     # Index
 
@@ -187,7 +199,7 @@ class Services:
     @lazy
     def search(self) -> Search:
         """Finds the stored garments most similar to those of a photo."""
-        calibration = models.read_calibration(self._embedder_name_and_dim[0])
+        calibration = models.read_calibration(self._embedder_name_and_dim[0], self.embedder_folder)
         return Search(self.models, self.index, self.store, self.catalog, calibration, self._photo_reader)
 
     @lazy
