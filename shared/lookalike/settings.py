@@ -18,6 +18,8 @@ from lookalike.domain.errors import Misconfigured
 STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
 INDEX_URL = r"^(store:|milvus:(https?://[\w.-]+(:\d{1,5})?(/\w*)?|[^:]+\.db))$"
 ORIGINS = r"^(|https?://[\w.\[\]:-]+(, ?https?://[\w.\[\]:-]+)*)$"
+FOLDER = r"folder:(gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?|[^:]+)"
+EMBEDDER, DETECTOR = rf"^(|resnet50|dinov2|{FOLDER})$", rf"^(|{FOLDER})$"
 MODELS_DIR = r"^(|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?|[^:]+)$"
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """A price in PRICE_CURRENCY; 0 if it is not known."""
@@ -46,7 +48,16 @@ class Settings(BaseSettings):
     models: Literal["compact", "full"] = Field(
         "compact", description="`compact`: the built-in models; `full`: the original system's (extra `[full]`)"
     )
-    embedder: Literal["resnet50", "dinov2"] = Field("resnet50", description="Embedder of the full models")
+    embedder: str = Field(
+        "",
+        pattern=EMBEDDER,
+        description="`resnet50` or `dinov2` for the full models, or `folder:` and a folder or `gs://bucket/prefix` with an ONNX model",
+    )
+    detector: str = Field(
+        "",
+        pattern=DETECTOR,
+        description="`folder:` and a folder or `gs://bucket/prefix` with an ONNX model, instead of the detector of MODELS",
+    )
     models_dir: str = Field(
         "", pattern=MODELS_DIR, description="Where the full models' weights are: a folder, or `gs://bucket/prefix`"
     )
@@ -174,6 +185,21 @@ class Settings(BaseSettings):
     def weights(self) -> str:
         """Location of the full models' weights: a folder, or `gs://…`."""
         return self.models_dir or str(self.lookalike_home / "models")
+
+    @property
+    def embedder_folder(self) -> str:
+        """Model folder of the embedder: a path or `gs://…`; empty if the embedder is that of MODELS."""
+        return self.embedder.removeprefix("folder:") if self.embedder.startswith("folder:") else ""
+
+    @property
+    def detector_folder(self) -> str:
+        """Model folder of the detector: a path or `gs://…`; empty if the detector is that of MODELS."""
+        return self.detector.removeprefix("folder:")
+
+    @property
+    def full_embedder(self) -> str:
+        """Which embedder of the full models is used: `resnet50`, `dinov2`, or empty if a folder replaces it."""
+        return "" if self.embedder_folder else self.embedder or "resnet50"
 
     @property
     def other_weights(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lookalike.adapters import weights
 from lookalike.adapters.weights import DETECTOR, DINOV2, FETCH_COMMAND, RESNET50, VOCABULARY, WeightFile
@@ -20,6 +21,9 @@ from lookalike.domain.errors import Misconfigured, NotFound
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Detector, Embedder, ObjectStore
 from lookalike.settings import Settings
+
+if TYPE_CHECKING:
+    from lookalike.adapters.pytorch import Engine
 
 log = logging.getLogger("lookalike.bootstrap.full_models")
 MISSING_EXTRA = "MODELS=full needs the extra `full`: pip install 'lookalike[full]'"
@@ -60,8 +64,8 @@ class StartupTimer:
         self.seconds[name] = round(time.monotonic() - started, 3)
 
 
-def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detector, Embedder]:
-    """Load the detector and the embedder, without a first inference.
+def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detector | None, Embedder | None]:
+    """Load the detector and the embedder, without a first inference. `None` for one that the settings replace.
 
     Reads the weights from the folder MODELS_DIR, or downloads them from `bucket`.
     Raises `Misconfigured` if weights or libraries are missing or fail their checksum.
@@ -74,13 +78,16 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
         with steps.step("imports"):
             import_libraries()
         models = build_models(settings, folder.result(), steps)
-    log.info("Models loaded", extra={"embedder": models[1].name, "steps": steps.seconds})
+    name = models[1].name if models[1] else None
+    log.info("Models loaded", extra={"embedder": name, "steps": steps.seconds})
     return models
 
 
 def required_files(settings: Settings) -> list[WeightFile]:
     """List the weight files that these settings need. Checksums in MODELS_SHA256 replace the published ones."""
-    files = (DETECTOR, VOCABULARY, EMBEDDERS[settings.embedder].file)
+    of_detector = () if settings.detector_folder else (DETECTOR, VOCABULARY)
+    of_embedder = (EMBEDDERS[settings.full_embedder].file,) if settings.full_embedder else ()
+    files = (*of_detector, *of_embedder)
     return weights.expected_files(files, settings.other_weights)
 
 
@@ -122,35 +129,61 @@ def import_libraries() -> None:
         raise Misconfigured(f"{MISSING_EXTRA} ({error})") from error
 
 
-def build_models(settings: Settings, folder: Path, steps: StartupTimer) -> tuple[Detector, Embedder]:
-    """Build both networks from the verified weights in `folder`."""
-    from lookalike.adapters.crops import CropEmbedder
-    from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
-    from lookalike.adapters.grounding_dino.phrases import PROMPT
+def build_models(settings: Settings, folder: Path, steps: StartupTimer) -> tuple[Detector | None, Embedder | None]:
+    """Build the networks from the verified weights in `folder`. `None` for one that the settings replace."""
     from lookalike.adapters.pytorch import Engine
 
     with steps.step("device"):
-        engine, lock = Engine.start(settings.precision), threading.Lock()
-    batch_wait = GPU_BATCH_WAIT if engine.on_gpu else 0.0
-    with steps.step("detector"):
-        detector = GroundingDinoDetector(
-            folder / DETECTOR.name, folder / VOCABULARY.name, engine, lock, settings.prompt or PROMPT, batch_wait
-        )
-    with steps.step("embedder"):
-        known = EMBEDDERS[settings.embedder]
-        opened = import_module(f"lookalike.adapters.{known.module}").open_network(folder / known.file.name, engine)
-        embedder = CropEmbedder(opened, *embedder_name_and_dim(settings), engine, lock, batch_wait)
-    log.info("Models run on the device", extra={"device": str(engine)})
+        device = Device(Engine.start(settings.precision), threading.Lock())
+    detector: Detector | None = None
+    embedder: Embedder | None = None
+    if not settings.detector_folder:
+        with steps.step("detector"):
+            detector = _build_detector(settings, folder, device)
+    if settings.full_embedder:
+        with steps.step("embedder"):
+            embedder = _build_embedder(settings, folder, device)
+    log.info("Models run on the device", extra={"device": str(device.engine)})
     return detector, embedder
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The device that both networks compute on, and the lock that they share."""
+
+    engine: "Engine"
+    lock: threading.Lock
+
+    @property
+    def batch_wait(self) -> float:
+        """Seconds that a batch waits for more requests."""
+        return GPU_BATCH_WAIT if self.engine.on_gpu else 0.0
+
+
+def _build_detector(settings: Settings, folder: Path, device: Device) -> Detector:
+    from lookalike.adapters.grounding_dino.detector import GroundingDinoDetector
+    from lookalike.adapters.grounding_dino.phrases import PROMPT
+
+    files, prompt = (folder / DETECTOR.name, folder / VOCABULARY.name), settings.prompt or PROMPT
+    return GroundingDinoDetector(*files, device.engine, device.lock, prompt, device.batch_wait)
+
+
+def _build_embedder(settings: Settings, folder: Path, device: Device) -> Embedder:
+    from lookalike.adapters.crops import CropEmbedder
+
+    known = EMBEDDERS[settings.full_embedder]
+    module = import_module(f"lookalike.adapters.{known.module}")
+    network = module.open_network(folder / known.file.name, device.engine)
+    return CropEmbedder(network, *embedder_name_and_dim(settings), device.engine, device.lock, device.batch_wait)
+
+
 def embedder_name_and_dim(settings: Settings) -> tuple[str, int]:
-    """Return the embedder's name and vector length without loading it.
+    """Return the name and vector length of the full models' embedder without loading it.
 
     If MODELS_SHA256 replaces the embedder's weights, the name contains their checksum: their vectors must never be
     compared with vectors of the published weights.
     """
-    known = EMBEDDERS[settings.embedder]
+    known = EMBEDDERS[settings.full_embedder]
     other = settings.other_weights.get(known.file.name, known.file.sha256)
     return (known.name if other == known.file.sha256 else f"{known.module}-{other[:12]}"), known.dim
 

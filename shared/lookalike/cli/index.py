@@ -1,6 +1,7 @@
 """`lookalike index …` and `lookalike reembed`."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +87,7 @@ def index_prune(keep: int) -> None:
 
 @click.command()
 @click.option("--models", type=click.Choice(["compact", "full"]), help="The models to change to (default: MODELS).")
-@click.option("--embedder", type=click.Choice(["resnet50", "dinov2"]), help="Embedder of the full models (EMBEDDER).")
+@click.option("--embedder", help="The embedder to change to: a value of EMBEDDER (default: that of --models).")
 @click.option("--retry-failed", is_flag=True, help="Also try garments that failed in an earlier run.")
 @click.option("--settle", is_flag=True, help="Delete the vectors and the index of all other models.")
 @report_errors
@@ -97,7 +98,7 @@ def reembed(models: str | None, embedder: str | None, retry_failed: bool, settle
     where an earlier run stopped.
     """
     services = open_services()
-    target_services = services.with_models(models or services.settings.models, embedder or services.settings.embedder)
+    target_services = services.with_models(*choose_models(services.settings, models, embedder))
     target, current = describe_models(target_services.settings), describe_models(services.settings)
     if settle and target != current:
         raise Conflict(
@@ -121,6 +122,22 @@ def reembed(models: str | None, embedder: str | None, retry_failed: bool, settle
         click.echo(f"Set {target} to search with them; then run this again for garments stored meanwhile")
 
 
+def choose_models(settings: "Settings", models: str | None, embedder: str | None) -> tuple[str, str]:
+    """Return the values of MODELS and EMBEDDER that the options ask for. What is not given stays as it is.
+
+    With other models and no embedder, a model folder is not kept: these models have an embedder of their own.
+    """
+    from lookalike.settings import EMBEDDER
+
+    if embedder is None:
+        embedder = "" if models and settings.embedder_folder else settings.embedder
+    elif not re.fullmatch(EMBEDDER, embedder):
+        raise click.BadParameter("not a value of EMBEDDER: resnet50, dinov2 or folder:…", param_hint="--embedder")
+    return models or settings.models, embedder
+
+
 def describe_models(settings: "Settings") -> str:
     """Return the settings that choose the embedder."""
-    return "MODELS=compact" if settings.models == "compact" else f"MODELS=full EMBEDDER={settings.embedder}"
+    if settings.models == "compact" and not settings.embedder_folder:
+        return "MODELS=compact"
+    return f"MODELS={settings.models} EMBEDDER={settings.full_embedder or settings.embedder}"
