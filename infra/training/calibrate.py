@@ -23,15 +23,14 @@ from infra.training.evaluate_search import Rows, cached_cut_outs, cut_out_garmen
 from infra.training.labels import SEED
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
+from lookalike.domain.calibration import calibration_error, copy_threshold, fit_calibration, mean_probability
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import Calibration, log_distance_score
+from lookalike.domain.model import Calibration
 
-VERSIONS, NEIGHBORS, STEPS, BINS = 3, 10, 50, 10
-"""Simulated photos and similar other garments of each garment; iterations of Newton's method; bins of the error."""
+VERSIONS, NEIGHBORS = 3, 10
+"""Simulated photos and similar other garments of each garment."""
 COPY_VARIANTS = ((90, 1.0), (75, 1.0), (60, 1.0), (85, 0.8), (60, 0.8))
 """JPEG quality and scale of each simulated copy."""
-MAX_FALSE_COPY_RATE = 2e-6
-"""Share of pairs of different photos that may be taken for copies."""
 Numbers = NDArray[np.float64]
 
 
@@ -63,34 +62,6 @@ def pair_similarities(versions: list[Rows], own: Rows, gallery: Rows) -> tuple[N
     return same.astype(np.float64), np.stack(nearest, 1).astype(np.float64)
 
 
-def fit(same: Numbers, others: Numbers) -> Calibration:
-    """Fit a logistic regression by Newton's method (Platt scaling). Both kinds of pairs have equal weight."""
-    scores = np.array([log_distance_score(score) for score in [*same.ravel(), *others.ravel()]])
-    is_same = np.concatenate([np.ones(same.size), np.zeros(others.size)])
-    weights = np.concatenate([np.full(same.size, 0.5 / same.size), np.full(others.size, 0.5 / others.size)])
-    inputs, coefficients = np.stack([scores, np.ones_like(scores)], 1), np.zeros(2)
-    for _ in range(STEPS):
-        predicted = 1 / (1 + np.exp(-inputs @ coefficients))
-        # the tiny ridge keeps the Hessian invertible if the pairs are perfectly separable
-        gradient = inputs.T @ (weights * (predicted - is_same)) + 1e-9 * coefficients
-        hessian = (inputs * (weights * predicted * (1 - predicted))[:, None]).T @ inputs + 1e-9 * np.eye(2)
-        coefficients = coefficients - np.linalg.solve(hessian, gradient)
-    return Calibration(*(round(float(number), 4) for number in coefficients))
-
-
-def calibration_error(calibration: Calibration, same: Numbers, others: Numbers) -> float:
-    """Return the expected calibration error (Guo et al., 2017): predicted minus actual share, mean over ten bins."""
-    predicted = np.array([calibration.match_probability(score) for score in [*same.ravel(), *others.ravel()]])
-    is_same = np.concatenate([np.ones(same.size), np.zeros(others.size)])
-    weights = np.concatenate([np.full(same.size, 0.5 / same.size), np.full(others.size, 0.5 / others.size)])
-    error, bins = 0.0, np.minimum((predicted * BINS).astype(int), BINS - 1)
-    for number in range(BINS):
-        in_bin = bins == number
-        if weight := weights[in_bin].sum():
-            error += abs(np.average(predicted[in_bin] - is_same[in_bin], weights=weights[in_bin])) * weight
-    return float(error)
-
-
 def embed_rephotographed(models: Models, samples: list[Sample], seed: int) -> Rows:
     """Embed a simulated second photo of each sample: (samples, dim)."""
     random = np.random.default_rng(seed)
@@ -105,13 +76,9 @@ def make_copy(photo: Bytes, quality: int, scale: float) -> Bytes:
     return np.asarray(Image.open(file).convert("RGB"))
 
 
-def copy_threshold(rows: Rows) -> float:
-    """Return the cosine, with two decimals, that only `MAX_FALSE_COPY_RATE` of the pairs of these rows reach.
-
-    Each row must be of another photo.
-    """
-    similarities = rows @ rows.T
-    return round(float(np.quantile(similarities[np.triu_indices(len(rows), 1)], 1 - MAX_FALSE_COPY_RATE)), 2)
+def pairs_of_different_photos(rows: Rows) -> Numbers:
+    """Return the cosines of all pairs of these rows. Each row must be of another photo."""
+    return np.asarray((rows @ rows.T)[np.triu_indices(len(rows), 1)], np.float64)
 
 
 def copy_similarities(models: Models, samples: list[Sample], own: Rows) -> Numbers:
@@ -129,15 +96,11 @@ def copy_similarities(models: Models, samples: list[Sample], own: Rows) -> Numbe
 def fit_and_evaluate(same: Numbers, others: Numbers) -> tuple[Calibration, dict[str, float]]:
     """Fit the calibration to one half of the photos and evaluate it on the other half."""
     half = len(same) // 2
-    calibration, same, others = fit(same[:half], others[:half]), same[half:], others[half:]
+    calibration, same, others = fit_calibration(same[:half], others[:half]), same[half:], others[half:]
     return calibration, {
         "expected calibration error": round(calibration_error(calibration, same, others), 4),
-        "mean probability of same garments": round(
-            float(np.mean([calibration.match_probability(score) for score in same.ravel()])), 3
-        ),
-        "mean probability of other garments": round(
-            float(np.mean([calibration.match_probability(score) for score in others.ravel()])), 3
-        ),
+        "mean probability of same garments": round(mean_probability(calibration, same), 3),
+        "mean probability of other garments": round(mean_probability(calibration, others), 3),
     }
 
 
@@ -148,7 +111,7 @@ def calibrate(models: Models, photographs: Photographs, cache: Path) -> tuple[di
     gallery = models.embedder.embed(cached_cut_outs(models.detector, photographs.flat, cache), CancelToken())
     versions = [embed_rephotographed(models, samples, SEED + number) for number in range(VERSIONS)]
     calibration, figures = fit_and_evaluate(*pair_similarities(versions, own, gallery))
-    threshold = copy_threshold(np.concatenate([own, gallery]))
+    threshold = copy_threshold(pairs_of_different_photos(np.concatenate([own, gallery])))
     figures["share of copies recognized"] = round(
         float((copy_similarities(models, samples, own) >= threshold).mean()), 3
     )

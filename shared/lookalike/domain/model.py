@@ -99,7 +99,7 @@ IDENTICAL_SIMILARITY = 1 - 1e-6
 class Calibration:
     """Maps similarities of one embedder to probabilities, by logistic regression on `log_distance_score`.
 
-    `infra/training/calibrate.py` fits it to image pairs, half of which show the same garment.
+    `domain.calibration` fits it to image pairs, half of which show the same garment.
     """
 
     slope: float
