@@ -83,12 +83,19 @@ def score_candidates(logits: Floats, family: Family) -> list[Candidate]:
 
 def box_in_photo(box: Floats, size: tuple[int, int]) -> Box:
     """Convert a box (4,), center and size as fractions, to corners in pixels, clipped to the photo."""
-    width, height = size
     x, y, box_width, box_height = box.astype(np.float64).tolist()
-    left, top = max(0.0, (x - box_width / 2) * width), max(0.0, (y - box_height / 2) * height)
-    right, bottom = min(float(width), (x + box_width / 2) * width), min(float(height), (y + box_height / 2) * height)
+    left, right = (clip_edge((x + sign * box_width / 2) * size[0], size[0]) for sign in (-1, 1))
+    top, bottom = (clip_edge((y + sign * box_height / 2) * size[1], size[1]) for sign in (-1, 1))
     # an empty box if nothing lies inside the photo
     return Box(left, top, max(left, right), max(top, bottom))
+
+
+def clip_edge(position: float, length: int) -> float:
+    """Clip an edge to the photo, rounded to 0.001 pixels.
+
+    The rounding error of float32 would extend whole pixels by one when the box is cut out.
+    """
+    return min(max(round(position, 3), 0.0), float(length))
 
 
 def is_duplicate(box: Box, kind: str, better: Detection) -> bool:

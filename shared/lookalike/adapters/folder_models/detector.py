@@ -1,5 +1,6 @@
 """Garment detector of a model folder: DETR-style networks such as DETR, YOLOS, RT-DETR, D-FINE and RF-DETR."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,9 +10,16 @@ from PIL import Image
 from lookalike.adapters.folder_models.boxes import RawOutput, find_garments
 from lookalike.adapters.folder_models.detector_input import NetworkInput, read_detector_input
 from lookalike.adapters.folder_models.families import Family, name_graph, read_family
-from lookalike.adapters.folder_models.files import CONFIG_FILE, PREPROCESSOR_FILE, read_json, require_network
+from lookalike.adapters.folder_models.files import (
+    CONFIG_FILE,
+    PREPROCESSOR_FILE,
+    read_json,
+    require_network,
+    with_external_data,
+)
 from lookalike.adapters.folder_models.labels import read_id2label
 from lookalike.adapters.folder_models.session import FolderSession
+from lookalike.adapters.onnx import RunCounter
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import Detection
@@ -24,18 +32,32 @@ PROBE_SIZE = (320, 480)
 """Width and height of the blank image that the network is tested with when it is opened."""
 
 
+def list_detector_files(folder: Path, variant: str) -> list[str]:
+    """Return the paths of all files that detections depend on. Raises `Misconfigured` if one is missing."""
+    names = [CONFIG_FILE, PREPROCESSOR_FILE]
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise Misconfigured(f"{folder} has no {missing[0]}")
+    return [*names, *with_external_data(folder, require_network(folder, NETWORK_STEM, variant))]
+
+
 class FolderDetector:
     """The port `Detector`. Safe to use from several threads.
 
     `labels` maps names of `id2label` to garment kinds; detections of other labels, or of labels that map to `None`, are
-    dropped. `variant` selects a quantized network. `location` names the folder in messages.
+    dropped. `variant` selects a quantized network. `location` names the folder in messages. `runs` counts the runs of
+    all networks that share the processor.
 
     Opening it runs the network once. Raises `Misconfigured` if a file is missing or invalid, no label is a garment, or
     the network does not fit the JSON files.
     """
 
     def __init__(
-        self, folder: Path, labels: Mapping[str, str | None], variant: str = "", location: str | None = None
+        self,
+        folder: Path,
+        labels: Mapping[str, str | None],
+        variant: str = "",
+        location: str | None = None,
+        runs: RunCounter | None = None,
     ) -> None:
         location = location or str(folder)
         config = read_json(folder, CONFIG_FILE)
@@ -50,7 +72,7 @@ class FolderDetector:
             )
         self._input = read_detector_input(read_json(folder, PREPROCESSOR_FILE), str(config["model_type"]), location)
         self._network = require_network(folder, NETWORK_STEM, variant)
-        self._session = FolderSession(folder / self._network)
+        self._session = FolderSession(folder / self._network, os.cpu_count() or 1, runs or RunCounter())
         self._graph = name_graph(self._session.inputs, self._session.outputs, f"{location}/{self._network}")
         self._check_input_size()
         self._probe()

@@ -55,6 +55,8 @@ class ProcessorConfig(BaseModel):
             )
         if max(self.size.values()) > MAX_SIDE:
             raise ValueError(f"size exceeds {MAX_SIDE} pixels")
+        if self.pad_size and len(self.pad_size) < 2:
+            raise ValueError("pad_size must have height and width")
         if min(self.image_std) <= 0:
             raise ValueError("image_std must be positive")
         if self.padded_size and any(limit > side for limit, side in zip(self._limits(), self.padded_size, strict=True)):
