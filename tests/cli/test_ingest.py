@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.bootstrap import Services, services
+from lookalike.usecases.ingest import Source
 from tests.cli.conftest import run
 from tests.conftest import jpeg
 from tests.emulators.storage_server import storage_server
@@ -82,6 +83,36 @@ def test_ingest_of_a_bucket_shares_the_ledger_with_events(
         (entry,) = services().catalog.ledger_entries("shop", ["incoming/a.jpg"])
         assert (entry.generation, entry.photo) == (str(dropped.generation), "incoming-a")
         assert store.get("incoming-a/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_ingest_of_a_bucket_in_a_folder_shares_the_ledger_with_events(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with storage_server("shop") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        monkeypatch.setenv("STORE_URL", "gs://shop/closet")
+        services.cache_clear()
+        stored = services().store.put("incoming/a.jpg", jpeg(sample_photo(3)), "image/jpeg")
+        services().bucket_ingest.ingest_version(Source("shop", "incoming/a.jpg", str(stored.generation)))
+        summary = json.loads(run("ingest", "gs://shop/closet/incoming/", "--json").output)
+        assert (summary["stored"], summary["known"]) == (0, 1)
+
+
+def test_own_images_are_not_ingested(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with storage_server("shop", "other") as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        monkeypatch.setenv("STORE_URL", "gs://shop")
+        services.cache_clear()
+        services().store.put("look/segment_0.png", jpeg(sample_photo(3)), "image/png")
+        refused = run("ingest", "gs://shop", "--dry-run", "--json")
+        assert refused.exit_code == 1 and "ingest that" in refused.output and "gs://shop/incoming/" in refused.output
+        assert json.loads(run("ingest", "gs://other", "--dry-run", "--json").output)["due"] == 0
+
+
+def test_own_images_in_a_local_store_are_not_ingested(real: Services) -> None:
+    real.store.put("look/segment_0.png", jpeg(sample_photo(3)), "image/png")
+    refused = run("ingest", real.settings.store.removeprefix("file:"), "--dry-run")
+    assert refused.exit_code == 1 and "images that lookalike has stored" in refused.output
 
 
 def test_tasks_of_a_job_share_the_photos(folder: Path, real: Services) -> None:

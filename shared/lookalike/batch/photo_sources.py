@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from lookalike.domain.errors import InvalidImage, TooLarge
+from lookalike.domain.errors import InvalidField, InvalidImage, TooLarge
 from lookalike.domain.model import StoredObject
+from lookalike.domain.paths import INCOMING_PREFIX
 from lookalike.domain.ports import ObjectStore
 from lookalike.images import MAX_BYTES
 from lookalike.usecases.ingest import Source
@@ -33,10 +34,44 @@ def list_folder(folder: Path) -> list[PhotoFile]:
     return [PhotoFile(Source(bucket, names[path], _version(path)), partial(read_file, path)) for path in paths]
 
 
-def list_bucket(store: ObjectStore, bucket: str, prefix: str) -> list[PhotoFile]:
-    """List all images whose names start with the prefix, under the same ledger keys as their storage events."""
+def list_bucket(store: ObjectStore, bucket: str, prefix: str, own_prefix: str = "") -> list[PhotoFile]:
+    """List all images whose names start with the prefix, under the same ledger keys as their storage events.
+
+    `own_prefix` is the prefix of our own store in this bucket, which the names in its events do not have.
+    """
     objects = [one for one in store.list(prefix) if _is_image(PurePosixPath(one.path).suffix)]
-    return [PhotoFile(Source(bucket, one.path, str(one.generation)), partial(_fetch, store, one)) for one in objects]
+    return [
+        PhotoFile(Source(bucket, one.path.removeprefix(own_prefix), str(one.generation)), partial(_fetch, store, one))
+        for one in objects
+    ]
+
+
+def check_own_bucket(bucket: str, prefix: str, own_prefix: str) -> None:
+    """Raise `InvalidField` if images that lookalike itself stored in its own bucket have names with the prefix.
+
+    In the store, whose names start with `own_prefix`, only the objects under `incoming/` are photos of others.
+    """
+    incoming = own_prefix + INCOMING_PREFIX
+    is_outside_store = not prefix.startswith(own_prefix) and not own_prefix.startswith(prefix)
+    if not (prefix.startswith(incoming) or is_outside_store):
+        message = (
+            f"gs://{bucket}/{prefix} contains the images that lookalike has stored, which would be stored again. "
+            f"Put photos under gs://{bucket}/{incoming} and ingest that, or use another bucket"
+        )
+        raise InvalidField(message, field="source")
+
+
+def check_own_folder(folder: Path, own_folder: Path) -> None:
+    """Raise `InvalidField` if images that lookalike itself stored in a local folder would be listed."""
+    listed, own = folder.resolve(), own_folder.resolve()
+    is_inside = listed.is_relative_to(own)
+    contains = own.is_relative_to(listed) and not any(_is_hidden(part) for part in own.relative_to(listed).parts)
+    if is_inside or contains:
+        message = (
+            f"{folder} contains the images that lookalike has stored, which would be stored again. Ingest a folder "
+            f"beside {own_folder}, or put photos into {own_folder / INCOMING_PREFIX} while `lookalike serve` runs"
+        )
+        raise InvalidField(message, field="source")
 
 
 def share_of_task(photos: Iterable[PhotoFile], index: int, count: int) -> list[PhotoFile]:
@@ -77,12 +112,16 @@ def _is_image(suffix: str) -> bool:
 
 def _walk(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
-        if path.name.startswith("."):
+        if _is_hidden(path.name):
             continue
         if path.is_dir():
             yield from _walk(path)
         else:
             yield path
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _version(path: Path) -> str:

@@ -23,6 +23,7 @@ from lookalike.domain.errors import LookalikeError
 if TYPE_CHECKING:
     from lookalike.batch.photo_sources import PhotoFile
     from lookalike.bootstrap import Services
+    from lookalike.settings import Settings
 
 
 @click.command()
@@ -58,15 +59,37 @@ def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> Non
 
 
 def list_photos(services: "Services", source: str) -> "list[PhotoFile]":
-    """List the photos of a folder or of `gs://bucket/prefix`. As one of several tasks, only those of its share."""
-    from lookalike.batch.photo_sources import list_bucket, list_folder, share_of_task
+    """List the photos of a folder or of `gs://bucket/prefix`. As one of several tasks, only those of its share.
 
-    if source.startswith("gs://"):
-        bucket, _, prefix = source.removeprefix("gs://").partition("/")
-        photos = list_bucket(services.open_store(f"gs://{bucket}"), bucket, prefix)
-    else:
-        photos = list_folder(EXISTING_FOLDER.convert(source, None, None))
-    return share_of_task(photos, services.settings.cloud_run_task_index, services.settings.cloud_run_task_count)
+    Raises `InvalidField` for the folder or bucket in which lookalike stores its own images.
+    """
+    from lookalike.batch.photo_sources import share_of_task
+
+    settings = services.settings
+    photos = list_objects(services, source) if source.startswith("gs://") else list_files(settings, source)
+    return share_of_task(photos, settings.cloud_run_task_index, settings.cloud_run_task_count)
+
+
+def list_objects(services: "Services", source: str) -> "list[PhotoFile]":
+    """List the photos of `gs://bucket/prefix`."""
+    from lookalike.batch.photo_sources import check_own_bucket, list_bucket
+
+    bucket, _, prefix = source.removeprefix("gs://").partition("/")
+    settings, own_prefix = services.settings, ""
+    if settings.store.startswith("gs://") and settings.bucket == bucket:
+        own_prefix = settings.prefix
+        check_own_bucket(bucket, prefix, own_prefix)
+    return list_bucket(services.open_store(f"gs://{bucket}"), bucket, prefix, own_prefix)
+
+
+def list_files(settings: "Settings", source: str) -> "list[PhotoFile]":
+    """List the photos of a folder."""
+    from lookalike.batch.photo_sources import check_own_folder, list_folder
+
+    folder: Path = EXISTING_FOLDER.convert(source, None, None)
+    if settings.store.startswith("file:"):
+        check_own_folder(folder, Path(settings.store.removeprefix("file:")))
+    return list_folder(folder)
 
 
 @click.command()
