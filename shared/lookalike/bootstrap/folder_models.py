@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.domain.errors import Misconfigured, NotFound
 from lookalike.domain.model import Calibration
-from lookalike.domain.ports import Embedder, ObjectStore
+from lookalike.domain.ports import Detector, Embedder, ObjectStore
 
 if TYPE_CHECKING:
     from lookalike.adapters.folder_models.manifest import Kind, Manifest
@@ -89,6 +89,22 @@ def open_folder_embedder(folder: ModelFolder, runs: "RunCounter") -> Embedder:
     seconds = round(time.monotonic() - started, 3)
     log.info("Embedder of a folder loaded", extra={"embedder": embedder.name, "seconds": seconds})
     return embedder
+
+
+def open_folder_detector(folder: ModelFolder, runs: "RunCounter") -> Detector:
+    """Load the detector of a folder, and run it once.
+
+    Raises `Misconfigured` if anything in the folder is missing, changed or not supported.
+    """
+    from lookalike.adapters.folder_models.detector import open_detector
+
+    started = time.monotonic()
+    with verified_files(folder) as path:
+        detector = open_detector(path, folder.manifest, folder.location, runs)
+    seconds = round(time.monotonic() - started, 3)
+    extra = {"detector": folder.manifest.name, "device": detector.device, "seconds": seconds}
+    log.info("Detector of a folder loaded", extra=extra)
+    return detector
 
 
 def _download(bucket: ObjectStore, names: Iterable[str], to: Path, location: str) -> None:

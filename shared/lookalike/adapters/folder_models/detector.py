@@ -18,6 +18,7 @@ from lookalike.adapters.folder_models.files import (
     with_external_data,
 )
 from lookalike.adapters.folder_models.labels import read_id2label
+from lookalike.adapters.folder_models.manifest import ADD_COMMAND, MANIFEST_FILE, Manifest
 from lookalike.adapters.folder_models.session import FolderSession
 from lookalike.adapters.onnx import RunCounter
 from lookalike.domain.cancel import CancelToken
@@ -38,6 +39,18 @@ def list_detector_files(folder: Path, variant: str) -> list[str]:
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise Misconfigured(f"{folder} has no {missing[0]}")
     return [*names, *with_external_data(folder, require_network(folder, NETWORK_STEM, variant))]
+
+
+def open_detector(folder: Path, manifest: Manifest, location: str, runs: RunCounter | None = None) -> "FolderDetector":
+    """Open the detector of a folder whose files have been verified. `location` names the folder in messages.
+
+    Raises `Misconfigured` if it would read a file that the manifest does not pin, or as `FolderDetector` does.
+    """
+    if unpinned := sorted(set(list_detector_files(folder, manifest.variant)) - set(manifest.files)):
+        raise Misconfigured(
+            f"{location}/{unpinned[0]} is not in {MANIFEST_FILE}: run `{ADD_COMMAND}` on the folder again"
+        )
+    return FolderDetector(folder, manifest.labels, manifest.variant, location, runs)
 
 
 class FolderDetector:
@@ -68,7 +81,7 @@ class FolderDetector:
         if not self._kinds:
             raise Misconfigured(
                 f"{location}: none of the labels is a garment kind ({', '.join(sorted(names.values())[:10])}…); "
-                "name them with `lookalike models add --label NAME=KIND`"
+                f"name them with `{ADD_COMMAND} --label NAME=KIND`"
             )
         self._input = read_detector_input(read_json(folder, PREPROCESSOR_FILE), str(config["model_type"]), location)
         self._network = require_network(folder, NETWORK_STEM, variant)
