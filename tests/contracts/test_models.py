@@ -1,23 +1,31 @@
-"""Contracts of detectors and embedders, on the fakes and the compact models. `tests/full` runs them on the full models."""
+"""Contracts of detectors and embedders, on the fakes, the compact models and models of folders. `tests/full` runs them on the full models."""
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
+from lookalike.adapters.folder_models.detector import FolderDetector
 from lookalike.bootstrap import WEIGHTS
 from lookalike.domain.model import Box, Detection
 from lookalike.domain.ports import Detector, Embedder
 from tests.contracts.models import DETECTOR_CONTRACT, EMBEDDER_CONTRACT
 from tests.fakes.models import FakeDetector, FakeEmbedder
+from tests.tiny_detector import KINDS, TinyDetector
 
 
-@pytest.fixture(scope="module", params=["fake", "compact"])
-def detector(request: pytest.FixtureRequest) -> Detector:
+@pytest.fixture(scope="module", params=["fake", "compact", "folder", "folder with masks"])
+def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Detector:
     if request.param == "fake":
         return FakeDetector(Detection(Box(0, 0, 1, 1), "top", 0.9))
-    return CompactDetector(WEIGHTS / "detector.onnx")
+    if request.param == "compact":
+        return CompactDetector(WEIGHTS / "detector.onnx")
+    # scores depend on the photo
+    masks = np.random.default_rng(1).normal(size=(3, 16, 16)) * 9 if "masks" in request.param else None
+    folder = TinyDetector(brightness=1.0, masks=masks).write(tmp_path_factory.mktemp("detector"))
+    return FolderDetector(folder, KINDS)
 
 
 @pytest.fixture(scope="module", params=["fake", "compact"])
