@@ -19,8 +19,8 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import Vectors
 
-BATCH = 8
-"""Images per run."""
+GPU_BATCH = 16
+"""Images per run on a GPU."""
 PIXELS = "pixel_values"
 
 
@@ -32,7 +32,7 @@ class FolderEmbedder:
 
     def __init__(self, network: FolderNetwork, preprocessing: Preprocessing, name: str, dim: int = 0) -> None:
         self._network, self._preprocessing, self.name = network, preprocessing, name
-        self._batch = 1 if network.has_batch_of_one(PIXELS) else BATCH
+        self._batch = network.batch_size(PIXELS, GPU_BATCH)
         network.check_inputs({PIXELS})
         _check_input_size(network, preprocessing.output_size)
         self.dim = dim or self._run([Image.new("RGB", (64, 64), "gray")], CancelToken()).shape[1]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters.onnx import RunCounter, fastest_providers, open_session, run_session
+from lookalike.adapters.onnx import CPU_PROVIDER, RunCounter, fastest_providers, open_session, run_session
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Misconfigured
 
@@ -57,12 +57,17 @@ class FolderNetwork:
             raise Misconfigured(f"{self.path} has no input {name}")
         return list(self._inputs[name].shape)
 
-    def has_batch_of_one(self, name: str) -> bool:
-        """Return whether the network takes one item a run. Raises `Misconfigured` if it only takes other numbers."""
-        batch = self.input_shape(name)[0]
-        if isinstance(batch, int) and batch != 1:
-            raise Misconfigured(f"{self.path} takes only batches of {batch}: export it with a dynamic batch size")
-        return batch == 1
+    def batch_size(self, name: str, on_gpu: int) -> int:
+        """Return how many items a run takes: `on_gpu` on a GPU, else 1.
+
+        On a CPU, larger batches are not faster. Quantized networks often scale activations over the whole batch, so that
+        the vector of an image would depend on the images beside it. Raises `Misconfigured` if the network takes only
+        batches of another size.
+        """
+        fixed = self.input_shape(name)[0]
+        if isinstance(fixed, int) and fixed != 1:
+            raise Misconfigured(f"{self.path} takes only batches of {fixed}: export it with a dynamic batch size")
+        return on_gpu if self._session.get_providers()[0] != CPU_PROVIDER and fixed != 1 else 1
 
     def run(self, inputs: Mapping[str, NDArray[Any]], cancel: CancelToken) -> NDArray[np.float32]:
         """Return the embeddings (n, dim), not normalized. Inputs that the network does not have are left out.

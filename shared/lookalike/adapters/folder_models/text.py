@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MISSING_EXTRA = "A model folder with a text model needs the extra `text`: pip install 'lookalike[text]'"
 IDS, MASK = "input_ids", "attention_mask"
-BATCH = 16
-"""Texts per run."""
+GPU_BATCH = 16
+"""Texts per run on a GPU."""
 WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -31,7 +31,7 @@ class TextEncoder:
     def __init__(self, network: FolderNetwork, tokenizer: "Tokenizer", family: TextFamily, is_gemma: bool) -> None:
         network.check_inputs({IDS, MASK})
         self._network, self._tokenizer, self._family, self._is_gemma = network, tokenizer, family, is_gemma
-        self._batch = 1 if network.has_batch_of_one(IDS) else BATCH
+        self._batch = network.batch_size(IDS, GPU_BATCH)
 
     def encode(self, texts: Sequence[str], cancel: CancelToken) -> NDArray[np.float32]:
         """Return the embeddings (n, dim) of texts, not normalized."""
