@@ -99,3 +99,36 @@ def test_process_that_exits_writes_its_items_first() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout == "item\n"
+
+
+@pytest.mark.parametrize("is_deferred", [True, False])
+def test_unexpected_error_is_logged_and_prevents_no_other_write(
+    is_deferred: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    writes, recorder = DeferredWrites(is_deferred), Recorder()
+
+    def fail(items: Sequence[str]) -> None:
+        raise ZeroDivisionError
+
+    writes.add(fail, "item")
+    writes.add(recorder.write, "item")
+    writes.wait()
+    writes.wait()
+    assert recorder.batches == [["item"]]
+    assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [ZeroDivisionError]
+
+
+def test_item_that_is_added_while_the_process_exits_is_written() -> None:
+    code = (
+        "import threading, time\n"
+        "from lookalike.usecases.deferred_writes import DeferredWrites\n"
+        "writes = DeferredWrites()\n"
+        "def add_late():\n"
+        "    threading.main_thread().join()\n"
+        "    time.sleep(0.3)\n"
+        "    writes.add(lambda items: print(*items, flush=True), 'late')\n"
+        "threading.Thread(target=add_late).start()\n"
+        "writes.add(lambda items: print(*items, flush=True), 'early')\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("early\nlate\n", "")

@@ -36,10 +36,12 @@ class DeferredWrites:
             write_items(write, [item])
             return
         with self._lock:
-            batch = self._open_batch()
-            batch.items.setdefault(write, []).append(item)
-            batch.count += 1
-        if batch.count > MAX_PENDING:
+            if batch := self._open_batch():
+                batch.items.setdefault(write, []).append(item)
+                batch.count += 1
+        if batch is None:
+            write_items(write, [item])
+        elif batch.count > MAX_PENDING:
             batch.write_now()
 
     def wait(self) -> None:
@@ -49,14 +51,18 @@ class DeferredWrites:
         for batch in batches:
             batch.write_now()
 
-    def _open_batch(self) -> "PendingBatch":
-        """Return the batch that still accepts items. Requires the lock."""
+    def _open_batch(self) -> "PendingBatch | None":
+        """Return the batch that still accepts items, or `None` while the process exits. Requires the lock."""
         if not self._batches or self._batches[-1].is_closed:
             # created here, after the server has forked
             self._pool = self._pool or ThreadPoolExecutor(1, "deferred-writes")
             batch = PendingBatch()
+            try:
+                batch.result = self._pool.submit(self._write, batch)
+            except RuntimeError:
+                # the interpreter has waited for its pools and starts no further work on them
+                return None
             self._batches.append(batch)
-            batch.result = self._pool.submit(self._write, batch)
         return self._batches[-1]
 
     def _write(self, batch: "PendingBatch") -> None:
@@ -84,12 +90,16 @@ class PendingBatch:
 
 
 def write_items(write: Write[T], items: Sequence[T]) -> None:
-    """Write the items together. If that fails, write them one by one, so that one of them cannot prevent the others."""
+    """Write the items together. If that fails, write them one by one, so that one of them cannot prevent the others.
+
+    Logs failures and raises nothing: a search does not fail because its record cannot be written.
+    """
     try:
         write(items)
-    except LookalikeError as error:
+    except Exception as error:
         if len(items) > 1:
             for item in items:
                 write_items(write, [item])
         else:
-            log.warning("A record of a finished search could not be written", exc_info=error)
+            level = logging.WARNING if isinstance(error, LookalikeError) else logging.ERROR
+            log.log(level, "A record of a finished search could not be written", exc_info=error)
