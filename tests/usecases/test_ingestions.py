@@ -190,6 +190,18 @@ class StallingDetector(FakeDetector):
         return super().detect(image, cancel, thorough)
 
 
+class UnavailableDetector(FakeDetector):
+    """Detects the garments of one photo, and is unavailable then."""
+
+    photos = 1
+
+    def detect(self, image: Image.Image, cancel: CancelToken, thorough: bool = False) -> list[Detection]:
+        self.photos -= 1
+        if self.photos < 0:
+            raise Unavailable("The detector is away")
+        return super().detect(image, cancel, thorough)
+
+
 def test_retry_stops_at_the_time_limit_and_continues_from_the_cursor() -> None:
     world = make_world(time_limit=1)
     for number in range(5):
@@ -216,3 +228,32 @@ def test_retry_raises_if_time_or_database_end_before_the_first_photo() -> None:
     with pytest.raises(Unavailable):
         world.ingestions.retry(EVERYTHING, 100)
     assert world.entry(source).status is FAILED
+
+
+def test_retry_ends_without_a_cursor_if_nothing_remains() -> None:
+    """Clients repeat the request until the cursor is null."""
+    world = make_world()
+    for number in range(2):
+        world.fail(f"incoming/{number}.png", RED)
+    cursor = world.ingestions.retry(EVERYTHING, 1).cursor
+    assert cursor
+    elsewhere = world.ingestions.retry(LedgerSelection(bucket="file:/photos"), 100, cursor)
+    assert (elsewhere.retried, elsewhere.cursor) == (0, None)
+    # another client retries the rest
+    assert world.ingestions.retry(EVERYTHING, 100).retried == 1
+    again = world.ingestions.retry(EVERYTHING, 100, cursor)
+    assert (again.retried, again.remaining, again.cursor) == (0, 0, None)
+
+
+def test_error_that_ends_a_retry_early_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    world = make_world()
+    detector = UnavailableDetector(make_detection())
+    world.harness.upload = replace(world.harness.upload, models=Models(detector, FakeEmbedder(), 4))
+    ingest = world.harness.make_ingest()
+    world.ingestions = replace(world.ingestions, objects=replace(world.ingestions.objects, ingest=ingest))
+    for number in range(3):
+        world.fail(f"incoming/{number}.png", RED)
+    result = world.ingestions.retry(EVERYTHING, 100)
+    assert (result.retried, result.remaining) == (1, 2) and result.cursor
+    (record,) = (record for record in caplog.records if record.name == "lookalike.ingestions")
+    assert record.exc_info and record.exc_info[0] is Unavailable

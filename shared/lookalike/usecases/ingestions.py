@@ -1,5 +1,6 @@
 """Ingestions: shows the ledger of ingested objects, and retries those that failed."""
 
+import logging
 import time
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from lookalike.domain.ports import Catalog, Clock
 from lookalike.usecases.bucket_ingest import BucketIngest
 from lookalike.usecases.ingest import TRANSIENT_ERRORS, Source
 
+log = logging.getLogger("lookalike.ingestions")
 RATE_MINUTES = (1, 10, 60)
 """Lengths of the periods over which the rate is measured, up to now."""
 
@@ -82,6 +84,10 @@ class Ingestions:
             except TRANSIENT_ERRORS:
                 if not result.retried:
                     raise
+                log.warning("A retry of ingestions ended early", exc_info=True, extra={"remaining": result.remaining})
+        if not result.remaining:
+            # `cursor` is still the one of the request if another request has retried the rest
+            result.cursor = None
         return result
 
     def _retry_entries(self, own: LedgerSelection, limit: int, deadline: float, result: RetryResult) -> None:
