@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lookalike.batch.photo_sources import PhotoFile
 from lookalike.bootstrap import Services
-from lookalike.domain.errors import LookalikeError
+from lookalike.domain.errors import LookalikeError, NotFound
 from lookalike.domain.model import LedgerEntry, LedgerStatus
 from lookalike.usecases.ingest import TRANSIENT_ERRORS
 
@@ -20,7 +20,7 @@ ProgressBar = Callable[[int, str], Any]
 LEDGER_BATCH = 500
 """Names looked up in the ledger with one query."""
 MAX_THREADS = 16
-"""Maximum number of photos processed at a time. The models may accept fewer."""
+"""Maximum number of photos processed at a time. The models may accept or admit fewer."""
 
 
 @dataclass
@@ -33,6 +33,8 @@ class IngestSummary:
     garments: int = 0
     known: int = 0
     """Photos that were stored before."""
+    superseded: int = 0
+    """Photos that were overwritten or deleted after they were listed."""
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     photos_per_second: float = 0.0
@@ -60,8 +62,10 @@ def ingest_all(
     """
     due, summary = plan_ingest(services, photos, retry_failed)
     started = time.monotonic()
-    # While the models are busy with other photos, one more photo is read, encoded or stored.
-    threads = min(services.models.max_concurrency + 1, MAX_THREADS)
+    models = services.models
+    # While the models are busy with other photos, one more photo is read, encoded or stored. More threads than calls
+    # that may wait would be rejected as busy.
+    threads = min(models.max_concurrency + 1, models.max_waiting, MAX_THREADS)
     with progress_bar(len(due), "Ingesting") as progress:
         results = map_unordered(lambda photo: _ingest(services, photo), due, threads)
         for number, (photo, entry) in enumerate(results, 1):
@@ -115,6 +119,8 @@ def _ingest(services: Services, photo: PhotoFile) -> LedgerEntry:
         data = photo.read()
     except TRANSIENT_ERRORS:
         raise
+    except NotFound:
+        return services.ingest.record_deleted(photo.source)
     except LookalikeError as error:
         return services.ingest.record_failure(photo.source, error.message)
     return services.ingest.ingest(photo.source, data)
@@ -123,6 +129,8 @@ def _ingest(services: Services, photo: PhotoFile) -> LedgerEntry:
 def _count(services: Services, photo: PhotoFile, entry: LedgerEntry, summary: IngestSummary) -> None:
     if entry.status is LedgerStatus.FAILED:
         summary.failed[photo.source.name] = entry.reason or ""
-        return
-    summary.stored += 1
-    summary.garments += len(services.catalog.segments_of_photo(entry.photo or ""))
+    elif entry.photo:
+        summary.stored += 1
+        summary.garments += len(services.catalog.segments_of_photo(entry.photo))
+    else:
+        summary.superseded += 1

@@ -126,5 +126,9 @@ def _is_hidden(name: str) -> bool:
 
 def _version(path: Path) -> str:
     """A string that changes when the file is written: a folder has no generation numbers."""
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:
+        # a broken link, or deleted since it was listed: reported when it is read
+        return "unreadable"
     return f"{status.st_mtime_ns}-{status.st_size}"

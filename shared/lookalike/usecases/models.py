@@ -30,7 +30,8 @@ class Models:
         max_concurrency: int = 1,
         text_embedder: TextEmbedder | None = None,
     ) -> None:
-        self._detector, self._embedder, self.max_concurrency = detector, embedder, max_concurrency
+        self._detector, self._embedder = detector, embedder
+        self.max_waiting, self.max_concurrency = max_waiting, max_concurrency
         self._text_embedder = text_embedder
         self._queue = AdmissionQueue(max_waiting, max_concurrency)
         self._warm_up_lock, self._is_warm = threading.Lock(), False
