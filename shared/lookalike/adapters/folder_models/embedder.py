@@ -32,8 +32,8 @@ class FolderEmbedder:
 
     def __init__(self, network: FolderNetwork, preprocessing: Preprocessing, name: str, dim: int = 0) -> None:
         self._network, self._preprocessing, self.name = network, preprocessing, name
-        self._batch = network.batch_size(PIXELS, GPU_BATCH)
         network.check_inputs({PIXELS})
+        self._batch = network.batch_size(PIXELS, GPU_BATCH)
         _check_input_size(network, preprocessing.output_size)
         self.dim = dim or self._run([Image.new("RGB", (64, 64), "gray")], CancelToken()).shape[1]
 

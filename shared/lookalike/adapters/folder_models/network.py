@@ -42,7 +42,7 @@ class FolderNetwork:
         self._position = names.index(self._output)
 
     def check_inputs(self, known: set[str]) -> None:
-        """Raise `Misconfigured` if the network lacks the first input, or needs an input or a type that is unknown."""
+        """Raise `Misconfigured` if the network needs an input or a type that is unknown."""
         if unknown := sorted(set(self._inputs) - known):
             raise Misconfigured(f"{self.path} has the input {unknown[0]}, which this family does not have")
         for one in self._inputs.values():
