@@ -70,6 +70,18 @@ def test_invalid_variable_is_logged_and_requests_go_on(
     assert "check the variables OTEL_*" in caplog.text
 
 
+def test_invalid_headers_are_reported_without_their_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization: Bearer s3cret")
+    telemetry = open_telemetry("x", ())
+    assert telemetry is not None
+    telemetry.shut_down()
+    log = capsys.readouterr().err
+    assert "OTEL_EXPORTER_OTLP_HEADERS is invalid" in log and "s3cret" not in log
+
+
 @pytest.mark.parametrize("has_endpoint", [False, True])
 def test_opentelemetry_is_imported_only_with_an_endpoint(
     home: object, monkeypatch: pytest.MonkeyPatch, has_endpoint: bool

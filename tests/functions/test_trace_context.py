@@ -54,3 +54,9 @@ def test_invalid_cloud_trace_is_ignored(header: str) -> None:
 def test_traceparent_takes_precedence() -> None:
     headers = Headers({"traceparent": f"00-{TRACE}-{SPAN}-01", "X-Cloud-Trace-Context": f"{OTHER_TRACE}/1;o=0"})
     assert read_trace_parent(headers) == TraceParent(TRACE, SPAN, True)
+
+
+def test_cloud_trace_is_read_if_traceparent_is_invalid() -> None:
+    for invalid in ("garbage", f"00-{'0' * 32}-{SPAN}-01", f"00-{TRACE}-{'0' * 16}-01"):
+        headers = Headers({"traceparent": invalid, "X-Cloud-Trace-Context": f"{OTHER_TRACE}/1;o=1"})
+        assert read_trace_parent(headers) == TraceParent(OTHER_TRACE, "0000000000000001", True)

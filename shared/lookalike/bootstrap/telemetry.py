@@ -16,6 +16,9 @@ log = logging.getLogger("lookalike.bootstrap")
 PROTOCOL = "http/protobuf"
 """The protocol of the exporter that the extra `[otel]` installs."""
 
+HEADER_PARSER = "opentelemetry.util.re"
+"""Logger of the function that parses OTEL_EXPORTER_OTLP_HEADERS."""
+
 
 def open_telemetry(service: str, gauges: Gauges, environment: Mapping[str, str] = os.environ) -> Telemetry | None:
     """Start to send traces and metrics, or return `None` if no variable names a receiver.
@@ -34,6 +37,7 @@ def open_telemetry(service: str, gauges: Gauges, environment: Mapping[str, str] 
     try:
         # the SDK logs failed exports
         logs.add_json_handler("opentelemetry")
+        logging.getLogger(HEADER_PARSER).addFilter(hide_header)
         telemetry = OtlpTelemetry(service, lookalike.__version__, gauges, has_traces, has_metrics)
     except Exception:
         # mostly a variable with an invalid value
@@ -41,6 +45,12 @@ def open_telemetry(service: str, gauges: Gauges, environment: Mapping[str, str] 
         return None
     atexit.register(telemetry.shut_down)
     return telemetry
+
+
+def hide_header(record: logging.LogRecord) -> bool:
+    """Replace a message about an invalid header: the SDK would log its value, which can be a secret."""
+    record.msg, record.args = "OTEL_EXPORTER_OTLP_HEADERS is invalid: write name=value, with the value URL-encoded", ()
+    return True
 
 
 def is_exported(signal: str, environment: Mapping[str, str]) -> bool:

@@ -14,10 +14,12 @@ MAX_SPAN_ID = 2**64 - 1
 
 
 def read_trace_parent(headers: Headers) -> TraceParent | None:
-    """Return the caller's span, or `None` if there is none or the header is invalid. `traceparent` takes precedence."""
-    parent = _parse_traceparent(headers.get("traceparent", ""))
-    parent = parent or _parse_cloud_trace(headers.get("X-Cloud-Trace-Context", ""))
-    return parent if parent and int(parent.trace_id, 16) and int(parent.span_id, 16) else None
+    """Return the caller's span, or `None` without a valid header. `traceparent` takes precedence."""
+    parents = (
+        _parse_traceparent(headers.get("traceparent", "")),
+        _parse_cloud_trace(headers.get("X-Cloud-Trace-Context", "")),
+    )
+    return next((one for one in parents if one and int(one.trace_id, 16) and int(one.span_id, 16)), None)
 
 
 def _parse_traceparent(header: str) -> TraceParent | None:
