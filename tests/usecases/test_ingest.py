@@ -105,6 +105,30 @@ def test_two_versions_ingested_at_the_same_time_leave_one_photo() -> None:
     assert entry.photo is None and newer.photo and photos_of(harness) == {newer.photo}
 
 
+def test_repeated_event_that_ends_after_its_object_was_overwritten_does_not_hide_the_photo() -> None:
+    """The first event has stored the version. The ingestion of the next one must find its photo to delete it."""
+    harness = UploadHarness()
+    ingest, source = harness.make_ingest(), Source("shop", "a.png", "1")
+    first = ingest.ingest(source, RED)
+    assert ingest.ingest(source, RED, is_current=lambda: False) == first
+    newer = ingest.ingest(Source("shop", "a.png", "2"), BLUE)
+    assert newer.photo and photos_of(harness) == {newer.photo}
+
+
+def test_failure_of_a_version_that_another_process_has_stored_is_not_recorded() -> None:
+    harness = UploadHarness()
+    ingest, source = harness.make_ingest(), Source("shop", "a.png", "1")
+    first = ingest.ingest(source, RED)
+    for entry in (
+        ingest.ingest(source, b"bytes of a newer version"),
+        ingest.record_failure(source, "too large"),
+        ingest.record_superseded(source),
+        ingest.record_deleted(source),
+    ):
+        assert entry == first
+    assert ingest.recorded_outcomes("shop", ["a.png"]) == {("a.png", "1"): first}
+
+
 def test_file_that_was_set_back_to_an_older_copy_replaces_the_photo() -> None:
     harness = UploadHarness()
     ingest = harness.make_ingest()

@@ -90,19 +90,27 @@ class Ingest:
             self.catalog.record_ledger_entry(own)
             if self._delete_older_photos(own, self._entries_with_photo(source)):
                 return own
-        return self.record_superseded(source)
+        return self._record(source, LedgerStatus.DONE, SUPERSEDED_REASON)
+
+    # Another process can store the photo of the same version meanwhile: events are repeated, and tasks come twice. Its
+    # entry must not lose the photo, or the ingestion of the next version could not find and delete it.
 
     def record_failure(self, source: Source, reason: str) -> LedgerEntry:
-        """Record that an object version cannot be ingested."""
-        return self._record(source, LedgerStatus.FAILED, reason=reason)
+        """Record that an object version cannot be ingested, unless its photo is stored. Returns the entry."""
+        return self._stored_entry(source) or self._record(source, LedgerStatus.FAILED, reason)
 
     def record_superseded(self, source: Source) -> LedgerEntry:
-        """Record that an object version was overwritten before it was ingested."""
-        return self._record(source, LedgerStatus.DONE, reason=SUPERSEDED_REASON)
+        """Record that an object version was overwritten, unless its photo is stored. Returns the entry."""
+        return self._stored_entry(source) or self._record(source, LedgerStatus.DONE, SUPERSEDED_REASON)
 
     def record_deleted(self, source: Source) -> LedgerEntry:
-        """Record that an object was deleted before it was ingested."""
-        return self._record(source, LedgerStatus.DONE, reason=DELETED_REASON)
+        """Record that an object was deleted, unless its photo is stored. Returns the entry."""
+        return self._stored_entry(source) or self._record(source, LedgerStatus.DONE, DELETED_REASON)
+
+    def _stored_entry(self, source: Source) -> LedgerEntry | None:
+        """Return the entry of an object version that a photo was stored from."""
+        entries = self._entries_with_photo(source)
+        return next((entry for entry in entries if entry.generation == source.generation), None)
 
     def _entries_with_photo(self, source: Source) -> list[LedgerEntry]:
         """Return the entries of all versions of an object that a photo was stored from."""
@@ -156,10 +164,9 @@ class Ingest:
         if segments:
             log.info("A photo was replaced by a newer version", extra={"photo": photo})
 
-    def _record(
-        self, source: Source, status: LedgerStatus, photo: str | None = None, reason: str | None = None
-    ) -> LedgerEntry:
-        entry = LedgerEntry(source.bucket, source.name, source.generation, status, photo, reason)
+    def _record(self, source: Source, status: LedgerStatus, reason: str) -> LedgerEntry:
+        """Record an outcome without a photo."""
+        entry = LedgerEntry(source.bucket, source.name, source.generation, status, reason=reason)
         self.catalog.record_ledger_entry(entry)
         return entry
 
