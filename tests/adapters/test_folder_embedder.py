@@ -1,6 +1,7 @@
 """Embedders of model folders: files, networks, texts, and errors in what a folder contains."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_dino_uses_the_class_token(tmp_path: Path, output: str) -> None:
     inputs = ["flat_embedding", *(["one"] if output == "last_hidden_state" else [])]
     network.graph.node.append(helper.make_node(operator, inputs, [output]))
     network.graph.initializer.append(helper.make_tensor("one", TensorProto.INT64, [1], [1]))
-    shape = ["batch", "tokens", DIM] if output == "last_hidden_state" else ["batch", DIM]
+    shape: list[str | int | None] = ["batch", "tokens", DIM] if output == "last_hidden_state" else ["batch", DIM]
     network.graph.output[0].CopyFrom(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
     write_json(tmp_path / "config.json", {"model_type": "dinov2"})
     write_json(tmp_path / "preprocessor_config.json", {"size": SIDE, "crop_size": SIDE})
@@ -138,7 +139,7 @@ def with_input(network: onnx.ModelProto, name: str) -> onnx.ModelProto:
 def damage(folder: Path, name: str) -> None:
     """Change one thing in a folder."""
     network = folder / "onnx" / "vision_model.onnx"
-    changes = {
+    changes: dict[str, Callable[[], object]] = {
         "no config": lambda: (folder / "config.json").unlink(),
         "config is no JSON": lambda: (folder / "config.json").write_text("{"),
         "config is a list": lambda: (folder / "config.json").write_text("[]"),
@@ -155,7 +156,9 @@ def damage(folder: Path, name: str) -> None:
         "second input": lambda: save(with_input(image_network(), "pixel_mask"), network),
         "batch of four": lambda: save(image_network(batch=4), network),
         "other size": lambda: update_json(folder / "preprocessor_config.json", crop_size={"height": 24, "width": 24}),
-        "processor": lambda: update_json(folder / "preprocessor_config.json", image_processor_type="BlipImageProcessor"),
+        "processor": lambda: update_json(
+            folder / "preprocessor_config.json", image_processor_type="BlipImageProcessor"
+        ),
     }
     changes[name]()
 

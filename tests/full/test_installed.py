@@ -14,5 +14,5 @@ PINNED = re.compile(r"([\w-]+)==([\w.]+); extra == .reference.")
 def test_the_reference_packages_have_the_pinned_versions() -> None:
     pytest.importorskip("groundingdino", reason="`make test-full` installs the packages that tests/full needs")
     pinned = {match[1]: match[2] for line in requires("lookalike") or [] if (match := PINNED.match(line))}
-    assert set(pinned) == {"rf-groundingdino", "transformers"}
+    assert {"rf-groundingdino", "transformers"} <= set(pinned)
     assert {name: version(name) for name in pinned} == pinned

@@ -68,11 +68,12 @@ def open_text_encoder(files: EmbedderFiles, threads: int, runs: RunCounter) -> T
     has_config = (files.folder / TOKENIZER_CONFIG_FILE).is_file()
     config = read_json(files.folder, TOKENIZER_CONFIG_FILE) if has_config else {}
     is_gemma = str(config.get("tokenizer_class", "")).startswith("Gemma")
-    tokenizer = open_tokenizer(files, _max_tokens(files, network, family), _pad_token(config, family))
+    padding_side = str(config.get("padding_side") or ("left" if is_gemma else "right"))
+    tokenizer = open_tokenizer(files, _max_tokens(files, network, family), _pad_token(config, family), padding_side)
     return TextEncoder(network, tokenizer, family, is_gemma)
 
 
-def open_tokenizer(files: EmbedderFiles, max_tokens: int, pad_token: str) -> "Tokenizer":
+def open_tokenizer(files: EmbedderFiles, max_tokens: int, pad_token: str, padding_side: str) -> "Tokenizer":
     """Open the tokenizer, which cuts off and pads every text to `max_tokens`. Raises `Misconfigured`."""
     try:
         from tokenizers import Tokenizer
@@ -85,10 +86,12 @@ def open_tokenizer(files: EmbedderFiles, max_tokens: int, pad_token: str) -> "To
         # tokenizers raises plain exceptions
         raise Misconfigured(f"{path} cannot be loaded: {error}") from error
     pad_id = tokenizer.token_to_id(pad_token)
+    if padding_side not in ("left", "right"):
+        raise Misconfigured(f"{TOKENIZER_CONFIG_FILE}: padding_side must be left or right, and is {padding_side!r}")
     if pad_id is None:
         raise Misconfigured(f"{path} does not contain the padding token {pad_token} of {TOKENIZER_CONFIG_FILE}")
     tokenizer.enable_truncation(max_tokens)
-    tokenizer.enable_padding(length=max_tokens, pad_id=pad_id, pad_token=pad_token, direction="right")
+    tokenizer.enable_padding(length=max_tokens, pad_id=pad_id, pad_token=pad_token, direction=padding_side)
     return tokenizer
 
 
