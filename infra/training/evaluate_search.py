@@ -16,6 +16,7 @@ from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder, fit_on_canvas
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import rgb_to_lab
+from lookalike.domain.ranking_metrics import precision_at, recall_at
 
 Rows = NDArray[np.float32]
 Images = list[Image.Image]
@@ -57,18 +58,28 @@ def simulate_rephotograph(random: Random, photo: Bytes) -> Bytes:
     return recompress(random, np.ascontiguousarray(lit.astype(np.uint8)))
 
 
+def ranked_matches(queries: Rows, gallery: Rows, is_match: NDArray[np.bool_], places: int) -> NDArray[np.float64]:
+    """Return which of the nearest rows of the gallery match, (queries, places), nearest first.
+
+    `is_match` (queries, gallery) says it for all rows. Of equal rows, the first in the gallery comes first.
+    """
+    order = np.argsort(-queries @ gallery.T, axis=1, kind="stable")[:, :places]
+    return np.take_along_axis(is_match, order, axis=1).astype(np.float64)
+
+
 def category_figures(
     queries: Rows, gallery: Rows, query_names: list[str], gallery_names: list[str]
 ) -> dict[str, float]:
     """Return the share of neighbors of the right category among the five nearest, and of the nearest."""
-    order = np.argsort(-queries @ gallery.T, axis=1)[:, :NEAREST]
-    is_right = np.array(gallery_names)[order] == np.array(query_names)[:, None]
-    return {"P@5": float(is_right.mean()), "P@1": float(is_right[:, 0].mean())}
+    is_match = np.array(query_names)[:, None] == np.array(gallery_names)
+    ranked = ranked_matches(queries, gallery, is_match, NEAREST)
+    return {"P@5": float(precision_at(ranked, NEAREST).mean()), "P@1": float(precision_at(ranked, 1).mean())}
 
 
 def first_match_rate(queries: Rows, gallery: Rows) -> float:
     """Return the share of queries whose nearest neighbor in the gallery has the same number."""
-    return float((np.argmax(queries @ gallery.T, axis=1) == np.arange(len(queries))).mean())
+    ranked = ranked_matches(queries, gallery, np.eye(len(queries), len(gallery), dtype=np.bool_), 1)
+    return float(recall_at(ranked, 1).mean())
 
 
 def mean_lab(cut_out: Image.Image) -> NDArray[np.float64]:
