@@ -125,7 +125,7 @@ def test_external_data_belongs_to_the_files(folder: Path) -> None:
     assert np.allclose(embed(folder, sample_photo(1)), expected)
     names = find_embedder_files(folder, "").list_names()
     assert "onnx/vision_model.onnx_data" in names
-    with pytest.raises(Misconfigured, match="onnx_data is not in lookalike.json"):
+    with pytest.raises(Misconfigured, match=r"onnx_data is not in lookalike\.json"):
         require_pinned(find_embedder_files(folder, ""), dict.fromkeys(set(names) - {"onnx/vision_model.onnx_data"}, ""))
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, DeadlineExceeded
 from lookalike.domain.model import Detection
-from lookalike.domain.ports import Detector, Embedder
+from lookalike.domain.ports import Detector, Embedder, TextEmbedder
 from tests.sample_photos import sample_photo
 
 EXTREME_SIZES = [(1, 1), (3, 400), (400, 3), (640, 480)]
@@ -94,6 +94,30 @@ def embedding_respects_the_cancel_token(embedder: Embedder) -> None:
             embedder.embed([scene()], token)
 
 
+def texts_have_unit_vectors_in_order(embedder: TextEmbedder) -> None:
+    texts = ["a red dress", "black boots", "", "a long sentence about a coat " * 100]
+    vectors = embedder.embed_texts(texts, CancelToken())
+    assert vectors.shape == (4, embedder.dim) and vectors.dtype == np.float32 and np.isfinite(vectors).all()
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+    for vector, text in zip(vectors, texts, strict=True):
+        assert vector @ embedder.embed_texts([text], CancelToken())[0] > 0.999
+    assert embedder.embed_texts([], CancelToken()).shape == (0, embedder.dim)
+
+
+def embedding_texts_is_thread_safe(embedder: TextEmbedder) -> None:
+    texts = [f"{word} dress" for word in ("red", "blue", "black", "green")]
+    expected = embedder.embed_texts(texts, CancelToken())
+    with ThreadPoolExecutor(4) as pool:
+        rows = list(pool.map(lambda text: embedder.embed_texts([text], CancelToken())[0], texts * 4))
+    assert np.allclose(rows, np.tile(expected, (4, 1)), atol=1e-5)
+
+
+def embedding_texts_respects_the_cancel_token(embedder: TextEmbedder) -> None:
+    for error, token in stopped_tokens().items():
+        with pytest.raises(error):
+            embedder.embed_texts(["a red dress"], token)
+
+
 def summarize(detections: list[Detection]) -> list[tuple[list[float], str | None, float]]:
     """Return boxes, labels and rounded scores, which can be compared."""
     return [(detection.box.as_list(), detection.label, round(detection.score or 0, 3)) for detection in detections]
@@ -112,4 +136,9 @@ EMBEDDER_CONTRACT: list[Callable[[Embedder], None]] = [
     no_images_give_no_embeddings,
     name_is_short_ascii_without_spaces,
     embedding_respects_the_cancel_token,
+]
+TEXT_EMBEDDER_CONTRACT: list[Callable[[TextEmbedder], None]] = [
+    texts_have_unit_vectors_in_order,
+    embedding_texts_is_thread_safe,
+    embedding_texts_respects_the_cancel_token,
 ]

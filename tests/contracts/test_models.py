@@ -8,11 +8,13 @@ import pytest
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder
 from lookalike.adapters.folder_models.detector import FolderDetector
+from lookalike.adapters.folder_models.embedder import FolderTextEmbedder, open_embedder
 from lookalike.bootstrap import WEIGHTS
 from lookalike.domain.model import Box, Detection
-from lookalike.domain.ports import Detector, Embedder
-from tests.contracts.models import DETECTOR_CONTRACT, EMBEDDER_CONTRACT
+from lookalike.domain.ports import Detector, Embedder, TextEmbedder
+from tests.contracts.models import DETECTOR_CONTRACT, EMBEDDER_CONTRACT, TEXT_EMBEDDER_CONTRACT
 from tests.fakes.models import FakeDetector, FakeEmbedder
+from tests.model_folders import write_clip
 from tests.tiny_detector import KINDS, TinyDetector
 
 
@@ -28,9 +30,20 @@ def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return FolderDetector(folder, KINDS)
 
 
-@pytest.fixture(scope="module", params=["fake", "compact"])
-def embedder(request: pytest.FixtureRequest) -> Embedder:
-    return FakeEmbedder() if request.param == "fake" else CompactEmbedder(WEIGHTS / "embedder.onnx")
+@pytest.fixture(scope="module", params=["fake", "compact", "folder"])
+def embedder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    if request.param == "fake":
+        return FakeEmbedder()
+    if request.param == "compact":
+        return CompactEmbedder(WEIGHTS / "embedder.onnx")
+    return open_embedder(write_clip(tmp_path_factory.mktemp("embedder")), "", "tiny")
+
+
+@pytest.fixture(scope="module")
+def text_embedder(tmp_path_factory: pytest.TempPathFactory) -> TextEmbedder:
+    embedder = open_embedder(write_clip(tmp_path_factory.mktemp("texts")), "", "tiny")
+    assert isinstance(embedder, FolderTextEmbedder)
+    return embedder
 
 
 @pytest.mark.parametrize("check", DETECTOR_CONTRACT, ids=lambda check: check.__name__)
@@ -41,3 +54,8 @@ def test_detector_contract(detector: Detector, check: Callable[[Detector], None]
 @pytest.mark.parametrize("check", EMBEDDER_CONTRACT, ids=lambda check: check.__name__)
 def test_embedder_contract(embedder: Embedder, check: Callable[[Embedder], None]) -> None:
     check(embedder)
+
+
+@pytest.mark.parametrize("check", TEXT_EMBEDDER_CONTRACT, ids=lambda check: check.__name__)
+def test_text_embedder_contract(text_embedder: TextEmbedder, check: Callable[[TextEmbedder], None]) -> None:
+    check(text_embedder)

@@ -12,8 +12,8 @@ from lookalike.adapters.folder_models.embedder import FolderTextEmbedder, open_e
 from lookalike.adapters.folder_models.files import read_json
 from lookalike.adapters.folder_models.preprocessing import parse_preprocessing
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.ports import Embedder
-from tests.contracts.models import EMBEDDER_CONTRACT
+from lookalike.domain.ports import Embedder, TextEmbedder
+from tests.contracts.models import EMBEDDER_CONTRACT, TEXT_EMBEDDER_CONTRACT
 from tests.full.exported_embedders import FAMILIES, WITH_TEXTS, ExportedEmbedder
 from tests.sample_photos import sample_photo
 
@@ -98,3 +98,8 @@ def test_similarities_of_images_and_texts_equal_those_of_the_library(exported_wi
 @pytest.mark.parametrize("check", EMBEDDER_CONTRACT, ids=lambda check: check.__name__)
 def test_embedder_contract(exported: ExportedEmbedder, check: Callable[[Embedder], None]) -> None:
     check(open_embedder(exported.folder, "", "tiny"))
+
+
+@pytest.mark.parametrize("check", TEXT_EMBEDDER_CONTRACT, ids=lambda check: check.__name__)
+def test_text_embedder_contract(exported_with_texts: ExportedEmbedder, check: Callable[[TextEmbedder], None]) -> None:
+    check(text_embedder(exported_with_texts.folder))
