@@ -262,3 +262,23 @@ def test_failed_sync_is_not_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         with pytest.raises(OSError, match="Input/output"):
             directory_sync.sync(str(tmp_path))
+
+
+def test_only_durable_objects_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    store = directory_store(tmp_path)
+    claim = store.put_temporary("look/claim", b"one", "text/plain")
+    assert synced == [] and store.get("look/claim") == b"one"
+    store.put_temporary("look/claim", b"two", "text/plain", claim.generation)
+    with pytest.raises(Conflict):
+        store.put_temporary("look/claim", b"three", "text/plain")
+    assert synced == [] and store.get("look/claim") == b"two"
+    store.put("look/a.png", b"a", "image/png")
+    content, *folders = synced
+    # the entry of the folder as well, which `put_temporary` has created
+    assert content.startswith("tmp") and folders == ["look", "bucket"]

@@ -89,6 +89,18 @@ def test_overwrite_requires_the_current_generation(store: ObjectStore) -> None:
     assert store.get("a.png") == b"second" and store.stat("new.png") is None
 
 
+def test_temporary_objects_are_written_under_the_same_conditions(store: ObjectStore) -> None:
+    first = store.put_temporary("look/claim", b"one", "text/plain")
+    with pytest.raises(Conflict):
+        store.put_temporary("look/claim", b"two", "text/plain")
+    second = store.put_temporary("look/claim", b"two", "text/plain", first.generation)
+    with pytest.raises(Conflict):
+        store.put_temporary("look/claim", b"three", "text/plain", first.generation)
+    stored = store.stat("look/claim")
+    assert stored and stored.generation == second.generation and store.get("look/claim") == b"two"
+    assert store.delete("look/claim", second.generation)
+
+
 def test_delete_checks_the_given_generation(store: ObjectStore) -> None:
     first = store.put("a.png", b"first", PNG)
     second = store.put("a.png", b"second", PNG, first.generation)

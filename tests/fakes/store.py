@@ -52,6 +52,9 @@ class FakeStore:
             self.objects[path] = StoredData(bytes(data), content_type, metadata)
             return metadata
 
+    def put_temporary(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        return self.put(path, data, content_type, if_generation)
+
     def get(self, path: str) -> bytes:
         with self._lock:
             existing = self._find(path)

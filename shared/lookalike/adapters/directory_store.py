@@ -47,8 +47,15 @@ class DirectoryStore:
 
         Raises `Conflict` otherwise. Creating an object that exists with the same bytes succeeds.
         """
+        return self._put(path, data, if_generation, is_durable=True)
+
+    def put_temporary(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        """Write an object like `put`, without waiting for the disk: a power failure can lose or truncate it."""
+        return self._put(path, data, if_generation, is_durable=False)
+
+    def _put(self, path: str, data: bytes, if_generation: int, is_durable: bool) -> StoredObject:
         file = self._file(path)
-        with _translate_disk_errors(), self._temporary_file([data]) as temporary:
+        with _translate_disk_errors(), self._temporary_file([data], is_durable) as temporary:
             with self._lock():
                 existing = self._stat(path, file)
                 if existing and if_generation == 0 and file.read_bytes() == data:
@@ -57,7 +64,8 @@ class DirectoryStore:
                     raise Conflict(f"{path} was changed by another writer")
                 else:
                     generation = self._move(temporary, path, file)
-            self._sync_directories(path)
+            if is_durable:
+                self._sync_directories(path)
         return StoredObject(path, len(data), generation, hashlib.sha256(data).hexdigest(), _to_datetime(generation))
 
     def get(self, path: str) -> bytes:
@@ -162,15 +170,19 @@ class DirectoryStore:
         return StoredObject(path, status.st_size, generation, None, _to_datetime(generation))
 
     @contextmanager
-    def _temporary_file(self, chunks: Iterable[bytes]) -> Iterator[Path]:
-        """Write a file with this content in the private directory and sync it to disk. Deleted unless it is moved."""
+    def _temporary_file(self, chunks: Iterable[bytes], is_durable: bool = True) -> Iterator[Path]:
+        """Write a file with this content in the private directory. Deleted unless it is moved.
+
+        With `is_durable`, the content is on disk when the context begins.
+        """
         file = self._private / f"tmp{uuid4().hex}"
         try:
             with self._open_private(file.name, "xb") as content:
                 content.writelines(chunks)
                 content.flush()
-                # Before the rename: after a power failure the name must not point to missing content.
-                os.fsync(content.fileno())
+                if is_durable:
+                    # Before the rename: after a power failure the name must not point to missing content.
+                    os.fsync(content.fileno())
             yield file
         finally:
             file.unlink(missing_ok=True)

@@ -248,7 +248,10 @@ class Upload:
             # with the same job id must not both get the claim. The generation ensures that only one upload takes over
             # an abandoned claim.
             content = f"{self.holder}\n{job_id} {time.time_ns()}"
-            return self.store.put(path, content.encode(), "text/plain", existing.generation if existing else 0)
+            # After a power failure, nobody holds the claim any more. One without content is abandoned after a while.
+            return self.store.put_temporary(
+                path, content.encode(), "text/plain", existing.generation if existing else 0
+            )
         except Conflict:
             return None
 

@@ -80,6 +80,10 @@ class CloudStore:
                 blob = existing
             return _to_stored_object(path, blob)
 
+    def put_temporary(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        """Write an object like `put`: in a bucket, every object is durable."""
+        return self.put(path, data, content_type, if_generation)
+
     def get(self, path: str) -> bytes:
         """Return the bytes of an object. Raises `NotFound`, and `Unavailable` if the checksum is wrong twice."""
         check_path(path)

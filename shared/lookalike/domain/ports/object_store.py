@@ -24,6 +24,10 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def put_temporary(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
+        """Write an object like `put`, faster where durability takes time: a power failure can lose or truncate it."""
+        ...
+
     def get(self, path: str) -> bytes:
         """Return the content of an object. Raises `NotFound`."""
         ...
