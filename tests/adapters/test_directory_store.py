@@ -268,7 +268,7 @@ def test_only_durable_objects_wait_for_the_disk(tmp_path: Path, monkeypatch: pyt
     synced: list[str] = []
 
     def sync(descriptor: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
 
     monkeypatch.setattr(os, "fsync", sync)
     store = directory_store(tmp_path)
