@@ -16,19 +16,29 @@ Numbers = NDArray[np.floating]
 
 
 def fit_calibration(same: Numbers, others: Numbers) -> Calibration:
-    """Fit a logistic regression by Newton's method (Platt scaling) to cosines of pairs.
+    """Fit a logistic regression to cosines of pairs (Platt, 1999).
 
     `same` are cosines of two images of one garment, `others` of different garments; any shape. Both kinds of pairs have
-    equal weight.
+    equal weight. As Platt proposes, targets are slightly less than certain, so that separable pairs have a solution.
     """
     scores, is_same, weights = _join(same, others)
+    targets = np.where(is_same == 1, (same.size + 1) / (same.size + 2), 1 / (others.size + 2))
     inputs, coefficients = np.stack([scores, np.ones_like(scores)], 1), np.zeros(2)
+
+    def loss(tried: Numbers) -> float:
+        logits = inputs @ tried
+        return float((weights * (np.logaddexp(0, logits) - targets * logits)).sum())
+
     for _ in range(STEPS):
-        predicted = 1 / (1 + np.exp(-inputs @ coefficients))
-        # the tiny ridge keeps the Hessian invertible if the pairs are perfectly separable
-        gradient = inputs.T @ (weights * (predicted - is_same)) + 1e-9 * coefficients
+        predicted = 0.5 + 0.5 * np.tanh(inputs @ coefficients / 2)
+        gradient = inputs.T @ (weights * (predicted - targets))
+        # the tiny ridge keeps the Hessian invertible if all predictions are certain
         hessian = (inputs * (weights * predicted * (1 - predicted))[:, None]).T @ inputs + 1e-9 * np.eye(2)
-        coefficients = coefficients - np.linalg.solve(hessian, gradient)
+        step = np.linalg.solve(hessian, gradient)
+        # Newton's method can overshoot: halve the step until the loss falls (Lin, Lin & Weng, 2007)
+        while loss(coefficients - step) > loss(coefficients) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        coefficients = coefficients - step
     return Calibration(*(round(float(number), 4) for number in coefficients))
 
 
