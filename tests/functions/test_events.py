@@ -61,6 +61,16 @@ def test_repeated_event_has_one_result(client: Client, real: Services) -> None:
     assert ledger(real) == [(LedgerStatus.DONE, "incoming-Summer_Dress", None)]
 
 
+def test_event_of_an_object_outside_of_the_store_is_ignored(client: Client, real: Services) -> None:
+    """The bucket can have other stores: the same name means another object in each."""
+    real.settings = real.settings.model_copy(update={"store_url": "gs://shop/closet"})
+    event = event_data(put(real, PHOTO))
+    assert send_event(client, event) == 204
+    assert ledger(real) == [] and stored_photos(real) == set()
+    assert send_event(client, {**event, "name": f"closet/{NAME}"}) == 204
+    assert stored_photos(real) == {"incoming-Summer_Dress"}
+
+
 def test_concurrent_deliveries_have_one_result(client: Client, real: Services) -> None:
     event = event_data(put(real, PHOTO))
     application = client("ingest").application

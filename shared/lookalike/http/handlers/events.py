@@ -40,6 +40,8 @@ class StorageEvent:
     type: str
     time: datetime | None
     source: Source
+    is_in_store: bool
+    """Whether the object's full name has the store's prefix. The bucket can contain other stores."""
 
 
 def handle_storage_event(services: Services, request: ApiRequest) -> HandlerResult:
@@ -52,7 +54,7 @@ def handle_storage_event(services: Services, request: ApiRequest) -> HandlerResu
     # Objects outside incoming/ are lookalike's own output: ingesting them would trigger further events. The Cloud
     # console creates empty objects whose names end in a slash as folders.
     is_photo = event.source.name.startswith(INCOMING_PREFIX) and not event.source.name.endswith("/")
-    if event.type == FINALIZED and is_photo:
+    if event.type == FINALIZED and event.is_in_store and is_photo:
         _ingest(services, event)
     return {}, 204
 
@@ -82,4 +84,4 @@ def parse_event(request: flask.Request, prefix: str) -> StorageEvent:
     if time and time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     source = Source(data.bucket, data.name.removeprefix(prefix), str(data.generation))
-    return StorageEvent(event["type"], time, source)
+    return StorageEvent(event["type"], time, source, data.name.startswith(prefix))
