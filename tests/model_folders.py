@@ -73,7 +73,7 @@ def image_network(
     return make_model(nodes, inputs, outputs, weights)
 
 
-def text_network(seed: int = 0) -> onnx.ModelProto:
+def text_network(seed: int = 0, dim: int = DIM) -> onnx.ModelProto:
     """Return a network that sums random vectors of the tokens that are not padding."""
     nodes = [
         helper.make_node("Gather", ["embedding", "input_ids"], ["tokens"]),
@@ -84,8 +84,8 @@ def text_network(seed: int = 0) -> onnx.ModelProto:
     ]
     shape = ["batch", "tokens_in_text"]
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in ("input_ids", "attention_mask")]
-    outputs = [helper.make_tensor_value_info("text_embeds", TensorProto.FLOAT, ["batch", DIM])]
-    weights = {"embedding": np.random.default_rng(seed).normal(size=(400, DIM))}
+    outputs = [helper.make_tensor_value_info("text_embeds", TensorProto.FLOAT, ["batch", dim])]
+    weights = {"embedding": np.random.default_rng(seed).normal(size=(400, dim))}
     axes = {"last": np.array([2]), "middle": np.array([1])}
     return make_model(nodes, inputs, outputs, weights, axes)
 
