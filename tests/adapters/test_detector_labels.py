@@ -133,6 +133,7 @@ def test_unknown_labels_and_kinds_are_refused() -> None:
 
 def test_numbers_of_classes_are_read() -> None:
     assert read_id2label({"id2label": {"0": "top", "7": "hat"}}, "folder") == {0: "top", 7: "hat"}
-    for config in ({}, {"id2label": {}}, {"id2label": ["top"]}):
+    configs: list[dict[str, object]] = [{}, {"id2label": {}}, {"id2label": ["top"]}]
+    for config in configs:
         with pytest.raises(Misconfigured, match=r"folder/config\.json has no id2label"):
             read_id2label(config, "folder")

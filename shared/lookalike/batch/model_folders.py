@@ -6,15 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.adapters.folder_models import embedder_files
-from lookalike.adapters.folder_models.detector import NETWORK_STEM, FolderDetector
+from lookalike.adapters.folder_models.detector import FolderDetector, list_detector_files
 from lookalike.adapters.folder_models.embedder import FolderEmbedder, FolderTextEmbedder, open_embedder
-from lookalike.adapters.folder_models.files import (
-    CONFIG_FILE,
-    PREPROCESSOR_FILE,
-    read_json,
-    require_network,
-    with_external_data,
-)
+from lookalike.adapters.folder_models.files import CONFIG_FILE, read_json
 from lookalike.adapters.folder_models.labels import map_labels, read_id2label
 from lookalike.adapters.folder_models.manifest import (
     MANIFEST_FILE,
@@ -92,8 +86,7 @@ def _test_texts(embedder: FolderEmbedder) -> dict[str, float]:
 
 
 def _add_detector(folder: Path, name: str, variant: str, chosen: Mapping[str, str]) -> AddedModel:
-    network = require_network(folder, NETWORK_STEM, variant)
-    files = hash_files(folder, [CONFIG_FILE, PREPROCESSOR_FILE, *with_external_data(folder, network)])
+    files = hash_files(folder, list_detector_files(folder, variant))
     labels = map_labels(read_id2label(read_json(folder, CONFIG_FILE), str(folder)).values(), chosen)
     detector = FolderDetector(folder, labels, variant)
     model_self_test.check_detector(detector)

@@ -84,9 +84,10 @@ class FolderDetector:
                 f"name them with `{ADD_COMMAND} --label NAME=KIND`"
             )
         self._input = read_detector_input(read_json(folder, PREPROCESSOR_FILE), str(config["model_type"]), location)
-        self._network = require_network(folder, NETWORK_STEM, variant)
-        self._session = FolderSession(folder / self._network, os.cpu_count() or 1, runs or RunCounter())
-        self._graph = name_graph(self._session.inputs, self._session.outputs, f"{location}/{self._network}")
+        network = require_network(folder, NETWORK_STEM, variant)
+        self._network = f"{location}/{network}"
+        self._session = FolderSession(folder / network, os.cpu_count() or 1, runs or RunCounter())
+        self._graph = name_graph(self._session.inputs, self._session.outputs, self._network)
         self._check_input_size()
         self._probe()
 
