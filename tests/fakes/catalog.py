@@ -28,7 +28,7 @@ from lookalike.domain.model import (
     Segment,
 )
 from tests.fakes.database import transaction
-from tests.fakes.ledger import FakeLedger
+from tests.fakes.facets import FakeFacets
 from tests.fakes.snapshot import FakeSnapshot
 
 NO_VECTORS = np.empty((0, 0), np.float32)
@@ -44,7 +44,7 @@ class Row:
     commit: int
 
 
-class FakeCatalog(FakeLedger):
+class FakeCatalog(FakeFacets):
     """Set `is_unavailable` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:
@@ -55,7 +55,6 @@ class FakeCatalog(FakeLedger):
         self._rows: dict[int, Row] = {}
         self._deleted: dict[int, tuple[set[str], int]] = {}
         self._secondary: dict[str, dict[int, Row]] = {}
-        self._details: dict[str, ProductDetails] = {}
         self._jobs: dict[str, Job] = {}
         self._searches: dict[tuple[str, str], PastSearch] = {}
 
@@ -193,8 +192,12 @@ class FakeCatalog(FakeLedger):
         photos = {name for name, photo in self._photos.items() if photo.sha256 == sha256}
         return frozenset(segment.row_id for segment in self._segments() if segment.photo in photos)
 
+    def _segments_with_vector(self, embedder: str | None) -> list[Segment]:
+        row_ids = self._rows if embedder is None else self._rows_of(embedder)
+        return [self._rows[row_id].segment for row_id in sorted(row_ids)]
+
     def _values(self, segment: Segment) -> dict[str, object]:
-        details = self._details.get(segment.name) or self._details.get(segment.photo)
+        details = self._details_of(segment)
         return (asdict(details) if details else {}) | {"label": segment.label, "score": segment.score}
 
     @transaction

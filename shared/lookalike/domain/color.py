@@ -74,7 +74,8 @@ def ciede2000(labs: NDArray[np.float64], reference: Lab) -> NDArray[np.float64]:
     rotation = np.radians(60 * np.exp(-(((mean_hue - 275) / 25) ** 2)))
     interaction = -2 * _chroma_weight(mean_chroma) * np.sin(rotation) * by_chroma * by_hue
     # Rounding can make the sum of equal colors negative.
-    return np.sqrt(np.maximum(by_lightness**2 + by_chroma**2 + by_hue**2 + interaction, 0))
+    total: NDArray[np.float64] = by_lightness**2 + by_chroma**2 + by_hue**2 + interaction
+    return np.sqrt(np.maximum(total, 0))
 
 
 def _chroma_weight(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,9 +97,8 @@ def _wrap(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mean_hue(hue: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the angles (n,) in the middle of the shorter way around the circle."""
-    total = hue + other
-    around = np.where(total < 360, 360, -360)
-    return np.where(np.abs(hue - other) > 180, total + around, total) / 2
+    total: NDArray[np.float64] = hue + other
+    return (total + np.where(np.abs(hue - other) > 180, np.where(total < 360, 360, -360), 0)) / 2
 
 
 def _cos(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,7 +170,7 @@ def color_names(labs: NDArray[np.float64]) -> list[str]:
     # A number for each cell, from which NumPy finds the different ones faster than from rows.
     keys = np.ravel_multi_index((cells[:, 0], cells[:, 1], cells[:, 2]), (2 * CELLS + 1,) * 3)
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    names = _nearest_names((cells[first] - CELLS) * CELL_SIZE)
+    names = _nearest_names(np.asarray((cells[first] - CELLS) * CELL_SIZE, np.float64))
     return [names[index] for index in inverse.tolist()]
 
 

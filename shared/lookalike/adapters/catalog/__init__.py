@@ -6,6 +6,8 @@ from lookalike.adapters.catalog.attempts import AttemptQueries
 from lookalike.adapters.catalog.changes import ChangeQueries
 from lookalike.adapters.catalog.database import OUTDATED_MESSAGE, ConnectionFactory, read_transaction
 from lookalike.adapters.catalog.details import DetailQueries
+from lookalike.adapters.catalog.details_words import FullTextQueries
+from lookalike.adapters.catalog.facets import FacetQueries
 from lookalike.adapters.catalog.history import HistoryQueries
 from lookalike.adapters.catalog.jobs import JobQueries
 from lookalike.adapters.catalog.ledger import LedgerQueries
@@ -24,6 +26,8 @@ class SqlCatalog(
     ChangeQueries,
     SecondaryVectorQueries,
     DetailQueries,
+    FullTextQueries,
+    FacetQueries,
     LedgerQueries,
     MatchingQueries,
     JobQueries,

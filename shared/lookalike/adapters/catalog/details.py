@@ -1,13 +1,13 @@
 """Product details of garments."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy import Connection, select
 
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
+from lookalike.adapters.catalog.details_words import write_words
 from lookalike.adapters.catalog.tables import image_details
+from lookalike.adapters.catalog.upsert import upsert
 from lookalike.adapters.catalog.values import batches, details_row, name_in, to_details, utc_now_seconds
 from lookalike.domain.model import ProductDetails
 
@@ -35,18 +35,5 @@ class DetailQueries(Database):
     def _put_rows(self, tx: Connection, rows: Sequence[Mapping[str, object]]) -> int:
         for batch in batches(rows):
             upsert(tx, image_details, batch)
+            write_words(tx, batch)
         return len(rows)
-
-
-def upsert(tx: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows or replace those with the same primary key. `create_time` of a replaced row is kept."""
-    keys = [column.name for column in table.primary_key]
-    replaced = [name for name in rows[0] if name not in {*keys, "create_time"}]
-    statement: Any
-    if tx.dialect.name == "sqlite":
-        statement = sqlite.insert(table)
-        statement = statement.on_conflict_do_update(keys, set_={name: statement.excluded[name] for name in replaced})
-    else:
-        statement = mysql.insert(table)
-        statement = statement.on_duplicate_key_update({name: statement.inserted[name] for name in replaced})
-    tx.execute(statement, rows)

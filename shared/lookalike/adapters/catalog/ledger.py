@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, or_, select
 
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
-from lookalike.adapters.catalog.details import upsert
 from lookalike.adapters.catalog.tables import ledger
+from lookalike.adapters.catalog.upsert import upsert
 from lookalike.adapters.catalog.values import (
     batches,
     is_name,

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import inspect
 
 from lookalike.adapters.catalog.database import ConnectionFactory, Database, is_sqlite, parse_url
+from lookalike.adapters.catalog.details_words import index_outdated_details
+from lookalike.adapters.catalog.tables import details_words
 from lookalike.domain.errors import Unavailable
 
 LOCK_NAME = "lookalike db upgrade"
@@ -16,7 +19,10 @@ LOCK_SECONDS = 60
 
 
 def upgrade(url: str, revision: str = "head", creator: ConnectionFactory | None = None) -> None:
-    """Create the tables or migrate them to `revision`. Raises `Unavailable`."""
+    """Create the tables or migrate them to `revision`, and index product details that other programs wrote.
+
+    Raises `Unavailable`.
+    """
     parsed = parse_url(url)
     if is_sqlite(parsed) and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +42,8 @@ def _migrate(url: str, run: Callable[[Config], None], creator: ConnectionFactory
         with database.transaction(writes=True) as tx:
             config.attributes["connection"] = tx
             run(config)
+            if inspect(tx).has_table(details_words.name):
+                index_outdated_details(tx)
 
 
 @contextmanager

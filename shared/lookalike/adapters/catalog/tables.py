@@ -5,6 +5,7 @@ Names such as `splitted_images` and `colour` are kept from the original system o
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0006"
+REVISION = "0007"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -30,6 +31,8 @@ NAME = String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4", collation=
 """Names and keys. The binary collation compares bytes: MySQL's default ones ignore case."""
 MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 """Times with microseconds. MySQL's plain DATETIME rounds to seconds."""
+LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+"""Text of more than 64 KB."""
 BLOB = LargeBinary(65_535)
 """An embedding: up to 16,383 float32 values."""
 
@@ -57,6 +60,8 @@ splitted_images = Table(
     UniqueConstraint("splitted_image_id", name="splitted_image_id"),
     Index("fk_original_image", "original_image_id"),
     Index("ix_splitted_images_commit", "embedder", "commit_number"),
+    Index("ix_splitted_images_colour", "embedder", "colour"),
+    Index("ix_splitted_images_label", "embedder", "label"),
     Index("ix_splitted_images_path", "splitted_image_path"),
     Index("ix_splitted_images_thumbnail", "thumbnail_path"),
     sqlite_autoincrement=True,
@@ -81,6 +86,20 @@ image_details = Table(
     Column("create_time", DateTime),
     Column("update_time", DateTime),
 )
+
+details_words = Table(
+    "details_words",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("image_id", NAME, nullable=False),
+    Column("update_time", DateTime),
+    Column("words", LONG_TEXT, nullable=False),
+    UniqueConstraint("image_id", name="uq_details_words_image"),
+)
+"""Full-text index of `image_details`, see `details_words.py`. `update_time` is that of the details it was made from.
+
+`details_words_index` is a FULLTEXT index on MySQL, and a FTS5 table with triggers on SQLite.
+"""
 
 originals = Table(
     "originals",

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -170,7 +170,7 @@ def details_row(details: ProductDetails) -> dict[str, object]:
     return validated(image_details, **asdict(details))
 
 
-def to_details(row: RowMapping) -> ProductDetails:
+def to_details(row: RowMapping | Mapping[str, Any]) -> ProductDetails:
     """Return the product details of a row."""
     times = {"create_time", "update_time"}
     return ProductDetails(

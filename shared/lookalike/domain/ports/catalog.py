@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.filter import Filter
+from lookalike.domain.facets import MAX_FACET_VALUES, FieldValues
+from lookalike.domain.filter import Filter, Value
 from lookalike.domain.ledger import LedgerPage, LedgerSelection
 from lookalike.domain.model import (
     Caller,
@@ -125,6 +126,59 @@ class Catalog(Protocol):
         """Return the ids (n,), ascending, of rows that match the filter and have a vector of this embedder.
 
         Without an embedder, of all rows that match the filter.
+        """
+        ...
+
+    def row_ids_with_text(self, embedder: str | None, text: str) -> NDArray[np.int64]:
+        """Return the ids (n,), ascending, of rows whose product details contain every word of a text.
+
+        The details are those of the garment itself, or of its photo if it has none of its own. Words are compared whole,
+        as `domain.words.split_words` returns them; they may be in different fields of `TEXT_FIELDS`. A text without
+        words matches nothing. Only rows with a vector of the embedder are returned, or all rows without an embedder.
+        """
+        ...
+
+    def has_text(self, text: str) -> bool:
+        """Return whether any product details contain every word of a text, compared as by `row_ids_with_text`."""
+        ...
+
+    def details_fields_with_value(self, phrase: str) -> list[tuple[str, str]]:
+        """Return the fields, and their values as stored, that equal a phrase when both are folded by `domain.words.fold`.
+
+        They are distinct pairs of a name in `VALUE_FIELDS` and a value, or item of a list: in the order of `VALUE_FIELDS`,
+        then of the values, at most `MAX_FIELD_VALUES`.
+        """
+        ...
+
+    def colors(
+        self, embedder: str, row_ids: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the ids (n,), ascending, and mean colors (n, 3), as CIE L*, a*, b*, of rows with a stored color.
+
+        Only rows with a vector of the embedder are returned, and of these only those in `row_ids`, if given.
+        """
+        ...
+
+    def field_values(
+        self, embedder: str, fields: Sequence[str], row_ids: NDArray[np.int64] | None = None
+    ) -> dict[str, FieldValues]:
+        """Return the values of each field over all rows with a vector of the embedder, or those of them in `row_ids`.
+
+        Product fields are those of the garment's own details, or of its photo's if it has none of its own.
+        Raises `InvalidField` for a field that is not in `FACET_FIELDS`.
+        """
+        ...
+
+    def facet_counts(
+        self,
+        embedder: str,
+        fields: Sequence[str],
+        row_ids: NDArray[np.int64] | None = None,
+        limit: int = MAX_FACET_VALUES,
+    ) -> dict[str, list[tuple[Value, int]]]:
+        """Return the `FieldValues.counts` of each field over the rows that `field_values` describes.
+
+        Raises `InvalidField` as `field_values`.
         """
         ...
 
