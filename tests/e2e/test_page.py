@@ -1,7 +1,5 @@
 """The web page in headless Chromium, against a real server. Skipped if Chromium is not installed."""
 
-import base64
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from infra.images.chromium import Page, find_chromium, start_chromium
 from tests.conftest import jpeg
 from tests.contracts.databases import execute
+from tests.e2e.browser import IS_IDLE, click, drop_file, fill, open_page, search, text
 from tests.e2e.server import Server
 from tests.sample_photos import sample_photo
 
@@ -18,7 +17,6 @@ except FileNotFoundError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
 PHOTO = jpeg(sample_photo(3))
-IS_IDLE = "!document.body.classList.contains('is-busy') && document.getElementById('status').textContent !== ''"
 
 
 @pytest.fixture(scope="module")
@@ -36,44 +34,9 @@ def page(server: Server) -> Iterator[Page]:
         yield tab
 
 
-def open_page(page: Page, server: Server, fragment: str = "") -> None:
-    page.open(f"http://localhost:{server.port}/{fragment}", 1280, 860)
-    page.wait_for("document.readyState === 'complete'")
-
-
-def text(page: Page, element: str) -> str:
-    content: str = page.evaluate(f"document.getElementById('{element}').textContent")
-    return content
-
-
-def click(page: Page, selector: str) -> None:
-    page.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
-
-
-def fill(page: Page, element: str, value: str) -> None:
-    page.evaluate(f"document.getElementById('{element}').value = {json.dumps(value)}")
-
-
-def drop_file(page: Page, data: bytes, media_type: str = "image/jpeg") -> None:
-    page.evaluate(
-        f"""(() => {{
-          const bytes = Uint8Array.from(atob("{base64.b64encode(data).decode()}"), (character) => character.charCodeAt(0));
-          const dataTransfer = new DataTransfer();
-          dataTransfer.items.add(new File([bytes], "photo", {{ type: "{media_type}" }}));
-          document.dispatchEvent(new DragEvent("drop", {{ dataTransfer, cancelable: true }}));
-        }})()"""
-    )
-
-
-def search(page: Page) -> None:
-    drop_file(page, PHOTO)
-    page.wait_for(f"document.body.classList.contains('is-busy') || ({IS_IDLE})")
-    page.wait_for(IS_IDLE)
-
-
 def test_search_shows_garments_and_matches(server: Server, page: Page) -> None:
     server.upload(PHOTO, "stored")
-    search(page)
+    search(page, PHOTO)
     assert text(page, "status").startswith("Found ")
     assert page.evaluate("document.querySelectorAll('.bounding-box').length") > 0
     assert page.evaluate("document.querySelector('.card .similarity').textContent") == "1.00"
@@ -88,7 +51,7 @@ def test_garments_of_another_model_are_announced_with_the_command(server: Server
     server.start()
     assert "vectors of another model only" in server.log()
     open_page(page, server)
-    search(page)
+    search(page, PHOTO)
     assert "lookalike reembed" in text(page, "notice") and not page.evaluate("document.getElementById('notice').hidden")
     server.run("reembed")
     page.wait_for(IS_IDLE)
@@ -106,7 +69,7 @@ def test_sample_photo_is_searched_on_click(page: Page) -> None:
 def test_match_opens_product_details(server: Server, page: Page) -> None:
     server.upload(PHOTO, "stored")
     server.request("PUT", "/image_detail/stored", {"product_name": "<b>Blue dress</b>"}, server.admin_headers)
-    search(page)
+    search(page, PHOTO)
     click(page, ".card")
     page.wait_for("document.getElementById('product-title').textContent === '<b>Blue dress</b>'")
     click(page, "#product-close")
@@ -114,7 +77,7 @@ def test_match_opens_product_details(server: Server, page: Page) -> None:
 
 
 def test_upload_without_session_asks_to_sign_in(page: Page) -> None:
-    search(page)
+    search(page, PHOTO)
     click(page, "#upload-button")
     page.wait_for("!document.getElementById('error').hidden")
     click(page, "#error-sign-in")
@@ -127,7 +90,7 @@ def test_token_in_address_signs_in_and_allows_upload(server: Server, page: Page)
     open_page(page, server, f"#token={token}")
     page.wait_for("document.body.classList.contains('is-signed-in')")
     assert token not in page.evaluate("location.href")
-    search(page)
+    search(page, PHOTO)
     fill(page, "image-name", "from-page")
     click(page, "#upload-button")
     page.wait_for("document.getElementById('status').textContent.endsWith(' as from-page.')")

@@ -4,6 +4,7 @@ import re
 from functools import cache
 
 import lookalike
+from lookalike.domain.color import BASIC_COLORS
 from lookalike.local.static_files import WEB_FOLDER
 
 MAX_MODULE_LINES = 150
@@ -18,7 +19,8 @@ def html() -> str:
 
 @cache
 def css() -> str:
-    return re.sub(r"/\*.*?\*/", "", (WEB_FOLDER / "style.css").read_text(), flags=re.DOTALL)
+    source = "\n".join(file.read_text() for file in sorted(WEB_FOLDER.glob("*.css")))
+    return re.sub(r"/\*.*?\*/", "", source, flags=re.DOTALL)
 
 
 @cache
@@ -39,6 +41,16 @@ def class_names() -> set[str]:
 
 def test_page_starts_main_module() -> None:
     assert '<script type="module" src="web/js/main.js"></script>' in html() and "main.js" in modules()
+
+
+def test_page_links_every_stylesheet() -> None:
+    linked = re.findall(r'<link rel="stylesheet" href="web/([^"]+)">', html())
+    assert sorted(linked) == sorted(file.name for file in WEB_FOLDER.glob("*.css"))
+
+
+def test_basic_colors_are_those_of_the_server() -> None:
+    colors = re.findall(r'^  (\w+): "(#[0-9a-f]{6})",$', modules()["basic-colors.js"], re.MULTILINE)
+    assert dict(colors) == BASIC_COLORS
 
 
 def test_every_import_names_an_export() -> None:

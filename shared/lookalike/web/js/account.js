@@ -2,6 +2,7 @@
 
 import { ApiError, post } from "./api.js";
 import { byId } from "./dom.js";
+import { initMenu } from "./menu.js";
 import { clearError } from "./messages.js";
 import { getToken, setToken, takeTokenFromUrl } from "./session.js";
 
@@ -20,24 +21,16 @@ export function initAccount() {
   byId("register").addEventListener("click", () => sendCredentials("api/auth/register"));
   byId("sign-out").addEventListener("click", signOut);
   byId("error-sign-in").addEventListener("click", openPanel);
-  listenForKeys();
-  document.addEventListener("click", (event) => {
-    const isInside = byId("account").contains(event.target) || event.target === byId("error-sign-in");
-    if (!isInside) closePanel();
-  });
+  listenForEnter();
+  initMenu("account", [byId("error-sign-in")]);
 }
 
-function listenForKeys() {
+function listenForEnter() {
   byId("password").addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     // The default would submit the form, which stores the token field.
     event.preventDefault();
     void sendCredentials("api/auth/login");
-  });
-  byId("account").addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    closePanel();
-    byId("account").firstElementChild.focus();
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { byId, cloneTemplate } from "./dom.js";
 import { formatPercent } from "./format.js";
+import { boxStyle } from "./geometry.js";
 import { placeLabels } from "./labels.js";
 import { state } from "./state.js";
 
@@ -25,12 +26,11 @@ export function sortByArea(groups) {
 }
 
 /**
- * Show the garments of `state.response`.
+ * Show the garments of `state.groups`.
  * @param {(index: number) => void} onSelect Called when the user selects a garment.
  */
 export function renderGarments(onSelect) {
-  const { groups } = state.response;
-  const renderAll = (create) => groups.map((group, index) => makeSelectable(create(group), index, onSelect));
+  const renderAll = (create) => state.groups.map((group, index) => makeSelectable(create(group), index, onSelect));
   byId("bounding-boxes").replaceChildren(...renderAll(createBox));
   // Labels have their own layer, so that no box is drawn across them.
   byId("box-labels").replaceChildren(...renderAll(createLabel));
@@ -45,22 +45,21 @@ export function clearGarments() {
 }
 
 /**
- * Mark a garment as selected and darken the rest of the photo.
- * @param {number} index
+ * Mark a garment as selected, and darken the photo around it or around another area.
+ * @param {number | null} index `null` if no garment is selected.
+ * @param {import("./state.js").Box | undefined} box The area that stays bright.
  */
-export function markSelected(index) {
+export function markSelected(index, box) {
   for (const element of document.querySelectorAll("[data-group]")) {
     element.setAttribute("aria-pressed", element.dataset.group === String(index));
   }
-  const group = state.response.groups[index];
-  if (!group) return;
-  Object.assign(byId("selection-mask").style, boxStyle(group));
-  byId("selection-mask").hidden = false;
+  byId("selection-mask").hidden = !box || !state.size;
+  if (box && state.size) Object.assign(byId("selection-mask").style, boxStyle(box, state.size));
 }
 
 function createBox(group) {
   const button = cloneTemplate("box-template");
-  Object.assign(button.style, boxStyle(group));
+  Object.assign(button.style, boxStyle(group.bounding_box, state.size));
   button.setAttribute("aria-label", caption(group));
   return button;
 }
@@ -94,15 +93,3 @@ function makeSelectable(element, index, onSelect) {
 
 const nameOf = (group) => group.label ?? "whole photo";
 const caption = (group) => `${nameOf(group)} ${formatPercent(group.score)}`.trim();
-
-/** Return the CSS position of a box, in percent, so that it scales with the photo. */
-function boxStyle({ bounding_box: [x1, y1, x2, y2] }) {
-  const { width, height } = state.response;
-  const percent = (pixels, total) => `${(100 * pixels) / total}%`;
-  return {
-    left: percent(x1, width),
-    top: percent(y1, height),
-    width: percent(x2 - x1, width),
-    height: percent(y2 - y1, height),
-  };
-}

@@ -12,25 +12,37 @@ let photoUrl = "";
  * @param {File} photo
  */
 export function showPhoto(photo) {
-  URL.revokeObjectURL(photoUrl);
+  // A further photo starts a search of its own. The first one is added to the examples and filters of a search.
+  if (state.photo) Object.assign(state, { examples: [], filter: {} });
+  clearPhoto();
   photoUrl = URL.createObjectURL(photo);
   state.photo = photo;
-  state.response = null;
   byId("photo").src = photoUrl;
   byId("photo").hidden = false;
   byId("photo-unsupported").hidden = true;
   byId("image-name").value = "";
-  byId("start-view").hidden = true;
-  byId("result-view").hidden = false;
 }
 
+/** Forget the photo and its garments. */
+export function clearPhoto() {
+  URL.revokeObjectURL(photoUrl);
+  photoUrl = "";
+  byId("photo").removeAttribute("src");
+  Object.assign(state, { photo: null, size: null, groups: null, groupsKey: "", selected: 0, ownBox: null, response: null });
+}
+
+/** Return the address of the selected photo in this browser. */
+export const getPhotoUrl = () => photoUrl;
+
 /**
- * Give the frame the aspect ratio of the photo.
- * @param {number} width
- * @param {number} height
+ * Store the size of the photo, and give the frame its aspect ratio.
+ * @param {number | undefined} width
+ * @param {number | undefined} height
  */
-export function setFrameSize(width, height) {
-  if (width && height) byId("photo-frame").style.setProperty("--aspect-ratio", width / height);
+export function setPhotoSize(width, height) {
+  if (!width || !height) return;
+  state.size = { width, height };
+  byId("photo-frame").style.setProperty("--aspect-ratio", width / height);
 }
 
 /**
@@ -47,7 +59,7 @@ export function initPhotoInput(onPhoto) {
   listenForFileDialog(selectFrom);
   listenForPaste(selectFrom);
   listenForDrop(selectFrom);
-  byId("photo").addEventListener("load", ({ target }) => setFrameSize(target.naturalWidth, target.naturalHeight));
+  byId("photo").addEventListener("load", ({ target }) => setPhotoSize(target.naturalWidth, target.naturalHeight));
   byId("photo").addEventListener("error", () => {
     byId("photo").hidden = true;
     byId("photo-unsupported").hidden = false;

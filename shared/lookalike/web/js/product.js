@@ -50,13 +50,20 @@ export async function openProduct(match) {
 
 function renderMatch(match) {
   showThumbnail(byId("product-image"), match);
-  const probability = match.match === undefined ? "" : ` · ${formatPercent(match.match)} likely to be the same garment`;
-  byId("product-similarity").textContent = `Similarity ${match.similarity.toFixed(2)}${probability}`;
+  byId("product-similarity").textContent = describeSimilarity(match);
   byId("product-title").textContent = match.label ?? "garment";
   byId("product-text").textContent = "Loading product details…";
   byId("product-id").textContent = match.splitted_image_id;
   byId("product-fields").replaceChildren();
   byId("product-link").hidden = true;
+}
+
+function describeSimilarity({ similarity, match }) {
+  const parts = [
+    similarity !== undefined && `Similarity ${similarity.toFixed(2)}`,
+    match !== undefined && `${formatPercent(match)} likely to be the same garment`,
+  ];
+  return parts.filter(Boolean).join(" · ");
 }
 
 function renderError(error) {

@@ -1,33 +1,67 @@
 /**
  * State shared by the modules, and the types of a search response.
  *
- * @typedef {object} Match A stored garment that is similar to one in the photo.
+ * @typedef {[number, number, number, number]} Box x1, y1, x2, y2 in pixels of the upright photo.
+ *
+ * @typedef {object} Match A stored garment that was found.
+ * @property {number} id Row number of the stored garment.
  * @property {string} splitted_image_id Id of the stored garment.
  * @property {string} original_image_id Id of the stored photo.
  * @property {string | null} label
- * @property {number} similarity Cosine similarity; 1 for identical images.
+ * @property {number} [similarity] Cosine similarity; 1 for identical images. Absent if nothing was compared.
  * @property {number} [match] Probability that both are the same garment.
  * @property {string} [thumbnail_base64] JPEG.
- * @property {{same_label?: boolean, colour_distance?: number, shared_details?: string[]}} [why]
+ * @property {{key: string | number | null, size: number}} [group]
+ * @property {{same_label?: boolean, colour_distance?: number, color_distance?: number, shared_details?: string[]}} [why]
  *
  * @typedef {object} MatchGroup A garment in the photo and its matches, best first.
  * @property {string | null} label `null` if no garment was found and the whole photo was compared.
  * @property {number | null} score Confidence of the detection, from 0 to 1.
- * @property {[number, number, number, number]} bounding_box x1, y1, x2, y2 in pixels.
+ * @property {Box} bounding_box
  * @property {Match[]} results
  *
  * @typedef {object} SearchResponse
- * @property {number} width Width of the photo in pixels.
- * @property {number} height Height of the photo in pixels.
- * @property {MatchGroup[]} groups
+ * @property {number} [width] Width of the photo in pixels.
+ * @property {number} [height] Height of the photo in pixels.
+ * @property {Match[]} results
+ * @property {MatchGroup[]} [groups] Present if the garments of the photo were detected.
+ * @property {{text: string, as: string, value: string}[]} understood
+ * @property {string[]} ignored
+ * @property {Record<string, {value: string | number, count: number}[]>} facets
+ * @property {string | null} next_cursor
  * @property {{rows: number, tail_rows: number, without_vector: number, version: string | null, built_at: string | null}} [index]
+ *
+ * @typedef {{match: Match, weight: number}} Example A stored garment to search for (1) or to avoid (negative).
  */
 
-export const state = {
+/** @returns The state before the first search. */
+export const createState = () => ({
   /** @type {File | null} The selected photo. */
   photo: null,
-  /** @type {SearchResponse | null} Response to the last search with this photo. */
+  /** @type {{width: number, height: number} | null} Size of the photo in pixels. */
+  size: null,
+  /** @type {MatchGroup[] | null} Garments detected in the photo. */
+  groups: null,
+  /** Conditions for which the matches in `groups` were found. */
+  groupsKey: "",
+  /** Index of the selected garment in `groups`. */
+  selected: 0,
+  /** @type {Box | null} Area that the user marked. It takes the place of the selected garment. */
+  ownBox: null,
+  /** Description in words. */
+  words: "",
+  /** @type {Example[]} */
+  examples: [],
+  /** @type {{near: string, within: number} | null} */
+  color: null,
+  /** @type {Record<string, (string | number)[]>} Alternatives by field name. */
+  filter: {},
+  /** Whether each product is listed once. */
+  isGrouped: false,
+  /** @type {SearchResponse | null} Response to the last search. */
   response: null,
   /** Whether the catalog has changed since the last search. */
   isOutdated: false,
-};
+});
+
+export const state = createState();

@@ -24,10 +24,7 @@ let currentTask = null;
  * @param {{onSuccess: (response: any) => void, onFailure?: () => void}} handlers
  */
 export async function runTask(message, send, { onSuccess, onFailure }) {
-  if (currentTask) {
-    void cancelOnServer(currentTask);
-    currentTask.controller.abort();
-  }
+  abandonTask();
   const task = { id: createRequestId(), controller: new AbortController(), isCancelled: false };
   currentTask = task;
   showBusy(message);
@@ -45,7 +42,16 @@ export async function runTask(message, send, { onSuccess, onFailure }) {
   }
 }
 
-/** Cancel the running task on the server. */
+/** Cancel the running task and ignore its response. */
+export function abandonTask() {
+  if (!currentTask) return;
+  void cancelOnServer(currentTask);
+  currentTask.controller.abort();
+  currentTask = null;
+  showIdle();
+}
+
+/** Cancel the running task on the server, and say so. */
 export async function cancelTask() {
   const task = currentTask;
   if (!task) return;
