@@ -140,7 +140,8 @@ class DetectorInput:
         if config.do_rescale:
             pixels = (pixels.astype(np.float64) * config.rescale_factor).astype(np.float32)
         if config.do_normalize:
-            pixels = (pixels - np.asarray(config.image_mean, np.float32)) / np.asarray(config.image_std, np.float32)
+            mean, std = np.array(config.image_mean, np.float32), np.array(config.image_std, np.float32)
+            pixels = np.asarray((pixels - mean) / std, np.float32)
         bottom, right = config.padded_size or (height, width)
         padded = np.zeros((1, 3, bottom, right), np.float32)
         padded[0, :, :height, :width] = pixels.transpose(2, 0, 1)
