@@ -300,16 +300,18 @@ def test_failed_upgrade_to_0006_can_be_repeated(url: str, index: str) -> None:
     assert len(select_rows(url, "SELECT * FROM ledger")) == 1
 
 
-@pytest.mark.parametrize("reverted", [["DROP INDEX ix_splitted_images_label{on_images}"], ["DROP TABLE details_words"]])
-def test_failed_upgrade_to_0007_can_be_repeated(url: str, reverted: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("on_mysql", "on_sqlite"),
+    [
+        (["DROP INDEX ix_splitted_images_label ON splitted_images"], ["DROP INDEX ix_splitted_images_label"]),
+        (["DROP TABLE details_words"], ["DROP TABLE details_words_index", "DROP TABLE details_words"]),
+    ],
+)
+def test_failed_upgrade_to_0007_can_be_repeated(url: str, on_mysql: list[str], on_sqlite: list[str]) -> None:
     upgrade(url)
     complete = read_schema(url)
-    is_mysql = url.startswith("mysql")
-    if not is_mysql and reverted == ["DROP TABLE details_words"]:
-        pytest.skip("SQLite creates the table and its full-text index in one transaction")
-    tables = {"on_images": " ON splitted_images"} if is_mysql else NO_TABLES
-    statements = [statement.format_map(tables) for statement in reverted]
-    execute(url, *statements, f"UPDATE {VERSION_TABLE} SET version_num = '0006'")
+    reverted = on_mysql if url.startswith("mysql") else on_sqlite
+    execute(url, *reverted, f"UPDATE {VERSION_TABLE} SET version_num = '0006'")
     upgrade(url)
     assert read_schema(url) == complete
 

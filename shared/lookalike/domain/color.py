@@ -87,7 +87,7 @@ def _chroma_weight(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _hue(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return hue angles (n,) in degrees, 0 to 360. Gray has the hue 0."""
-    return np.degrees(np.arctan2(b, a)) % 360
+    return np.asarray(np.degrees(np.arctan2(b, a)) % 360, np.float64)
 
 
 def _wrap(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
