@@ -21,7 +21,7 @@ from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
-from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
+from lookalike.usecases.search import Include, PhotoExample, Search, SearchRequest, SearchResult
 from lookalike.usecases.segments import Segments
 from tests.contracts.databases import DATABASE_KINDS, execute, temporary_database
 from tests.contracts.test_migrations import MYSQL_TYPES, ORIGINAL_DETAILS_TABLE, ORIGINAL_IMAGES_TABLE, SQLITE_TYPES
@@ -88,9 +88,9 @@ class World:
 
     def search(self, color: str, include: Include = Include.NONE) -> SearchResult:
         """Search for a photo of one color."""
-        search = Search(self.models, self.index, self.store, self.catalog)
+        search = Search(lambda: self.models, ORIGINAL_EMBEDDER, self.index, self.store, self.catalog)
         with Jobs(self.catalog, 30).run_job("search", Caller(), validate_or_create_job_id(None)) as job:
-            return search.search(png(color), SearchRequest(num=10, include=include), job)
+            return search.search(SearchRequest([PhotoExample(png(color))], limit=10, include=include), job)
 
     def photos_found(self, color: str) -> list[str]:
         """Return the names of the photos found for a color, most similar first."""

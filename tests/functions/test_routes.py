@@ -11,7 +11,7 @@ from tests.conftest import bearer_header
 from tests.functions.harness import PHOTO, REMOTE, Client, encode_base64
 
 ACCOUNT_ROUTES = {f"POST /api/auth/{action}" for action in ("register", "login", "refresh")}
-SEARCH_ROUTES = {"POST /relay_image", "POST /split_image", "POST /image/split", "POST /image_detail"}
+SEARCH_ROUTES = {"POST /search", "POST /relay_image", "POST /split_image", "POST /image/split", "POST /image_detail"}
 READ_ROUTES = {"GET /splitted_images/<id>", "GET /splitted_images/by_original/<id>", "GET /thumbnails/<id>"}
 JOB_ROUTES = {
     "POST /cancel_request/<id>",

@@ -16,14 +16,18 @@ from lookalike.domain.model import Caller, Detection, Segment
 from lookalike.usecases import segment_images
 from lookalike.usecases.jobs import validate_or_create_job_id
 from lookalike.usecases.models import whole_photo_detection
-from lookalike.usecases.search import Include, MatchGroup, SearchRequest, SearchResult
+from lookalike.usecases.search import Include, MatchGroup, PhotoExample, SearchRequest, SearchResult
 
 
 def search_file(services: Services, path: Path, num: int, segment: bool) -> SearchResult:
     """Search with a photo; with `segment`, for each garment in it. Returns `num` matches per group."""
-    request = SearchRequest(num, segment, Include.NONE)
+    return run_search(services, SearchRequest([PhotoExample(read_file(path))], num, segment, Include.NONE))
+
+
+def run_search(services: Services, request: SearchRequest) -> SearchResult:
+    """Search as a job of an anonymous caller."""
     with services.jobs.run_read_only_job("search", Caller(), validate_or_create_job_id(None)) as job:
-        return services.search.search(read_file(path), request, job)
+        return services.search.search(request, job)
 
 
 def write_result_image(services: Services, path: Path, result: SearchResult, out: Path) -> None:
@@ -34,8 +38,9 @@ def write_result_image(services: Services, path: Path, result: SearchResult, out
 
 def _garment_row(services: Services, group: MatchGroup) -> GarmentRow:
     garment = group.garment
+    assert garment is not None
     box = garment.box if garment.label else None
-    matches = [Match(_thumbnail(services, one.segment), one.segment.name, one.similarity) for one in group.matches]
+    matches = [Match(_thumbnail(services, one.segment), one.segment.name, one.similarity or 0.0) for one in group.matches]
     return GarmentRow(box, garment.label or "whole photo", garment.score, matches)
 
 

@@ -32,6 +32,7 @@ from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.missing_vectors import MissingVectors
 from lookalike.usecases.models import Models
+from lookalike.usecases.photo_objects import PhotoObjects
 from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
@@ -161,7 +162,7 @@ class Services:
     @lazy
     def missing_vectors(self) -> MissingVectors:
         """Counts the garments that have vectors of other models only."""
-        return MissingVectors(self._sql_catalog, self.models.embedder)
+        return MissingVectors(self._sql_catalog, self._embedder_name_and_dim[0])
 
     def with_models(self, models: str, embedder: str) -> "Services":
         """Return services with other models on the same database and bucket."""
@@ -198,9 +199,23 @@ class Services:
 
     @lazy
     def search(self) -> Search:
-        """Finds the stored garments most similar to those of a photo."""
-        calibration = models.read_calibration(self._embedder_name_and_dim[0], self.embedder_folder)
-        return Search(self.models, self.index, self.store, self.catalog, calibration, self._photo_reader)
+        """Finds stored garments by examples and conditions. Loads the models for the first example to be embedded."""
+        embedder = self._embedder_name_and_dim[0]
+        return Search(
+            lambda: self.models,
+            embedder,
+            self.index,
+            self.store,
+            self.catalog,
+            models.read_calibration(embedder, self.embedder_folder),
+            self._photo_reader,
+            self._signing_key,
+        )
+
+    @lazy
+    def photo_objects(self) -> PhotoObjects:
+        """Reads photos that requests name by their address in the bucket."""
+        return PhotoObjects(self.store, self.settings.bucket, self.settings.prefix)
 
     @lazy
     def segments(self) -> Segments:

@@ -112,8 +112,9 @@ def search(photo: Path, num: int, whole: bool, out: Path, as_json: bool) -> None
         click.echo(json.dumps({"groups": [group_response(group) for group in result.groups], "picture": str(out)}))
         return
     for group in result.groups:
-        score = f" ({group.garment.score:.2f})" if group.garment.score is not None else ""
-        click.echo(f"{group.garment.label or 'whole photo'}{score}")
+        garment = group.garment
+        score = f" ({garment.score:.2f})" if garment and garment.score is not None else ""
+        click.echo(f"{(garment and garment.label) or 'whole photo'}{score}")
         for match in group.matches:
             click.echo(f"  {match.similarity:6.3f}  {match.segment.name}")
     index = result.index

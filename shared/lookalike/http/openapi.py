@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import lookalike
+from lookalike.http.request import FORM, JSON_PART
 from lookalike.http.request_schemas import PhotoRequest
 from lookalike.http.response_schemas import ErrorResponse
 from lookalike.http.routes import ROUTES, Role, Route, routes_of_function
@@ -86,7 +86,7 @@ def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
     if parameters := _parameters(route, schemas):
         operation["parameters"] = parameters
     if route.request and route.method != "GET":
-        operation["requestBody"] = _request_body(route.request, refs[route.request])
+        operation["requestBody"] = _request_body(route, refs[route.request])
     # the empty object makes the token optional
     if route.role in (Role.USER, Role.ADMIN, Role.PLATFORM):
         operation["security"] = [{"token": []}]
@@ -107,13 +107,17 @@ def _parameters(route: Route, schemas: Json) -> list[Json]:
     return [*in_path, *({"name": name, "in": "query", "schema": schema} for name, schema in fields.items())]
 
 
-def _request_body(body: type[BaseModel], ref: Json) -> Json:
+def _request_body(route: Route, ref: Json) -> Json:
     """Describe a body. A photo may be sent as base64 in JSON, as a file in a form, or as the body itself."""
+    assert route.request is not None
     content: Json = {"application/json": {"schema": ref}}
-    if issubclass(body, PhotoRequest):
-        photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+    photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+    if route.accepts_files:
+        form: Json = {"type": "object", "required": [JSON_PART], "properties": {JSON_PART: ref}}
+        content[FORM] = {"schema": {**form, "additionalProperties": photo}}
+    if issubclass(route.request, PhotoRequest):
         form = {"allOf": [ref, {"type": "object", "properties": {"image": photo}}]}
-        content["multipart/form-data"] = {"schema": form}
+        content[FORM] = {"schema": form}
         content |= {f"image/{kind}": {"schema": photo} for kind in ("jpeg", "png", "webp", "avif")}
     return {"required": True, "content": content}
 

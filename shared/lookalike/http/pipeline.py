@@ -15,7 +15,7 @@ from lookalike.domain.errors import BadRequest, Forbidden, LookalikeError, Unaut
 from lookalike.domain.model import Caller
 from lookalike.http.cors import add_cors_headers, preflight_response
 from lookalike.http.docs import serve_docs
-from lookalike.http.request import ApiRequest, limit_body_size, read_body, requested_job_id
+from lookalike.http.request import ApiRequest, Body, limit_body_size, read_body, requested_job_id
 from lookalike.http.request_schemas import HandlerResult
 from lookalike.http.request_timing import respond_timed
 from lookalike.http.routes import Role, Route, allowed_methods, function_url_map, match_route, route_pattern
@@ -74,12 +74,12 @@ def _call_handler(function: str, request: flask.Request) -> flask.Response:
     caller = authenticate(services(), request, route.role)
     if not (route.role is Role.PLATFORM and is_local_platform(services(), request, caller)):
         authorize(services(), caller, route.role)
-    fields, photo, is_typed = read_body(request) if route.accepts_fields else ({}, None, True)
-    requested_id = requested_job_id(request, fields)
+    body = read_body(request, route.accepts_files) if route.accepts_fields else Body({})
+    requested_id = requested_job_id(request, body.fields)
     job_id = validate_or_create_job_id(requested_id)
     logs.request_id.set(job_id)
     token = bearer_token(request) if caller.user else ""
-    api_request = ApiRequest(caller, job_id, fields, photo, path_parameters, is_typed, not requested_id, token)
+    api_request = ApiRequest(caller, job_id, body, path_parameters, not requested_id, token)
     return json_response(route.handler(services(), api_request), job_id)
 
 

@@ -16,8 +16,25 @@ from lookalike.http.request_schemas import PhotoRequest
 B = TypeVar("B", bound=BaseModel)
 MAX_BODY_BYTES = 24 * 1024 * 1024
 """A photo of 16 MB in base64 has 21.3 MB; the rest is for the other fields."""
+FORM = "multipart/form-data"
+JSON_PART = "request"
+"""Part of a form that contains the JSON, on routes whose JSON refers to files."""
 PHOTO_FIELDS = ("image", "file", "photo")
 """Names under which a form may send the photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a request sent as its body, or in the query string."""
+
+    fields: dict[str, Any]
+    """Fields of the JSON body, the form or the query string."""
+    photo: bytes | None = field(default=None, repr=False)
+    """The photo, if it was sent as a file or as the body itself."""
+    is_typed: bool = True
+    """Whether the fields have JSON's types; forms and query strings contain only text."""
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """Files of a form by name, on routes whose JSON refers to them."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +43,8 @@ class ApiRequest:
 
     caller: Caller
     request_id: str
-    fields: dict[str, Any]
-    """Fields of the JSON body, the form or the query string."""
-    photo_bytes: bytes | None
-    """The photo, if it was sent as a file or as the body itself."""
+    body: Body
     path_parameters: dict[str, str]
-    is_typed: bool
-    """Whether the fields have JSON's types; forms and query strings contain only text."""
     is_new_id: bool = False
     """Whether the server created the request id, so that nobody knows it yet."""
     token: str = field(default="", repr=False)
@@ -47,21 +59,34 @@ class ApiRequest:
     def parse_body(self, schema: type[B]) -> B:
         """Validate the fields. Raises `InvalidField` with the name of the first invalid field."""
         try:
-            return schema.model_validate(self.fields, strict=self.is_typed)
+            return schema.model_validate(self.body.fields, strict=self.body.is_typed)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            name = ".".join(str(part) for part in problem["loc"][:1]) or "body"
+            name = field_path(problem["loc"]) or "body"
             raise InvalidField(f"{name}: {problem['msg']}", field=name) from None
 
     def read_image(self, body: PhotoRequest) -> bytes:
         """Return the bytes of the photo. Raises `InvalidField` if none was sent."""
-        if self.photo_bytes is not None:
-            return self.photo_bytes
+        if self.body.photo is not None:
+            return self.body.photo
         if body.image_base64 is None:
             raise InvalidField(
                 "image_base64: a photo is required, as base64, as a file, or as the body", field="image_base64"
             )
         return images.decode_base64(body.image_base64)
+
+
+def field_path(location: tuple[int | str, ...]) -> str:
+    """Return the path of a field, such as `query[1].bounding_box`, from the location of a validation error.
+
+    It ends at the first item that is not in a list: what follows are alternatives of the field's type.
+    """
+    path = str(location[0]) if location else ""
+    for outer, inner in zip(location[1::2], location[2::2], strict=False):
+        if not isinstance(outer, int):
+            break
+        path += f"[{outer}].{inner}"
+    return path
 
 
 def limit_body_size(request: flask.Request) -> None:
@@ -77,27 +102,39 @@ def limit_body_size(request: flask.Request) -> None:
     raise TooLarge(f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB, the maximum for a request")
 
 
-def read_body(request: flask.Request) -> tuple[dict[str, Any], bytes | None, bool]:
-    """Return the fields, the photo if it was sent as bytes, and whether the fields have JSON's types.
+def read_body(request: flask.Request, accepts_files: bool = False) -> Body:
+    """Parse the body, or the query string if there is none.
 
-    Raises `BadRequest`, `InvalidField` and `UnsupportedFormat`.
+    With `accepts_files`, a form has the JSON of the request in the part `request`, and files that it names. Raises
+    `BadRequest`, `InvalidField` and `UnsupportedFormat`.
     """
     # werkzeug's default of 500 kB for form fields is too small for a photo in base64
     request.max_form_memory_size = MAX_BODY_BYTES
     content_type = request.mimetype
-    if content_type == "multipart/form-data":
-        return request.form.to_dict(), _read_file(request), False
+    if content_type == FORM:
+        return (
+            read_json_and_files(request) if accepts_files else Body(request.form.to_dict(), _read_file(request), False)
+        )
     if content_type.startswith("image/") or content_type == "application/octet-stream":
-        return request.args.to_dict(), request.get_data(cache=False), False
+        return Body(request.args.to_dict(), request.get_data(cache=False), False)
     data = request.get_data(cache=False)
     if not data:
-        return request.args.to_dict(), None, False
+        return Body(request.args.to_dict(), None, False)
     if content_type == "application/json" or content_type.endswith("+json"):
-        return _parse_json(data), None, True
+        return Body(_parse_json(data))
     raise UnsupportedFormat(
         "Send application/json, multipart/form-data, or the photo itself as image/jpeg, image/png or image/webp",
         content_type=content_type,
     )
+
+
+def read_json_and_files(request: flask.Request) -> Body:
+    """Read a form with the JSON of the request in one part, as text or as a file, and files in the others."""
+    files = {name: file.read() for name, file in request.files.items()}
+    text = files.pop(JSON_PART, None) or request.form.get(JSON_PART)
+    if not text:
+        raise InvalidField(f"{JSON_PART}: a form needs the JSON of the request in this part", field=JSON_PART)
+    return Body(_parse_json(text), files=files)
 
 
 def requested_job_id(request: flask.Request, fields: dict[str, Any]) -> str | None:
@@ -118,7 +155,7 @@ def _read_file(request: flask.Request) -> bytes | None:
     return None
 
 
-def _parse_json(data: bytes) -> dict[str, Any]:
+def _parse_json(data: bytes | str) -> dict[str, Any]:
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError) as error:

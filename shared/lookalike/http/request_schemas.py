@@ -22,6 +22,15 @@ def _list_to_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def parse_json_text(value: Any) -> Any:
+    """Parse a field that a form or a query string contains as JSON text."""
+    # The parser raises `RecursionError` for deep nesting, which pydantic would not turn into a validation error.
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 Corners = Annotated[tuple[Number, Number, Number, Number], BeforeValidator(_list_to_tuple)]
 """x1, y1, x2, y2 in pixels of the upright photo.
 
@@ -108,12 +117,7 @@ class FilteredRequest(RequestBody):
     @field_validator("filter", mode="before")
     @classmethod
     def _parse_json(cls, value: Any) -> Any:
-        # In a form or a query string, the filter is JSON text. The parser raises `RecursionError` for deep nesting,
-        # which pydantic would not turn into a validation error.
-        try:
-            return json.loads(value) if isinstance(value, str) else value
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+        return parse_json_text(value)
 
     def conditions(self) -> dict[str, Condition]:
         """Return the filter as conditions of the domain."""
@@ -123,6 +127,8 @@ class FilteredRequest(RequestBody):
 class RelayRequest(PhotoRequest, FilteredRequest):
     """A search with a photo."""
 
+    bounding_box: Annotated[Corners | None, BeforeValidator(parse_json_text)] = None
+    """Part of the photo to search for: x1, y1, x2, y2 in pixels of the upright photo. Clipped to the photo."""
     num: int = Field(5, ge=1, le=100)
     """Maximum number of matches, for the photo and for each of its garments."""
     segment: bool = False

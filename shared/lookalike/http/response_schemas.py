@@ -166,6 +166,8 @@ class Explanation(Schema):
     """Whether both have the same label."""
     colour_distance: float = OPTIONAL
     """CIE76 difference of the mean colors. About 2 is just visible; 100 is black to white."""
+    color_distance: float = OPTIONAL
+    """CIEDE2000 difference of the garment's mean color to the color that the request names."""
     shared_details: list[str] = OPTIONAL
     """Names of product details that both share."""
 
@@ -235,10 +237,17 @@ class SearchSummary(Schema):
     """Time of the search."""
     garments: list[dict[str, Any]]
     """Label and box of each query garment."""
+    query: list[dict[str, Any]] = []
+    """Examples of a request to `/search`, without photos."""
     num: int = 5
+    limit: int = 10
     segment: bool = False
     min_similarity: float = -1
     filter: dict[str, Any] = {}
+    color: dict[str, Any] | None = None
+    group_by: str | None = None
+    diversity: float = 0
+    bounding_box: Corners | None = None
 
 
 class PastMatch(Segment):

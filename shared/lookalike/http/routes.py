@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
-from lookalike.http import ingestion_schemas
+from lookalike.http import ingestion_schemas, search_schemas
 from lookalike.http import request_schemas as requests
 from lookalike.http import response_schemas as responses
 from lookalike.http.handlers import (
@@ -81,6 +81,8 @@ class Route:
     """Whether the handler runs a job. The model queue can be full, and the job can be canceled or run out of time."""
     media_type: str = "application/json"
     """Content type of a successful response."""
+    accepts_files: bool = False
+    """Whether the request may be a form with the JSON in the part `request`, and files that the JSON names."""
 
     @property
     def accepts_fields(self) -> bool:
@@ -107,6 +109,8 @@ ROUTES = (
           extra_error_statuses=(429, 504)),
     _relay("POST", "/relay_image", Role.ANYONE, search.relay_image, responses.RelayResponse, requests.RelayRequest,
            is_job=True),
+    _relay("POST", "/search", Role.ANYONE, search.search, search_schemas.SearchResponse, search_schemas.SearchBody,
+           extra_error_statuses=(404,), is_job=True, accepts_files=True),
     _relay("GET", "/search_history", Role.USER, history.list_searches, responses.SearchHistoryResponse,
            requests.HistoryRequest),
     _relay("DELETE", "/search_history", Role.USER, history.delete_searches, responses.StatusResponse),

@@ -20,6 +20,8 @@ class Explanation:
     same_label: bool | None = None
     colour_distance: float | None = None
     """CIE76 difference of the mean colors. Spelled like the field of the API."""
+    color_distance: float | None = None
+    """CIEDE2000 difference of the mean color to the color that the request names, `None` if it names none."""
     shared_details: list[str] | None = None
     """Names of product fields with equal values. Lists are equal if they share an item.
 
@@ -40,7 +42,7 @@ class QueryGarment:
         same_label = self.label == match.label if self.label and match.label else None
         distance = color_distance(self.color, match.color) if self.color and match.color else None
         shared = shared_detail_names(self.known_details, details_for(match, details)) if self.known_details else None
-        return Explanation(same_label, distance, shared)
+        return Explanation(same_label, distance, shared_details=shared)
 
 
 def garment_color(garment: Detection, cut_out: Image.Image) -> Lab | None:

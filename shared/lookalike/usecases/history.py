@@ -26,10 +26,12 @@ class SearchHistory:
     def save_search(self, owner: str, search_id: str, request: Mapping[str, object], result: SearchResult) -> None:
         """Save a search without its photo, in the background. A failure is logged and not raised."""
         garments = [
-            {"label": group.garment.label, "bounding_box": group.garment.box.as_list()} for group in result.groups
+            {"label": garment.label, "bounding_box": garment.box.as_list()}
+            for group in result.groups
+            if (garment := group.garment)
         ]
         hits = [
-            PastHit(garment_index, match.segment.row_id, match.similarity)
+            PastHit(garment_index, match.segment.row_id, match.similarity or 0.0)
             for garment_index, group in enumerate(result.groups)
             for match in group.matches
         ]

@@ -29,11 +29,15 @@ def segment_response(segment: Segment) -> dict[str, Any]:
 
 def match_response(match: Match) -> dict[str, Any]:
     """Return a match, without fields that are unknown or were not requested."""
-    # float32 has about seven significant digits, of which the last depends on the order of summation
-    response = segment_response(match.segment) | {"similarity": round(match.similarity, 6)}
+    response = segment_response(match.segment)
+    if match.similarity is not None:
+        # float32 has about seven significant digits, of which the last depends on the order of summation
+        response["similarity"] = round(match.similarity, 6)
     if match.match_probability is not None:
         response["match"] = round(match.match_probability, 4)
     response["why"] = explanation_response(match.explanation)
+    if match.group is not None:
+        response["group"] = asdict(match.group)
     if match.details is not None:
         response["details"] = asdict(match.details)
     return response | dict(match.image_fields)
@@ -42,13 +46,12 @@ def match_response(match: Match) -> dict[str, Any]:
 def explanation_response(explanation: Explanation) -> dict[str, Any]:
     """Return the comparison of match and query, without unknown fields."""
     known = {name: value for name, value in asdict(explanation).items() if value is not None}
-    if explanation.colour_distance is not None:
-        known["colour_distance"] = round(explanation.colour_distance, 1)
-    return known
+    return {name: round(value, 1) if isinstance(value, float) else value for name, value in known.items()}
 
 
 def group_response(group: MatchGroup) -> dict[str, Any]:
     """Return a garment of the query photo and its matches."""
+    assert group.garment is not None
     return {**garment_response(group.garment), "results": [match_response(match) for match in group.matches]}
 
 

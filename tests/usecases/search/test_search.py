@@ -1,106 +1,45 @@
 """Search with fakes: ranking, filters, duplicates, explanations and concurrent deletions."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
-from PIL import Image
 
 from lookalike.domain.errors import Busy, InvalidImage
 from lookalike.domain.filter import Condition, Filter
-from lookalike.domain.model import Calibration, Caller, ProductDetails, Segment
+from lookalike.domain.model import Calibration, ProductDetails, Segment
 from lookalike.usecases.explanation import Explanation
-from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
-from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
-from lookalike.usecases.search import Include, Search, SearchRequest, SearchResult
-from lookalike.usecases.segments import Segments
-from lookalike.usecases.upload import Upload
+from lookalike.usecases.search import Include, SearchRequest
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
-from tests.fakes.store import FakeStore
-from tests.usecases.index_harness import IndexHarness
-
-
-def encode_stripes(*colors: str) -> bytes:
-    """Return a PNG with one stripe of 20 x 30 pixels for each color."""
-    image = Image.new("RGB", (20 * len(colors), 30))
-    for number, color in enumerate(colors):
-        image.paste(color, (20 * number, 0, 20 * number + 20, 30))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
-
-
-class SearchHarness:
-    """Uploads and searches with fakes. Garments are stripes of one color, and are embedded as that color."""
-
-    def __init__(self) -> None:
-        self.detector = FakeDetector()
-        self.catalog, self.store = FakeCatalog(), FakeStore()
-        models = Models(self.detector, FakeEmbedder(), max_waiting=8)
-        self.upload = Upload(models, self.store, self.catalog, False, timedelta(seconds=60))
-        self.search = Search(models, self.make_index(self.catalog), self.store, self.catalog)
-        self.jobs, self.segments = Jobs(self.catalog, 30), Segments(self.catalog, self.store)
-
-    def make_index(self, catalog: FakeCatalog) -> LiveIndex:
-        return LiveIndex(IndexHarness(self.store).versions, catalog, FakeEmbedder.name, FakeEmbedder.dim)
-
-    def add_photo(self, name: str, color: str) -> Segment:
-        """Upload a whole photo of one color."""
-        self.detector.detections = []
-        return self.upload_photo(name, encode_stripes(color))
-
-    def upload_photo(self, name: str, data: bytes) -> Segment:
-        """Upload a photo and return its first segment."""
-        with self.jobs.run_job("upload", Caller(), validate_or_create_job_id(None)) as job:
-            return self.upload.upload_photo(data, name, None, True, job).segments[0]
-
-    def run_search(self, data: bytes, request: SearchRequest) -> SearchResult:
-        with self.jobs.run_job("search", Caller(), validate_or_create_job_id(None)) as job:
-            return self.search.search(data, request, job)
-
-
-@pytest.fixture
-def harness() -> SearchHarness:
-    """Return a harness with three photos, named like their colors."""
-    created = SearchHarness()
-    for color in ("red", "green", "blue"):
-        created.add_photo(color, color)
-    return created
-
-
-def photo_names(result: SearchResult) -> list[list[str]]:
-    """Return the photo of each match, for each group."""
-    return [[match.segment.photo for match in group.matches] for group in result.groups]
+from tests.fakes.models import FakeEmbedder, make_detection
+from tests.usecases.search.harness import SearchHarness, encode_stripes, photo_names
 
 
 def test_search_returns_the_most_similar_first(harness: SearchHarness) -> None:
-    result = harness.run_search(encode_stripes("#e02010"), SearchRequest(num=2, include=Include.NONE))
+    result = harness.run_search(encode_stripes("#e02010"), SearchRequest(limit=2, include=Include.NONE))
     assert photo_names(result)[0][0] == "red" and len(photo_names(result)[0]) == 2
     assert (result.width, result.height) == (20, 30)
 
 
 def test_search_returns_a_group_for_each_garment(harness: SearchHarness) -> None:
     harness.detector.detections = [make_detection(0), make_detection(20, "skirt")]
-    request = SearchRequest(num=1, segment=True, include=Include.NONE)
+    request = SearchRequest(limit=1, segment=True, include=Include.NONE)
     result = harness.run_search(encode_stripes("blue", "red"), request)
     assert photo_names(result) == [["blue"], ["red"]]
     assert harness.detector.thorough_calls[-1] is False
-    assert [group.garment.label for group in result.groups] == ["top", "skirt"]
+    assert [group.garment and group.garment.label for group in result.groups] == ["top", "skirt"]
     assert len(result.best_matches(5)) == 2
 
 
 def test_search_uses_the_whole_photo_if_no_garment_is_found(harness: SearchHarness) -> None:
     result = harness.run_search(encode_stripes("green"), SearchRequest(segment=True, include=Include.NONE))
-    assert len(result.groups) == 1 and result.groups[0].garment.label is None
+    assert len(result.groups) == 1 and result.groups[0].garment and result.groups[0].garment.label is None
 
 
 def test_best_matches_contain_each_segment_once(harness: SearchHarness) -> None:
     harness.detector.detections = [make_detection(0), make_detection(20)]
-    request = SearchRequest(num=3, segment=True, include=Include.NONE)
+    request = SearchRequest(limit=3, segment=True, include=Include.NONE)
     result = harness.run_search(encode_stripes("red", "#f00808"), request)
     best = [match.segment.photo for match in result.best_matches(3)]
     assert best[0] == "red" and sorted(best) == ["blue", "green", "red"]
@@ -121,15 +60,15 @@ class DeletingCatalog(FakeCatalog):
 def test_search_replaces_a_match_that_is_deleted_meanwhile(harness: SearchHarness) -> None:
     catalog = DeletingCatalog()
     catalog.__dict__.update(harness.catalog.__dict__)
-    harness.search = Search(harness.search.models, harness.make_index(catalog), harness.store, catalog)
+    harness.search = harness.make_search(catalog)
     catalog.segment_to_delete = "red_segment_0"
-    result = harness.run_search(encode_stripes("red"), SearchRequest(num=2, include=Include.NONE))
+    result = harness.run_search(encode_stripes("#fe0000"), SearchRequest(limit=2, include=Include.NONE))
     assert sorted(photo_names(result)[0]) == ["blue", "green"]
 
 
 def test_search_omits_and_logs_a_match_without_image(harness: SearchHarness, caplog: pytest.LogCaptureFixture) -> None:
     harness.store.delete("red/segment_0.png")
-    result = harness.run_search(encode_stripes("red"), SearchRequest(num=3))
+    result = harness.run_search(encode_stripes("red"), SearchRequest(limit=3))
     assert sorted(photo_names(result)[0]) == ["blue", "green"]
     (record,) = [record for record in caplog.records if record.message == "A row has no image in the store"]
     assert vars(record)["path"] == "red/segment_0.png"
@@ -141,8 +80,7 @@ def test_search_rejects_an_invalid_image(harness: SearchHarness) -> None:
 
 
 def test_search_raises_busy_when_the_queue_is_full(harness: SearchHarness) -> None:
-    full = Models(harness.detector, FakeEmbedder(), max_waiting=0)
-    harness.search = replace(harness.search, models=full)
+    harness.models = Models(harness.detector, FakeEmbedder(), max_waiting=0)
     with pytest.raises(Busy):
         harness.run_search(encode_stripes("red"), SearchRequest())
 
@@ -151,7 +89,7 @@ def test_matches_have_a_probability_if_the_embedder_is_calibrated(harness: Searc
     (first, *_) = harness.run_search(encode_stripes("red"), SearchRequest()).groups[0].matches
     assert first.match_probability is None
     harness.search = replace(harness.search, calibration=Calibration(3, -9))
-    request = SearchRequest(num=3, include=Include.NONE)
+    request = SearchRequest(limit=3, include=Include.NONE)
     matches = harness.run_search(encode_stripes("red"), request).groups[0].matches
     probabilities = [match.match_probability or 0.0 for match in matches]
     assert probabilities[0] > 0.99 and probabilities == sorted(probabilities, reverse=True)
@@ -167,7 +105,7 @@ class TestFilter:
         harness.add_photo("sold", "blue")
         on_sale = [ProductDetails(name, sale_status="sale") for name in ("sold", "blue")]
         harness.segments.put_details(on_sale)
-        request = SearchRequest(num=5, include=Include.NONE, filter={"sale_status": Condition(("sale",))})
+        request = SearchRequest(limit=5, include=Include.NONE, filter={"sale_status": Condition(("sale",))})
         assert sorted(photo_names(harness.run_search(encode_stripes("red"), request))[0]) == ["blue", "sold"]
         harness.segments.delete_segment("sold_segment_0")
         assert photo_names(harness.run_search(encode_stripes("red"), request)) == [["blue"]]
@@ -176,7 +114,7 @@ class TestFilter:
         harness.segments.put_details([ProductDetails("green", brand="Marlow")])
         harness.detector.detections = [make_detection(0), make_detection(20, "skirt")]
         wanted = {"brand": Condition(("Marlow",))}
-        request = SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted)
+        request = SearchRequest(limit=3, segment=True, include=Include.NONE, filter=wanted)
         result = harness.run_search(encode_stripes("blue", "red"), request)
         assert photo_names(result) == [["green"], ["green"]]
 
@@ -191,7 +129,7 @@ class TestDuplicates:
     def test_exclude_original_omits_all_segments_of_the_query_photo(self, harness: SearchHarness) -> None:
         for name in ("copy", "second-copy"):
             harness.add_photo(name, "red")
-        request = SearchRequest(num=2, include=Include.NONE, exclude_original=True)
+        request = SearchRequest(limit=2, include=Include.NONE, exclude_original=True)
         assert photo_names(harness.run_search(encode_stripes("red"), request)) == [["green", "blue"]]
         # other bytes: not the same photo
         assert photo_names(harness.run_search(encode_stripes("#fe0000"), request))[0][0] == "red"
@@ -199,7 +137,7 @@ class TestDuplicates:
     def test_collapse_returns_one_of_identical_images(self, harness: SearchHarness) -> None:
         for number in range(30):
             harness.add_photo(f"red-{number}", "red")
-        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        request = SearchRequest(limit=3, include=Include.NONE, collapse=True)
         (names,) = photo_names(harness.run_search(encode_stripes("#f01000"), request))
         assert names[0] == "red" and sorted(names) == ["blue", "green", "red"]
         similar_only = replace(request, min_similarity=0.9)
@@ -208,10 +146,10 @@ class TestDuplicates:
     def test_collapse_examines_a_limited_number_of_rows(
         self, harness: SearchHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lookalike.usecases.search.MAX_CANDIDATES", 16)
+        monkeypatch.setattr("lookalike.usecases.search.ranking.MAX_CANDIDATES", 16)
         for number in range(40):
             harness.add_photo(f"red-{number}", "red")
-        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        request = SearchRequest(limit=3, include=Include.NONE, collapse=True)
         assert photo_names(harness.run_search(encode_stripes("#f01000"), request)) == [["red"]]
 
     def test_collapse_uses_the_threshold_of_the_calibration(self, harness: SearchHarness) -> None:
@@ -219,7 +157,7 @@ class TestDuplicates:
         harness.search = replace(harness.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
         for number in range(30):
             harness.add_photo(f"red-{number}", f"rgb({250 - number // 3}, 0, {number % 3})")
-        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        request = SearchRequest(limit=3, include=Include.NONE, collapse=True)
         (names,) = photo_names(harness.run_search(encode_stripes("#d02000"), request))
         assert names[0].startswith("red") and sorted(names)[:2] == ["blue", "green"]
         harness.search = replace(harness.search, calibration=None)
@@ -227,16 +165,16 @@ class TestDuplicates:
         assert all(name.startswith("red") for name in names)
 
     def test_collapse_keeps_different_images_with_equal_similarity(self, harness: SearchHarness) -> None:
-        request = SearchRequest(num=3, include=Include.NONE, collapse=True)
+        request = SearchRequest(limit=3, include=Include.NONE, collapse=True)
         matches = harness.run_search(encode_stripes("white"), request).groups[0].matches
-        similarities = {match.segment.photo: match.similarity for match in matches}
+        similarities = {match.segment.photo: match.similarity or 0.0 for match in matches}
         assert similarities["red"] == pytest.approx(similarities["blue"], abs=1e-9) and len(matches) == 3
 
     def test_best_matches_contain_no_duplicates_of_other_groups(self, harness: SearchHarness) -> None:
         harness.search = replace(harness.search, calibration=Calibration(3, -9, duplicate_threshold=0.999))
         harness.add_photo("copy", "#fa0500")
         harness.detector.detections = [make_detection(0), make_detection(20)]
-        request = SearchRequest(num=5, segment=True, include=Include.NONE, collapse=True)
+        request = SearchRequest(limit=5, segment=True, include=Include.NONE, collapse=True)
         photo = encode_stripes("red", "#fa0700")
         result = harness.run_search(photo, request)
         assert [names[0] for names in photo_names(result)] == ["red", "copy"]
@@ -302,6 +240,6 @@ class TestExplanations:
         catalog.__dict__.update(harness.catalog.__dict__)
         harness.search = replace(harness.search, catalog=catalog)
         harness.detector.detections = [make_detection(0), make_detection(0, "skirt")]
-        request = SearchRequest(num=3, segment=True, include=Include.NONE, filter=wanted)
+        request = SearchRequest(limit=3, segment=True, include=Include.NONE, filter=wanted)
         harness.run_search(encode_stripes(color), request)
         assert catalog.details_calls == calls
