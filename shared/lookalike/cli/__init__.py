@@ -11,6 +11,7 @@ from lookalike.cli.closet import closet
 from lookalike.cli.details import details
 from lookalike.cli.erase import erase
 from lookalike.cli.evaluate import evaluate
+from lookalike.cli.find import find
 from lookalike.cli.index import index, reembed
 from lookalike.cli.models import models
 from lookalike.cli.photos import detect, embed, ingest, search
@@ -24,7 +25,7 @@ def main() -> None:
 
 
 for command in (
-    *(serve, ingest, search, detect, embed),
+    *(serve, ingest, search, find, detect, embed),
     *(index, reembed, models, evaluate),
     *(closet, details, erase),
     *(users, token, db, doctor),
