@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         1000, ge=1, description="Garments written or deleted since the last build that make a scheduled build due"
     )
     approximate_above: int = Field(
-        100_000, ge=1, description="Garments above which searches use an approximate index (extra `[scale]`)"
+        50_000, ge=1, description="Garments above which searches use an approximate index (extra `[scale]`)"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged")
     port: int = Field(5001, ge=1, le=65535, description="Port that `lookalike serve` listens on")

@@ -34,7 +34,7 @@ class IndexVersions:
         dim: int,
         clock: Clock,
         approximate: ApproximateFormat | None = None,
-        approximate_above: int = 100_000,
+        approximate_above: int = 50_000,
     ) -> None:
         if not key:
             raise Misconfigured("The key that signs index versions is empty: set INDEX_SIGNING_KEY")
