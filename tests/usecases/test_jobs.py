@@ -1,6 +1,7 @@
 """Jobs: progress, cancellation by other processes, deadlines and access."""
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -199,3 +200,24 @@ def test_read_only_job_with_an_id_of_the_caller_is_visible_at_once() -> None:
         with pytest.raises(Conflict), jobs.run_read_only_job("search", ANNA, "job", is_new_id=False):
             pass
     assert status_of(catalog) is JobStatus.COMPLETED
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_cancellation_works_again_after_an_unexpected_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, catalog = make_jobs()
+    is_broken = True
+
+    def cancel_requested(job_ids: Sequence[str]) -> set[str]:
+        if is_broken:
+            raise RuntimeError("a bug")
+        return FakeCatalog.cancel_requested(catalog, job_ids)
+
+    monkeypatch.setattr(catalog, "cancel_requested", cancel_requested)
+    with jobs.run_job("search", ANNA, "first"):
+        time.sleep(0.3)
+    is_broken = False
+    with pytest.raises(Cancelled), jobs.run_job("search", ANNA, "job") as job:
+        catalog.request_cancel("job")
+        for _ in range(500):
+            job.cancel_token.check()
+            time.sleep(0.01)

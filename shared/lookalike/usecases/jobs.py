@@ -254,13 +254,22 @@ class CancellationWatcher:
                 del self._jobs[job.id]
 
     def _run(self) -> None:
-        while jobs := self._watched_jobs():
-            try:
-                self._poll(jobs)
-            except LookalikeError:
-                # Retried at the next poll. A cancellation cannot be missed: completing a job checks for it as well.
-                log.warning("The catalog could not be read for cancelled jobs", exc_info=True)
-            time.sleep(POLL_SECONDS)
+        try:
+            while jobs := self._watched_jobs():
+                self._poll_or_log(jobs)
+                time.sleep(POLL_SECONDS)
+        except BaseException:
+            # The next job starts a new thread, which watches all jobs. The error is logged by `threading.excepthook`.
+            with self._lock:
+                self._thread = None
+            raise
+
+    def _poll_or_log(self, jobs: dict[str, RunningJob]) -> None:
+        try:
+            self._poll(jobs)
+        except LookalikeError:
+            # Retried at the next poll. A cancellation cannot be missed: completing a job checks for it as well.
+            log.warning("The catalog could not be read for cancelled jobs", exc_info=True)
 
     def _watched_jobs(self) -> dict[str, RunningJob]:
         with self._lock:
