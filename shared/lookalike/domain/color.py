@@ -92,7 +92,7 @@ def _hue(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _wrap(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return angles between -360 and 360 in the range -180 to 180."""
-    return degrees - 360 * (degrees > 180) + 360 * (degrees < -180)
+    return np.asarray(degrees - 360 * (degrees > 180) + 360 * (degrees < -180), np.float64)
 
 
 def _mean_hue(hue: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
