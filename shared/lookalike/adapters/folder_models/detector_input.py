@@ -23,8 +23,15 @@ DEFAULT_MAX_SIZE = 1333
 """Longest edge if `size` is a single number: the default of the DETR processors."""
 EDGE_PROCESSORS = ("detr", "yolos", "conditionaldetr", "deformabledetr", "rfdetr", "lwdetr")
 """Processors that by default resize to a shortest edge of 800 pixels and normalize."""
-FIXED_PROCESSORS = ("rtdetr", "dfine")
+FIXED_PROCESSORS = ("rtdetr",)
 """Processors that by default resize to 640 × 640 pixels and do not normalize."""
+OTHER_PROCESSORS = {
+    "rt_detr_v2": "rtdetr",
+    "d_fine": "rtdetr",
+    "dab_detr": "conditionaldetr",
+    "table_transformer": "detr",
+}
+"""By `model_type`: models that use the processor of another family."""
 
 Side = Literal["height", "width", "shortest_edge", "longest_edge", "max_height", "max_width"]
 
@@ -195,11 +202,10 @@ def fit_edges(height: int, width: int, shortest: int, longest: int, patch: int =
 
 
 def _processor_name(content: Mapping[str, Any], model_type: str) -> str:
-    name = content.get("image_processor_type") or content.get("feature_extractor_type") or model_type
-    name = str(name).lower().replace("_", "").replace("-", "").removesuffix("fast")
-    name = name.removesuffix("imageprocessor").removesuffix("featureextractor")
-    # models that use the processor of another family
-    return {"rtdetrv2": "rtdetr", "dabdetr": "conditionaldetr", "tabletransformer": "detr"}.get(name, name)
+    model_type = model_type.replace("-", "_")
+    default = OTHER_PROCESSORS.get(model_type, model_type.replace("_", ""))
+    name = str(content.get("image_processor_type") or content.get("feature_extractor_type") or default).lower()
+    return name.removesuffix("fast").removesuffix("imageprocessor").removesuffix("featureextractor")
 
 
 def _size_as_mapping(size: object, max_size: object) -> object:
