@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from lookalike.adapters.folder_models.manifest import read_manifest
+from lookalike.bootstrap import services
 from tests.cli.conftest import run
+from tests.conftest import jpeg
+from tests.sample_photos import sample_photo
 from tests.tiny_detector import TinyDetector
 
 FASHIONPEDIA = {0: "shirt, blouse", 1: "shoe", 2: "sleeve"}
@@ -57,3 +60,26 @@ def test_labels_without_a_known_name_get_a_kind_by_option(home: Path, tmp_path: 
     folder = TinyDetector(labels={0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}).write(tmp_path / "detector")
     assert run("models", "add", folder, "--label", "LABEL_0=dress").exit_code == 0
     assert read_manifest(folder, "detector").labels == {"LABEL_0": "dress", "LABEL_1": None, "LABEL_2": None}
+
+
+def test_doctor_names_the_detector(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = TinyDetector().write(tmp_path / "detr")
+    run("models", "add", folder)
+    monkeypatch.setenv("DETECTOR", f"folder:{folder}")
+    services.cache_clear()
+    assert f", detector folder:{folder}; loaded in" in run("doctor").output
+
+
+def test_detect_uses_the_folder(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = TinyDetector().write(tmp_path / "detr")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg(sample_photo(1).resize((200, 100))))
+    monkeypatch.setenv("DETECTOR", f"folder:{folder}")
+    services.cache_clear()
+    refused = run("detect", photo)
+    assert refused.exit_code == 1 and f"has no lookalike.json; run `lookalike models add {folder}`" in refused.output
+    run("models", "add", folder)
+    services.cache_clear()
+    result = run("detect", photo)
+    assert result.exit_code == 0, result.output
+    assert "top        0.95  [60.0, 10.0, 140.0, 40.0]" in result.output

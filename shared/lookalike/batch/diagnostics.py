@@ -59,7 +59,11 @@ def _models(services: Services) -> str:
     started = time.monotonic()
     services.models.warm_up()
     seconds = time.monotonic() - started
-    return f"{services.settings.models}: embedder {services.models.embedder}, {services.models.dim} dimensions; loaded in {seconds:.2f} s"
+    settings, models = services.settings, services.models
+    detector = f", detector {settings.detector}" if settings.detector else ""
+    return (
+        f"{settings.models}: embedder {models.embedder}, {models.dim} dimensions{detector}; loaded in {seconds:.2f} s"
+    )
 
 
 def _index(services: Services) -> str:
