@@ -254,9 +254,9 @@ class PastMatch(Segment):
     """A match of a past search that is still stored."""
 
     similarity: float
-    """Cosine similarity to the query, -1 to 1."""
+    """Cosine similarity to the query, -1 to 1; 0 if the search had conditions only."""
     garment: int
-    """Position of the query garment in `garments`, from 0."""
+    """Position of the query garment in `garments`, from 0; also 0 if the query was not a single photo."""
 
 
 class PastSearch(SearchSummary):
