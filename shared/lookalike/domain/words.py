@@ -35,6 +35,8 @@ MAX_FIELD_VALUES = 20
 ASCII_WORD = re.compile("[a-z0-9]+")
 COMBINING_ACCENTS = dict.fromkeys(range(0x300, 0x370))
 """Accents of Latin, Greek and Cyrillic letters. Marks of other scripts are parts of their words."""
+TRADEMARK_SIGNS = {ord("™"): " ", ord("℠"): " "}
+"""Signs whose compatibility forms are letters, which would become part of a brand's name."""
 
 
 def fold(text: str) -> str:
@@ -42,7 +44,9 @@ def fold(text: str) -> str:
     if text.isascii():
         return " ".join(text.lower().split())
     # Case is folded twice: some letters change their compatibility form with their case, and some the reverse.
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    decomposed = unicodedata.normalize(
+        "NFKD", unicodedata.normalize("NFKC", text.translate(TRADEMARK_SIGNS)).casefold()
+    )
     composed = unicodedata.normalize("NFKC", decomposed.translate(COMBINING_ACCENTS)).casefold()
     return " ".join(composed.split())
 
@@ -52,7 +56,7 @@ def split_words(text: str) -> list[str]:
     folded = fold(text)
     if folded.isascii():
         return ASCII_WORD.findall(folded)
-    return "".join(letter if _is_word_character(letter) else " " for letter in folded).split()
+    return "".join(letter if is_word_character(letter) else " " for letter in folded).split()
 
 
 def details_words(details: ProductDetails) -> set[str]:
@@ -76,5 +80,6 @@ def field_values(details: ProductDetails, names: tuple[str, ...]) -> list[tuple[
     return pairs
 
 
-def _is_word_character(letter: str) -> bool:
+def is_word_character(letter: str) -> bool:
+    """Return whether a character is a letter, digit or mark."""
     return unicodedata.category(letter)[0] in "LNM"
