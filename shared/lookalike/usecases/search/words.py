@@ -1,20 +1,17 @@
 """Words of a request: embedded if the embedder has a text encoder, otherwise understood as conditions."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 from dataclasses import dataclass, field
 
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.filter import GARMENT_FIELDS, PRODUCT_FIELDS, Condition
 from lookalike.domain.ports import Catalog
 from lookalike.domain.stage_times import Stage, stage
+from lookalike.domain.vocabulary import Understanding, named_color, understand
 from lookalike.usecases.models import Models
 from lookalike.usecases.search.request import ColorCondition, Example, SearchRequest, TextExample
 from lookalike.usecases.search.result import UnderstoodWords
 from lookalike.usecases.search.selection import Conditions
-
-if TYPE_CHECKING:
-    from lookalike.domain.vocabulary import Understanding
 
 COLOR_WORD_DISTANCE = 25.0
 """CIEDE2000 difference up to which a garment has the color that a word names."""
@@ -54,10 +51,8 @@ def read_words(request: SearchRequest, load_models: Callable[[], Models], catalo
     )
 
 
-def understand_text(example: TextExample, catalog: Catalog) -> "Understanding":
+def understand_text(example: TextExample, catalog: Catalog) -> Understanding:
     """Return what the words mean. Raises `InvalidField` if that is nothing."""
-    from lookalike.domain.vocabulary import understand
-
     meaning = understand(example.text, catalog.details_fields_with_value, catalog.has_text)
     if not meaning.understood:
         name = f"{example.field_prefix}text"
@@ -66,10 +61,8 @@ def understand_text(example: TextExample, catalog: Catalog) -> "Understanding":
     return meaning
 
 
-def to_conditions(meaning: "Understanding") -> Conditions:
+def to_conditions(meaning: Understanding) -> Conditions:
     """Return the conditions of one text. Several values of one field are alternatives, and so are several colors."""
-    from lookalike.domain.vocabulary import named_color
-
     values: dict[str, list[str]] = {}
     for one in meaning.understood:
         values.setdefault(one.field, []).append(one.value)
