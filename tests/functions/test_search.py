@@ -87,7 +87,7 @@ def test_relay_image_and_search_find_the_same(client: Client, admin: dict[str, s
     box = [5, 10, 120.5, 200]
     for options in ({"segment": True}, {"min_similarity": 0.2}, {"bounding_box": box}, {"collapse": True}):
         relayed = search_photo(client, num=10, include="none", **options).get_json()
-        example = {"image_base64": encode_base64(PHOTO)}
+        example: dict[str, Any] = {"image_base64": encode_base64(PHOTO)}
         if "bounding_box" in options:
             example, options = {**example, "bounding_box": box}, {}
         searched = post_search(client, query=[example], include="none", limit=10, **options).get_json()

@@ -43,6 +43,7 @@ def find(
         SearchRequest,
         TextExample,
     )
+    from lookalike.usecases.search.request import Example
 
     if not (words or liked or photo or color):
         raise click.UsageError("Name WORDS, --like, --photo or --color.")
@@ -50,7 +51,7 @@ def find(
         wanted = ColorCondition(parse_hex(color), within) if color else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--color") from error
-    examples = [
+    examples: list[Example] = [
         *(GarmentExample(name) for name in liked),
         *(GarmentExample(name, LESS) for name in unliked),
         *([PhotoExample(photo.read_bytes())] if photo else []),
