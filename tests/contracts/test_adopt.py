@@ -15,7 +15,8 @@ from lookalike.adapters.catalog import SqlCatalog, open_catalog, upgrade
 from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Unavailable
-from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, Caller, StoredObject
+from lookalike.domain.legacy_rows import AdoptedRow
+from lookalike.domain.model import ORIGINAL_EMBEDDER, Caller, StoredObject
 from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.jobs import Jobs, validate_or_create_job_id

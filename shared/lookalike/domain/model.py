@@ -173,30 +173,6 @@ ORIGINAL_EMBEDDER, ORIGINAL_DIM = "resnet50-imagenet1k-v1", 2048
 """Embedder name and vector length of the original system."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LegacyRow:
-    """A row of the original system, with its vector as JSON text and its image inside the row."""
-
-    row_id: int
-    path: str
-    photo: str
-    vector: NDArray[np.float32] | None
-    """Unit vector (dim,) of any dimension. `None` if the row has no valid vector."""
-    image: bytes | None
-    """Encoded image. `None` if only `path` refers to it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AdoptedRow:
-    """A legacy row converted to the current format: its image is in the object store, its vector unchanged."""
-
-    row_id: int
-    path: str
-    thumbnail: str
-    photo: str
-    vector: NDArray[np.float32] | None
-
-
 @dataclass(frozen=True, slots=True)
 class Photo:
     """An uploaded photo."""

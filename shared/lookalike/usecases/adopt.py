@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from lookalike import images
 from lookalike.domain.errors import Conflict, InvalidImage, LookalikeError
-from lookalike.domain.model import AdoptedRow, LegacyRow
+from lookalike.domain.legacy_rows import AdoptedRow, LegacyRow
 from lookalike.domain.paths import is_valid_path
 from lookalike.domain.ports import LegacyRows, ObjectStore
 from lookalike.usecases.ingest import photo_name_from_path

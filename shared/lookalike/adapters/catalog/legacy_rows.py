@@ -13,7 +13,8 @@ from lookalike.adapters.catalog.commits import assign_commit_number
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
 from lookalike.adapters.catalog.tables import originals, splitted_images
 from lookalike.adapters.catalog.values import name_in, photo_row, validated, vector_bytes
-from lookalike.domain.model import ORIGINAL_EMBEDDER, AdoptedRow, LegacyRow, Photo
+from lookalike.domain.legacy_rows import AdoptedRow, LegacyRow
+from lookalike.domain.model import ORIGINAL_EMBEDDER, Photo
 
 log = logging.getLogger("lookalike.catalog")
 _rows = splitted_images.c

@@ -6,7 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.model import AdoptedRow, LegacyRow, Segment
+from lookalike.domain.legacy_rows import AdoptedRow, LegacyRow
+from lookalike.domain.model import Segment
 
 
 class LegacyRows(Protocol):
