@@ -79,7 +79,9 @@ def test_best_ranking_scores_1_and_a_better_place_never_scores_less(ranking: Row
         if ranking[place] > ranking[place - 1]:
             swapped = rows([*ranking[: place - 1], ranking[place], ranking[place - 1], *ranking[place + 1 :]])
             assert ndcg_at(swapped, swapped, k)[0] >= ndcg_at(ranked, ranked, k)[0] - 1e-12
-            assert average_precision(swapped, counts(swapped))[0] >= average_precision(ranked, counts(ranked))[0] - 1e-12
+            assert (
+                average_precision(swapped, counts(swapped))[0] >= average_precision(ranked, counts(ranked))[0] - 1e-12
+            )
 
 
 @given(rankings.filter(lambda ranking: any(ranking) and len(ranking) > 1), st.integers(1, 12))
