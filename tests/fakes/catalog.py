@@ -15,6 +15,7 @@ from lookalike.adapters.catalog.tables import jobs, searches
 from lookalike.adapters.catalog.values import details_row, photo_row, segment_row, validated
 from lookalike.domain.errors import Cancelled, Conflict, NotFound
 from lookalike.domain.filter import Filter, matches_filter
+from lookalike.domain.history import Choice, PastSearch
 from lookalike.domain.model import (
     Box,
     Caller,
@@ -22,7 +23,6 @@ from lookalike.domain.model import (
     Job,
     JobStatus,
     NewSegment,
-    PastSearch,
     Photo,
     ProductDetails,
     Segment,
@@ -277,7 +277,7 @@ class FakeCatalog(FakeFacets):
             validated(searches, owner=search.owner, id=search.id)
         for search in past_searches:
             existing = [hit for hit in search.hits if hit.row_id in self._rows]
-            self._searches[search.owner, search.id] = replace(search, hits=existing)
+            self._searches[search.owner, search.id] = replace(search, hits=existing, choices=())
             for old in self.list_searches(search.owner, 10**9)[max_searches:]:
                 del self._searches[old.owner, old.id]
 
@@ -286,12 +286,37 @@ class FakeCatalog(FakeFacets):
         own = [search for search in self._searches.values() if search.owner == owner]
         page = [search for search in own if before is None or search.searched_at < before]
         newest = sorted(page, key=lambda search: (-search.searched_at.timestamp(), search.id))[:limit]
-        return [replace(search, hits=[]) for search in newest]
+        return [replace(search, hits=[], choices=()) for search in newest]
 
     @transaction
     def get_search(self, owner: str, search_id: str) -> PastSearch | None:
         search = self._searches.get((owner, search_id))
-        return search and replace(search, hits=[hit for hit in search.hits if hit.row_id not in self._deleted])
+        return search and self._without_deleted(search)
+
+    def _without_deleted(self, search: PastSearch) -> PastSearch:
+        hits = [hit for hit in search.hits if hit.row_id not in self._deleted]
+        choices = tuple(choice for choice in search.choices if choice.row_id not in self._deleted)
+        return replace(search, hits=hits, choices=choices)
+
+    @transaction
+    def add_choice(self, owner: str, search_id: str, choice: Choice) -> Choice:
+        search = self.get_search(owner, search_id)
+        if search is None:
+            raise NotFound("There is no such search")
+        if choice.row_id not in [hit.row_id for hit in search.hits]:
+            raise NotFound("The garment is not among the results")
+        for earlier in search.choices:
+            if earlier.row_id == choice.row_id:
+                return earlier
+        choices = sorted([*search.choices, choice], key=lambda one: (one.chosen_at, one.row_id))
+        self._searches[owner, search_id] = replace(search, choices=tuple(choices))
+        return choice
+
+    @transaction
+    def list_chosen_searches(self, limit: int, after: tuple[str, str] | None = None) -> list[PastSearch]:
+        keys = sorted(key for key in self._searches if after is None or key > after)
+        chosen = [self._without_deleted(self._searches[key]) for key in keys]
+        return [search for search in chosen if search.choices][:limit]
 
     @transaction
     def delete_searches(self, owner: str, search_id: str | None = None) -> int:

@@ -41,7 +41,7 @@ def test_only_listed_routes_are_open_to_other_roles_than_admin() -> None:
     assert routes[Role.OPEN] == ACCOUNT_ROUTES
     assert routes[Role.ANYONE] == SEARCH_ROUTES | READ_ROUTES
     assert routes[Role.OWNER] == JOB_ROUTES
-    assert routes[Role.USER] == HISTORY_ROUTES | {"POST /api/auth/logout", "GET /api/auth/user"}
+    assert routes[Role.USER] == HISTORY_ROUTES | {"POST /feedback", "POST /api/auth/logout", "GET /api/auth/user"}
     assert routes[Role.PLATFORM] == {"POST /", "POST /reindex"}
 
 

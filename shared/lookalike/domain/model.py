@@ -1,7 +1,7 @@
 """Domain model: photos, detected garments, stored segments, product details, users, jobs and index manifests."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -265,27 +265,6 @@ class User:
     def is_admin(self) -> bool:
         """Whether the user has the role `admin`."""
         return self.role == "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class PastHit:
-    """A search result in the history: index of the query garment, row id, and similarity at the time of the search."""
-
-    garment_index: int
-    row_id: int
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class PastSearch:
-    """A search in the history of a user. It contains the request (as JSON values) and the hits, but not the photo."""
-
-    id: str
-    owner: str
-    searched_at: datetime
-    request: Mapping[str, object]
-    hits: Sequence[PastHit] = ()
-    """Best first, for each query garment."""
 
 
 @dataclass(frozen=True, slots=True)

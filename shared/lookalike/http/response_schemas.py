@@ -250,21 +250,6 @@ class SearchSummary(Schema):
     bounding_box: Corners | None = None
 
 
-class PastMatch(Segment):
-    """A match of a past search that is still stored."""
-
-    similarity: float
-    """Cosine similarity to the query, -1 to 1; 0 if the search had conditions only."""
-    garment: int
-    """Position of the query garment in `garments`, from 0; also 0 if the query was not a single photo."""
-
-
-class PastSearch(SearchSummary):
-    """A past search with its matches."""
-
-    results: list[PastMatch]
-
-
 class SearchHistoryResponse(DataResponse[list[SearchSummary]]):
     """A page of the search history, newest first."""
 

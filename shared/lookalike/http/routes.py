@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
-from lookalike.http import ingestion_schemas, search_schemas
+from lookalike.http import history_schemas, ingestion_schemas, search_schemas
 from lookalike.http import request_schemas as requests
 from lookalike.http import response_schemas as responses
 from lookalike.http.handlers import (
@@ -36,6 +36,8 @@ Segment = responses.DataResponse[responses.Segment]
 Segments = responses.DataResponse[list[responses.Segment]]
 Details = responses.DataResponse[ProductDetails]
 Receipt = responses.DataResponse[responses.Receipt]
+PastSearch = responses.DataResponse[history_schemas.PastSearch]
+Feedback = responses.DataResponse[history_schemas.Feedback]
 User = responses.DataResponse[responses.User]
 Session = responses.DataResponse[responses.Session]
 
@@ -114,8 +116,10 @@ ROUTES = (
     _relay("GET", "/search_history", Role.USER, history.list_searches, responses.SearchHistoryResponse,
            requests.HistoryRequest),
     _relay("DELETE", "/search_history", Role.USER, history.delete_searches, responses.StatusResponse),
-    _relay("GET", "/search_history/<id>", Role.USER, history.get_search, responses.DataResponse[responses.PastSearch]),
+    _relay("GET", "/search_history/<id>", Role.USER, history.get_search, PastSearch),
     _relay("DELETE", "/search_history/<id>", Role.USER, history.delete_search, responses.StatusResponse),
+    _relay("POST", "/feedback", Role.USER, history.add_feedback, Feedback, history_schemas.FeedbackRequest,
+           extra_error_statuses=(404,)),
     _detail("POST", "/image_detail", Role.ANYONE, segments.get_details, responses.DetailsResponse,
             requests.DetailsRequest, extra_error_statuses=(404,)),
     _detail("PUT", "/image_detail/<id>", Role.ADMIN, segments.put_details, Details, requests.ProductDetailsRequest),

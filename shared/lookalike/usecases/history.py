@@ -1,14 +1,16 @@
-"""Search history of signed-in users: save, list and delete searches."""
+"""Search history of signed-in users: save, list and delete searches, and record which results they chose."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from lookalike.domain.errors import NotFound
-from lookalike.domain.model import PastHit, PastSearch, Segment
+from lookalike.domain.history import Choice, PastHit, PastSearch
+from lookalike.domain.model import Segment
 from lookalike.domain.ports import Catalog, Clock, History
 from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.search import SearchResult
+from lookalike.usecases.segments import find_segment
 
 MAX_SEARCHES_PER_USER = 500
 """The oldest searches above this number are deleted."""
@@ -54,8 +56,22 @@ class SearchHistory:
         self.deferred.wait()
         search = self.history.get_search(owner, search_id)
         if search is None:
-            raise NotFound(f"There is no search {search_id!r} in your history")
+            raise _no_such_search(search_id)
         return search, self.catalog.segments(sorted({hit.row_id for hit in search.hits}))
+
+    def choose_result(self, owner: str, search_id: str, key: str | int) -> tuple[Segment, Choice]:
+        """Record that the owner chose a garment, given by name or row id, among the results of a search.
+
+        Returns the garment and the choice, that of the first time if it was chosen before. Raises `NotFound` if the
+        owner has no such search, or if the garment is not among its results.
+        """
+        self.deferred.wait()
+        if self.history.get_search(owner, search_id) is None:
+            raise _no_such_search(search_id)
+        segment = find_segment(self.catalog, key)
+        if segment is None:
+            raise NotFound(f"There is no garment {key!r}")
+        return segment, self.history.add_choice(owner, search_id, Choice(segment.row_id, self.clock()))
 
     def delete_searches(self, owner: str, search_id: str | None = None) -> int:
         """Delete one search of the owner, or all without an id. Returns the number of deleted searches.
@@ -65,5 +81,9 @@ class SearchHistory:
         self.deferred.wait()
         count = self.history.delete_searches(owner, search_id)
         if search_id is not None and not count:
-            raise NotFound(f"There is no search {search_id!r} in your history")
+            raise _no_such_search(search_id)
         return count
+
+
+def _no_such_search(search_id: str) -> NotFound:
+    return NotFound(f"There is no search {search_id!r} in your history")

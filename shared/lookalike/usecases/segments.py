@@ -25,6 +25,15 @@ class DeletedSegment:
     """Objects that could not be deleted. The sweep deletes them later."""
 
 
+def find_segment(catalog: Catalog, key: str | int) -> Segment | None:
+    """Return a segment by name, or by row id as `int` or as text; `None` if there is none."""
+    segment = catalog.segment(key)
+    if segment is None and isinstance(key, str) and key.isascii() and key.isdigit():
+        # 64-bit row ids have at most 19 digits
+        segment = catalog.segment(int(key[:19]))
+    return segment
+
+
 @dataclass(frozen=True, slots=True)
 class Segments:
     """Operations on stored segments. Keys are names, or row ids as `int` or as text."""
@@ -37,10 +46,7 @@ class Segments:
     def get_segment(self, key: str | int) -> Segment:
         """Return a segment. Raises `NotFound`."""
         with stage(Stage.ROWS):
-            segment = self.catalog.segment(key)
-            if segment is None and isinstance(key, str) and key.isascii() and key.isdigit():
-                # 64-bit row ids have at most 19 digits
-                segment = self.catalog.segment(int(key[:19]))
+            segment = find_segment(self.catalog, key)
         if segment is None:
             raise NotFound(f"There is no garment {key!r}")
         return segment

@@ -1,16 +1,18 @@
-"""Search history: past searches of users with their results."""
+"""Search history: past searches of users with their results, and which of these the users chose."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, insert, or_, select, true
+from sqlalchemy.exc import IntegrityError
 
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
-from lookalike.adapters.catalog.tables import search_hits, searches, splitted_images
+from lookalike.adapters.catalog.tables import search_choices, search_hits, searches, splitted_images
 from lookalike.adapters.catalog.values import batches, name_in, row_id_in, to_aware_utc, to_naive_utc, validated
-from lookalike.domain.model import PastHit, PastSearch
+from lookalike.domain.errors import NotFound
+from lookalike.domain.history import Choice, PastHit, PastSearch
 
-_searches, _hits = searches.c, search_hits.c
+_searches, _hits, _choices = searches.c, search_hits.c, search_choices.c
 _DELETE_LIMIT = 100
 """Old searches deleted at a time. There are more only after the maximum was lowered."""
 
@@ -41,17 +43,45 @@ class HistoryQueries(Database):
             .where(name_in(_searches.owner, owner), is_before)
             .order_by(_searches.create_time.desc(), _searches.id)
         )
-        return [_to_search(row, []) for row in tx.execute(newest.limit(limit)).mappings()]
+        return [_to_search(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
     @read_transaction
     def get_search(self, tx: Connection, owner: str, search_id: str) -> PastSearch | None:
-        """Return one search of the owner with its hits, or `None`."""
+        """Return one search of the owner with its hits and choices, or `None`."""
         row = tx.execute(select(searches).where(_is_search(owner, search_id))).mappings().first()
-        if row is None:
-            return None
-        is_hit = name_in(_hits.owner, owner), name_in(_hits.search_id, search_id)
-        hits = tx.execute(select(search_hits).where(*is_hit).order_by(_hits.place)).mappings()
-        return _to_search(row, [PastHit(hit["garment"], hit["row_id"], hit["similarity"]) for hit in hits])
+        return None if row is None else _read_search(tx, row)
+
+    @write_transaction
+    def add_choice(self, tx: Connection, owner: str, search_id: str, choice: Choice) -> Choice:
+        """Record that the owner chose a hit of a search, and return the first choice of it. Raises `NotFound`."""
+        if tx.execute(select(_searches.id).where(_is_search(owner, search_id))).first() is None:
+            raise NotFound(f"There is no search {search_id!r} in your history")
+        is_hit = and_(_is_hit(owner, search_id), row_id_in([choice.row_id], _hits.row_id))
+        # Shared lock on the hit: a concurrent deletion of the garment or the search, which deletes hits before choices,
+        # waits for this commit and then deletes the choice.
+        if tx.execute(select(_hits.place).where(is_hit).with_for_update(read=True)).first() is None:
+            raise NotFound(f"The garment {choice.row_id} is not among the results of the search {search_id!r}")
+        row = {"owner": owner, "search_id": search_id, "row_id": choice.row_id}
+        try:
+            with tx.begin_nested():
+                tx.execute(insert(search_choices), {**row, "create_time": to_naive_utc(choice.chosen_at)})
+        except IntegrityError:
+            # it was chosen before, or by a concurrent request
+            pass
+        return next(one for one in _read_choices(tx, owner, search_id) if one.row_id == choice.row_id)
+
+    @read_transaction
+    def list_chosen_searches(
+        self, tx: Connection, limit: int, after: tuple[str, str] | None = None
+    ) -> list[PastSearch]:
+        """Return searches of all users that have a choice, with hits and choices, ordered by owner and id."""
+        is_chosen = exists().where(_choices.owner == _searches.owner, _choices.search_id == _searches.id)
+        is_after: ColumnElement[bool] = true()
+        if after is not None:
+            owner, search_id = after
+            is_after = or_(_searches.owner > owner, and_(_searches.owner == owner, _searches.id > search_id))
+        page = select(searches).where(is_chosen, is_after).order_by(_searches.owner, _searches.id).limit(limit)
+        return [_read_search(tx, row) for row in tx.execute(page).mappings().all()]
 
     @write_transaction
     def delete_searches(self, tx: Connection, owner: str, search_id: str | None = None) -> int:
@@ -81,12 +111,14 @@ def _insert_hits(tx: Connection, past_searches: Sequence[PastSearch]) -> None:
 def delete_hits_of_row(tx: Connection, row_id: int) -> None:
     """Delete a garment from all past searches."""
     tx.execute(delete(search_hits).where(_hits.row_id == row_id))
+    tx.execute(delete(search_choices).where(_choices.row_id == row_id))
 
 
 def _delete_searches(tx: Connection, owner: str, search_ids: Sequence[str] | None) -> int:
     """Delete the owner's searches with these ids, or all of them. Returns the number of deleted searches."""
-    is_hit = true() if search_ids is None else name_in(_hits.search_id, *search_ids)
-    tx.execute(delete(search_hits).where(name_in(_hits.owner, owner), is_hit))
+    for table in (search_hits, search_choices):
+        is_part = true() if search_ids is None else name_in(table.c.search_id, *search_ids)
+        tx.execute(delete(table).where(name_in(table.c.owner, owner), is_part))
     is_deleted = true() if search_ids is None else name_in(_searches.id, *search_ids)
     return tx.execute(delete(searches).where(name_in(_searches.owner, owner), is_deleted)).rowcount
 
@@ -101,6 +133,24 @@ def _is_search(owner: str, search_id: str) -> ColumnElement[bool]:
     return and_(name_in(_searches.owner, owner), name_in(_searches.id, search_id))
 
 
+def _is_hit(owner: str, search_id: str) -> ColumnElement[bool]:
+    return and_(name_in(_hits.owner, owner), name_in(_hits.search_id, search_id))
+
+
+def _read_search(tx: Connection, row: RowMapping) -> PastSearch:
+    """Return a search with its hits and choices."""
+    owner, search_id = row["owner"], row["id"]
+    rows = tx.execute(select(search_hits).where(_is_hit(owner, search_id)).order_by(_hits.place)).mappings()
+    hits = [PastHit(hit["garment"], hit["row_id"], hit["similarity"]) for hit in rows]
+    return _to_search(row, hits, _read_choices(tx, owner, search_id))
+
+
+def _read_choices(tx: Connection, owner: str, search_id: str) -> tuple[Choice, ...]:
+    is_choice = _choices.owner == owner, _choices.search_id == search_id
+    rows = tx.execute(select(search_choices).where(*is_choice).order_by(_choices.create_time, _choices.row_id))
+    return tuple(Choice(row["row_id"], to_aware_utc(row["create_time"])) for row in rows.mappings())
+
+
 def _search_row(search: PastSearch) -> dict[str, object]:
     key = {"owner": search.owner, "id": search.id}
     return {
@@ -113,5 +163,5 @@ def _hit_columns(hit: PastHit) -> dict[str, object]:
     return {"garment": hit.garment_index, "row_id": hit.row_id, "similarity": hit.similarity}
 
 
-def _to_search(row: RowMapping, hits: Sequence[PastHit]) -> PastSearch:
-    return PastSearch(row["id"], row["owner"], to_aware_utc(row["create_time"]), row["question"], hits)
+def _to_search(row: RowMapping, hits: Sequence[PastHit] = (), choices: tuple[Choice, ...] = ()) -> PastSearch:
+    return PastSearch(row["id"], row["owner"], to_aware_utc(row["create_time"]), row["question"], hits, choices)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0007"
+REVISION = "0008"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -209,3 +209,14 @@ search_hits = Table(
     Column("similarity", Double, nullable=False),
     Index("ix_search_hits_row", "row_id"),
 )
+
+search_choices = Table(
+    "search_choices",
+    metadata,
+    Column("owner", NAME, primary_key=True),
+    Column("search_id", NAME, primary_key=True),
+    Column("row_id", Integer, primary_key=True, autoincrement=False),
+    Column("create_time", MOMENT, nullable=False),
+    Index("ix_search_choices_row", "row_id"),
+)
+"""The hits that users chose."""

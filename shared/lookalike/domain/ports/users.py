@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from lookalike.domain.model import PastSearch, Session, User
+from lookalike.domain.history import Choice, PastSearch
+from lookalike.domain.model import Session, User
 
 
 class Auth(Protocol):
@@ -52,7 +53,7 @@ class Accounts(Protocol):
 
 
 class History(Protocol):
-    """Past searches of users. A deleted garment disappears from all of them."""
+    """Past searches of users and the hits that they chose. A deleted garment disappears from all of them."""
 
     def save_searches(self, searches: Sequence[PastSearch], max_searches: int) -> None:
         """Insert or replace searches, and keep only the newest `max_searches` of each owner."""
@@ -63,7 +64,22 @@ class History(Protocol):
         ...
 
     def get_search(self, owner: str, search_id: str) -> PastSearch | None:
-        """Return one search of the owner with its hits, or `None`."""
+        """Return one search of the owner with its hits and choices, or `None`."""
+        ...
+
+    def add_choice(self, owner: str, search_id: str, choice: Choice) -> Choice:
+        """Record that the owner chose a hit of a search. A second choice of the same hit changes nothing.
+
+        Returns the recorded choice, with the time of the first. It is deleted with its search and with its garment.
+        Raises `NotFound` if the owner has no such search, or if the garment is not among its hits.
+        """
+        ...
+
+    def list_chosen_searches(self, limit: int, after: tuple[str, str] | None = None) -> list[PastSearch]:
+        """Return searches of all users that have a choice, with hits and choices, ordered by owner and id.
+
+        `after` is owner and id of the last search of the page before.
+        """
         ...
 
     def delete_searches(self, owner: str, search_id: str | None = None) -> int:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from lookalike.bootstrap import Services
-from lookalike.domain.model import PastSearch
+from lookalike.domain.history import Choice, PastSearch
+from lookalike.domain.model import Segment
 from lookalike.http.handlers.responses import segment_response
+from lookalike.http.history_schemas import FeedbackRequest
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult, HistoryRequest
 
@@ -37,7 +39,21 @@ def get_search(services: Services, request: ApiRequest) -> HandlerResult:
         if hit.row_id in segments
     ]
     message = f"{len(results)} of {len(search.hits)} garments are still stored"
-    return {"success": True, "message": message, "data": {**_search_response(search), "results": results}}
+    chosen = [_choice_response(segments[one.row_id], one) for one in search.choices if one.row_id in segments]
+    data = {**_search_response(search), "results": results, "chosen": chosen}
+    return {"success": True, "message": message, "data": data}
+
+
+def add_feedback(services: Services, request: ApiRequest) -> HandlerResult:
+    """Say which result of one of your searches you chose.
+
+    It is kept with the search and deleted with it. `lookalike evaluate --clicks` measures how high chosen results were
+    ranked. Sending the same choice again changes nothing.
+    """
+    body = request.parse_body(FeedbackRequest)
+    segment, choice = services.history.choose_result(request.owner, body.search_id, body.id)
+    data = {"search_id": body.search_id, **_choice_response(segment, choice)}
+    return {"success": True, "message": f"Recorded {segment.name} as chosen", "data": data}
 
 
 def delete_search(services: Services, request: ApiRequest) -> HandlerResult:
@@ -55,6 +71,14 @@ def delete_searches(services: Services, request: ApiRequest) -> HandlerResult:
 
 def _count_of_searches(count: int) -> str:
     return f"{count} search{'es' * (count != 1)}"
+
+
+def _choice_response(segment: Segment, choice: Choice) -> dict[str, Any]:
+    return {
+        "id": segment.row_id,
+        "splitted_image_id": segment.name,
+        "chosen_at": choice.chosen_at.isoformat(),
+    }
 
 
 def _search_response(search: PastSearch) -> dict[str, Any]:
