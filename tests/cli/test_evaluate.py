@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from lookalike.batch.sample_closet import closet_photos
-from lookalike.bootstrap import Services
+from lookalike.bootstrap import Services, services
 from lookalike.usecases.evaluation import METRICS
 from tests.cli.conftest import run
+from tests.model_folders import write_clip
 
 KINDS = ("dress", "hat", "shoes")
 
@@ -59,6 +60,29 @@ def test_switch_to_the_same_embedder_needs_no_vectors(products: Path) -> None:
     assert "both use the same embedder" in output and "not significant" in output
 
 
+def test_switch_to_a_model_folder_says_what_it_needs(products: Path) -> None:
+    write_clip(Path("tiny"), has_texts=False)
+    assert run("models", "add", "tiny").exit_code == 0
+    run("ingest", products)
+    result = run("evaluate", products, "--against", "folder:tiny", "--worst", "worst.png")
+    assert result.exit_code == 0, result.output
+    assert "R@1 changes by -0." in result.output and "queries get better" in result.output
+    assert "each garment takes 64 bytes instead of 1,768" in result.output
+    command = "`lookalike reembed --models compact --embedder folder:tiny`"
+    assert re.search(rf"(9|1\d) stored garments need a new vector: run {command}", result.output)
+    assert Path("worst.png").exists()
+
+
+def test_evaluation_needs_no_database(products: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_clip(Path("tiny"), has_texts=False)
+    run("models", "add", "tiny")
+    monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://user@localhost:9/nothing")
+    services.cache_clear()
+    result = run("evaluate", products, "--against", "folder:tiny")
+    assert result.exit_code == 0, result.output
+    assert "every stored garment needs a new vector" in result.output
+
+
 def test_worst_cases_are_drawn(products: Path) -> None:
     """A hat among the dresses is never found by dresses."""
     (products / "hat" / "hat-001.jpg").rename(products / "dress" / "odd.jpg")
@@ -81,9 +105,17 @@ def test_csv_of_pairs(products: Path) -> None:
     assert "2 photos, 2 queries; skipped: 1 photo and 0 queries" in result.output
 
 
+def test_clicks_without_feedback_are_an_error(real: Services) -> None:
+    result = run("evaluate", "--clicks")
+    assert result.exit_code == 1 and "No search has a chosen result yet" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "give either a CSV file or folder, or --clicks"),
+        (["products", "--clicks"], "give either"),
+        (["--clicks", "--worst", "x.jpg"], "--clicks reads past searches"),
         (["products", "--against", "large"], "use compact, full:EMBEDDER or folder:PATH"),
         (["products", "--against", "compact:dinov2"], "use compact, full:EMBEDDER or folder:PATH"),
         (["products", "--against", "full:clip"], "not a value of EMBEDDER"),

@@ -20,18 +20,33 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @click.command()
-@click.argument("source", metavar="PAIRS.csv|FOLDER", type=EXISTING)
+@click.argument("source", metavar="[PAIRS.csv|FOLDER]", type=EXISTING, required=False)
 @click.option("--against", metavar="MODELS", help="Other models to compare with: compact, full:EMBEDDER, folder:PATH.")
 @click.option("--whole-photo", is_flag=True, help="Embed whole photos instead of the garments detected in them.")
 @click.option("--worst", type=OUTPUT_FILE, help="Image for the worst queries, their wrong results and what was missed.")
+@click.option("--clicks", is_flag=True, help="Evaluate past searches by the results that users chose.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @report_errors
-def evaluate(source: Path, against: str | None, whole_photo: bool, worst: Path | None, as_json: bool) -> None:
+def evaluate(
+    source: Path | None, against: str | None, whole_photo: bool, worst: Path | None, clicks: bool, as_json: bool
+) -> None:
     """Measure how well photos of the same product find each other, with the models that the settings select.
 
     FOLDER has one folder for each product. PAIRS.csv has the columns query, image and, optionally, relevance. Nothing
     is stored. Photos that cannot be read are reported and skipped.
     """
+    if clicks == (source is not None):
+        raise click.UsageError("give either a CSV file or folder, or --clicks")
+    if source is not None:
+        evaluate_photos(source, against, whole_photo, worst, as_json)
+    elif against or whole_photo or worst:
+        raise click.UsageError("--clicks reads past searches: it has no --against, --whole-photo or --worst")
+    else:
+        evaluate_past_searches(as_json)
+
+
+def evaluate_photos(source: Path, against: str | None, whole_photo: bool, worst: Path | None, as_json: bool) -> None:
+    """Evaluate one system, or compare two, and print the report."""
     from lookalike.batch.evaluation_report import text_lines, to_json
     from lookalike.batch.judged_photos import read_judged_photos
     from lookalike.batch.worst_cases import write_worst_cases
@@ -50,6 +65,15 @@ def evaluate(source: Path, against: str | None, whole_photo: bool, worst: Path |
     if worst is not None:
         count = write_worst_cases(report, judged, worst)
         click.echo(f"{worst}: the {count} worst queries" if count else "No query failed: no image written", err=as_json)
+
+
+def evaluate_past_searches(as_json: bool) -> None:
+    """Evaluate past searches by the chosen results, and print the report."""
+    from lookalike.batch.click_report import click_lines, clicks_to_json
+    from lookalike.usecases.click_evaluation import evaluate_clicks
+
+    report = evaluate_clicks(open_services().history.history)
+    click.echo(json.dumps(clicks_to_json(report)) if as_json else "\n".join(click_lines(report)))
 
 
 def check_image_path(path: Path | None) -> None:
