@@ -71,7 +71,7 @@ _CODES = {
     "pistachio": "#b5cb8e",
     "lemon": "#f3e05c",
     "mustard": "#c99a24",
-    "ochre": "#bf8428",
+    "ochre": "#bf8428",  # codespell:ignore ochre
     "gold": "#c5a14a",
     "silver": "#b9bbbe",
     "slate": "#5c6670",
@@ -94,7 +94,7 @@ _SYNONYMS = {
     "terra cotta": "terracotta",
     "neon pink": "hot pink",
     "shocking pink": "hot pink",
-    "fuschia": "fuchsia",
+    "fuschia": "fuchsia",  # codespell:ignore fuschia
     "wine": "burgundy",
     "wine red": "burgundy",
     "bordeaux": "burgundy",
@@ -132,7 +132,7 @@ _SYNONYMS = {
         for name in names.split(", ")
     },
 }
-_SPELLINGS = {"grey": "gray", "violett": "violet", "lila": "lilac"}
+_SPELLINGS = {"grey": "gray", "violett": "violet", "lila": "lilac"}  # codespell:ignore grey
 MODIFIERS = {
     "dark": (0.6, 0.0, 0.85),
     "deep": (0.72, 0.0, 1.0),

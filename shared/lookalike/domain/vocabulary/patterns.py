@@ -33,9 +33,10 @@ _FORMS = (
 """Patterns, each with its other forms."""
 _FORMS_OF = {form: forms.split(", ") for forms in _FORMS for form in forms.split(", ")}
 _STOP_WORDS = (
-    "a about all also am an and any are as at be by can color colored colors colour coloured colours few find for get "
+    "a about all also am an and any are as at be by can color colored colors colour few find for get "
     "give good has have i in into is it item items kind like look looking looks made many me more my need nice of on one "
     "or our pair please pretty search show similar size sized so some something style styled that the their them these "
+    "coloured colours "  # codespell:ignore coloured,colours
     "they thing things this those too type very want wearing where which with would you your"
 )
 _NEGATIONS = "without no not non except but minus"
