@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install this project into a new virtual environment at PREFIX, and check that every function can be imported there.
-#   install.sh PREFIX EXTRAS     EXTRAS is a list with commas: gcp,otel,scale or gcp,full,otel,scale. PYTHON=… selects the interpreter.
+#   install.sh PREFIX EXTRAS     EXTRAS is a list with commas: gcp,otel,scale,text or gcp,full,otel,scale. PYTHON=… selects the interpreter.
 set -eu
 prefix=${1:?"usage: install.sh PREFIX EXTRAS"}
 extras=${2:?"usage: install.sh PREFIX EXTRAS"}

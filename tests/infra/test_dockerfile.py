@@ -21,7 +21,7 @@ def test_commands_are_only_scripts_that_are_tested_without_docker() -> None:
     allowed = {"FROM", "ARG", "COPY", "ENV", "WORKDIR", "USER", "ENTRYPOINT"}
     commands = [(word, json.loads(rest)) for word, rest in instructions() if word not in allowed]
     assert commands == [
-        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp,otel,scale"]),
+        ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp,otel,scale,text"]),
         ("RUN", ["infra/docker/install.sh", "/opt/lookalike", "gcp,full,otel,scale"]),
         ("RUN", ["infra/docker/bake.sh", "/opt/lookalike", "/opt/models"]),
     ]
