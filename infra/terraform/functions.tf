@@ -50,6 +50,7 @@ locals {
       public        = true
       bucket_role   = null
     }
+    # It exports and erases the photos of a user.
     auth = {
       concurrency   = 16
       max_instances = 2
@@ -57,7 +58,7 @@ locals {
       memory        = "512Mi"
       uses_models   = false
       public        = true
-      bucket_role   = null
+      bucket_role   = "roles/storage.objectUser"
     }
     ingest = {
       concurrency   = 4
@@ -261,11 +262,17 @@ resource "google_storage_bucket_iam_member" "function" {
   member   = google_service_account.function[each.key].member
 }
 
-# Signed URLs without a key file: the account signs with its own identity. Only searches return signed URLs.
+# Signed URLs without a key file: the account signs with its own identity. Only searches and exports return signed URLs.
 resource "google_service_account_iam_member" "relay_signs" {
   service_account_id = google_service_account.function["relay"].name
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = google_service_account.function["relay"].member
+}
+
+resource "google_service_account_iam_member" "auth_signs" {
+  service_account_id = google_service_account.function["auth"].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = google_service_account.function["auth"].member
 }
 
 resource "google_secret_manager_secret_iam_member" "function" {

@@ -1,5 +1,6 @@
 """Contract of the port `Accounts`, on local accounts and on an emulator of Supabase, with verification of the tokens."""
 
+import json
 import sqlite3
 import threading
 import time
@@ -20,7 +21,15 @@ from lookalike.adapters.local_accounts import LocalAccounts
 from lookalike.adapters.local_auth import LocalAuth
 from lookalike.adapters.supabase_accounts import SupabaseAccounts
 from lookalike.adapters.supabase_auth import SupabaseAuth
-from lookalike.domain.errors import Conflict, InvalidField, LookalikeError, NotFound, Unauthenticated, Unavailable
+from lookalike.domain.errors import (
+    Conflict,
+    InvalidField,
+    LookalikeError,
+    Misconfigured,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from lookalike.domain.ports import Accounts, Auth
 from tests.emulators.auth_server import AuthServer, auth_server
 
@@ -191,6 +200,50 @@ def test_fifty_concurrent_users_never_get_tokens_of_others(world: World) -> None
     with ThreadPoolExecutor(50) as pool:
         for email, user_id, users in zip(emails, user_ids, pool.map(use_account, emails), strict=True):
             assert set(users) == {(user_id, email)}
+
+
+def test_verify_password_creates_no_session(world: World) -> None:
+    user = world.accounts.register(ANNA, PASSWORD)
+    session = world.accounts.sign_in(ANNA, PASSWORD)
+    assert world.accounts.verify_password(ANNA, PASSWORD) == user
+    record = world.accounts.account_record(session.access_token)
+    assert record and record.sessions in (1, None)
+    assert world.accounts.refresh(session.refresh_token).user == user, "other sessions are kept"
+    for email, password in ((ANNA, "wrong"), (BERT, PASSWORD)):
+        with pytest.raises(Unauthenticated):
+            world.accounts.verify_password(email, password)
+
+
+def test_account_record_has_the_fields_without_secrets(world: World) -> None:
+    user = world.accounts.register(ANNA, PASSWORD)
+    session = world.accounts.sign_in(ANNA, PASSWORD)
+    record = world.open_another().account_record(session.access_token)
+    assert record and (record.fields["id"], record.fields["email"]) == (user.id, ANNA)
+    text = json.dumps(record.fields)
+    assert PASSWORD not in text and "argon2" not in text and session.refresh_token not in text
+    with pytest.raises(Unauthenticated):
+        world.accounts.account_record("no token")
+
+
+def test_deleted_account_has_no_sessions_and_its_address_is_free(world: World) -> None:
+    anna, bert = world.accounts.register(ANNA, PASSWORD), world.accounts.register(BERT, PASSWORD)
+    session, other = world.accounts.sign_in(ANNA, PASSWORD), world.accounts.sign_in(BERT, PASSWORD)
+    assert world.open_another().delete_account(anna.id)
+    assert not world.accounts.delete_account(anna.id)
+    with pytest.raises(Unauthenticated):
+        world.accounts.refresh(session.refresh_token)
+    with pytest.raises(Unauthenticated):
+        world.accounts.sign_in(ANNA, PASSWORD)
+    assert world.accounts.refresh(other.refresh_token).user == bert
+    assert world.accounts.register(ANNA, PASSWORD).id != anna.id
+
+
+def test_supabase_deletes_accounts_only_with_the_service_key(server: AuthServer) -> None:
+    accounts = SupabaseAccounts(server.url, server.PUBLIC)
+    user = accounts.register(ANNA, PASSWORD)
+    with pytest.raises(Misconfigured, match="SUPABASE_SERVICE_KEY"):
+        accounts.delete_account(user.id)
+    assert accounts.sign_in(ANNA, PASSWORD).user == user
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,7 @@
 """Emulator of Supabase's Auth server (GoTrue) over HTTP, in memory, according to its API documentation.
 
-Supports sign-ins with email addresses, ES256 keys, rotating refresh tokens, and listing and updating users by the Admin API.
+Supports sign-ins with email addresses, ES256 keys, rotating refresh tokens, and listing, updating and deleting
+users by the Admin API.
 """
 
 import json
@@ -147,10 +148,31 @@ class AuthServer(ThreadingHTTPServer):
         token.used = token.used or time.monotonic()
         return self._create_session(token.account, token.session)
 
-    def logout(self, _body: Json, key: str) -> None:
-        """Revoke all refresh tokens of the user."""
+    def logout(self, scope: str, key: str) -> None:
+        """Revoke all refresh tokens of the user, or with the scope `local` those of the session."""
         claims = self._claims(key)
-        self._revoke(lambda token: token.account.id == claims["sub"])
+        is_local = scope == "local"
+        self._revoke(
+            lambda token: token.session == claims["session_id"] if is_local else token.account.id == claims["sub"]
+        )
+
+    def get_user(self, key: str) -> Json:
+        """Return the user of an access token."""
+        return self._account(str(self._claims(key)["sub"])).to_json()
+
+    def delete_user(self, user_id: str, key: str) -> Json:
+        """Delete a user. Requires the service key."""
+        self._require_service_key(key)
+        account = self._account(user_id)
+        del self.accounts[account.email]
+        self._revoke(lambda token: token.account is account)
+        return {}
+
+    def _account(self, user_id: str) -> Account:
+        account = next((account for account in self.accounts.values() if account.id == user_id), None)
+        if account is None:
+            raise ApiError(404, "user_not_found", "User not found")
+        return account
 
     def list_users(self, query: dict[str, str], key: str) -> Json:
         """Return a page of the users. Requires the service key."""
@@ -162,9 +184,7 @@ class AuthServer(ThreadingHTTPServer):
     def update_user(self, user_id: str, body: Json, key: str) -> Json:
         """Merge `app_metadata` into that of a user. Requires the service key."""
         self._require_service_key(key)
-        account = next((account for account in self.accounts.values() if account.id == user_id), None)
-        if account is None:
-            raise ApiError(404, "user_not_found", "User not found")
+        account = self._account(user_id)
         account.app_metadata |= body.get("app_metadata") or {}
         return account.to_json()
 
@@ -233,6 +253,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._respond()
 
+    def do_DELETE(self) -> None:
+        self._respond()
+
     def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.requested_paths.append(self.path)
@@ -263,11 +286,15 @@ class Handler(BaseHTTPRequestHandler):
             raise ApiError(401, "no_authorization", "No API key found in request")
         key, content = self.headers.get("Authorization", "").removeprefix("Bearer "), json.loads(body or b"{}")
         if path == "logout":
-            server.logout(content, key)
+            server.logout(query.get("scope", "global"), key)
             return 204, None
+        if path == "user":
+            return 200, server.get_user(key)
         if path == "admin/users":
             return 200, server.list_users(query, key)
         if path.startswith("admin/users/"):
+            if self.command == "DELETE":
+                return 200, server.delete_user(path.removeprefix("admin/users/"), key)
             return 200, server.update_user(path.removeprefix("admin/users/"), content, key)
         methods = {"signup": server.sign_up, "password": server.sign_in, "refresh_token": server.refresh}
         return 200, methods[query.get("grant_type", path)](content, key)

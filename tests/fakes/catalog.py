@@ -27,6 +27,7 @@ from lookalike.domain.model import (
     ProductDetails,
     Segment,
 )
+from lookalike.domain.personal_data import OwnedPhoto
 from tests.fakes.database import transaction
 from tests.fakes.facets import FakeFacets
 from tests.fakes.snapshot import FakeSnapshot
@@ -182,6 +183,12 @@ class FakeCatalog(FakeFacets):
     @transaction
     def delete_jobs_of_owner(self, user: str) -> int:
         own = [job for job in self._jobs.values() if job.owner == user]
+    @transaction
+    def photos_of_owner(self, user: str, after: str, limit: int) -> list[OwnedPhoto]:
+        names = sorted(name for name, photo in self._photos.items() if photo.owner == user and name > after)
+        first = {name: min(segment.created for segment in self.segments_of_photo(name)) for name in names[:limit]}
+        return [OwnedPhoto(self._photos[name], created) for name, created in first.items()]
+
         finished = [job.id for job in own if job.status is not JobStatus.PROCESSING]
         for job_id in finished:
             del self._jobs[job_id]

@@ -1,4 +1,4 @@
-"""Base of the catalog in memory: its lock, and the sign-in attempts."""
+"""Base of the catalog in memory: its lock, the sign-in attempts, and revoked tokens."""
 
 import functools
 import threading
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from lookalike.adapters.catalog.tables import revocations
+from lookalike.adapters.catalog.values import validated
 from lookalike.domain.errors import Unavailable
 
 P = ParamSpec("P")
@@ -33,6 +35,7 @@ class FakeDatabase:
         self.is_unavailable = False
         self._lock = threading.RLock()
         self._attempts: dict[str, tuple[int, datetime]] = {}
+        self._revocations: dict[str, datetime] = {}
 
     @transaction
     def add_attempt(self, keys: Sequence[str], since: datetime) -> dict[str, int]:
@@ -52,4 +55,20 @@ class FakeDatabase:
         expired = [key for key, (_, started) in self._attempts.items() if started < before]
         for key in expired:
             del self._attempts[key]
+        return len(expired)
+
+    @transaction
+    def revoke_tokens(self, key: str, before: datetime) -> None:
+        validated(revocations, key=key)
+        self._revocations[key] = before
+
+    @transaction
+    def revocations(self) -> dict[str, datetime]:
+        return dict(self._revocations)
+
+    @transaction
+    def delete_expired_revocations(self, before: datetime) -> int:
+        expired = [key for key, moment in self._revocations.items() if moment < before]
+        for key in expired:
+            del self._revocations[key]
         return len(expired)

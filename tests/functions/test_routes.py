@@ -11,6 +11,7 @@ from tests.conftest import bearer_header
 from tests.functions.harness import PHOTO, REMOTE, Client, encode_base64
 
 ACCOUNT_ROUTES = {f"POST /api/auth/{action}" for action in ("register", "login", "refresh")}
+ACCOUNT_ROUTES_OF_USERS = {"POST /api/auth/logout", "GET /api/auth/user", "GET /me/export", "DELETE /me"}
 SEARCH_ROUTES = {"POST /search", "POST /relay_image", "POST /split_image", "POST /image/split", "POST /image_detail"}
 READ_ROUTES = {"GET /splitted_images/<id>", "GET /splitted_images/by_original/<id>", "GET /thumbnails/<id>"}
 JOB_ROUTES = {
@@ -41,7 +42,7 @@ def test_only_listed_routes_are_open_to_other_roles_than_admin() -> None:
     assert routes[Role.OPEN] == ACCOUNT_ROUTES
     assert routes[Role.ANYONE] == SEARCH_ROUTES | READ_ROUTES
     assert routes[Role.OWNER] == JOB_ROUTES
-    assert routes[Role.USER] == HISTORY_ROUTES | {"POST /feedback", "POST /api/auth/logout", "GET /api/auth/user"}
+    assert routes[Role.USER] == HISTORY_ROUTES | ACCOUNT_ROUTES_OF_USERS | {"POST /feedback"}
     assert routes[Role.PLATFORM] == {"POST /", "POST /reindex"}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
+from lookalike.domain.personal_data import AccountRecord
 from lookalike.usecases.sign_in import (
     ATTEMPT_WINDOW,
     MAX_LOGINS_PER_ACCOUNT,
@@ -42,6 +43,15 @@ class FakeAccounts:
 
     def set_role(self, email: str, role: str) -> User:
         raise AssertionError("only operators set roles")
+
+    def verify_password(self, email: str, password: str) -> User:
+        return self.sign_in(email, password).user
+
+    def account_record(self, access_token: str) -> AccountRecord | None:
+        raise AssertionError("not part of a sign-in")
+
+    def delete_account(self, user: str) -> bool:
+        raise AssertionError("not part of a sign-in")
 
 
 class SignInHarness:

@@ -16,6 +16,7 @@ from argon2.exceptions import VerificationError
 
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
+from lookalike.domain.personal_data import AccountRecord
 from lookalike.domain.ports import Auth
 
 ACCESS_TOKEN_SECONDS, REFRESH_TOKEN_SECONDS = 3600, 30 * 86_400
@@ -24,6 +25,7 @@ REUSE_SECONDS = 10
 """Time in which a used refresh token is still accepted: the response may be lost, or two browser tabs use one token."""
 MAX_PARALLEL_HASHES = 2
 """Argon2 computations at a time; each takes 64 MiB."""
+UNAUTHENTICATED_MESSAGE = "The email address or the password is wrong"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS accounts (
     id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, password TEXT NOT NULL, role TEXT NOT NULL);
@@ -65,14 +67,22 @@ class LocalAccounts:
 
     def sign_in(self, email: str, password: str) -> Session:
         """Return a new session. Raises `Unauthenticated`, the same for a wrong password and an unknown address."""
+        user = self.verify_password(email, password)
+        with self._transaction() as db:
+            if _select_account(db, user.email) is None:
+                # deleted while the password was verified
+                raise Unauthenticated(UNAUTHENTICATED_MESSAGE)
+            return self._new_session(db, user, secrets.token_hex(16))
+
+    def verify_password(self, email: str, password: str) -> User:
+        """Return the user with this password. Raises `Unauthenticated` as `sign_in`."""
         with self._transaction() as db:
             account = _select_account(db, email)
         # Verify a dummy hash for an unknown address: the response time must not reveal whether an account exists.
         is_correct = self._verify(account["password"] if account else self._dummy_hash, password)
         if account is None or not is_correct:
-            raise Unauthenticated("The email address or the password is wrong")
-        with self._transaction() as db:
-            return self._new_session(db, _to_user(account), secrets.token_hex(16))
+            raise Unauthenticated(UNAUTHENTICATED_MESSAGE)
+        return _to_user(account)
 
     def refresh(self, refresh_token: str) -> Session:
         """Exchange a refresh token for a new session. Raises `Unauthenticated`.
@@ -111,6 +121,21 @@ class LocalAccounts:
         if account is None:
             raise NotFound(f"No account has the email address {email}")
         return _to_user(account)
+
+    def account_record(self, access_token: str) -> AccountRecord | None:
+        """Return what is kept of the token's account, except secrets. `None` if it does not exist."""
+        user = self._auth.verify_token(access_token)
+        with self._transaction() as db:
+            account = db.execute("SELECT id, email, role FROM accounts WHERE id = ?", (user.id,)).fetchone()
+            query = "SELECT count(*) FROM refresh_tokens WHERE account = ? AND used IS NULL AND made > ?"
+            count = db.execute(query, (user.id, time.time() - REFRESH_TOKEN_SECONDS)).fetchone()[0]
+        return AccountRecord(dict(account), count) if account else None
+
+    def delete_account(self, user: str) -> bool:
+        """Delete an account with its refresh tokens. Returns whether it existed."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM refresh_tokens WHERE account = ?", (user,))
+            return db.execute("DELETE FROM accounts WHERE id = ?", (user,)).rowcount > 0
 
     def _next_session(self, db: sqlite3.Connection, token: sqlite3.Row, now: float) -> Session:
         # coalesce keeps the time of the first use: repeated use must not prolong REUSE_SECONDS.

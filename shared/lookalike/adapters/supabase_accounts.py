@@ -20,6 +20,7 @@ from lookalike.domain.errors import (
     Unavailable,
 )
 from lookalike.domain.model import Session, User
+from lookalike.domain.personal_data import AccountRecord
 
 TIMEOUT_SECONDS = 10.0
 PAGE_SIZE = 1000
@@ -34,7 +35,8 @@ UNAUTHENTICATED_MESSAGE = "The email address, the password or the token is wrong
 class SupabaseAccounts:
     """Supabase implementation of the port `Accounts`.
 
-    `key` is the public key of the project. `service_key` is secret and needed to grant roles only.
+    `key` is the public key of the project. `service_key` is secret, and needed only to grant roles
+    and to delete accounts.
     """
 
     def __init__(self, url: str, key: str, service_key: str = "") -> None:
@@ -75,6 +77,32 @@ class SupabaseAccounts:
             # Supabase merges app_metadata: its other keys are kept.
             response = client.auth.admin.update_user_by_id(user.id, {"app_metadata": {"role": role}})
         return _to_user(response.user)
+
+    def verify_password(self, email: str, password: str) -> User:
+        """Return the user with this password. Raises `Unauthenticated`. Signs in, and ends that session again."""
+        with self._client() as client:
+            session = _to_session(client.auth.sign_in_with_password({"email": email, "password": password}))
+            client.auth.admin.sign_out(session.access_token, "local")
+        return session.user
+
+    def account_record(self, access_token: str) -> AccountRecord | None:
+        """Return the user object of a token. Supabase does not tell the number of sessions."""
+        with self._client() as client:
+            response = client.auth.get_user(access_token)
+        return AccountRecord(response.user.model_dump(mode="json", exclude_none=True), None) if response else None
+
+    def delete_account(self, user: str) -> bool:
+        """Delete a user. Returns whether it existed. Raises `Misconfigured` without a service key."""
+        if not self._service_key:
+            raise Misconfigured("Set SUPABASE_SERVICE_KEY to delete accounts")
+        with self._client(self._service_key) as client:
+            try:
+                client.auth.admin.delete_user(user)
+            except AuthApiError as error:
+                if error.code != "user_not_found":
+                    raise
+                return False
+        return True
 
     @contextmanager
     def _client(self, key: str = "") -> Iterator[Client]:

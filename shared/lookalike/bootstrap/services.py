@@ -16,7 +16,7 @@ from lookalike.bootstrap.secrets import Secrets, local_secrets
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.instance import Prices
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
-from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, ObjectStore, Telemetry
+from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, ObjectStore, Revocations, Telemetry
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.bucket_ingest import BucketIngest
@@ -32,10 +32,12 @@ from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.missing_vectors import MissingVectors
 from lookalike.usecases.models import Models
+from lookalike.usecases.personal_data import PersonalData
 from lookalike.usecases.photo_objects import PhotoObjects
 from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
+from lookalike.usecases.revoked_tokens import RevokedTokens
 from lookalike.usecases.search import Search
 from lookalike.usecases.segments import Segments
 from lookalike.usecases.sign_in import SignIn
@@ -283,6 +285,31 @@ class Services:
     def sign_in(self) -> SignIn:
         """Registration and sign-in with limits on attempts."""
         return SignIn(self.accounts, self.attempts, utc_now)
+
+    @lazy
+    def revoked_tokens(self) -> RevokedTokens:
+        """Refuses access tokens of erased users."""
+        return RevokedTokens(self.revocations, utc_now)
+
+    @property
+    def revocations(self) -> Revocations:
+        """Users whose access tokens are refused."""
+        return self._sql_catalog
+
+    @lazy
+    def personal_data(self) -> PersonalData:
+        """Exports and erases what is kept of a user."""
+        return PersonalData(
+            self.catalog,
+            self._sql_catalog,
+            self.store,
+            self.accounts,
+            self.sign_in,
+            self.erase,
+            self.revoked_tokens,
+            self._deferred_writes,
+            utc_now,
+        )
 
     # Operations
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--photo", help="A photo with all its garments.")
 @click.option("--owner", help="Everything that the user with this id stored, searched for and started.")
 @click.option("--filter", "filter_json", help='All garments that match a filter, as JSON: {"brand": "Marlow"}.')
+@click.option("--account", is_flag=True, help="With --owner: also delete the account, and end its sessions.")
 @click.option("--dry-run", is_flag=True, help="Only report what would be erased.")
 @click.option("--now", is_flag=True, help="Rebuild the index and delete all older versions, which contain the vectors.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
@@ -30,6 +31,7 @@ def erase(
     photo: str | None,
     owner: str | None,
     filter_json: str | None,
+    account: bool,
     dry_run: bool,
     now: bool,
     yes: bool,
@@ -37,6 +39,8 @@ def erase(
     """Erase garments for good: rows, images, and entries of search histories. Prints a receipt as JSON."""
     if sum(option is not None for option in (segment, photo, owner, filter_json)) != 1:
         raise click.UsageError("Give exactly one of --segment, --photo, --owner, --filter")
+    if account and owner is None:
+        raise click.UsageError("--account needs --owner")
     if not (dry_run or yes):
         click.confirm("This cannot be undone. Erase?", abort=True, err=True)
     services = open_services()
@@ -44,6 +48,9 @@ def erase(
     versions = services.versions if now and not dry_run else None
     receipt = _erase(services, segment, photo, owner, filter_json, dry_run)
     click.echo(json.dumps(asdict(receipt), default=str))
+    if account and owner and not (dry_run or receipt.remaining):
+        services.revoked_tokens.revoke(owner)
+        click.echo("The account is deleted" if services.accounts.delete_account(owner) else "There was no account")
     if versions:
         services.reindex.build()
         versions.prune(1)

@@ -258,13 +258,17 @@ class User:
         """Return the user named by verified token claims."""
         # Only app_metadata is read. Users can write user_metadata, and could make themselves administrators.
         data = claims.get("app_metadata")
-        role = data.get("role") if isinstance(data, dict) else None
-        return cls(str(claims["sub"]), str(claims.get("email") or ""), role if isinstance(role, str) else "user")
+        role, issued = data.get("role") if isinstance(data, dict) else None, claims.get("iat")
+        issued_at = float(issued) if isinstance(issued, int | float) else None
+        email = str(claims.get("email") or "")
+        return cls(str(claims["sub"]), email, role if isinstance(role, str) else "user", issued_at)
 
     @property
     def is_admin(self) -> bool:
         """Whether the user has the role `admin`."""
         return self.role == "admin"
+    issued_at: float | None = field(default=None, compare=False)
+    """Unix time at which the access token was issued."""
 
 
 @dataclass(frozen=True, slots=True)

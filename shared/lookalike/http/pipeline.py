@@ -110,6 +110,7 @@ def client_address(settings: Settings, request: flask.Request) -> str:
 
 def bearer_token(request: flask.Request) -> str:
     """Return the token, or "" if there is none. Raises `Unauthenticated` for other authorization schemes."""
+    services.revoked_tokens.check(user)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme and (scheme.lower() != "bearer" or not token.strip()):
         raise Unauthenticated("The Authorization header must be 'Bearer <token>'")

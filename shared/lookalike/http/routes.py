@@ -13,7 +13,7 @@ from werkzeug.routing import Map, Rule
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
-from lookalike.http import history_schemas, ingestion_schemas, search_schemas
+from lookalike.http import history_schemas, ingestion_schemas, personal_data_schemas, search_schemas
 from lookalike.http import request_schemas as requests
 from lookalike.http import response_schemas as responses
 from lookalike.http.handlers import (
@@ -24,6 +24,7 @@ from lookalike.http.handlers import (
     history,
     ingestions,
     jobs,
+    personal_data,
     photos,
     reindex,
     search,
@@ -160,6 +161,11 @@ DOCS_PATHS = frozenset({"/openapi.json", "/docs"})
 """Paths of the API documentation, which every function serves."""
 READINESS_HANDLERS = {
     "upload": health.check_detection_readiness,
+    Route("auth", "GET", "/me/export", Role.USER, personal_data.export_personal_data,
+          personal_data_schemas.ExportResponse, personal_data_schemas.ExportRequest),
+    Route("auth", "DELETE", "/me", Role.USER, personal_data.erase_account,
+          personal_data_schemas.AccountReceiptResponse, personal_data_schemas.EraseAccountRequest,
+          extra_error_statuses=(429,)),
     "relay": health.check_search_readiness,
     "ingest": health.check_detection_readiness,
 }

@@ -2,13 +2,16 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
-from lookalike.domain.errors import InvalidField, TooManyAttempts, Unavailable
+from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.domain.ports import Accounts, Attempts, Clock
 
+T = TypeVar("T")
 ATTEMPT_WINDOW = timedelta(minutes=15)
 """Period over which attempts are counted. The limits below are attempts per window."""
 MAX_LOGINS_PER_ADDRESS, MAX_LOGINS_PER_ACCOUNT, MAX_REGISTRATIONS_PER_ADDRESS = 50, 10, 20
@@ -39,12 +42,21 @@ class SignIn:
 
     def login(self, email: str, password: str, address: str) -> Session:
         """Return a new session. Raises `Unauthenticated`, and `TooManyAttempts` without checking the password."""
+        return self._check_password(self.accounts.sign_in, email, password, address)
+
+    def confirm(self, user: str, email: str, password: str, address: str) -> None:
+        """Check that the caller knows the password of their account. Raises as `login`. Creates no session."""
+        confirmed = self._check_password(self.accounts.verify_password, email, password, address)
+        if confirmed.id != user:
+            raise Unauthenticated("The email address of the access token belongs to another account now: sign in again")
+
+    def _check_password(self, check: Callable[[str, str], T], email: str, password: str, address: str) -> T:
         account_key, address_key = f"account:{email.strip().lower()}", f"login:{_network(address)}"
         # Counted before the password is checked: concurrent guesses must not slip through together.
         self._count_attempt({account_key: MAX_LOGINS_PER_ACCOUNT, address_key: MAX_LOGINS_PER_ADDRESS})
         try:
             # one character more than allowed, so that a password that is too long stays wrong
-            session = self.accounts.sign_in(email.strip(), password[: MAX_PASSWORD_LENGTH + 1])
+            checked = check(email.strip(), password[: MAX_PASSWORD_LENGTH + 1])
         except Unavailable:
             # the password was not checked, so this was not an attempt
             self.attempts.reduce_attempts([account_key, address_key], count=1)
@@ -53,7 +65,7 @@ class SignIn:
         # attacker could reset it by signing in to their own account, and continue to guess passwords of others.
         self.attempts.reduce_attempts([account_key])
         self.attempts.reduce_attempts([address_key], count=1)
-        return session
+        return checked
 
     def refresh(self, refresh_token: str, address: str) -> Session:
         """Exchange a refresh token for a new session. Raises `Unauthenticated`, `TooManyAttempts`."""

@@ -13,6 +13,7 @@ from lookalike.adapters.catalog.jobs import JobQueries
 from lookalike.adapters.catalog.ledger import LedgerQueries
 from lookalike.adapters.catalog.legacy_rows import LegacyRowQueries
 from lookalike.adapters.catalog.matching import MatchingQueries
+from lookalike.adapters.catalog.revocations import RevocationQueries
 from lookalike.adapters.catalog.secondary_vectors import SecondaryVectorQueries
 from lookalike.adapters.catalog.segments import SegmentQueries
 from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE
@@ -33,9 +34,11 @@ class SqlCatalog(
     JobQueries,
     LegacyRowQueries,
     AttemptQueries,
+    RevocationQueries,
     HistoryQueries,
 ):
-    """SQL implementation of the ports `Catalog`, `LegacyRows`, `SecondaryVectors`, `Attempts` and `History`.
+    """SQL implementation of the ports `Catalog`, `LegacyRows`, `SecondaryVectors`, `Attempts`, `Revocations` and
+    `History`.
 
     Thread-safe. Connects on the first call, not in the constructor.
     """

@@ -26,8 +26,9 @@ from sqlalchemy import (
 from lookalike.adapters.catalog.database import Database, read_transaction
 from lookalike.adapters.catalog.secondary_vectors import has_vector
 from lookalike.adapters.catalog.tables import image_details, originals, splitted_images
-from lookalike.adapters.catalog.values import name_in, string_list
+from lookalike.adapters.catalog.values import batches, name_in, row_id_in, string_list, to_aware_utc, to_photo
 from lookalike.domain.filter import GARMENT_FIELDS, Condition, Filter, matches_filter
+from lookalike.domain.personal_data import OwnedPhoto
 
 FLOAT_TOLERANCE = 1e-3
 """Margin around a number in SQL. `rating` is single precision: MySQL returns 4.3 but compares 4.30000019."""
@@ -57,6 +58,13 @@ class MatchingQueries(Database):
         is_of_photo = splitted_images.c.original_image_id == originals.c.name
         query = select(splitted_images.c.id).join_from(originals, splitted_images, is_of_photo)
         return frozenset(tx.execute(query.where(originals.c.sha256 == sha256)).scalars())
+    @read_transaction
+    def photos_of_owner(self, tx: Connection, user: str, after: str, limit: int) -> list[OwnedPhoto]:
+        """Return the next photos of a user, ordered by name."""
+        is_next = name_in(originals.c.owner, user), originals.c.name > after
+        rows = tx.execute(select(originals).where(*is_next).order_by(originals.c.name).limit(limit)).mappings()
+        return [OwnedPhoto(to_photo(row), to_aware_utc(row["create_time"])) for row in rows]
+
 
 
 def candidate_queries(embedder: str | None, wanted: Filter) -> Iterator[Select[Any]]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0008"
+REVISION = "0009"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -187,6 +187,14 @@ attempts = Table(
     Index("ix_attempts_create", "create_time"),
 )
 """Rate limit counters since `create_time`. Keys are hexadecimal SHA-256, so that they do not reveal accounts."""
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("revoke_time", MOMENT, nullable=False),
+)
+"""Users whose access tokens are refused if they were issued before `revoke_time`. Keys are hexadecimal SHA-256."""
 
 searches = Table(
     "searches",

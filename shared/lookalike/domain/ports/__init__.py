@@ -11,7 +11,7 @@ from lookalike.domain.ports.index import ApproximateFormat, Approximation, Index
 from lookalike.domain.ports.models import Detector, Embedder, TextEmbedder
 from lookalike.domain.ports.object_store import ObjectStore
 from lookalike.domain.ports.telemetry import Gauge, Gauges, RequestRecord, Telemetry, TraceParent
-from lookalike.domain.ports.users import Accounts, Attempts, Auth, History
+from lookalike.domain.ports.users import Accounts, Attempts, Auth, History, Revocations
 from lookalike.domain.ports.vectors import LegacyRows, SecondaryVectors
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "RequestRecord",
     "SecondaryVectors",
     "Snapshot",
+    "Revocations",
     "Telemetry",
     "TextEmbedder",
     "TraceParent",

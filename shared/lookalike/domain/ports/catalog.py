@@ -24,6 +24,7 @@ from lookalike.domain.model import (
     Segment,
     Vectors,
 )
+from lookalike.domain.personal_data import OwnedPhoto
 
 
 class Snapshot(Protocol):
@@ -188,6 +189,10 @@ class Catalog(Protocol):
 
     def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
         """Return the row ids of segments of photos that were uploaded with this SHA-256 (hexadecimal)."""
+    def photos_of_owner(self, user: str, after: str, limit: int) -> list[OwnedPhoto]:
+        """Return the next `limit` photos that the user uploaded, ordered by name. `after` is the last one before, or ""."""
+        ...
+
         ...
 
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:

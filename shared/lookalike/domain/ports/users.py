@@ -6,6 +6,7 @@ from typing import Protocol
 
 from lookalike.domain.history import Choice, PastSearch
 from lookalike.domain.model import Session, User
+from lookalike.domain.personal_data import AccountRecord
 
 
 class Auth(Protocol):
@@ -51,6 +52,24 @@ class Accounts(Protocol):
         """
         ...
 
+    def verify_password(self, email: str, password: str) -> User:
+        """Return the user with this password, without a new session. Raises `Unauthenticated` as `sign_in`."""
+        ...
+
+    def account_record(self, access_token: str) -> AccountRecord | None:
+        """Return what is kept of the account that a token was issued for, or `None` if there is no such account.
+
+        Raises `Unauthenticated` if the token is invalid.
+        """
+        ...
+
+    def delete_account(self, user: str) -> bool:
+        """Delete the account with this user id, and its refresh tokens. Returns whether it existed.
+
+        Raises `Misconfigured` if the service lacks the permission to delete accounts.
+        """
+        ...
+
 
 class History(Protocol):
     """Past searches of users and the hits that they chose. A deleted garment disappears from all of them."""
@@ -84,6 +103,25 @@ class History(Protocol):
 
     def delete_searches(self, owner: str, search_id: str | None = None) -> int:
         """Delete one search of the owner, or all without an id. Returns the number of deleted searches."""
+        ...
+
+
+class Revocations(Protocol):
+    """Access tokens that are refused before they expire, shared by all instances of the service."""
+
+    def revoke_tokens(self, key: str, before: datetime) -> None:
+        """Refuse the tokens of a user that were issued before that time.
+
+        `key` is the user's hexadecimal SHA-256, since the user id itself must not be kept.
+        """
+        ...
+
+    def revocations(self) -> dict[str, datetime]:
+        """Return the time before which tokens are refused, by key."""
+        ...
+
+    def delete_expired_revocations(self, before: datetime) -> int:
+        """Delete revocations made before that time. Returns their number."""
         ...
 
 

@@ -14,14 +14,14 @@ def delete_segment(services: Services, request: ApiRequest) -> HandlerResult:
     """
     receipt = services.erase.erase_segment(request.path_parameters["id"])
     (name,) = receipt.segments
-    return _receipt_response(receipt, f"Deleted {name}", splitted_image_id=name)
+    return receipt_response(receipt, f"Deleted {name}", splitted_image_id=name)
 
 
 def delete_photo(services: Services, request: ApiRequest) -> HandlerResult:
     """Erase a photo with all its garments."""
     name = request.path_parameters["id"]
     receipt = services.erase.erase_photo(name)
-    return _receipt_response(receipt, f"Deleted {receipt.garments} garments of {name}")
+    return receipt_response(receipt, f"Deleted {receipt.garments} garments of {name}")
 
 
 def erase(services: Services, request: ApiRequest) -> HandlerResult:
@@ -36,12 +36,13 @@ def erase(services: Services, request: ApiRequest) -> HandlerResult:
     else:
         receipt = services.erase.erase_matching(body.conditions(), body.dry_run)
     if body.dry_run:
-        return _receipt_response(receipt, f"Would delete {receipt.remaining} garments")
+        return receipt_response(receipt, f"Would delete {receipt.remaining} garments")
     rest = f"; {receipt.remaining} remain: repeat the request" if receipt.remaining else ""
-    return _receipt_response(receipt, f"Deleted {receipt.garments} garments{rest}")
+    return receipt_response(receipt, f"Deleted {receipt.garments} garments{rest}")
 
 
-def _receipt_response(receipt: Receipt, message: str, **fields: str) -> HandlerResult:
+def receipt_response(receipt: Receipt, message: str, **fields: str | bool) -> HandlerResult:
+    """Return the response with a receipt, and further fields of its data."""
     counts = {name: getattr(receipt, name) for name in ReceiptCounts.model_fields}
     data = {"receipt_id": receipt.id, "at": receipt.at.isoformat(), "segments": receipt.segments, "counts": counts}
     return {"success": True, "message": message, "data": {**fields, **data}}

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from lookalike.bootstrap import Services
+from lookalike.domain.personal_data import MAX_TOKEN_LIFETIME
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult, ReindexRequest
 from lookalike.usecases.sweep import sweep
@@ -27,6 +28,7 @@ def reindex(services: Services, request: ApiRequest) -> HandlerResult:
     now = datetime.now(UTC)
     services.catalog.delete_finished_jobs(None, now - JOB_RETENTION)
     services.attempts.delete_expired_attempts(now - ATTEMPT_RETENTION)
+    services.revocations.delete_expired_revocations(now - MAX_TOKEN_LIFETIME)
     built = f"Published index version {manifest.version}" if manifest else "No index version is due"
     message = f"{built}; deleted {swept} objects without a row"
     return {"success": True, "message": message, "data": asdict(manifest) if manifest else None}, 202
