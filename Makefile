@@ -8,7 +8,7 @@
 #   docs           build the documentation in site/
 #   screenshots    draw the images of the documentation
 #   bench          compare with the original system and with earlier code and models, and measure exact search
-#   bench-search   measure exact search only
+#   bench-search   measure exact search and each kind of query only
 #   bench-million  measure approximate search on a million garments
 #   bench-full     compare the full models with the packages they come from
 #   bench-crashes  kill processes and check what they leave behind
@@ -72,12 +72,14 @@ bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.throughput $(ARGS)
 	$(BIN)/python -m tests.benchmarks.generations $(ARGS)
 	$(BIN)/python -m tests.benchmarks.exact_search
+	$(BIN)/python -m tests.benchmarks.query_kinds
 
 test-full: .venv-full/tested
 	.venv-full/bin/python -m pytest tests/full $(ARGS)
 
 bench-search: .venv/tested
 	$(BIN)/python -m tests.benchmarks.exact_search $(ARGS)
+	$(BIN)/python -m tests.benchmarks.query_kinds $(ARGS)
 
 bench-million: .venv/tested
 	$(BIN)/python -m tests.benchmarks.million $(ARGS)
