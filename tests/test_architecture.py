@@ -24,8 +24,10 @@ ALLOWED_IMPORTS = {
 }
 """What a part may import besides the standard library."""
 UPPER_LAYERS = ("lookalike.http", "lookalike.batch", "lookalike.cli", "lookalike.local")
-SHARED_ADAPTER_MODULES = {f"lookalike.adapters.{name}" for name in ("onnx", "pytorch", "batching", "crops")}
-"""Modules that several model adapters share; they are not adapters themselves."""
+SHARED_ADAPTER_MODULES = {
+    f"lookalike.adapters.{name}" for name in ("onnx", "pytorch", "batching", "crops", "checked_http")
+}
+"""Modules that several adapters share; they are not adapters themselves."""
 HEAVY_LIBRARIES = {"sklearn", "onnxruntime", "torch", "scipy", "faiss", "pymilvus"}
 
 
