@@ -100,7 +100,10 @@ class Settings(BaseSettings):
     platform_accounts: str = Field(
         "", description="Comma-separated service accounts that may send events and reindex, on private services"
     )
-    search_needs_sign_in: bool = Field(False, description="Whether searching needs a token")
+    search_needs_sign_in: bool = Field(False, description="Whether searching needs a token or an API key")
+    rate_limit: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a minute from one address without a token or a key; 0: no limit"
+    )
     cors_origins: str = Field(
         "", pattern=ORIGINS, description="Comma-separated origins whose pages may call the API: `https://shop.example`"
     )

@@ -4,12 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from lookalike.adapters.catalog import SqlCatalog
 from tests.contracts.rows import World, one_minute_later
 from tests.fakes.catalog import FakeCatalog
 
 HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
+WINDOW = datetime(2026, 11, 28, 12, 0, 17, tzinfo=UTC)
+"""Beginning of a window."""
 
 
 @pytest.fixture
@@ -69,3 +72,43 @@ def test_keys_are_not_stored_in_plain_text(sql: SqlCatalog) -> None:
     with sql.transaction() as tx:
         row = tx.exec_driver_sql("SELECT * FROM attempts").one()
     assert "anna" not in repr(row)
+
+
+def test_window_counts_from_one(attempts: FakeCatalog) -> None:
+    assert [attempts.count_in_window("a", WINDOW) for _ in range(3)] == [1, 2, 3]
+    assert attempts.count_in_window("b", WINDOW) == 1
+
+
+def test_next_window_starts_again_and_a_slow_clock_counts_in_it(attempts: FakeCatalog) -> None:
+    attempts.count_in_window("a", WINDOW)
+    assert [attempts.count_in_window("a", WINDOW + timedelta(minutes=1)) for _ in range(2)] == [1, 2]
+    assert attempts.count_in_window("a", WINDOW) == 3
+    assert attempts.count_in_window("a", WINDOW + timedelta(minutes=1)) == 4
+    assert attempts.count_in_window("a", WINDOW + timedelta(hours=1)) == 1
+
+
+def test_windows_are_deleted_with_expired_attempts(attempts: FakeCatalog) -> None:
+    attempts.count_in_window("a", WINDOW)
+    assert attempts.delete_expired_attempts(WINDOW) == 0
+    assert attempts.delete_expired_attempts(WINDOW + timedelta(seconds=1)) == 1
+    assert attempts.count_in_window("a", WINDOW) == 1
+
+
+def test_concurrent_requests_of_several_instances_are_all_counted(world: World) -> None:
+    instances = [world.open_another() for _ in range(4)]
+
+    def count(number: int) -> int:
+        instance: FakeCatalog = instances[number % 4]  # type: ignore[assignment]
+        return instance.count_in_window("a", WINDOW)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(count, range(60))) == list(range(1, 61))
+
+
+def test_a_request_is_counted_in_one_statement(sql: SqlCatalog) -> None:
+    statements: list[str] = []
+    event.listen(sql.engine, "before_cursor_execute", lambda *event: statements.append(event[2]))
+    for _ in range(2):
+        statements.clear()
+        sql.count_in_window("a", WINDOW)
+        assert [text.split()[0] for text in statements if text.split()[0] not in ("BEGIN", "SET")] == ["INSERT"]

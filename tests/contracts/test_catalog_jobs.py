@@ -42,6 +42,7 @@ from tests.contracts.rows import (
     one_minute_later,
     photo,
 )
+from tests.contracts.test_api_keys import api_key
 from tests.fakes.catalog import FakeCatalog
 
 
@@ -154,6 +155,16 @@ class TestJobs:
         assert job_ids == {ANNA: ["a2", "a1"], BERT: ["b"], ANONYMOUS: ["x"], OTHER_ANONYMOUS: ["y"]}
         assert [job.id for job in catalog.list_jobs(ANNA, limit=1)] == ["a2"]
         assert catalog.list_jobs(Caller(user="Anna")) == []
+
+    def test_jobs_of_an_api_key_are_separate_for_each_address(self, catalog: Catalog) -> None:
+        here, there = Caller(address="10.0.0.1", key=api_key("one")), Caller(address="10.0.0.2", key=api_key("one"))
+        other = Caller(address="10.0.0.1", key=api_key("two"))
+        for number, caller in enumerate((here, there, other, ANONYMOUS)):
+            job = catalog.start_job(str(number), "search", caller)
+            assert job.owner == caller.owner
+        job_ids = [[job.id for job in catalog.list_jobs(caller)] for caller in (here, there, other, ANONYMOUS)]
+        assert job_ids == [["0"], ["1"], ["2"], ["3"]] and here.owner == "key:one"
+        assert catalog.delete_finished_jobs(here, one_minute_later()) == 1
 
     def test_delete_finished_jobs_deletes_finished_and_fails_stale_jobs(self, catalog: Catalog) -> None:
         for job_id, caller in {"ended": ANNA, "hangs": ANNA, "other": BERT}.items():

@@ -52,6 +52,15 @@ def shop(catalog: Catalog) -> dict[str, int]:
     return row_ids
 
 
+def test_matching_among_some_rows_equals_their_intersection(catalog: Catalog, shop: dict[str, int]) -> None:
+    for wanted in ({}, equals(brand="Marlow"), equals(label="dress"), equals(tags="summer", label="dress")):
+        for embedder in (MODEL, None):
+            matching = set(catalog.matching_row_ids(embedder, wanted).tolist())
+            for among in ([], [shop["a_segment_0"]], sorted(shop.values(), reverse=True)[:3], [10_000, 0, -1, 2**70]):
+                found = catalog.matching_row_ids(embedder, wanted, among).tolist()
+                assert found == sorted(matching & set(among))
+
+
 def matching_names(catalog: Catalog, shop: dict[str, int], wanted: Filter) -> list[str]:
     row_ids = catalog.matching_row_ids(MODEL, wanted).tolist()
     assert row_ids == sorted(row_ids)

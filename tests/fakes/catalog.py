@@ -28,8 +28,9 @@ from lookalike.domain.model import (
     Segment,
 )
 from lookalike.domain.personal_data import OwnedPhoto
+from lookalike.domain.stored_product import feed_values
 from tests.fakes.database import transaction
-from tests.fakes.facets import FakeFacets
+from tests.fakes.duplicates import FakeDuplicates
 from tests.fakes.snapshot import FakeSnapshot
 
 NO_VECTORS = np.empty((0, 0), np.float32)
@@ -45,14 +46,13 @@ class Row:
     commit: int
 
 
-class FakeCatalog(FakeFacets):
+class FakeCatalog(FakeDuplicates):
     """Set `is_unavailable` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._ids = itertools.count(1)
         self._commit = 0
-        self._photos: dict[str, Photo] = {}
         self._rows: dict[int, Row] = {}
         self._deleted: dict[int, tuple[set[str], int]] = {}
         self._secondary: dict[str, dict[int, Row]] = {}
@@ -107,6 +107,7 @@ class FakeCatalog(FakeFacets):
             embedders = {name for name, rows in self._secondary.items() if rows.pop(segment.row_id, None)}
             embedders.add(self._rows.pop(segment.row_id).embedder)
             self._deleted[segment.row_id] = (embedders, self._commit)
+            self.forget_decisions(segment.row_id)
             if not self.segments_of_photo(segment.photo):
                 self._photos.pop(segment.photo, None)
         return segment
@@ -170,10 +171,19 @@ class FakeCatalog(FakeFacets):
         return primary | self._secondary.get(embedder, {})
 
     @transaction
-    def matching_row_ids(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
-        rows = self._rows if embedder is None else self._rows_of(embedder)
-        matching = [row_id for row_id in rows if matches_filter(wanted, self._values(self._rows[row_id].segment))]
+    def matching_row_ids(
+        self, embedder: str | None, wanted: Filter, among: Sequence[int] | None = None
+    ) -> NDArray[np.int64]:
+        found = self._rows if embedder is None else self._rows_of(embedder)
+        rows = found if among is None else found.keys() & set(among)
+        matching = [row_id for row_id in rows if self._matches(wanted, self._rows[row_id].segment)]
         return np.array(sorted(matching), np.int64)
+
+    def _matches(self, wanted: Filter, segment: Segment) -> bool:
+        """Return whether the garment and one of the products that it shows match. Without products, it can match, too."""
+        values = self._values(segment)
+        shown = [feed_values(stored.product) for stored in self._showing(segment.name)]
+        return any(matches_filter(wanted, values | of_product) for of_product in shown or [{}])
 
     @transaction
     def row_ids_of_owner(self, user: str) -> list[int]:
@@ -181,14 +191,14 @@ class FakeCatalog(FakeFacets):
         return sorted(segment.row_id for segment in self._segments() if segment.photo in photos)
 
     @transaction
-    def delete_jobs_of_owner(self, user: str) -> int:
-        own = [job for job in self._jobs.values() if job.owner == user]
-    @transaction
     def photos_of_owner(self, user: str, after: str, limit: int) -> list[OwnedPhoto]:
         names = sorted(name for name, photo in self._photos.items() if photo.owner == user and name > after)
         first = {name: min(segment.created for segment in self.segments_of_photo(name)) for name in names[:limit]}
         return [OwnedPhoto(self._photos[name], created) for name, created in first.items()]
 
+    @transaction
+    def delete_jobs_of_owner(self, user: str) -> int:
+        own = [job for job in self._jobs.values() if job.owner == user]
         finished = [job.id for job in own if job.status is not JobStatus.PROCESSING]
         for job_id in finished:
             del self._jobs[job_id]
@@ -226,7 +236,7 @@ class FakeCatalog(FakeFacets):
         if old and old.status is JobStatus.PROCESSING:
             raise Conflict("A request with this id is running")
         status = JobStatus.PROCESSING
-        job = Job(job_id, kind, caller.user, caller.address, status, "", False, moment, moment)
+        job = Job(job_id, kind, caller.owner, caller.address, status, "", False, moment, moment)
         self._jobs[job_id] = job
         return job
 
@@ -385,7 +395,7 @@ class FakeCatalog(FakeFacets):
 def _owns(caller: Caller, job: Job) -> bool:
     if caller.user is not None:
         return job.owner == caller.user
-    return job.owner is None and job.address == caller.address
+    return job.owner == caller.owner and job.address == caller.address
 
 
 def _rounded(box: Box | None) -> Box | None:

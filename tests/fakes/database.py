@@ -45,6 +45,12 @@ class FakeDatabase:
         return {key: self._attempts[key][0] for key in keys}
 
     @transaction
+    def count_in_window(self, key: str, start: datetime) -> int:
+        count, started = self._attempts.get(key, (0, start))
+        self._attempts[key] = (1, start) if started < start else (count + 1, started)
+        return self._attempts[key][0]
+
+    @transaction
     def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
         for key in self._attempts.keys() & set(keys):
             current, started = self._attempts[key]

@@ -17,10 +17,11 @@ from lookalike.adapters.catalog.ledger import (
 from lookalike.adapters.catalog.values import to_aware_utc
 from lookalike.domain.ledger import REEMBED_PREFIX, LedgerPage, LedgerSelection
 from lookalike.domain.model import LedgerEntry, LedgerStatus
-from tests.fakes.database import FakeDatabase, transaction
+from tests.fakes.api_keys import FakeApiKeys
+from tests.fakes.database import transaction
 
 
-class FakeLedger(FakeDatabase):
+class FakeLedger(FakeApiKeys):
     """Queries of the port `Catalog` about the ledger."""
 
     def __init__(self) -> None:

@@ -18,9 +18,10 @@ def test_document_has_every_route_with_its_role_and_errors() -> None:
     for route in ROUTES:
         operation = paths[route.path.replace("<id>", "{id}")][route.method.lower()]
         assert operation["summary"] and operation["description"] and str(route.status) in operation["responses"]
-        needs_token = operation.get("security") == [{"token": []}]
-        assert needs_token == (route.role in (Role.USER, Role.ADMIN, Role.PLATFORM))
-        assert ("403" in operation["responses"]) == (route.role in (Role.ADMIN, Role.PLATFORM))
+        schemes = operation.get("security", [{}])
+        assert ({} in schemes) == (route.role not in (Role.USER, Role.ADMIN, Role.PLATFORM))
+        assert ({"key": []} in schemes) == (route.role not in (Role.USER, Role.OPEN))
+        assert ({"token": []} in schemes) == ("403" in operation["responses"]) == (route.role is not Role.OPEN)
         assert {"400", "401", "413", "503"} <= operation["responses"].keys()
 
 

@@ -19,6 +19,7 @@ from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, ObjectStore, Revocations, Telemetry
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
+from lookalike.usecases.api_keys import ApiKeys
 from lookalike.usecases.bucket_ingest import BucketIngest
 from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.erase import Erase
@@ -35,6 +36,7 @@ from lookalike.usecases.models import Models
 from lookalike.usecases.personal_data import PersonalData
 from lookalike.usecases.photo_objects import PhotoObjects
 from lookalike.usecases.photo_reader import PhotoReader
+from lookalike.usecases.rate_limits import RateLimits
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.revoked_tokens import RevokedTokens
@@ -285,6 +287,16 @@ class Services:
     def sign_in(self) -> SignIn:
         """Registration and sign-in with limits on attempts."""
         return SignIn(self.accounts, self.attempts, utc_now)
+
+    @lazy
+    def api_keys(self) -> ApiKeys:
+        """Creates, revokes and verifies API keys."""
+        return ApiKeys(self._sql_catalog, self._signing_key, utc_now, self._deferred_writes)
+
+    @lazy
+    def rate_limits(self) -> RateLimits:
+        """Counts requests of API keys and of anonymous addresses, for all instances together."""
+        return RateLimits(self.attempts, utc_now, self.settings.rate_limit)
 
     @lazy
     def revoked_tokens(self) -> RevokedTokens:

@@ -13,6 +13,7 @@ from lookalike.cli.erase import erase
 from lookalike.cli.evaluate import evaluate
 from lookalike.cli.find import find
 from lookalike.cli.index import index, reembed
+from lookalike.cli.keys import keys
 from lookalike.cli.models import models
 from lookalike.cli.photos import detect, embed, ingest, search
 from lookalike.cli.serve import serve, token
@@ -28,6 +29,6 @@ for command in (
     *(serve, ingest, search, find, detect, embed),
     *(index, reembed, models, evaluate),
     *(closet, details, erase),
-    *(users, token, db, doctor),
+    *(users, keys, token, db, doctor),
 ):
     main.add_command(command)

@@ -13,6 +13,7 @@ from lookalike.domain.errors import LookalikeError
 
 if TYPE_CHECKING:
     from lookalike.bootstrap import Services
+    from lookalike.domain.filter import Filter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +44,18 @@ def open_services(quiet: bool = True) -> "Services":
     if quiet:
         logging.getLogger("lookalike").setLevel(logging.ERROR)
     return opened
+
+
+def parse_filter(filter_json: str) -> "Filter":
+    """Return the conditions of an option `--filter`. Raises `LookalikeError`."""
+    from pydantic import ValidationError
+
+    from lookalike.http.request_schemas import FilteredRequest
+
+    try:
+        return FilteredRequest.model_validate({"filter": filter_json}).conditions()
+    except ValidationError as error:
+        raise LookalikeError(f"--filter: {error.errors(include_input=False)[0]['msg']}") from None
 
 
 def progress_bar_of_length(length: int, label: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.common import open_services, report_errors
+from lookalike.cli.common import open_services, parse_filter, report_errors
 from lookalike.domain.errors import LookalikeError
 
 if TYPE_CHECKING:
@@ -76,14 +76,7 @@ def _erase(
 
 
 def _parse_filter(filter_json: str) -> "Filter":
-    from pydantic import ValidationError
-
-    from lookalike.http.request_schemas import FilteredRequest
-
-    try:
-        conditions = FilteredRequest.model_validate({"filter": filter_json}).conditions()
-    except ValidationError as error:
-        raise LookalikeError(f"--filter: {error.errors(include_input=False)[0]['msg']}") from None
+    conditions = parse_filter(filter_json)
     if not conditions:
         raise LookalikeError("--filter: an empty filter would erase everything")
     return conditions

@@ -10,7 +10,7 @@ class LookalikeError(Exception):
     code: ClassVar[str] = "internal"
     status_text: ClassVar[str] = "error"
     """Value of `status` in the response body, which clients of the original system read."""
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds after which a retry can succeed, `None` if a retry is pointless. Sent as `Retry-After`."""
 
     def __init__(self, message: str, **details: object) -> None:
@@ -95,6 +95,16 @@ class TooManyAttempts(LookalikeError):
     """The rate limit of the client's address or of the account is exceeded."""
 
     status, code, retry_after = 429, "too_many_attempts", 900
+
+
+class RateLimited(LookalikeError):
+    """A limit of requests a minute is exceeded: that of an API key, or that of the client's address."""
+
+    status, code = 429, "rate_limited"
+
+    def __init__(self, message: str, retry_after: int, **details: object) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
 
 
 class DeadlineExceeded(LookalikeError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 
 from lookalike.domain.model import ProductDetails
 
@@ -49,6 +50,8 @@ Filter = Mapping[str, Condition]
 
 Product fields are those of the segment's own details, or of its photo's details if the segment has none.
 """
+NO_CONDITIONS: Filter = MappingProxyType({})
+"""The filter that everything matches."""
 
 
 def matches_filter(wanted: Filter, values: Mapping[str, object]) -> bool:

@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.color import Lab
+
+if TYPE_CHECKING:
+    from lookalike.domain.api_keys import ApiKey
+    from lookalike.domain.filter import Filter
 
 GARMENT_KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "shoes", "bag", "hat", "scarf")
 """Labels of the built-in detector, in the order of its classes."""
@@ -220,13 +225,21 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Sender of a request: a signed-in user, or an anonymous client known by its network address."""
+    """Sender of a request: a signed-in user, a client with an API key, or one known by its network address alone."""
 
     user: str | None = None
-    """User id, `None` for anonymous callers."""
+    """User id, `None` for all others."""
     is_admin: bool = False
     address: str = ""
     email: str = ""
+    key: "ApiKey | None" = None
+    scope: "Filter" = field(default_factory=dict, hash=False)
+    """Conditions that a garment must satisfy to be visible to the caller. Empty: everything is visible."""
+
+    @property
+    def owner(self) -> str | None:
+        """Owner of the jobs and photos of this caller, `None` for anonymous callers."""
+        return f"key:{self.key.id}" if self.key else self.user
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +265,8 @@ class User:
     id: str
     email: str
     role: str = "user"
+    issued_at: float | None = field(default=None, compare=False)
+    """Unix time at which the access token was issued."""
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, object]) -> "User":
@@ -267,8 +282,6 @@ class User:
     def is_admin(self) -> bool:
         """Whether the user has the role `admin`."""
         return self.role == "admin"
-    issued_at: float | None = field(default=None, compare=False)
-    """Unix time at which the access token was issued."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,12 @@ from lookalike.domain.errors import Untrusted
 
 def sign_json(content: Mapping[str, object], key: bytes) -> bytes:
     """Return canonical JSON of the content and its `signature`: hexadecimal HMAC-SHA256 of the canonical content."""
-    signature = hmac.new(key, _canonical_json(content), hashlib.sha256).hexdigest()
-    return _canonical_json({**content, "signature": signature})
+    return _canonical_json({**content, "signature": json_signature(content, key)})
+
+
+def json_signature(content: Mapping[str, object], key: bytes) -> str:
+    """Return the hexadecimal HMAC-SHA256 of canonical JSON of the content."""
+    return hmac.new(key, _canonical_json(content), hashlib.sha256).hexdigest()
 
 
 def verify_json(data: bytes, key: bytes, description: str) -> dict[str, Any]:

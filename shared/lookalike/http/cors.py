@@ -12,7 +12,7 @@ R = TypeVar("R", bound=Response)
 LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?")
 """Origins that may call a local server, unless CORS_ORIGINS names others: pages served from the same machine."""
 ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-Id"
-EXPOSED_HEADERS = "X-Request-Id, Retry-After, Server-Timing"
+EXPOSED_HEADERS = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Server-Timing"
 PREFLIGHT_MAX_AGE = 600
 """Seconds for which a browser may cache a preflight response."""
 

@@ -39,6 +39,21 @@ STATUS_DESCRIPTIONS = {
     504: "The request timed out; nothing was stored",
 }
 """Meaning of each error status. The response body has the specific error."""
+SECURITY_SCHEMES = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Access token of a user",
+    },
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "lk_…",
+        "description": "API key; one with the role `search` can only be used for searches, within its own filter",
+    },
+}
+"""Two kinds of credentials in the same header."""
 Json = dict[str, Any]
 Refs = Mapping[Any, Json]
 """A `$ref` object for each model."""
@@ -58,13 +73,12 @@ def build_openapi(function: str | None = None) -> Json:
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route, refs, schemas["$defs"])
-    tokens = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     info = {"title": "lookalike", "version": lookalike.__version__, "license": {"name": "MIT", "identifier": "MIT"}}
     return {
         "openapi": "3.1.0",
         "info": {**info, "summary": "Finds similar fashion items in photographs"},
         "paths": paths,
-        "components": {"schemas": schemas["$defs"], "securitySchemes": tokens},
+        "components": {"schemas": schemas["$defs"], "securitySchemes": SECURITY_SCHEMES},
     }
 
 
@@ -87,12 +101,18 @@ def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
         operation["parameters"] = parameters
     if route.request and route.method != "GET":
         operation["requestBody"] = _request_body(route, refs[route.request])
-    # the empty object makes the token optional
-    if route.role in (Role.USER, Role.ADMIN, Role.PLATFORM):
-        operation["security"] = [{"token": []}]
-    elif route.role is not Role.OPEN:
-        operation["security"] = [{}, {"token": []}]
+    if route.role is not Role.OPEN:
+        operation["security"] = _security(route)
     return operation
+
+
+def _security(route: Route) -> list[Json]:
+    """List the alternatives: no credentials (the empty object), a user's token, or an API key."""
+    token: Json = {"token": []}
+    if route.role is Role.USER:
+        return [token]
+    anonymous: list[Json] = [] if route.role in (Role.ADMIN, Role.PLATFORM) else [{}]
+    return [*anonymous, token, {"key": []}]
 
 
 def _parameters(route: Route, schemas: Json) -> list[Json]:
@@ -139,8 +159,9 @@ def _responses(route: Route, refs: Refs) -> Json:
 def error_statuses(route: Route) -> Sequence[int]:
     """List the error statuses of a route: those of all routes of its kind, and its own."""
     statuses = {400, 401, 413, 503}
-    statuses |= {403} if route.role in (Role.ADMIN, Role.PLATFORM) else set()
+    # any route but those that ignore credentials can be refused to an API key, and has its rate limits
+    statuses |= {403, 429} if route.role is not Role.OPEN else set()
     statuses |= {404} if "<" in route.path else set()
     statuses |= {415, 422} if route.accepts_fields else set()
-    statuses |= {409, 429, 504} if route.is_job else set()
+    statuses |= {409, 504} if route.is_job else set()
     return sorted(statuses | set(route.extra_error_statuses))

@@ -11,16 +11,20 @@ from werkzeug.exceptions import HTTPException
 
 from lookalike import logs
 from lookalike.bootstrap import Services, services
+from lookalike.domain.api_keys import KEY_PREFIX
 from lookalike.domain.errors import BadRequest, Forbidden, LookalikeError, Unauthenticated
 from lookalike.domain.model import Caller
+from lookalike.http.api_keys import authenticate_key, authorize_key
 from lookalike.http.cors import add_cors_headers, preflight_response
 from lookalike.http.docs import serve_docs
+from lookalike.http.rate_limit_headers import rate_limit_headers
 from lookalike.http.request import ApiRequest, Body, limit_body_size, read_body, requested_job_id
 from lookalike.http.request_schemas import HandlerResult
 from lookalike.http.request_timing import respond_timed
 from lookalike.http.routes import Role, Route, allowed_methods, function_url_map, match_route, route_pattern
 from lookalike.settings import Settings
 from lookalike.usecases.jobs import validate_or_create_job_id
+from lookalike.usecases.rate_limits import require_quota
 
 log = logging.getLogger("lookalike.http")
 
@@ -43,9 +47,17 @@ def _respond_with_cors(function: str, request: flask.Request) -> flask.Response:
 
 
 def _respond(function: str, request: flask.Request) -> flask.Response:
+    headers: dict[str, str] = {}
+    response = _respond_or_report(function, request, headers)
+    response.headers.update(headers)
+    return response
+
+
+def _respond_or_report(function: str, request: flask.Request, headers: dict[str, str]) -> flask.Response:
+    """Respond, or turn an error into a response. Adds to `headers` what every response of this request gets."""
     try:
         limit_body_size(request)
-        return _preflight_or_docs(function, request) or _call_handler(function, request)
+        return _preflight_or_docs(function, request) or _call_handler(function, request, headers)
     except LookalikeError as error:
         return error_response(error, logs.request_id.get())
     except HTTPException as error:
@@ -67,13 +79,15 @@ def _preflight_or_docs(function: str, request: flask.Request) -> flask.Response 
     return serve_docs(request.path, function) if request.method == "GET" else None
 
 
-def _call_handler(function: str, request: flask.Request) -> flask.Response:
-    """Match the route, authenticate and authorize the caller, parse the body, and call the handler."""
+def _call_handler(function: str, request: flask.Request, headers: dict[str, str]) -> flask.Response:
+    """Match the route, authenticate, authorize and count the caller, parse the body, and call the handler."""
     route, path_parameters = match_route(function_url_map(function), request.method, request.path)
     assert isinstance(route, Route)
     caller = authenticate(services(), request, route.role)
     if not (route.role is Role.PLATFORM and is_local_platform(services(), request, caller)):
-        authorize(services(), caller, route.role)
+        authorize(services(), caller, route)
+        if route.role is not Role.OPEN:
+            check_rate_limits(services(), caller, headers)
     body = read_body(request, route.accepts_files) if route.accepts_fields else Body({})
     requested_id = requested_job_id(request, body.fields)
     job_id = validate_or_create_job_id(requested_id)
@@ -91,9 +105,12 @@ def authenticate(services: Services, request: flask.Request, role: Role) -> Call
     address = client_address(services.settings, request)
     if role is Role.OPEN or not (token := bearer_token(request)):
         return Caller(address=address)
+    if token.startswith(KEY_PREFIX):
+        return authenticate_key(services, token, request.headers.get("Origin", ""), address)
     if role is Role.PLATFORM and (account := platform_account(services, token)):
         return Caller(account, True, address, account)
     user = services.auth.verify_token(token)
+    services.revoked_tokens.check(user)
     return Caller(user.id, user.is_admin, address, user.email)
 
 
@@ -110,7 +127,6 @@ def client_address(settings: Settings, request: flask.Request) -> str:
 
 def bearer_token(request: flask.Request) -> str:
     """Return the token, or "" if there is none. Raises `Unauthenticated` for other authorization schemes."""
-    services.revoked_tokens.check(user)
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme and (scheme.lower() != "bearer" or not token.strip()):
         raise Unauthenticated("The Authorization header must be 'Bearer <token>'")
@@ -139,11 +155,16 @@ def is_local_platform(services: Services, request: flask.Request, caller: Caller
     Requests with an `Origin` header are not treated as local platform calls: they come from a page in a browser.
     """
     is_local = caller.address in ("127.0.0.1", "::1") and "Origin" not in request.headers
-    return is_local and not services.settings.k_service
+    # a caller with an API key has the rights of the key alone, wherever it runs
+    return is_local and caller.key is None and not services.settings.k_service
 
 
-def authorize(services: Services, caller: Caller, role: Role) -> None:
-    """Check the caller's role. Raises `Unauthenticated` or `Forbidden`."""
+def authorize(services: Services, caller: Caller, route: Route) -> None:
+    """Check whether the caller may use the route. Raises `Unauthenticated` or `Forbidden`."""
+    if caller.key is not None:
+        authorize_key(caller, route)
+        return
+    role = route.role
     needs_user = role in (Role.USER, Role.ADMIN, Role.PLATFORM)
     if role in (Role.ANYONE, Role.OWNER):
         needs_user = services.settings.search_needs_sign_in
@@ -151,6 +172,13 @@ def authorize(services: Services, caller: Caller, role: Role) -> None:
         raise Unauthenticated("Sign in first, and send 'Authorization: Bearer <token>'")
     if role in (Role.ADMIN, Role.PLATFORM) and not caller.is_admin:
         raise Forbidden("This route requires the role admin")
+
+
+def check_rate_limits(services: Services, caller: Caller, headers: dict[str, str]) -> None:
+    """Count the request and add the state of its limits to `headers`. Raises `RateLimited`."""
+    limits = services.rate_limits.count(caller)
+    headers.update(rate_limit_headers(limits))
+    require_quota(limits)
 
 
 def json_response(result: HandlerResult, request_id: str) -> flask.Response:

@@ -13,11 +13,12 @@ from werkzeug.routing import Map, Rule
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
-from lookalike.http import history_schemas, ingestion_schemas, personal_data_schemas, search_schemas
+from lookalike.http import duplicate_schemas, history_schemas, ingestion_schemas, personal_data_schemas, search_schemas
 from lookalike.http import request_schemas as requests
 from lookalike.http import response_schemas as responses
 from lookalike.http.handlers import (
     accounts,
+    duplicates,
     erasure,
     events,
     health,
@@ -86,6 +87,11 @@ class Route:
     """Content type of a successful response."""
     accepts_files: bool = False
     """Whether the request may be a form with the JSON in the part `request`, and files that the JSON names."""
+    allows_search_keys: bool = False
+    """Whether API keys with the role `search` may use the route.
+
+    Its use case must then apply `Caller.scope`, so that nothing of other garments can be seen.
+    """
 
     @property
     def accepts_fields(self) -> bool:
@@ -104,16 +110,18 @@ ROUTES = (
     _upload("/upload_single_image", Role.ADMIN, photos.upload_single_image, Segment, requests.UploadSegmentRequest),
     _upload("/splitted_images", Role.ADMIN, photos.add_segment, Segment, requests.NewSegmentRequest,
             extra_error_statuses=(404,)),
-    _upload("/split_image", Role.ANYONE, photos.split_image, responses.SplitResponse, requests.SplitRequest),
-    _upload("/image/split", Role.ANYONE, photos.image_split, responses.ImageSplitResponse, requests.SplitRequest),
+    _upload("/split_image", Role.ANYONE, photos.split_image, responses.SplitResponse, requests.SplitRequest,
+            allows_search_keys=True),
+    _upload("/image/split", Role.ANYONE, photos.image_split, responses.ImageSplitResponse, requests.SplitRequest,
+            allows_search_keys=True),
     # not of the function ingest, which is private: only the event trigger can call it
     Route("upload", "POST", "/ingestions/retry", Role.ADMIN, ingestions.retry_ingestions,
           ingestion_schemas.IngestionRetryResponse, ingestion_schemas.IngestionRetryRequest,
           extra_error_statuses=(429, 504)),
     _relay("POST", "/relay_image", Role.ANYONE, search.relay_image, responses.RelayResponse, requests.RelayRequest,
-           is_job=True),
+           is_job=True, allows_search_keys=True),
     _relay("POST", "/search", Role.ANYONE, search.search, search_schemas.SearchResponse, search_schemas.SearchBody,
-           extra_error_statuses=(404,), is_job=True, accepts_files=True),
+           extra_error_statuses=(404,), is_job=True, accepts_files=True, allows_search_keys=True),
     _relay("GET", "/search_history", Role.USER, history.list_searches, responses.SearchHistoryResponse,
            requests.HistoryRequest),
     _relay("DELETE", "/search_history", Role.USER, history.delete_searches, responses.StatusResponse),
@@ -122,25 +130,34 @@ ROUTES = (
     _relay("POST", "/feedback", Role.USER, history.add_feedback, Feedback, history_schemas.FeedbackRequest,
            extra_error_statuses=(404,)),
     _detail("POST", "/image_detail", Role.ANYONE, segments.get_details, responses.DetailsResponse,
-            requests.DetailsRequest, extra_error_statuses=(404,)),
+            requests.DetailsRequest, extra_error_statuses=(404,), allows_search_keys=True),
     _detail("PUT", "/image_detail/<id>", Role.ADMIN, segments.put_details, Details, requests.ProductDetailsRequest),
     _detail("GET", "/thumbnails/<id>", Role.ANYONE, segments.get_thumbnail, responses.BaseResponse,
-            media_type="image/*"),
-    _detail("GET", "/splitted_images/<id>", Role.ANYONE, segments.get_segment, Segment),
-    _detail("GET", "/splitted_images/by_original/<id>", Role.ANYONE, segments.list_segments_of_photo, Segments),
+            media_type="image/*", allows_search_keys=True),
+    _detail("GET", "/splitted_images/<id>", Role.ANYONE, segments.get_segment, Segment, allows_search_keys=True),
+    _detail("GET", "/splitted_images/by_original/<id>", Role.ANYONE, segments.list_segments_of_photo, Segments,
+            allows_search_keys=True),
     _detail("PUT", "/splitted_images/<id>", Role.ADMIN, segments.update_segment, Segment,
             requests.UpdateSegmentRequest),
     _detail("DELETE", "/splitted_images/<id>", Role.ADMIN, erasure.delete_segment, Receipt),
     _detail("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasure.delete_photo, Receipt),
     _detail("POST", "/erase", Role.ADMIN, erasure.erase, Receipt, requests.EraseRequest),
+    _relay("GET", "/duplicates", Role.ADMIN, duplicates.list_duplicates, duplicate_schemas.DuplicatesResponse,
+           duplicate_schemas.DuplicatesRequest),
+    _detail("PUT", "/duplicates/decisions", Role.ADMIN, duplicates.decide_duplicate, responses.StatusResponse,
+            duplicate_schemas.DecisionRequest, extra_error_statuses=(404,)),
+    _detail("POST", "/duplicates/merge", Role.ADMIN, duplicates.merge_duplicates, duplicate_schemas.MergeResponse,
+            duplicate_schemas.PairRequest, extra_error_statuses=(404, 409)),
     _detail("GET", "/ingestions", Role.ADMIN, ingestions.list_ingestions, ingestion_schemas.IngestionsResponse,
             ingestion_schemas.IngestionsRequest),
     _cancel("POST", "/cancel_request/<id>", Role.OWNER, jobs.cancel_request, responses.StatusResponse,
-            extra_error_statuses=(409,)),
+            extra_error_statuses=(409,), allows_search_keys=True),
     _cancel("POST", "/cancel_processing/<id>", Role.OWNER, jobs.cancel_request, responses.StatusResponse,
-            extra_error_statuses=(409,)),
-    _cancel("GET", "/request_status/recent", Role.OWNER, jobs.list_recent_requests, responses.RecentJobsResponse),
-    _cancel("GET", "/request_status/<id>", Role.OWNER, jobs.get_request_status, responses.JobResponse),
+            extra_error_statuses=(409,), allows_search_keys=True),
+    _cancel("GET", "/request_status/recent", Role.OWNER, jobs.list_recent_requests, responses.RecentJobsResponse,
+            allows_search_keys=True),
+    _cancel("GET", "/request_status/<id>", Role.OWNER, jobs.get_request_status, responses.JobResponse,
+            allows_search_keys=True),
     _cancel("POST", "/cleanup_requests", Role.OWNER, jobs.cleanup_requests, responses.StatusResponse,
             requests.CleanupRequest),
     _auth("/api/auth/register", Role.OPEN, accounts.register, User, requests.CredentialsRequest, 201, (409, 429)),
@@ -151,6 +168,11 @@ ROUTES = (
     _auth("/api/auth/logout", Role.USER, accounts.logout, responses.StatusResponse),
     Route("auth", "GET", "/api/auth/user", Role.USER, accounts.get_current_user,
           responses.DataResponse[responses.CurrentUser]),
+    Route("auth", "GET", "/me/export", Role.USER, personal_data.export_personal_data,
+          personal_data_schemas.ExportResponse, personal_data_schemas.ExportRequest),
+    Route("auth", "DELETE", "/me", Role.USER, personal_data.erase_account,
+          personal_data_schemas.AccountReceiptResponse, personal_data_schemas.EraseAccountRequest,
+          extra_error_statuses=(429,)),
     Route("ingest", "POST", "/", Role.PLATFORM, events.handle_storage_event, responses.BaseResponse, status=204),
     Route("reindex", "POST", "/reindex", Role.PLATFORM, reindex.reindex, responses.ReindexResponse,
           requests.ReindexRequest, 202, (409,)),
@@ -161,11 +183,6 @@ DOCS_PATHS = frozenset({"/openapi.json", "/docs"})
 """Paths of the API documentation, which every function serves."""
 READINESS_HANDLERS = {
     "upload": health.check_detection_readiness,
-    Route("auth", "GET", "/me/export", Role.USER, personal_data.export_personal_data,
-          personal_data_schemas.ExportResponse, personal_data_schemas.ExportRequest),
-    Route("auth", "DELETE", "/me", Role.USER, personal_data.erase_account,
-          personal_data_schemas.AccountReceiptResponse, personal_data_schemas.EraseAccountRequest,
-          extra_error_statuses=(429,)),
     "relay": health.check_search_readiness,
     "ingest": health.check_detection_readiness,
 }

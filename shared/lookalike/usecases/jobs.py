@@ -92,7 +92,7 @@ class LateRow:
         """Return the job as its row describes it after its end."""
         end = datetime.now(UTC)
         return Job(
-            job_id, self._kind, self._caller.user, self._caller.address, status, "", False, self._created, end, end
+            job_id, self._kind, self._caller.owner, self._caller.address, status, "", False, self._created, end, end
         )
 
 
@@ -212,7 +212,7 @@ def can_access(caller: Caller, job: Job) -> bool:
 
     The id of an anonymous job is its only protection. Ids chosen by the server cannot be guessed.
     """
-    return job.owner is None or caller.is_admin or job.owner == caller.user
+    return job.owner is None or caller.is_admin or job.owner == caller.owner
 
 
 def validate_or_create_job_id(requested: str | None) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from lookalike.domain.errors import InvalidField, NotFound, TooLarge
+from lookalike.domain.errors import Forbidden, InvalidField, NotFound, TooLarge
+from lookalike.domain.filter import NO_CONDITIONS, Filter
 from lookalike.domain.paths import INDEX_PREFIX, is_valid_path
 from lookalike.domain.ports import ObjectStore
 from lookalike.images import MAX_BYTES
@@ -20,11 +21,15 @@ class PhotoObjects:
     bucket: str
     prefix: str
 
-    def read(self, address: str, field: str) -> bytes:
+    def read(self, address: str, field: str, scope: Filter = NO_CONDITIONS) -> bytes:
         """Return the photo at `gs://bucket/name`. `field` is the request field with the address, for error messages.
 
         Raises `InvalidField` for another bucket and for objects that are not photos, `NotFound`, and `TooLarge`.
+        Raises `Forbidden` for a caller with a scope, since an object may show garments outside of it.
         """
+        if scope:
+            message = f"{field}: an API key with a filter cannot name photos in the bucket; send the photo itself"
+            raise Forbidden(message, field=field)
         bucket, _, name = address.removeprefix("gs://").partition("/")
         path = name.removeprefix(self.prefix)
         is_photo = is_valid_path(path) and PurePosixPath(path.lower()).suffix in PHOTO_SUFFIXES

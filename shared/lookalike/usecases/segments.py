@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lookalike.domain.errors import Conflict, NotFound, Unavailable
+from lookalike.domain.filter import NO_CONDITIONS, Filter
 from lookalike.domain.model import Photo, ProductDetails, Segment, StoredObject
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases import segment_images
+from lookalike.usecases.visibility import visible_segments
 
 log = logging.getLogger("lookalike.segments")
 
@@ -36,32 +38,36 @@ def find_segment(catalog: Catalog, key: str | int) -> Segment | None:
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Operations on stored segments. Keys are names, or row ids as `int` or as text."""
+    """Operations on stored segments. Keys are names, or row ids as `int` or as text.
+
+    `scope` are the conditions of the caller's API key: segments that do not satisfy it do not exist for the caller.
+    """
 
     catalog: Catalog
     store: ObjectStore
     on_change: Callable[[], object] = lambda: None
     """Called after a deletion."""
 
-    def get_segment(self, key: str | int) -> Segment:
+    def get_segment(self, key: str | int, scope: Filter = NO_CONDITIONS) -> Segment:
         """Return a segment. Raises `NotFound`."""
         with stage(Stage.ROWS):
             segment = find_segment(self.catalog, key)
-        if segment is None:
+            is_visible = segment is not None and visible_segments(self.catalog, [segment], scope)
+        if segment is None or not is_visible:
             raise NotFound(f"There is no garment {key!r}")
         return segment
 
-    def list_segments_of_photo(self, name: str) -> list[Segment]:
+    def list_segments_of_photo(self, name: str, scope: Filter = NO_CONDITIONS) -> list[Segment]:
         """Return the segments of a photo, ordered by row id. Raises `NotFound`."""
         with stage(Stage.ROWS):
-            segments = self.catalog.segments_of_photo(name)
+            segments = visible_segments(self.catalog, self.catalog.segments_of_photo(name), scope)
         if not segments:
             raise NotFound(f"There is no photo {name!r}")
         return segments
 
-    def get_details(self, key: str | int) -> ProductDetails:
+    def get_details(self, key: str | int, scope: Filter = NO_CONDITIONS) -> ProductDetails:
         """Return the product details of a segment, or of its photo if it has none of its own. Raises `NotFound`."""
-        names = self._details_names(key)
+        names = self._details_names(key, scope)
         with stage(Stage.ROWS):
             details = self.catalog.details(names)
         for name in names:
@@ -69,11 +75,12 @@ class Segments:
                 return details[name]
         raise NotFound(f"There are no product details of {key!r}")
 
-    def _details_names(self, key: str | int) -> list[str]:
+    def _details_names(self, key: str | int, scope: Filter) -> list[str]:
         try:
-            segment = self.get_segment(key)
+            segment = self.get_segment(key, scope)
         except NotFound:
-            if isinstance(key, int):
+            # whether details without a garment may be seen cannot be told from a filter on garments
+            if isinstance(key, int) or scope:
                 raise
             # the name of a photo, whose details may be stored before its segments
             return [key]
@@ -90,9 +97,9 @@ class Segments:
             raise NotFound(f"There is no garment {key!r}")
         return changed
 
-    def load_thumbnail(self, key: str) -> bytes:
+    def load_thumbnail(self, key: str, scope: Filter = NO_CONDITIONS) -> bytes:
         """Return the thumbnail of a segment as JPEG. Raises `NotFound`."""
-        segment = self.get_segment(key)
+        segment = self.get_segment(key, scope)
         with stage(Stage.PICTURES):
             return segment_images.load_thumbnail(self.store, self.catalog, segment)
 

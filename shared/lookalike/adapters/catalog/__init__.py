@@ -2,17 +2,20 @@
 
 from sqlalchemy import Connection, text
 
+from lookalike.adapters.catalog.api_keys import ApiKeyQueries
 from lookalike.adapters.catalog.attempts import AttemptQueries
 from lookalike.adapters.catalog.changes import ChangeQueries
 from lookalike.adapters.catalog.database import OUTDATED_MESSAGE, ConnectionFactory, read_transaction
 from lookalike.adapters.catalog.details import DetailQueries
 from lookalike.adapters.catalog.details_words import FullTextQueries
+from lookalike.adapters.catalog.duplicates import DuplicateQueries
 from lookalike.adapters.catalog.facets import FacetQueries
 from lookalike.adapters.catalog.history import HistoryQueries
 from lookalike.adapters.catalog.jobs import JobQueries
 from lookalike.adapters.catalog.ledger import LedgerQueries
 from lookalike.adapters.catalog.legacy_rows import LegacyRowQueries
 from lookalike.adapters.catalog.matching import MatchingQueries
+from lookalike.adapters.catalog.products import ProductQueries
 from lookalike.adapters.catalog.revocations import RevocationQueries
 from lookalike.adapters.catalog.secondary_vectors import SecondaryVectorQueries
 from lookalike.adapters.catalog.segments import SegmentQueries
@@ -31,14 +34,17 @@ class SqlCatalog(
     FacetQueries,
     LedgerQueries,
     MatchingQueries,
+    ProductQueries,
     JobQueries,
     LegacyRowQueries,
     AttemptQueries,
     RevocationQueries,
+    DuplicateQueries,
+    ApiKeyQueries,
     HistoryQueries,
 ):
-    """SQL implementation of the ports `Catalog`, `LegacyRows`, `SecondaryVectors`, `Attempts`, `Revocations` and
-    `History`.
+    """SQL implementation of the ports `Catalog`, `LegacyRows`, `SecondaryVectors`, `Attempts`, `Revocations`,
+    `ApiKeyStore`, `Products` and `History`.
 
     Thread-safe. Connects on the first call, not in the constructor.
     """

@@ -1,10 +1,11 @@
 """Rate limit counters: the number of attempts under each key."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from lookalike.adapters.catalog.database import Database, write_transaction
@@ -22,6 +23,12 @@ class AttemptQueries(Database):
         """Increment the counter of each key and return the new counts. Counters started before `since` restart at 1."""
         # All transactions lock the rows in sorted order. Two of them with the same keys can then not deadlock.
         return {key: _increment(tx, _hash_key(key), to_naive_utc(since)) for key in sorted(keys)}
+
+    @write_transaction
+    def count_in_window(self, tx: Connection, key: str, start: datetime) -> int:
+        """Increment the counter of a key in the window that began at `start`, in one statement. Return its new count."""
+        row = {"key": _hash_key(key), "count": 1, "create_time": to_naive_utc(start)}
+        return _count_sqlite(tx, row) if tx.dialect.name == "sqlite" else _count_mysql(tx, row)
 
     @write_transaction
     def reduce_attempts(self, tx: Connection, keys: Sequence[str], count: int | None = None) -> None:
@@ -56,6 +63,31 @@ def _increment(tx: Connection, digest: str, since: datetime) -> int:
             tx.execute(increment)
     count: int = tx.execute(select(_count).where(_key == digest)).scalar_one()
     return count
+
+
+def _count_sqlite(tx: Connection, row: Mapping[str, object]) -> int:
+    statement = sqlite.insert(attempts).values(row)
+    is_new_window = _start < statement.excluded.create_time
+    values = {
+        "count": case((is_new_window, 1), else_=_count + 1),
+        "create_time": case((is_new_window, statement.excluded.create_time), else_=_start),
+    }
+    count: int = tx.execute(statement.on_conflict_do_update(["key"], set_=values).returning(_count)).scalar_one()
+    return count
+
+
+def _count_mysql(tx: Connection, row: Mapping[str, object]) -> int:
+    statement = mysql.insert(attempts).values(row)
+    is_new_window = _start < statement.inserted.create_time
+    # A list: MySQL assigns from left to right, and the count depends on the old time. LAST_INSERT_ID(n) makes n the
+    # result of the statement; MySQL, unlike MariaDB, has no RETURNING.
+    values: list[tuple[str, object]] = [
+        ("count", func.last_insert_id(case((is_new_window, 1), else_=_count + 1))),
+        ("create_time", case((is_new_window, statement.inserted.create_time), else_=_start)),
+    ]
+    result = tx.execute(statement.on_duplicate_key_update(values))
+    # one affected row: inserted; two: updated
+    return 1 if result.rowcount == 1 else int(result.lastrowid)
 
 
 def _hash_key(key: str) -> str:

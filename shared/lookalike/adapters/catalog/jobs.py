@@ -57,7 +57,7 @@ class JobQueries(Database):
 
     @read_transaction
     def list_jobs(self, tx: Connection, caller: Caller, limit: int = 100) -> list[Job]:
-        """Return the caller's jobs, newest first. Anonymous callers are identified by their address."""
+        """Return the caller's jobs, newest first. Callers without an account are also identified by their address."""
         newest = select(jobs).where(_is_owned_by(caller)).order_by(jobs.c.create_time.desc(), jobs.c.id)
         return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
@@ -148,7 +148,7 @@ def job_row(job_id: str, kind: str, caller: Caller) -> dict[str, object]:
         jobs,
         id=job_id,
         kind=kind,
-        owner=caller.user,
+        owner=caller.owner,
         address=caller.address,
         status=JobStatus.PROCESSING.value,
         stage="",
@@ -175,7 +175,9 @@ def _update_running(where: ColumnElement[bool], **values: object) -> Update:
 def _is_owned_by(caller: Caller) -> ColumnElement[bool]:
     if caller.user is not None:
         return name_in(jobs.c.owner, caller.user)
-    return and_(jobs.c.owner.is_(None), name_in(jobs.c.address, caller.address))
+    is_owner = jobs.c.owner.is_(None) if caller.owner is None else name_in(jobs.c.owner, caller.owner)
+    # a key in a web page is used by many people, each of whom sees only their own requests
+    return and_(is_owner, name_in(jobs.c.address, caller.address))
 
 
 def _select_job(tx: Connection, job_id: str, lock: bool = False) -> RowMapping | None:

@@ -3,13 +3,15 @@
 Databases compare differently: some ignore case or accents, round single-precision numbers, or store lists as text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     JSON,
+    BigInteger,
     ColumnElement,
     Connection,
     Float,
@@ -24,11 +26,22 @@ from sqlalchemy import (
 )
 
 from lookalike.adapters.catalog.database import Database, read_transaction
+from lookalike.adapters.catalog.products import FEED_COLUMNS, to_amount
 from lookalike.adapters.catalog.secondary_vectors import has_vector
-from lookalike.adapters.catalog.tables import image_details, originals, splitted_images
+from lookalike.adapters.catalog.tables import image_details, originals, product_pictures, products, splitted_images
 from lookalike.adapters.catalog.values import batches, name_in, row_id_in, string_list, to_aware_utc, to_photo
-from lookalike.domain.filter import GARMENT_FIELDS, Condition, Filter, matches_filter
+from lookalike.domain.filter import (
+    FEED_FIELDS,
+    GARMENT_FIELDS,
+    PRICE_FIELDS,
+    PRODUCT_FIELDS,
+    Condition,
+    Filter,
+    exact_decimal,
+    matches_filter,
+)
 from lookalike.domain.personal_data import OwnedPhoto
+from lookalike.domain.stored_product import MAX_STORED_AMOUNT, to_ten_thousandths
 
 FLOAT_TOLERANCE = 1e-3
 """Margin around a number in SQL. `rating` is single precision: MySQL returns 4.3 but compares 4.30000019."""
@@ -39,9 +52,15 @@ class MatchingQueries(Database):
     """Queries of the port `Catalog` that return row ids."""
 
     @read_transaction
-    def matching_row_ids(self, tx: Connection, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+    def matching_row_ids(
+        self, tx: Connection, embedder: str | None, wanted: Filter, among: Sequence[int] | None = None
+    ) -> NDArray[np.int64]:
         """Return the sorted ids (n,) of rows that match the filter and have a vector of the embedder, if given."""
-        row_ids = {row_id for query in candidate_queries(embedder, wanted) for row_id in filter_rows(tx, query, wanted)}
+        queries: Iterable[Select[Any]] = candidate_queries(embedder, wanted)
+        if among is not None:
+            limits = [row_id_in(batch) for batch in batches(among)]
+            queries = [query.where(limit) for query in queries for limit in limits]
+        row_ids = {row_id for query in queries for row_id in filter_rows(tx, query, wanted)}
         return np.array(sorted(row_ids), np.int64)
 
     @read_transaction
@@ -53,47 +72,58 @@ class MatchingQueries(Database):
         return list(tx.execute(query.where(name_in(originals.c.owner, user)).order_by(rows.id)).scalars())
 
     @read_transaction
-    def row_ids_of_photo_hash(self, tx: Connection, sha256: str) -> frozenset[int]:
-        """Return the row ids of photos whose uploaded file has this SHA-256."""
-        is_of_photo = splitted_images.c.original_image_id == originals.c.name
-        query = select(splitted_images.c.id).join_from(originals, splitted_images, is_of_photo)
-        return frozenset(tx.execute(query.where(originals.c.sha256 == sha256)).scalars())
-    @read_transaction
     def photos_of_owner(self, tx: Connection, user: str, after: str, limit: int) -> list[OwnedPhoto]:
         """Return the next photos of a user, ordered by name."""
         is_next = name_in(originals.c.owner, user), originals.c.name > after
         rows = tx.execute(select(originals).where(*is_next).order_by(originals.c.name).limit(limit)).mappings()
         return [OwnedPhoto(to_photo(row), to_aware_utc(row["create_time"])) for row in rows]
 
+    @read_transaction
+    def row_ids_of_photo_hash(self, tx: Connection, sha256: str) -> frozenset[int]:
+        """Return the row ids of photos whose uploaded file has this SHA-256."""
+        is_of_photo = splitted_images.c.original_image_id == originals.c.name
+        query = select(splitted_images.c.id).join_from(originals, splitted_images, is_of_photo)
+        return frozenset(tx.execute(query.where(originals.c.sha256 == sha256)).scalars())
 
 
 def candidate_queries(embedder: str | None, wanted: Filter) -> Iterator[Select[Any]]:
-    """Yield queries whose rows include all matches of the filter.
+    """Yield queries whose rows include all matches of the filter. With feed fields, a row is a garment and a product.
 
-    A filter on garment fields needs one query. With product fields there are two: one for details of the garment itself,
-    and one for details of its photo, which count only where the garment has none.
+    A filter without product fields needs one query. With product fields there are two: one for details of the garment
+    itself, and one for details of its photo, which count only where the garment has none.
     """
     rows, details = splitted_images.c, image_details.c
-    columns = [(rows if name in GARMENT_FIELDS else details)[name] for name in wanted]
+    columns = {name: _column(name) for name in wanted}
     is_candidate = and_(
         true() if embedder is None else has_vector(embedder),
-        *(prefilter(column, wanted[column.name]) for column in columns),
+        *(prefilter(columns[name], condition) for name, condition in wanted.items()),
     )
-    # The label avoids a clash: both tables may get a filterable column of the same name.
-    query = select(rows.id.label("row_id"), *columns).where(is_candidate)
-    if all(name in GARMENT_FIELDS for name in wanted):
+    labeled = [column.label(name) for name, column in columns.items()]
+    query = select(rows.id.label("row_id"), *labeled).select_from(splitted_images).where(is_candidate)
+    if any(name in FEED_FIELDS for name in wanted):
+        query = query.join(product_pictures, product_pictures.c.garment == rows.splitted_image_id)
+        query = query.join(products, products.c.id == product_pictures.c.product)
+    if not any(name in PRODUCT_FIELDS for name in wanted):
         yield query
         return
-    yield query.join_from(splitted_images, image_details, details.image_id == rows.splitted_image_id)
+    yield query.join(image_details, details.image_id == rows.splitted_image_id)
     own_details = image_details.alias()
-    of_photo = query.join_from(splitted_images, image_details, details.image_id == rows.original_image_id)
+    of_photo = query.join(image_details, details.image_id == rows.original_image_id)
     yield of_photo.where(~exists().where(own_details.c.image_id == rows.splitted_image_id))
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    if name in FEED_FIELDS:
+        return FEED_COLUMNS[name]
+    return (splitted_images if name in GARMENT_FIELDS else image_details).c[name]
 
 
 def prefilter(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
     """Return an SQL condition that is true for every value matching the condition, and perhaps for more."""
     if isinstance(column.type, JSON):
         return column.is_not(None)
+    if isinstance(column.type, BigInteger):
+        return prefilter_amount(column, condition)
     if not isinstance(column.type, Float):
         texts = [value for value in condition.any_of if isinstance(value, str) and is_valid_text(value)]
         return column.in_(texts) if texts else false()
@@ -103,6 +133,22 @@ def prefilter(column: ColumnElement[Any], condition: Condition) -> ColumnElement
     lower = [] if condition.minimum is None else [column >= condition.minimum - FLOAT_TOLERANCE]
     upper = [] if condition.maximum is None else [column <= condition.maximum + FLOAT_TOLERANCE]
     return and_(*lower, *upper)
+
+
+def prefilter_amount(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    """Return the same as `prefilter` for a column with ten-thousandths of a currency unit."""
+    if condition.is_equality:
+        numbers = [_ten_thousandths(value, ROUND_FLOOR) for value in condition.any_of if not isinstance(value, str)]
+        return column.in_(numbers) if numbers else false()
+    lower = [] if condition.minimum is None else [column >= _ten_thousandths(condition.minimum, ROUND_CEILING)]
+    upper = [] if condition.maximum is None else [column <= _ten_thousandths(condition.maximum, ROUND_FLOOR)]
+    return and_(column.is_not(None), *lower, *upper)
+
+
+def _ten_thousandths(number: float, rounding: str) -> int:
+    """Return an amount as it is stored, within what the column can hold."""
+    exact = to_ten_thousandths(exact_decimal(number))
+    return max(-1, min(int(Decimal(exact).to_integral_value(rounding)), MAX_STORED_AMOUNT))
 
 
 def is_valid_text(text: str) -> bool:
@@ -122,5 +168,10 @@ def filter_rows(tx: Connection, query: Select[Any], wanted: Filter) -> Iterator[
 
 
 def field_values(row: RowMapping) -> dict[str, object]:
-    """Return the column values in the types of `ProductDetails`."""
-    return {name: string_list(value) if name in LIST_COLUMNS else value for name, value in row.items()}
+    """Return the column values in the types of `ProductDetails`, and prices as decimals."""
+    values = dict(row)
+    for name in values.keys() & {*LIST_COLUMNS}:
+        values[name] = string_list(values[name])
+    for name in values.keys() & {*PRICE_FIELDS}:
+        values[name] = None if values[name] is None else to_amount(values[name])
+    return values

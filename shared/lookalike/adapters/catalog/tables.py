@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0009"
+REVISION = "0012"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -195,6 +195,102 @@ revocations = Table(
     Column("revoke_time", MOMENT, nullable=False),
 )
 """Users whose access tokens are refused if they were issued before `revoke_time`. Keys are hexadecimal SHA-256."""
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("requests_per_minute", Integer, nullable=False),
+    Column("requests_per_address", Integer, nullable=False),
+    Column("origins", Text, nullable=False),
+    Column("signature", String(64), nullable=False),
+    Column("create_time", MOMENT, nullable=False),
+    Column("expire_time", MOMENT),
+    Column("revoke_time", MOMENT),
+    Column("use_time", MOMENT),
+)
+"""API keys without their secrets. `filter` is JSON text, not a JSON column: the signature covers its exact bytes."""
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("feed", NAME, nullable=False),
+    Column("item_group_id", NAME),
+    Column("title", Text),
+    Column("description", Text),
+    Column("link", Text),
+    Column("price", BigInteger),
+    Column("sale_price", BigInteger),
+    Column("currency", String(3)),
+    Column("availability", Text),
+    Column("brand", Text),
+    Column("color", Text),
+    Column("size", JSON(none_as_null=True)),
+    Column("gender", Text),
+    Column("age_group", Text),
+    Column("material", Text),
+    Column("pattern", Text),
+    Column("google_product_category", Text),
+    Column("product_type", Text),
+    *(Column(f"custom_label_{number}", Text) for number in range(5)),
+    Column("extra", JSON(none_as_null=True)),
+    Column("fingerprint", String(64), nullable=False),
+    Column("gone_time", MOMENT),
+    Column("create_time", MOMENT, nullable=False),
+    Column("update_time", MOMENT, nullable=False),
+    Index("ix_products_feed", "feed"),
+    Index("ix_products_group", "item_group_id"),
+    Index("ix_products_price", "currency", "price"),
+)
+"""Products of feeds. Prices are whole ten-thousandths of `currency`. `extra` has all columns that have none here."""
+
+product_pictures = Table(
+    "product_pictures",
+    metadata,
+    Column("product", NAME, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("address", Text, nullable=False),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("sha256", String(64)),
+    Column("photo", NAME),
+    Column("garment", NAME),
+    Column("status", String(20), nullable=False),
+    Column("reason", Text),
+    Index("ix_product_pictures_photo", "photo"),
+    Index("ix_product_pictures_garment", "garment"),
+)
+"""Pictures of products, the main one at position 0. `garment` is the segment of `photo` that shows the product."""
+
+feed_lines = Table(
+    "feed_lines",
+    metadata,
+    Column("feed", NAME, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("product", NAME),
+    Column("status", String(20), nullable=False),
+    Column("reason", Text),
+    Column("update_time", MOMENT, nullable=False),
+    Index("ix_feed_lines_update", "feed", "update_time"),
+)
+"""Outcome of each line of a feed at its last synchronization."""
+
+duplicate_decisions = Table(
+    "duplicate_decisions",
+    metadata,
+    Column("first_id", Integer, primary_key=True, autoincrement=False),
+    Column("second_id", Integer, primary_key=True, autoincrement=False),
+    Column("decision", String(20), nullable=False),
+    Column("create_time", MOMENT, nullable=False),
+    Column("update_time", MOMENT, nullable=False),
+    Index("ix_duplicate_decisions_second", "second_id"),
+)
+"""What operators decided about pairs of rows of `splitted_images`. `first_id` is the smaller id."""
 
 searches = Table(
     "searches",

@@ -6,16 +6,19 @@ Each port has one contract test, which runs against every adapter and fake that 
 from collections.abc import Callable
 from datetime import datetime
 
+from lookalike.domain.ports.api_keys import ApiKeyStore
 from lookalike.domain.ports.catalog import Catalog, Snapshot
 from lookalike.domain.ports.index import ApproximateFormat, Approximation, IndexFormat, MutableIndex, VectorIndex
 from lookalike.domain.ports.models import Detector, Embedder, TextEmbedder
 from lookalike.domain.ports.object_store import ObjectStore
+from lookalike.domain.ports.products import Products
 from lookalike.domain.ports.telemetry import Gauge, Gauges, RequestRecord, Telemetry, TraceParent
 from lookalike.domain.ports.users import Accounts, Attempts, Auth, History, Revocations
 from lookalike.domain.ports.vectors import LegacyRows, SecondaryVectors
 
 __all__ = [
     "Accounts",
+    "ApiKeyStore",
     "ApproximateFormat",
     "Approximation",
     "Attempts",
@@ -31,10 +34,11 @@ __all__ = [
     "LegacyRows",
     "MutableIndex",
     "ObjectStore",
+    "Products",
     "RequestRecord",
+    "Revocations",
     "SecondaryVectors",
     "Snapshot",
-    "Revocations",
     "Telemetry",
     "TextEmbedder",
     "TraceParent",

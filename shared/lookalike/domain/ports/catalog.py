@@ -123,10 +123,12 @@ class Catalog(Protocol):
         """Return unit vectors (dim,) by row id. Deleted rows and rows without a vector of this embedder are missing."""
         ...
 
-    def matching_row_ids(self, embedder: str | None, wanted: Filter) -> NDArray[np.int64]:
+    def matching_row_ids(
+        self, embedder: str | None, wanted: Filter, among: Sequence[int] | None = None
+    ) -> NDArray[np.int64]:
         """Return the ids (n,), ascending, of rows that match the filter and have a vector of this embedder.
 
-        Without an embedder, of all rows that match the filter.
+        Without an embedder, of all rows that match the filter. With `among`, only of these rows.
         """
         ...
 
@@ -187,12 +189,12 @@ class Catalog(Protocol):
         """Return the row ids, ascending, of all segments of photos that the user uploaded."""
         ...
 
-    def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
-        """Return the row ids of segments of photos that were uploaded with this SHA-256 (hexadecimal)."""
     def photos_of_owner(self, user: str, after: str, limit: int) -> list[OwnedPhoto]:
         """Return the next `limit` photos that the user uploaded, ordered by name. `after` is the last one before, or ""."""
         ...
 
+    def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
+        """Return the row ids of segments of photos that were uploaded with this SHA-256 (hexadecimal)."""
         ...
 
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:
@@ -201,6 +203,17 @@ class Catalog(Protocol):
 
     def put_details(self, details: Iterable[ProductDetails]) -> int:
         """Insert or replace product details, in one transaction for each batch. Returns their number."""
+        ...
+
+    def product_ids(self, garments: Sequence[str]) -> dict[str, str]:
+        """Return the id of the product of a feed that each garment shows, the first in their order if it shows several.
+
+        Garments, given by name, that show none are missing.
+        """
+        ...
+
+    def price_currencies(self) -> list[str]:
+        """Return the currencies of the prices of all products, ascending. The list is empty if no product has a price."""
         ...
 
     def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
@@ -218,7 +231,8 @@ class Catalog(Protocol):
     def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
         """Return the caller's jobs, newest first.
 
-        They are the jobs of the same user, or for anonymous callers the anonymous jobs from the same address.
+        They are the jobs of the same user. For callers without an account they are those from the same address: with
+        the same API key, or anonymous ones.
         """
         ...
 

@@ -132,6 +132,13 @@ class Attempts(Protocol):
         """Increment the counter of each key and return the new counts. Counters started before `since` restart at 1."""
         ...
 
+    def count_in_window(self, key: str, start: datetime) -> int:
+        """Increment the counter of a key in the window that began at `start`. Return its new count, 1 for the first.
+
+        An earlier `start` than that of a previous call, from an instance with a slow clock, counts in the later window.
+        """
+        ...
+
     def reduce_attempts(self, keys: Sequence[str], count: int | None = None) -> None:
         """Subtract `count` from the counter of each key, to 0 at the lowest. Without `count`, reset the counters."""
         ...

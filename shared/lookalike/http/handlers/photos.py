@@ -24,7 +24,7 @@ def upload_image(services: Services, request: ApiRequest) -> HandlerResult:
     body = request.parse_body(UploadRequest)
     data, name = request.read_image(body), body.image_name or validate_or_create_job_id(None)
     with services.jobs.run_job("upload", request.caller, request.request_id) as job:
-        stored = services.upload.upload_photo(data, name, request.caller.user, body.force_process, job)
+        stored = services.upload.upload_photo(data, name, request.caller.owner, body.force_process, job)
     if not stored.segments:
         return {"success": False, "message": "No clothing was found; nothing is stored"}
     count = len(stored.segments)
@@ -43,7 +43,7 @@ def upload_single_image(services: Services, request: ApiRequest) -> HandlerResul
     body = request.parse_body(UploadSegmentRequest)
     data, number = request.read_image(body), int(body.segment_id)
     with services.jobs.run_job("upload", request.caller, request.request_id) as job:
-        stored = services.upload.upload_segment(data, body.original_image_id, number, request.caller.user, job)
+        stored = services.upload.upload_segment(data, body.original_image_id, number, request.caller.owner, job)
     return {"success": True, "message": f"Stored {stored.name}", "data": segment_response(stored)}
 
 
@@ -55,7 +55,7 @@ def add_segment(services: Services, request: ApiRequest) -> HandlerResult:
     box = Box(*body.bounding_box) if body.bounding_box else None
     attributes = SegmentAttributes(box, body.label, body.score)
     with services.jobs.run_job("upload", request.caller, request.request_id) as job:
-        stored = services.upload.upload_segment(data, photo, body.segment_id, request.caller.user, job, attributes)
+        stored = services.upload.upload_segment(data, photo, body.segment_id, request.caller.owner, job, attributes)
     return {"success": True, "message": f"Stored {stored.name}", "data": segment_response(stored)}
 
 

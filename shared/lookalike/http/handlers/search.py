@@ -1,6 +1,6 @@
 """Handlers of the search."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from lookalike import images
@@ -100,7 +100,7 @@ def _run(
 ) -> SearchResult:
     """Run the search as a job, and save it in the history of a signed-in user."""
     with services.jobs.run_read_only_job("search", request.caller, request.request_id, request.is_new_id) as job:
-        result = services.search.search(search_request, job)
+        result = services.search.search(replace(search_request, scope=request.caller.scope), job)
     if request.caller.user is not None:
         services.history.save_search(request.caller.user, request.request_id, history_fields, result)
     return result
@@ -122,7 +122,7 @@ def _read_photo(services: Services, request: ApiRequest, example: SearchExample,
         return images.decode_base64(example.image_base64, f"{prefix}image_base64")
     assert example.image is not None
     if example.image.startswith("gs://"):
-        return services.photo_objects.read(example.image, f"{prefix}image")
+        return services.photo_objects.read(example.image, f"{prefix}image", request.caller.scope)
     if example.image not in request.body.files:
         name = f"{prefix}image"
         raise InvalidField(f"{name}: the form has no file named {example.image[:100]!r}", field=name)

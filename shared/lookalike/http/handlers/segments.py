@@ -16,7 +16,8 @@ def get_segment(services: Services, request: ApiRequest) -> HandlerResult:
 
     `id` is the garment's name or its row number.
     """
-    return {"success": True, "data": segment_response(services.segments.get_segment(request.path_parameters["id"]))}
+    segment = services.segments.get_segment(request.path_parameters["id"], request.caller.scope)
+    return {"success": True, "data": segment_response(segment)}
 
 
 def list_segments_of_photo(services: Services, request: ApiRequest) -> HandlerResult:
@@ -24,7 +25,7 @@ def list_segments_of_photo(services: Services, request: ApiRequest) -> HandlerRe
 
     `id` is the photo's name.
     """
-    segments = services.segments.list_segments_of_photo(request.path_parameters["id"])
+    segments = services.segments.list_segments_of_photo(request.path_parameters["id"], request.caller.scope)
     return {"success": True, "data": [segment_response(segment) for segment in segments]}
 
 
@@ -42,7 +43,7 @@ def update_segment(services: Services, request: ApiRequest) -> HandlerResult:
 
 def get_thumbnail(services: Services, request: ApiRequest) -> HandlerResult:
     """Get the thumbnail of a garment."""
-    image = services.segments.load_thumbnail(request.path_parameters["id"])
+    image = services.segments.load_thumbnail(request.path_parameters["id"], request.caller.scope)
     content_type = "image/png" if image.startswith(b"\x89PNG") else "image/jpeg"
     return flask.Response(image, mimetype=content_type, headers={"Cache-Control": "private, max-age=300"})
 
@@ -53,7 +54,8 @@ def get_details(services: Services, request: ApiRequest) -> HandlerResult:
     If the garment has none of its own, these are the details of its photo.
     """
     body = request.parse_body(DetailsRequest)
-    return {"success": True, "message": asdict(services.segments.get_details(body.splitted_image_id))}
+    details = services.segments.get_details(body.splitted_image_id, request.caller.scope)
+    return {"success": True, "message": asdict(details)}
 
 
 def put_details(services: Services, request: ApiRequest) -> HandlerResult:

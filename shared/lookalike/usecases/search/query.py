@@ -10,6 +10,7 @@ from PIL import Image
 
 from lookalike import images
 from lookalike.domain.errors import BadRequest, InvalidField, InvalidImage, NotFound, TooLarge, UnsupportedFormat
+from lookalike.domain.filter import Filter
 from lookalike.domain.model import Box, Detection, Segment, Vectors
 from lookalike.domain.ports import Catalog
 from lookalike.domain.stage_times import Stage, stage
@@ -20,6 +21,7 @@ from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.search.request import Example, GarmentExample, PhotoExample, SearchRequest, TextExample
 from lookalike.usecases.thread_pool import start_call
 from lookalike.usecases.upload import sha256_hex
+from lookalike.usecases.visibility import visible_segments
 
 MIN_DECODED_SIDE = 1500
 """Sides in pixels down to which a larger JPEG may be scaled while decoding. Uploads are always decoded in full."""
@@ -79,6 +81,8 @@ class QueryReader:
     embedder: str
     catalog: Catalog
     photos: PhotoReader
+    scope: Filter = field(default_factory=dict)
+    """Conditions that stored garments must satisfy to be visible."""
 
     def read(self, request: SearchRequest, examples: Sequence[Example], job: RunningJob) -> Query:
         """Return the query vectors of the examples.
@@ -131,6 +135,8 @@ class QueryReader:
     def _read_garment(self, example: GarmentExample) -> EmbeddedExample:
         with stage(Stage.ROWS):
             segment = self.catalog.segment(example.key)
+            if segment and not visible_segments(self.catalog, [segment], self.scope):
+                segment = None
             vectors = self.catalog.vectors(self.embedder, [segment.row_id]) if segment else {}
         name = f"{example.field_prefix}id"
         if segment is None:
@@ -147,7 +153,8 @@ class QueryReader:
 
     def _read_own_rows(self, data: bytes) -> list[Segment]:
         row_ids = self.catalog.row_ids_of_photo_hash(sha256_hex(data))
-        return list(self.catalog.segments(sorted(row_ids)).values()) if row_ids else []
+        segments = list(self.catalog.segments(sorted(row_ids)).values()) if row_ids else []
+        return visible_segments(self.catalog, segments, self.scope)
 
     def _embed_photo(self, example: PhotoExample, segment: bool, job: RunningJob) -> EmbeddedPhoto:
         """Detect and embed the garments of a photo, or embed the whole photo or its box."""

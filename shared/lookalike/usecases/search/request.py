@@ -83,6 +83,8 @@ class SearchRequest:
     min_similarity: float = -1.0
     filter: Filter = field(default_factory=dict)
     """Applied before the search, so that a strict filter does not reduce the number of matches."""
+    scope: Filter = field(default_factory=dict)
+    """Conditions of the caller's API key: other garments do not exist for this search, not even as examples."""
     color: ColorCondition | None = None
     """Applied before the search, too. Orders the results if there are no examples."""
     exclude_original: bool = False

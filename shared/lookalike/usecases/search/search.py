@@ -71,9 +71,8 @@ class Search:
         fingerprint = request.fingerprint() if request.cursor else ""
         cursor = decode_cursor(request.cursor, fingerprint, self.cursor_key)
         words = read_words(request, self.load_models, self.catalog)
-        query = QueryReader(self.load_models, self.embedder, self.catalog, self.photos).read(
-            request, words.other_examples, job
-        )
+        reader = QueryReader(self.load_models, self.embedder, self.catalog, self.photos, request.scope)
+        query = reader.read(request, words.other_examples, job)
         job.enter_stage("searching")
         with stage(Stage.ROWS):
             selection = self._select(request, words)
@@ -81,10 +80,10 @@ class Search:
         found = self._find(query, ranking, selection, job.cancel_token)
         matches = self._to_matches(found, query)
         duplicate_row_ids = duplicates_across_groups(matches, ranking.duplicates)
-        reader = MatchReader(self.store, self.catalog)
-        matches = reader.explain(matches, query, selection, request)
+        match_reader = MatchReader(self.store, self.catalog)
+        matches = match_reader.explain(matches, query, selection, request)
         job.enter_stage("fetching")
-        matches = reader.add_images(matches, request.include, job.cancel_token)
+        matches = match_reader.add_images(matches, request.include, job.cancel_token)
         return SearchResult(
             [MatchGroup(*pair) for pair in zip(query.detections, matches, strict=True)],
             *query.size,
@@ -98,8 +97,8 @@ class Search:
         )
 
     def _select(self, request: SearchRequest, words: Words) -> Selection:
-        """Return the rows that satisfy the conditions of the request and of its words."""
-        filters = [request.filter] if request.filter else []
+        """Return the rows that satisfy the conditions of the request, of its words and of its scope."""
+        filters = [one for one in (request.scope, request.filter) if one]
         colors = [[request.color]] if request.color else []
         wanted = Conditions([*filters, *words.wanted.filters], words.wanted.texts, [*colors, *words.wanted.colors])
         selection = select_rows(self.catalog, self.embedder, wanted)
@@ -130,9 +129,13 @@ class Search:
         def load(row_ids: Sequence[int]) -> dict[int, GroupKey]:
             with stage(Stage.ROWS):
                 rows = self.catalog.segments(row_ids)
-                by_photo = request.group_by == "photo"
+                by_photo, by_product = request.group_by == "photo", request.group_by == "product"
                 details = {} if by_photo else self.catalog.details(details_keys(list(rows.values())))
-                return {key: group_key(request.group_by or "", row, details) for key, row in rows.items()}
+                products = self.catalog.product_ids([row.name for row in rows.values()]) if by_product else {}
+                return {
+                    key: products.get(row.name) or group_key(request.group_by or "", row, details)
+                    for key, row in rows.items()
+                }
 
         return load
 
@@ -215,7 +218,7 @@ def group_key(group_by: str, segment: Segment, details: DetailsByName) -> GroupK
 
 
 def product_key(details: ProductDetails) -> str | None:
-    """Return what identifies the product: its link, or its name with those of the brand and the store."""
+    """Return what identifies a product that is in no feed: its link, or its name with those of the brand and the store."""
     if details.url or not details.product_name:
         return details.url or None
     return " / ".join(name for name in (details.store_name, details.brand, details.product_name) if name)
