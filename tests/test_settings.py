@@ -29,6 +29,12 @@ from lookalike.settings import read_settings
         ("PRICE_CURRENCY", "dollars"),
         ("PRICE_VCPU_SECOND", "0.1"),
         ("PRICE_GIB_SECOND", "0.1"),
+        ("PICTURE_HOSTS", "shop.example,short-secret/8"),
+        ("WEBHOOK_URL", "hooks.example"),
+        ("WEBHOOK_URL", "https://me:short-secret@hooks.example/"),
+        ("WEBHOOK_URL", "https://hooks.example/"),
+        ("WEBHOOK_SECRET", "short-secret"),
+        ("WEBHOOK_SECRET", "whsec_short-secret"),
     ],
 )
 def test_invalid_setting_is_named_without_its_value(

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lookalike.domain.errors import Misconfigured
+from lookalike.domain.errors import InvalidField, Misconfigured
+from lookalike.domain.web_address import AllowedHosts, parse_web_address
+from lookalike.domain.webhook import parse_secrets
 
 STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
 INDEX_URL = r"^(store:|milvus:(https?://[\w.-]+(:\d{1,5})?(/\w*)?|[^:]+\.db))$"
@@ -134,6 +136,17 @@ class Settings(BaseSettings):
     price_currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of the prices, by ISO 4217")
     instance_vcpus: float = Field(0, ge=0, le=1000, description="vCPUs of an instance")
     instance_gib: float = Field(0, ge=0, le=10_000, description="Memory of an instance in GiB")
+    picture_hosts: str = Field(
+        "",
+        max_length=10_000,
+        description="Comma-separated hosts (`images.shop.example`, `*.cdn.example`, `host:port`) and networks that pictures are fetched from; empty: all public hosts",
+    )
+    webhook_url: str = Field(
+        "", pattern=r"^(|https?://\S+)$", description="Address that is told when an ingestion is done"
+    )
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="Key that signs what WEBHOOK_URL receives: `whsec_` and 24 to 64 bytes in base64"
+    )
     google_cloud_project: str = Field("", description="Google Cloud project of the traces named in logs")
     k_service: str = Field("", description="Set by Cloud Run services; local defaults are rejected there")
     cloud_run_job: str = Field("", description="Set by Cloud Run jobs; local defaults are rejected there")
@@ -143,6 +156,28 @@ class Settings(BaseSettings):
     cloud_run_task_count: int = Field(
         1, ge=1, description="Set by Cloud Run jobs: number of tasks that share the photos of an ingestion"
     )
+
+    @field_validator("picture_hosts")
+    @classmethod
+    def _check_picture_hosts(cls, value: str) -> str:
+        AllowedHosts.parse(value)
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _check_webhook_url(cls, value: str) -> str:
+        try:
+            if value:
+                parse_web_address(value)
+        except InvalidField as error:
+            raise ValueError(error.message) from None
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, value: SecretStr) -> SecretStr:
+        parse_secrets(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -158,6 +193,8 @@ class Settings(BaseSettings):
             raise ValueError("INDEX_SIGNING_KEY is too short; use at least 32 characters")
         if self.cloud_run_task_index >= self.cloud_run_task_count:
             raise ValueError("CLOUD_RUN_TASK_INDEX must be less than CLOUD_RUN_TASK_COUNT: indexes start at 0")
+        if self.webhook_url and not self.webhook_secret.get_secret_value():
+            raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET, which signs what it receives")
         if (self.k_service or self.cloud_run_job) and (local := self._find_local_defaults()):
             raise ValueError(f"On Cloud Run, set {', '.join(local)}: local defaults would lose data there")
         return self

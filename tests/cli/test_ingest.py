@@ -1,15 +1,20 @@
 """`lookalike ingest`, on the built-in models and real files."""
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 
 from lookalike.bootstrap import Services, services
+from lookalike.domain.webhook import sign
 from lookalike.usecases.ingest import Source
 from tests.cli.conftest import run
 from tests.conftest import jpeg
+from tests.docs.expected import same_form
+from tests.docs.markdown import ROOT, blocks
 from tests.emulators.storage_server import storage_server
+from tests.emulators.web_server import web_server
 from tests.sample_photos import sample_photo
 
 
@@ -123,3 +128,34 @@ def test_tasks_of_a_job_share_the_photos(folder: Path, real: Services) -> None:
         stored, failed = stored + summary["stored"], [*failed, *summary["failed"]]
         assert summary["known"] == 0
     assert stored == 2 and sorted(failed) == ["broken.jpg", "moving.gif"]
+
+
+def test_webhook_is_told_that_an_ingest_is_done(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "dress.jpg").write_bytes(jpeg(sample_photo(3)))
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no photo")
+    key = bytes(32)
+    with web_server() as server:
+        server.responses["/hook"] = lambda handler: handler.reply(204)
+        monkeypatch.setenv("WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/hook")
+        monkeypatch.setenv("WEBHOOK_SECRET", "whsec_" + base64.b64encode(key).decode())
+        services.cache_clear()
+        run("ingest", "photos", "--dry-run")
+        assert not server.received
+        assert run("ingest", "photos").exit_code == 0
+        (request,) = server.received
+        event = json.loads(request.body)
+        server.responses["/hook"] = lambda handler: handler.reply(404)
+        # the log is written to the stderr of the time when the services were opened
+        services.cache_clear()
+        again = run("ingest", "photos", "--json")
+    assert again.exit_code == 0 and json.loads(again.stdout)["known"] == 1 and len(server.received) == 2
+    assert "status 404" in again.stderr
+    headers = request.headers
+    signed = sign(key, headers["webhook-id"], int(headers["webhook-timestamp"]), request.body)
+    assert headers["webhook-signature"] == signed and event["type"] == "ingest.completed"
+    data = event["data"]
+    assert (data["source"], data["stored"], data["failed"], data["task"]) == ("photos", 1, 1, {"index": 0, "count": 1})
+    assert data["failures"][0]["name"] == "broken.jpg" and data["garments"] >= 1
+    documented = [block for block in blocks(ROOT / "docs" / "ingestion.md") if "ingest.completed" in block.text]
+    same_form(json.loads(documented[0].text), event)

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
 
 from lookalike.batch.photo_sources import PhotoFile
 from lookalike.bootstrap import Services
+from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import LookalikeError, NotFound
 from lookalike.domain.model import LedgerEntry, LedgerStatus
 from lookalike.usecases.ingest import TRANSIENT_ERRORS
@@ -75,6 +76,14 @@ def ingest_all(
             progress.update(1, f"{rate:.1f} photos/s")
     summary.seconds = round(time.monotonic() - started, 2)
     return summary
+
+
+def notify_done(services: Services, source: str, summary: IngestSummary) -> None:
+    """Tell the webhook that a run is done. Each task of a job tells its own share."""
+    settings = services.settings
+    counts = {key: value for key, value in asdict(summary).items() if key != "failed"}
+    counts["task"] = {"index": settings.cloud_run_task_index, "count": settings.cloud_run_task_count}
+    services.notify.bulk_ingest_done(source, counts, summary.failed, CancelToken())
 
 
 def map_unordered(function: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[tuple[T, R]]:

@@ -13,6 +13,7 @@ from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.memory import limit_heap
 from lookalike.bootstrap.secrets import Secrets, local_secrets
+from lookalike.bootstrap.web import WebServices
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.instance import Prices
 from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
@@ -53,7 +54,7 @@ TIMEOUT_MARGIN = 10
 """Seconds before the host's request timeout at which work stops, to leave time for sending the error response."""
 
 
-class Services:
+class Services(WebServices):
     """Use cases and adapters of one process. Each property opens or loads its object on first access."""
 
     def __init__(self, settings: Settings) -> None:

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> None:
     """Store the garments of all photos in FOLDER or gs://BUCKET/PREFIX.
 
-    Resumes where an earlier run stopped. Photos that cannot be read are reported and skipped.
+    Resumes where an earlier run stopped. Photos that cannot be read are reported and skipped. With WEBHOOK_URL, sends an
+    event at the end.
     """
-    from lookalike.batch.ingest import ingest_all, plan_ingest
+    from lookalike.batch.ingest import ingest_all, notify_done, plan_ingest
 
     services = open_services()
     photos = list_photos(services, source)
@@ -45,6 +46,7 @@ def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> Non
         _, summary = plan_ingest(services, photos, retry_failed)
     else:
         summary = ingest_all(services, photos, retry_failed, progress_bar_of_length)
+        notify_done(services, source, summary)
     if as_json:
         click.echo(json.dumps(asdict(summary)))
         return
