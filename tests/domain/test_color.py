@@ -1,6 +1,7 @@
 """Colors: conversion to L*a*b*, mean color and distance."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lookalike.domain.color import (
     color_distance,
     color_name,
     color_names,
+    count_color_names,
     mean_color,
     parse_hex,
 )
@@ -169,3 +171,10 @@ def test_names_of_many_colors() -> None:
     assert color_names(np.array([parse_hex(code) for code in BASIC_COLORS.values()])) == [*BASIC_COLORS]
     assert SHADES.keys() <= BASIC_COLORS.keys()
     assert color_names(np.empty((0, 3))) == []
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(-128, 128), st.floats(-128, 128)), max_size=30))
+def test_counts_of_color_names_are_those_of_the_names(colors: list[tuple[float, float, float]]) -> None:
+    labs = np.array(colors, np.float64).reshape(-1, 3)
+    for _ in range(2):  # the second time from the table
+        assert count_color_names(labs) == Counter(color_names(labs))

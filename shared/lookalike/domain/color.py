@@ -161,28 +161,60 @@ def named_labs() -> tuple[tuple[str, ...], NDArray[np.float64]]:
     return tuple(name for name, _ in pairs), np.array([parse_hex(code) for _, code in pairs])
 
 
+def count_color_names(labs: NDArray[np.float64]) -> dict[str, int]:
+    """Return how many of the colors (n, 3) have each name, as `color_names` gives it. Names without colors are missing.
+
+    Fast also for many colors: the name of each cell of L*a*b* is computed once per process.
+    """
+    names, table = named_labs()[0], _nearest_by_cell()
+    cells = _cell_numbers(labs)
+    unknown = np.unique(cells[table[cells] < 0])
+    table[unknown] = _nearest(_cell_centers(unknown))
+    counts = np.bincount(table[cells], minlength=len(names)).tolist()
+    totals: dict[str, int] = {}
+    for name, count in zip(names, counts, strict=True):
+        if count:
+            totals[name] = totals.get(name, 0) + count
+    return totals
+
+
 def color_names(labs: NDArray[np.float64]) -> list[str]:
     """Return the names (n) of the basic colors that are nearest to colors (n, 3), as `color_name` does.
 
     To be fast for many colors, coordinates are rounded to multiples of `CELL_SIZE` first.
     """
-    cells = np.clip(np.rint(labs / CELL_SIZE), -CELLS, CELLS).astype(np.int64) + CELLS
-    # A number for each cell, from which NumPy finds the different ones faster than from rows.
-    keys = np.ravel_multi_index((cells[:, 0], cells[:, 1], cells[:, 2]), (2 * CELLS + 1,) * 3)
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    names = _nearest_names(np.asarray((cells[first] - CELLS) * CELL_SIZE, np.float64))
-    return [names[index] for index in inverse.tolist()]
+    cells, inverse = np.unique(_cell_numbers(labs), return_inverse=True)
+    names, nearest = named_labs()[0], _nearest(_cell_centers(cells))
+    return [names[index] for index in nearest[inverse].tolist()]
 
 
 def color_name(lab: Lab) -> str:
     """Return the name of the basic color of which a shade is nearest by CIEDE2000."""
-    return _nearest_names(np.array([lab]))[0]
+    return named_labs()[0][int(_nearest(np.array([lab]))[0])]
 
 
-def _nearest_names(labs: NDArray[np.float64]) -> list[str]:
-    names, references = named_labs()
+def _cell_numbers(labs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return a number for the cell of each color: its rounded coordinates as the digits of one number."""
+    cells = np.clip(np.rint(labs / CELL_SIZE), -CELLS, CELLS).astype(np.int64) + CELLS
+    return np.asarray(np.ravel_multi_index((cells[:, 0], cells[:, 1], cells[:, 2]), (2 * CELLS + 1,) * 3), np.int64)
+
+
+def _cell_centers(numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    cells = np.column_stack(np.unravel_index(numbers, (2 * CELLS + 1,) * 3))
+    return np.asarray((cells - CELLS) * CELL_SIZE, np.float64)
+
+
+@cache
+def _nearest_by_cell() -> NDArray[np.int8]:
+    """Return a table (2 MB) by cell number with positions in `named_labs`, -1 where it is not computed yet."""
+    return np.full((2 * CELLS + 1) ** 3, -1, np.int8)
+
+
+def _nearest(labs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the position in `named_labs` of the color nearest to each of the colors (n, 3)."""
+    _, references = named_labs()
     distances = np.stack([ciede2000(labs, (lightness, a, b)) for lightness, a, b in references.tolist()])
-    return [names[index] for index in distances.argmin(0).tolist()]
+    return np.asarray(distances.argmin(0), np.int64)
 
 
 def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,9 +1,8 @@
 """Facets: counts the values of fields over all rows that satisfy the conditions of a request."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from lookalike.domain.color import color_names
+from lookalike.domain.color import count_color_names
 from lookalike.domain.facets import most_frequent
 from lookalike.domain.ports import Catalog
 from lookalike.domain.stage_times import Stage, stage
@@ -32,4 +31,4 @@ def count_facets(
 def count_colors(catalog: Catalog, embedder: str, selection: Selection) -> list[FacetValue]:
     """Return the number of rows by the name of the nearest basic color."""
     _, labs = catalog.colors(embedder, selection.row_ids)
-    return [FacetValue(*pair) for pair in most_frequent(Counter(color_names(labs)).items())]
+    return [FacetValue(*pair) for pair in most_frequent(count_color_names(labs).items())]
