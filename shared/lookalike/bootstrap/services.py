@@ -16,13 +16,14 @@ from lookalike.bootstrap.secrets import Secrets, local_secrets
 from lookalike.bootstrap.web import WebServices
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.instance import Prices
-from lookalike.domain.model import ORIGINAL_DIM, ORIGINAL_EMBEDDER
+from lookalike.domain.model import IDENTICAL_SIMILARITY, ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, ObjectStore, Revocations, Telemetry
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.api_keys import ApiKeys
 from lookalike.usecases.bucket_ingest import BucketIngest
 from lookalike.usecases.deferred_writes import DeferredWrites
+from lookalike.usecases.duplicate_review import DuplicateReview
 from lookalike.usecases.erase import Erase
 from lookalike.usecases.external_index import ExternalIndex
 from lookalike.usecases.history import SearchHistory
@@ -231,6 +232,23 @@ class Services(WebServices):
     def erase(self) -> Erase:
         """Erases garments with their rows, images and search history entries."""
         return Erase(self.segments, self.catalog, self._sql_catalog, utc_now, self._time_limit, self._deferred_writes)
+
+    @lazy
+    def duplicates(self) -> DuplicateReview:
+        """Finds, decides and merges copies of garments."""
+        embedder = self._embedder_name_and_dim[0]
+        calibration = models.read_calibration(embedder, self.embedder_folder)
+        threshold = calibration.duplicate_threshold if calibration else IDENTICAL_SIMILARITY
+        return DuplicateReview(
+            self.catalog,
+            self._sql_catalog,
+            lambda: self.index,
+            self.store,
+            self.segments,
+            self.erase,
+            embedder,
+            threshold,
+        )
 
     @lazy
     def ingest(self) -> Ingest:

@@ -9,6 +9,7 @@ import lookalike
 from lookalike.cli.admin import db, doctor, users
 from lookalike.cli.closet import closet
 from lookalike.cli.details import details
+from lookalike.cli.duplicates import duplicates
 from lookalike.cli.erase import erase
 from lookalike.cli.evaluate import evaluate
 from lookalike.cli.find import find
@@ -28,7 +29,7 @@ def main() -> None:
 for command in (
     *(serve, ingest, search, find, detect, embed),
     *(index, reembed, models, evaluate),
-    *(closet, details, erase),
+    *(closet, details, duplicates, erase),
     *(users, keys, token, db, doctor),
 ):
     main.add_command(command)

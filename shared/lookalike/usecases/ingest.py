@@ -154,7 +154,14 @@ class Ingest:
     def _delete_unrecorded_photo(self, source: Source, photo: str) -> None:
         """Delete the photo, unless another version with the same bytes has it."""
         if photo not in {entry.photo for entry in self._entries_with_photo(source)}:
-            self._delete_photo(photo)
+            # Since a merge of duplicates, a photo can be that of several objects.
+            if not self._is_of_other_object(photo, own):
+                self._delete_photo(photo)
+    def _is_of_other_object(self, photo: str, own: LedgerEntry) -> bool:
+        # Entries of a photo have names in the escaped form.
+        own_key = _escaped(own.bucket), _escaped(own.name)
+        return any((entry.bucket, entry.name) != own_key for entry in self.catalog.ledger_entries_of_photo(photo))
+
 
     def _delete_photo(self, photo: str) -> None:
         segments = self.catalog.segments_of_photo(photo)
@@ -187,3 +194,8 @@ def photo_name_from_path(path: str) -> str:
 
 def _version(entry: LedgerEntry) -> int:
     return int(entry.generation) if entry.generation.isdecimal() else 0
+
+
+def _escaped(name: str) -> str:
+    """Return a name as `Catalog.ledger_entries_of_photo` does."""
+    return name.encode("utf-8", "backslashreplace").decode()

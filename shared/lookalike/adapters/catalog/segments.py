@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from lookalike.adapters.catalog import jobs
 from lookalike.adapters.catalog.commits import assign_commit_number, insert_tombstone
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
+from lookalike.adapters.catalog.decisions import delete_decisions_of_row
 from lookalike.adapters.catalog.history import delete_hits_of_row
 from lookalike.adapters.catalog.tables import originals, other_embeddings, splitted_images
 from lookalike.adapters.catalog.values import (
@@ -113,6 +114,7 @@ class SegmentQueries(Database):
         has_secondary = tx.execute(delete(other_embeddings).where(is_secondary)).rowcount > 0
         _delete_photo_without_segments(tx, segment.photo)
         delete_hits_of_row(tx, segment.row_id)
+        delete_decisions_of_row(tx, segment.row_id)
         # Legacy rows have no embedder: indexes of the original embedder contain them.
         insert_tombstone(tx, segment.row_id, None if has_secondary else row.embedder or ORIGINAL_EMBEDDER)
         return segment

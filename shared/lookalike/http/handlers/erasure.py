@@ -41,7 +41,7 @@ def erase(services: Services, request: ApiRequest) -> HandlerResult:
     return receipt_response(receipt, f"Deleted {receipt.garments} garments{rest}")
 
 
-def receipt_response(receipt: Receipt, message: str, **fields: str | bool) -> HandlerResult:
+def receipt_response(receipt: Receipt, message: str, **fields: str | bool | int) -> HandlerResult:
     """Return the response with a receipt, and further fields of its data."""
     counts = {name: getattr(receipt, name) for name in ReceiptCounts.model_fields}
     data = {"receipt_id": receipt.id, "at": receipt.at.isoformat(), "segments": receipt.segments, "counts": counts}
