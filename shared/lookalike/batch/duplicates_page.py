@@ -22,11 +22,21 @@ def write_duplicates_page(
     thumbnails = load_thumbnails(store, catalog, segments.values())
     intro = f"{len(groups)} group{'s' * (len(groups) != 1)} of garments with a similarity of at least {threshold:g}."
     body = [f'<p class="muted">{escape(intro)}</p>']
-    body += [part for group in groups for part in group_parts(group, segments, thumbnails)]
+    body += groups_parts(groups, segments, thumbnails)
     write_page(path, "Duplicates", body)
 
 
-def group_parts(group: DuplicateGroup, segments: Mapping[int, Segment], thumbnails: Thumbnails) -> Iterator[str]:
+def groups_parts(
+    groups: Sequence[DuplicateGroup], segments: Mapping[int, Segment], thumbnails: Thumbnails
+) -> Iterator[str]:
+    """Yield the HTML of all groups."""
+    yield '<div class="groups">'
+    for group in groups:
+        yield from _group_parts(group, segments, thumbnails)
+    yield "</div>"
+
+
+def _group_parts(group: DuplicateGroup, segments: Mapping[int, Segment], thumbnails: Thumbnails) -> Iterator[str]:
     """Yield the HTML of a group: its pictures, each with its closest pair, and what is left out."""
     yield '<section class="group">'
     for row_id in group.row_ids[:MAX_FIGURES]:

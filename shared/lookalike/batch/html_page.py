@@ -17,7 +17,8 @@ STYLE = """
 *{box-sizing:border-box}body{margin:0;padding:24px;background:var(--paper);color:var(--ink);
 font:15px/1.45 system-ui,sans-serif}main{max-width:1200px;margin:auto}h1{margin:0 0 4px;font-size:28px}
 h2{margin:36px 0 8px;font-size:20px}p,li{max-width:70ch}.muted{color:var(--muted)}
-.cards{display:flex;flex-wrap:wrap;gap:12px}.group{display:flex;flex-wrap:wrap;gap:12px;padding:12px;margin:12px 0;
+.cards{display:flex;flex-wrap:wrap;gap:12px}.groups{display:flex;flex-wrap:wrap;gap:12px;margin:12px 0}
+.group{display:flex;flex-wrap:wrap;gap:12px;padding:12px;
 background:#fff;border:1px solid var(--line);border-radius:8px}figure{margin:0;width:150px;overflow-wrap:anywhere}
 figure .picture{display:flex;align-items:center;justify-content:center;width:150px;height:150px;
 background:#fff;border:1px solid var(--line);border-radius:6px;overflow:hidden}

@@ -22,6 +22,7 @@ from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
 from lookalike.usecases.api_keys import ApiKeys
 from lookalike.usecases.bucket_ingest import BucketIngest
+from lookalike.usecases.catalog_report import BuildReport
 from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.duplicate_review import DuplicateReview
 from lookalike.usecases.erase import Erase
@@ -249,6 +250,13 @@ class Services(WebServices):
             embedder,
             threshold,
         )
+
+    @lazy
+    def catalog_report(self) -> BuildReport:
+        """Reports about the quality of the catalog."""
+        embedder = self._embedder_name_and_dim[0]
+        count = self.missing_vectors.count
+        return BuildReport(self.catalog, self.store, self.index, self.duplicates, embedder, count)
 
     @lazy
     def ingest(self) -> Ingest:

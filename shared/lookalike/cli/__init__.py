@@ -17,6 +17,7 @@ from lookalike.cli.index import index, reembed
 from lookalike.cli.keys import keys
 from lookalike.cli.models import models
 from lookalike.cli.photos import detect, embed, ingest, search
+from lookalike.cli.report import report
 from lookalike.cli.serve import serve, token
 
 
@@ -29,7 +30,7 @@ def main() -> None:
 for command in (
     *(serve, ingest, search, find, detect, embed),
     *(index, reembed, models, evaluate),
-    *(closet, details, duplicates, erase),
+    *(closet, details, duplicates, report, erase),
     *(users, keys, token, db, doctor),
 ):
     main.add_command(command)
