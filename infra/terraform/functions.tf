@@ -97,6 +97,7 @@ locals {
     CORS_ORIGINS       = var.cors_origins
     DB_NAME            = google_sql_database.catalog.name
     MODELS             = var.gpu_image == "" ? "compact" : "full"
+    RATE_LIMIT         = var.rate_limit
     REQUEST_TIMEOUT    = local.request_timeout
     STORE_URL          = "gs://${google_storage_bucket.closet.name}"
     TRUSTED_PROXIES    = var.trusted_proxies

@@ -65,6 +65,12 @@ variable "cors_origins" {
   default     = ""
 }
 
+variable "rate_limit" {
+  description = "Requests a minute from one address without a token or an API key; 0: no limit"
+  type        = number
+  default     = 120
+}
+
 variable "trusted_proxies" {
   description = "1 if your load balancer is in front of the public functions, which then accept no other traffic"
   type        = number

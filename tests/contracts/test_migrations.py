@@ -316,6 +316,17 @@ def test_failed_upgrade_to_0007_can_be_repeated(url: str, on_mysql: list[str], o
     assert read_schema(url) == complete
 
 
+def test_failed_upgrade_to_0010_can_be_repeated(url: str) -> None:
+    upgrade(url)
+    complete = read_schema(url)
+    execute(url, "DROP TABLE api_keys", f"UPDATE {VERSION_TABLE} SET version_num = '0009'")
+    upgrade(url)
+    assert read_schema(url) == complete
+    execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '0009'")
+    upgrade(url)
+    assert read_schema(url) == complete
+
+
 def test_concurrent_upgrades_succeed(url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         for future in [pool.submit(upgrade, url) for _ in range(2)]:

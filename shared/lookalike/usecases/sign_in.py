@@ -1,12 +1,12 @@
 """Registration and sign-in, with rate limits against password guessing."""
 
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from lookalike.domain.client_network import client_network
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.domain.ports import Accounts, Attempts, Clock
@@ -37,7 +37,7 @@ class SignIn:
     def register(self, email: str, password: str, address: str) -> User:
         """Create an account with the role `user`. Raises `InvalidField`, `Conflict`, `TooManyAttempts`."""
         _check_credentials(email, password)
-        self._count_attempt({f"register:{_network(address)}": MAX_REGISTRATIONS_PER_ADDRESS})
+        self._count_attempt({f"register:{client_network(address)}": MAX_REGISTRATIONS_PER_ADDRESS})
         return self.accounts.register(email.strip(), password)
 
     def login(self, email: str, password: str, address: str) -> Session:
@@ -51,7 +51,7 @@ class SignIn:
             raise Unauthenticated("The email address of the access token belongs to another account now: sign in again")
 
     def _check_password(self, check: Callable[[str, str], T], email: str, password: str, address: str) -> T:
-        account_key, address_key = f"account:{email.strip().lower()}", f"login:{_network(address)}"
+        account_key, address_key = f"account:{email.strip().lower()}", f"login:{client_network(address)}"
         # Counted before the password is checked: concurrent guesses must not slip through together.
         self._count_attempt({account_key: MAX_LOGINS_PER_ACCOUNT, address_key: MAX_LOGINS_PER_ADDRESS})
         try:
@@ -69,7 +69,7 @@ class SignIn:
 
     def refresh(self, refresh_token: str, address: str) -> Session:
         """Exchange a refresh token for a new session. Raises `Unauthenticated`, `TooManyAttempts`."""
-        self._count_attempt({f"refresh:{_network(address)}": MAX_REFRESHES_PER_ADDRESS})
+        self._count_attempt({f"refresh:{client_network(address)}": MAX_REFRESHES_PER_ADDRESS})
         return self.accounts.refresh(refresh_token)
 
     def logout(self, access_token: str) -> None:
@@ -89,13 +89,3 @@ def _check_credentials(email: str, password: str) -> None:
     if len(password) > MAX_PASSWORD_LENGTH:
         message = f"password: {len(password)} characters are too many, at most {MAX_PASSWORD_LENGTH} are accepted"
         raise InvalidField(message, field="password")
-
-
-def _network(address: str) -> str:
-    """Return the IPv4 address, or the /64 network of an IPv6 address, which usually belongs to one customer."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    ipv4 = parsed if parsed.version == 4 else parsed.ipv4_mapped
-    return str(ipv4 or ipaddress.ip_network((parsed, 64), strict=False))
