@@ -208,7 +208,8 @@ def test_original_columns_are_read_where_those_of_the_specification_are_missing(
 def test_currency_of_a_column_or_the_option() -> None:
     feed = "id,price,currency\n1,15.00,SEK\n2,15.00,\n3,15.00 USD,SEK\n"
     found = products(feed, currency="eur")
-    assert [str(found[number].price and found[number].price.currency) for number in "123"] == ["SEK", "EUR", "USD"]
+    prices = [found[number].price for number in "123"]
+    assert prices == [Money(Decimal(15), currency) for currency in ("SEK", "EUR", "USD")]
 
 
 def test_too_many_columns_are_refused() -> None:

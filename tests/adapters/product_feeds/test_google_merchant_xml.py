@@ -124,7 +124,7 @@ def test_undeclared_entity_is_an_error() -> None:
 def test_items_before_damage_are_results_and_the_damage_is_an_error() -> None:
     stream = iter(parse_feed(_stream([b"<rss><item><id>1</id></item><item><id>2</id></item><item><id>3</i"]), "feed"))
     assert [next(stream).number, next(stream).number] == [1, 2]
-    with pytest.raises(BadRequest, match="in or after item 3: unclosed token.*the rest was not read"):
+    with pytest.raises(BadRequest, match=r"in or after item 3: unclosed token.*the rest was not read"):
         next(stream)
 
 

@@ -44,7 +44,8 @@ _PICTURE = re.compile(r"(?:https?|gs)://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]
 _PAGE = re.compile(r"https?://[^\s/?#\x00-\x1f\x7f]+[^\s\x00-\x1f\x7f]*", re.IGNORECASE)
 _NEXT_ADDRESS = re.compile(r"\s*,\s*(?=[a-z]{2,5}://)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""NUL, which databases refuse, and surrogates, which are half a character."""
 
 
 def read_line(number: int, values: Values, currency: str | None) -> FeedLine | InvalidFeedLine:
@@ -59,7 +60,7 @@ def read_line(number: int, values: Values, currency: str | None) -> FeedLine | I
 def known_id(values: Sequence[str]) -> str | None:
     """The id of a product that has another problem."""
     found = values[0].strip() if len(values) == 1 else ""
-    return found if 0 < len(found) <= MAX_LENGTHS["id"] and not _SURROGATE.search(found) else None
+    return found if 0 < len(found) <= MAX_LENGTHS["id"] and not _NOT_TEXT.search(found) else None
 
 
 def with_fallbacks(values: Mapping[str, list[str]], columns: Collection[str]) -> dict[str, list[str]]:
@@ -108,8 +109,8 @@ def _check(values: Mapping[str, list[str]]) -> None:
     for name, texts in values.items():
         if not 0 < len(name) <= MAX_NAME_LENGTH:
             raise InvalidValue(f"a column's name must have 1 to {MAX_NAME_LENGTH} characters: {quote(name)}")
-        if _SURROGATE.search(name) or any(map(_SURROGATE.search, texts)):
-            raise InvalidValue(f"{_SURROGATE.sub('?', name)}: not valid Unicode")
+        if _NOT_TEXT.search(name) or any(map(_NOT_TEXT.search, texts)):
+            raise InvalidValue(f"{_NOT_TEXT.sub('?', name)}: contains NUL or is not valid Unicode")
         if len(texts) > 1 and name in PRODUCT_COLUMNS and name not in REPEATED_COLUMNS:
             raise InvalidValue(f"{name}: has {len(texts)} values; only one is possible")
 
@@ -213,8 +214,8 @@ def _split_sizes(text: str) -> list[str]:
         except (ValueError, RecursionError):
             return [text]
         if all(isinstance(size, str) for size in sizes):
-            if any(map(_SURROGATE.search, sizes)):
-                raise InvalidValue("size: not valid Unicode")
+            if any(map(_NOT_TEXT.search, sizes)):
+                raise InvalidValue("size: contains NUL or is not valid Unicode")
             return list(sizes)
         return [text]
     return text.split(";")
