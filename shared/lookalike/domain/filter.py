@@ -1,7 +1,8 @@
-"""Search filters on a garment's label and score and on its product details."""
+"""Search filters on a garment's label and score, on its product details, and on the product of a feed that it shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from types import MappingProxyType
 
 from lookalike.domain.model import ProductDetails
@@ -10,7 +11,25 @@ GARMENT_FIELDS = ("label", "score")
 """Filterable fields of `Segment`."""
 PRODUCT_FIELDS = tuple(field.name for field in fields(ProductDetails) if field.name != "image_id")
 """Filterable fields of `ProductDetails`."""
-FILTERABLE_FIELDS = (*GARMENT_FIELDS, *PRODUCT_FIELDS)
+PRICE_FIELDS = ("price", "sale_price")
+CUSTOM_LABELS = tuple(f"custom_label_{number}" for number in range(5))
+FEED_FIELDS = (
+    "product_id",
+    "item_group_id",
+    *PRICE_FIELDS,
+    "currency",
+    "availability",
+    "gender",
+    "age_group",
+    "material",
+    "pattern",
+    "color_name",
+    "product_type",
+    "google_product_category",
+    *CUSTOM_LABELS,
+)
+"""Filterable fields of a product of a feed. `color_name` is its `color`, which is text."""
+FILTERABLE_FIELDS = (*GARMENT_FIELDS, *PRODUCT_FIELDS, *FEED_FIELDS)
 Value = str | float
 """A value that fields can be compared with."""
 
@@ -19,7 +38,8 @@ Value = str | float
 class Condition:
     """Condition on one field: equality to one of `any_of`, or a number in the closed range `minimum` to `maximum`.
 
-    Text is compared exactly. A list matches if one of its items does. A missing value never matches.
+    Text is compared exactly, and so are decimals: a bound of 79.99 means that very number. A list matches if one of its
+    items does. A missing value never matches.
     """
 
     any_of: tuple[Value, ...] = ()
@@ -32,6 +52,8 @@ class Condition:
             return any(self.matches(item) for item in value)
         if value is None:
             return False
+        if isinstance(value, Decimal):
+            return self._matches_decimal(value)
         return value in self.any_of if self.is_equality else self._is_in_range(value)
 
     @property
@@ -44,11 +66,18 @@ class Condition:
             return False
         return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
 
+    def _matches_decimal(self, value: Decimal) -> bool:
+        if self.is_equality:
+            return any(value == exact_decimal(one) for one in self.any_of if not isinstance(one, str))
+        is_above = self.minimum is None or value >= exact_decimal(self.minimum)
+        return is_above and (self.maximum is None or value <= exact_decimal(self.maximum))
+
 
 Filter = Mapping[str, Condition]
 """Conditions by field name, all of which must match.
 
-Product fields are those of the segment's own details, or of its photo's details if the segment has none.
+Product fields are those of the segment's own details, or of its photo's details if the segment has none. Feed fields
+are those of one product that the segment shows: if it shows several, one of them must match all conditions on them.
 """
 NO_CONDITIONS: Filter = MappingProxyType({})
 """The filter that everything matches."""
@@ -58,3 +87,8 @@ def matches_filter(wanted: Filter, values: Mapping[str, object]) -> bool:
     """Return whether the field values satisfy every condition of the filter."""
 
     return all(condition.matches(values.get(name)) for name, condition in wanted.items())
+
+
+def exact_decimal(number: float) -> Decimal:
+    """Return the decimal number that a float was written as: 79.99, and not the binary fraction nearest to it."""
+    return Decimal(repr(float(number)))

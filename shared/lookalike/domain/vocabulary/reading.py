@@ -7,6 +7,7 @@ from functools import cache
 from lookalike.domain.vocabulary.colors import color_of_words
 from lookalike.domain.vocabulary.garments import NO_GARMENTS, garment_kind
 from lookalike.domain.vocabulary.patterns import LIMITS, NEGATIONS, STOP_WORDS, pattern_forms
+from lookalike.domain.vocabulary.prices import Currencies, FoundPrice, find_prices
 from lookalike.domain.vocabulary.tokens import Token, parse_words
 
 MAX_WORDS = 32
@@ -28,17 +29,17 @@ class Understood:
     text: str
     """As it is in the request."""
     field: str
-    """`label`, `color`, `pattern`, a field of the product details, or `text` for a word that they contain."""
+    """`label`, `color`, `pattern`, `price`, `currency`, a field of the product details, or `text` for a word in them."""
     value: str
-    """Garment kind, name for `named_color`, value of the field, or words to be found in the product details."""
+    """Garment kind, name for `named_color`, limit for `parse_price_limit`, value of the field, or words to be found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
     """What the words of a text mean.
 
-    Every word is part of `understood` or `ignored`, once. The exception are values that a shop stores in several
-    spellings: `understood` contains each, with the same text.
+    Every word is part of `understood` or `ignored`, once. The exceptions are values that a shop stores in several
+    spellings, and prices with two limits or a currency: `understood` contains each, with the same text.
     """
 
     understood: tuple[Understood, ...]
@@ -52,16 +53,32 @@ class _Phrase:
     words: tuple[str, ...]
     clause: int
     meanings: tuple[Understood, ...]
+    start: int
 
 
-def understand(text: str, lookup: Lookup, occurs: Occurs) -> Understanding:
+def understand(text: str, lookup: Lookup, occurs: Occurs, currencies: Currencies = tuple) -> Understanding:
     """Return what the words of a text mean. Longer phrases are preferred to shorter ones.
 
-    Garment kinds, colors and patterns come before values of the product details, and these before their other words.
+    Prices come first; then garment kinds, colors and patterns, then values of the product details, then their other
+    words.
     """
-    phrases = _without_excluded(_read_phrases(text, lookup, cache(occurs)))
+    prices = find_prices(text, currencies)
+    others = _without_excluded(_read_phrases(_blank(text, prices), lookup, cache(occurs)))
+    phrases = sorted([*(_price_phrase(text, price) for price in prices), *others], key=lambda phrase: phrase.start)
     understood = tuple(meaning for phrase in phrases for meaning in phrase.meanings)
     return Understanding(understood, tuple(phrase.text for phrase in phrases if not phrase.meanings))
+
+
+def _blank(text: str, prices: Sequence[FoundPrice]) -> str:
+    """Replace prices by punctuation of the same length, so that the words around one do not become a phrase."""
+    for price in prices:
+        text = f"{text[: price.start]}{';' * (price.end - price.start)}{text[price.end :]}"
+    return text
+
+
+def _price_phrase(text: str, price: FoundPrice) -> _Phrase:
+    phrase = text[price.start : price.end]
+    return _Phrase(phrase, (), 0, tuple(Understood(phrase, *pair) for pair in price.pairs()), price.start)
 
 
 def _read_phrases(text: str, lookup: Lookup, occurs: Occurs) -> Iterator[_Phrase]:
@@ -80,7 +97,8 @@ def _read_phrases(text: str, lookup: Lookup, occurs: Occurs) -> Iterator[_Phrase
                 phrases[start] = phrase
                 taken.update(span)
     yield from (phrases[start] for start in sorted(phrases))
-    yield from (_Phrase(text[token.start : token.end], token.words, token.clause, ()) for token in tokens[MAX_WORDS:])
+    for token in tokens[MAX_WORDS:]:
+        yield _Phrase(text[token.start : token.end], token.words, token.clause, (), token.start)
 
 
 def _read_phrase(text: str, tokens: Sequence[Token], lookup: Lookup, occurs: Occurs) -> _Phrase | None:
@@ -98,7 +116,7 @@ def _read_phrase(text: str, tokens: Sequence[Token], lookup: Lookup, occurs: Occ
     if not pairs and not is_single and " ".join(words) not in NO_GARMENTS:
         return None
     meanings = tuple(Understood(phrase, field, value) for field, value in pairs or ())
-    return _Phrase(phrase, words, first.clause, meanings)
+    return _Phrase(phrase, words, first.clause, meanings, first.start)
 
 
 def _fixed_meaning(words: tuple[str, ...], occurs: Occurs) -> Pairs | None:

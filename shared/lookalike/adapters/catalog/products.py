@@ -1,0 +1,335 @@
+"""Products of feeds, their pictures, and the outcomes of the lines of each feed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, insert, literal, select, update
+
+from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
+from lookalike.adapters.catalog.details_words import write_words
+from lookalike.adapters.catalog.tables import (
+    details_words,
+    feed_lines,
+    image_details,
+    originals,
+    product_pictures,
+    products,
+    splitted_images,
+)
+from lookalike.adapters.catalog.upsert import upsert
+from lookalike.adapters.catalog.values import (
+    MAX_TEXT_LENGTH,
+    batches,
+    details_row,
+    name_in,
+    string_list,
+    to_aware_utc,
+    to_naive_utc,
+    utc_now,
+    utc_now_seconds,
+    validated,
+)
+from lookalike.domain.errors import InvalidField
+from lookalike.domain.filter import CUSTOM_LABELS, FEED_FIELDS, PRICE_FIELDS
+from lookalike.domain.model import ProductDetails
+from lookalike.domain.product import Money, Product
+from lookalike.domain.stored_product import (
+    MAX_STORED_AMOUNT,
+    MONEY_SCALE,
+    LineOutcome,
+    LineStatus,
+    StoredPicture,
+    StoredProduct,
+    product_photo_name,
+    to_ten_thousandths,
+)
+
+PLAIN_FIELDS = (
+    "id",
+    "item_group_id",
+    "title",
+    "description",
+    "link",
+    "availability",
+    "brand",
+    "color",
+    "gender",
+    "age_group",
+    "material",
+    "pattern",
+    "google_product_category",
+    "product_type",
+)
+"""Text fields of `Product` that have a column of the same name."""
+STORED, FAILED = "stored", "failed"
+"""Values of `product_pictures.status`."""
+FEED_COLUMNS: Mapping[str, ColumnElement[Any]] = {
+    name: products.c[{"product_id": "id", "color_name": "color"}.get(name, name)] for name in FEED_FIELDS
+}
+"""Column of each filterable field of a product."""
+_products, _pictures, _lines = products.c, product_pictures.c, feed_lines.c
+
+
+class ProductQueries(Database):
+    """Queries of the port `Products`, and those of the port `Catalog` about products of feeds."""
+
+    @read_transaction
+    def products(self, tx: Connection, product_ids: Sequence[str]) -> dict[str, StoredProduct]:
+        """Return the existing products by id."""
+        return _select_products(tx, product_ids)
+
+    @read_transaction
+    def product_ids_of_feed(self, tx: Connection, feed: str) -> list[tuple[str, bool]]:
+        """Return the sorted ids of the products of a feed, and whether each is gone."""
+        query = select(_products.id, _products.gone_time).where(name_in(_products.feed, feed))
+        return sorted((product_id, gone is not None) for product_id, gone in tx.execute(query))
+
+    @read_transaction
+    def products_showing(self, tx: Connection, garments: Sequence[str]) -> dict[str, list[StoredProduct]]:
+        """Return the products that each garment shows, ordered by id."""
+        pairs = _select_shown(tx, garments)
+        found = _select_products(tx, sorted({product for _, product in pairs}))
+        shown: dict[str, list[StoredProduct]] = {}
+        for garment, product in pairs:
+            shown.setdefault(garment, []).append(found[product])
+        return shown
+
+    @read_transaction
+    def product_ids(self, tx: Connection, garments: Sequence[str]) -> dict[str, str]:
+        """Return the id of the product that each garment shows, the first one of several."""
+        return dict(reversed(_select_shown(tx, garments)))
+
+    @read_transaction
+    def price_currencies(self, tx: Connection) -> list[str]:
+        """Return the currencies of all prices, sorted."""
+        has_price = _products.price.is_not(None)
+        found = tx.execute(select(_products.currency).where(has_price).distinct()).scalars()
+        return sorted(currency for currency in found if currency)
+
+    def save_product(
+        self, stored: StoredProduct, details: Sequence[ProductDetails] = (), dropped: Sequence[str] = ()
+    ) -> None:
+        """Insert or replace a product with its pictures, and change product details. Raises `InvalidField`."""
+        pictures = [picture_row(stored.product.id, number, one) for number, one in enumerate(stored.pictures)]
+        self._save(product_row(stored), pictures, _details_rows(details), dropped)
+
+    @write_transaction
+    def _save(
+        self,
+        tx: Connection,
+        row: Mapping[str, object],
+        pictures: Sequence[Mapping[str, object]],
+        details: Sequence[Mapping[str, object]],
+        dropped: Sequence[str],
+    ) -> None:
+        upsert(tx, products, [row])
+        tx.execute(delete(product_pictures).where(_pictures.product == row["id"]))
+        if pictures:
+            tx.execute(insert(product_pictures), pictures)
+        _change_details(tx, details, dropped)
+
+    @write_transaction
+    def mark_products_gone(self, tx: Connection, product_ids: Sequence[str], moment: datetime) -> None:
+        """Set the time since which products are gone, where it is not set."""
+        for batch in batches(product_ids):
+            is_present = name_in(_products.id, *batch), _products.gone_time.is_(None)
+            tx.execute(update(products).where(*is_present).values(gone_time=to_naive_utc(moment)))
+
+    def delete_product(
+        self, product_id: str, details: Sequence[ProductDetails] = (), dropped: Sequence[str] = ()
+    ) -> None:
+        """Delete a product with its pictures, and change product details. Raises `InvalidField`."""
+        self._delete(product_id, _details_rows(details), dropped)
+
+    @write_transaction
+    def _delete(
+        self, tx: Connection, product_id: str, details: Sequence[Mapping[str, object]], dropped: Sequence[str]
+    ) -> None:
+        tx.execute(delete(products).where(name_in(_products.id, product_id)))
+        tx.execute(delete(product_pictures).where(name_in(_pictures.product, product_id)))
+        _change_details(tx, details, dropped)
+
+    @read_transaction
+    def photos_in_use(self, tx: Connection, photos: Sequence[str]) -> set[str]:
+        """Return those of the photos that belong to a picture of a product."""
+        found: set[str] = set()
+        for batch in batches(photos):
+            found.update(tx.execute(select(_pictures.photo).where(name_in(_pictures.photo, *batch))).scalars())
+        return found
+
+    @read_transaction
+    def unused_product_photos(self, tx: Connection, before: datetime) -> list[str]:
+        """Return the photos of products, uploaded before that time, that belong to no product any more."""
+        # a test of the prefix alone would also find photos that a user named so
+        name = literal(product_photo_name("")).concat(func.substr(originals.c.sha256, 1, 16))
+        is_unused = ~select(_pictures.photo).where(_pictures.photo == originals.c.name).exists()
+        is_old = originals.c.create_time < to_naive_utc(before)
+        query = select(originals.c.name).where(originals.c.name.startswith(product_photo_name("")))
+        return sorted(tx.execute(query.where(originals.c.name == name, is_old, is_unused)).scalars())
+
+    @write_transaction
+    def record_lines(self, tx: Connection, feed: str, outcomes: Sequence[LineOutcome], moment: datetime) -> None:
+        """Insert or replace outcomes of lines. Raises `InvalidField`."""
+        for batch in batches([line_row(feed, outcome, moment) for outcome in outcomes]):
+            upsert(tx, feed_lines, batch)
+
+    @write_transaction
+    def delete_lines(self, tx: Connection, feed: str, before: datetime) -> int:
+        """Delete outcomes recorded before that time. Returns their number."""
+        is_old = name_in(_lines.feed, feed), _lines.update_time < to_naive_utc(before)
+        return tx.execute(delete(feed_lines).where(*is_old)).rowcount
+
+    def lines(self, feed: str) -> Iterator[LineOutcome]:
+        """Yield the outcomes of the lines of a feed, ordered by number."""
+        return iter(self._read_lines(feed))
+
+    @read_transaction
+    def _read_lines(self, tx: Connection, feed: str) -> list[LineOutcome]:
+        query = select(feed_lines).where(name_in(_lines.feed, feed)).order_by(_lines.number)
+        return [
+            LineOutcome(row["number"], LineStatus(row["status"]), row["product"], row["reason"])
+            for row in tx.execute(query).mappings()
+        ]
+
+
+def product_row(stored: StoredProduct) -> dict[str, object]:
+    """Return the column values of a product. Raises `InvalidField`."""
+    product, moment = stored.product, utc_now()
+    return validated(
+        products,
+        feed=stored.feed,
+        **{name: getattr(product, name) for name in PLAIN_FIELDS},
+        **_price_values(product),
+        size=list(product.size),
+        **{name: product.extra.get(name) for name in CUSTOM_LABELS},
+        extra={name: value for name, value in product.extra.items() if name not in CUSTOM_LABELS},
+        fingerprint=stored.fingerprint,
+        gone_time=to_naive_utc(stored.gone) if stored.gone else None,
+        create_time=moment,
+        update_time=moment,
+    )
+
+
+def picture_row(product_id: str, position: int, picture: StoredPicture) -> dict[str, object]:
+    """Return the column values of a picture. Raises `InvalidField`."""
+    return validated(
+        product_pictures,
+        product=product_id,
+        position=position,
+        address=picture.address,
+        etag=picture.etag,
+        last_modified=picture.last_modified,
+        sha256=picture.sha256,
+        photo=picture.photo,
+        garment=picture.garment,
+        status=FAILED if picture.has_failed else STORED,
+        reason=picture.reason and picture.reason[:MAX_TEXT_LENGTH],
+    )
+
+
+def line_row(feed: str, outcome: LineOutcome, moment: datetime) -> dict[str, object]:
+    """Return the column values of an outcome. Raises `InvalidField`."""
+    return validated(
+        feed_lines,
+        feed=feed,
+        number=outcome.number,
+        product=outcome.product_id,
+        status=outcome.status.value,
+        reason=outcome.reason and outcome.reason[:MAX_TEXT_LENGTH],
+        update_time=to_naive_utc(moment),
+    )
+
+
+def _price_values(product: Product) -> dict[str, object]:
+    """Return the values of the columns of prices. Raises `InvalidField`."""
+    prices = {name: getattr(product, name) for name in PRICE_FIELDS}
+    currencies = {money.currency for money in prices.values() if money}
+    if len(currencies) > 1:
+        raise InvalidField("price and sale_price must be in the same currency", field="sale_price")
+    amounts = {name: _stored_amount(name, money) if money else None for name, money in prices.items()}
+    return {**amounts, "currency": next(iter(currencies), None)}
+
+
+def _stored_amount(name: str, money: Money) -> int:
+    amount = to_ten_thousandths(money.amount)
+    if not isinstance(amount, int) or not 0 <= amount <= MAX_STORED_AMOUNT:
+        raise InvalidField(f"{name} must be at least 0 and have at most four decimals: {money.amount}", field=name)
+    return amount
+
+
+def _details_rows(details: Iterable[ProductDetails]) -> list[dict[str, object]]:
+    moment = utc_now_seconds()
+    return [details_row(one) | {"create_time": moment, "update_time": moment} for one in details]
+
+
+def _change_details(tx: Connection, details: Sequence[Mapping[str, object]], dropped: Sequence[str]) -> None:
+    for batch in batches(dropped):
+        tx.execute(delete(image_details).where(name_in(image_details.c.image_id, *batch)))
+        tx.execute(delete(details_words).where(name_in(details_words.c.image_id, *batch)))
+    if details:
+        upsert(tx, image_details, details)
+        write_words(tx, details)
+
+
+def _select_shown(tx: Connection, garments: Sequence[str]) -> list[tuple[str, str]]:
+    """Return pairs of a garment and a product that it shows, ordered."""
+    pairs: set[tuple[str, str]] = set()
+    for batch in batches(garments):
+        query = select(_pictures.garment, _pictures.product).where(name_in(_pictures.garment, *batch))
+        pairs.update((garment, product) for garment, product in tx.execute(query))
+    return sorted(pairs)
+
+
+def _select_products(tx: Connection, product_ids: Sequence[str]) -> dict[str, StoredProduct]:
+    found: dict[str, StoredProduct] = {}
+    for batch in batches(product_ids):
+        rows = tx.execute(select(products).where(name_in(_products.id, *batch))).mappings().all()
+        pictures: dict[str, list[StoredPicture]] = {}
+        for picture in tx.execute(_picture_query(batch)).mappings():
+            pictures.setdefault(picture["product"], []).append(_to_picture(picture))
+        found |= {row["id"]: _to_stored_product(row, tuple(pictures.get(row["id"], ()))) for row in rows}
+    return found
+
+
+def _picture_query(product_ids: Sequence[str]) -> Select[Any]:
+    """Select pictures with `photo` and `garment` only where these still exist."""
+    columns = [column for column in product_pictures.c if column.name not in ("photo", "garment")]
+    query = select(*columns, originals.c.name.label("photo"), splitted_images.c.splitted_image_id.label("garment"))
+    query = query.select_from(product_pictures).outerjoin(originals, originals.c.name == _pictures.photo)
+    query = query.outerjoin(splitted_images, splitted_images.c.splitted_image_id == _pictures.garment)
+    return query.where(name_in(_pictures.product, *product_ids)).order_by(_pictures.product, _pictures.position)
+
+
+def _to_picture(row: RowMapping) -> StoredPicture:
+    if row["photo"] is None:
+        return StoredPicture(row["address"], reason=row["reason"])
+    names = ("address", "etag", "last_modified", "sha256", "photo", "garment", "reason")
+    return StoredPicture(**{name: row[name] for name in names})
+
+
+def _to_stored_product(row: RowMapping, pictures: tuple[StoredPicture, ...]) -> StoredProduct:
+    labels = {name: row[name] for name in CUSTOM_LABELS if row[name] is not None}
+    product = Product(
+        **{name: row[name] for name in PLAIN_FIELDS},
+        pictures=tuple(picture.address for picture in pictures),
+        price=to_money(row["price"], row["currency"]),
+        sale_price=to_money(row["sale_price"], row["currency"]),
+        size=tuple(string_list(row["size"]) or ()),
+        extra={**(row["extra"] or {}), **labels},
+    )
+    gone = to_aware_utc(row["gone_time"]) if row["gone_time"] else None
+    times = to_aware_utc(row["create_time"]), to_aware_utc(row["update_time"])
+    return StoredProduct(product, row["feed"], pictures, gone, *times)
+
+
+def to_amount(ten_thousandths: int) -> Decimal:
+    """Return an amount with at least two decimals, and more where they are needed."""
+    amount = Decimal(ten_thousandths) / MONEY_SCALE
+    return amount if amount.as_tuple().exponent <= -2 else amount.quantize(Decimal("0.01"))  # type: ignore[operator]
+
+
+def to_money(ten_thousandths: int | None, currency: str | None) -> Money | None:
+    """Return the money of a stored amount."""
+    return None if ten_thousandths is None else Money(to_amount(ten_thousandths), currency or "")
