@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from lookalike.domain import near_pairs as module
 from lookalike.domain.duplicates import DuplicatePair, connected_rows, group_pairs
@@ -11,7 +12,7 @@ from lookalike.domain.model import IDENTICAL_SIMILARITY, Vectors
 from lookalike.domain.near_pairs import near_pairs
 
 
-def unit(vectors: Vectors) -> Vectors:
+def unit(vectors: NDArray[np.floating]) -> Vectors:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 

@@ -210,7 +210,7 @@ def test_running_jobs_are_canceled_first(client: Client, real: Services, monkeyp
         assert real.catalog.cancel_requested(["running"])
         real.catalog.finish_job("running", JobStatus.CANCELLED)
 
-    monkeypatch.setattr(personal_data.time, "sleep", end_job)
+    monkeypatch.setattr("lookalike.usecases.personal_data.time.sleep", end_job)
     assert erase(client, session).get_json()["data"]["counts"]["jobs"] == 1
     assert len(polls) == 1
 

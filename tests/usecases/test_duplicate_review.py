@@ -192,7 +192,7 @@ class TestMerge:
         harness = ReviewHarness()
         rows = harness.add_copies(2)
         for decision in (None, Decision.REJECTED):
-            harness.review.decide(*map(str, rows), decision)
+            harness.review.decide(str(rows[0]), str(rows[1]), decision)
             with pytest.raises(Conflict, match="accept the pair first"):
                 harness.review.merge(*map(str, rows))
         assert len(harness.catalog.segments(rows)) == 2

@@ -39,7 +39,8 @@ def decide_duplicate(services: Services, request: ApiRequest) -> HandlerResult:
     """
     body = request.parse_body(DecisionRequest)
     decision = None if body.decision == "open" else Decision(body.decision)
-    first, second = services.duplicates.decide(*map(str, body.garments), decision)
+    one, other = map(str, body.garments)
+    first, second = services.duplicates.decide(one, other, decision)
     return {"success": True, "message": f"{first.name} and {second.name}: {body.decision}"}
 
 
