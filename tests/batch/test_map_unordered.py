@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from lookalike.batch.ingest import map_unordered
 from lookalike.domain.errors import Unavailable
+from lookalike.usecases.thread_pool import map_unordered
 
 
 def test_each_item_is_yielded_once_with_its_result() -> None:

@@ -1,11 +1,9 @@
 """Ingest a folder or a bucket: store every photo that has no entry in the ledger."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from lookalike.batch.photo_sources import PhotoFile
 from lookalike.bootstrap import Services
@@ -13,9 +11,8 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import LookalikeError, NotFound
 from lookalike.domain.model import LedgerEntry, LedgerStatus
 from lookalike.usecases.ingest import TRANSIENT_ERRORS
+from lookalike.usecases.thread_pool import map_unordered
 
-T = TypeVar("T")
-R = TypeVar("R")
 ProgressBar = Callable[[int, str], Any]
 """Makes a context manager whose `update(steps, text)` advances the bar."""
 LEDGER_BATCH = 500
@@ -84,23 +81,6 @@ def notify_done(services: Services, source: str, summary: IngestSummary) -> None
     counts = {key: value for key, value in asdict(summary).items() if key != "failed"}
     counts["task"] = {"index": settings.cloud_run_task_index, "count": settings.cloud_run_task_count}
     services.notify.bulk_ingest_done(source, counts, summary.failed, CancelToken())
-
-
-def map_unordered(function: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[tuple[T, R]]:
-    """Apply a function to the items on several threads. Yields items with results as they complete.
-
-    Starts an item only when an earlier one is done, so that memory does not grow with the number of items. After an
-    exception of `function`, waits for the running calls and raises it.
-    """
-    remaining = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        running = {pool.submit(function, item): item for item in islice(remaining, threads)}
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                item, result = running.pop(future), future.result()
-                running |= {pool.submit(function, following): following for following in islice(remaining, 1)}
-                yield item, result
 
 
 def _with_ledger_entries(services: Services, photos: Sequence[PhotoFile]) -> list[tuple[PhotoFile, LedgerEntry | None]]:

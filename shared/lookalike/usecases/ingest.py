@@ -129,10 +129,14 @@ class Ingest:
         if stored is None and not is_retry:
             # Another object with a similar path can have the name.
             with suppress(Conflict):
-                return self._store_as(name, data, deadline)
-        return self._store_as(other_name, data, deadline)
+                return self.store_photo(name, data, deadline)
+        return self.store_photo(other_name, data, deadline)
 
-    def _store_as(self, name: str, data: bytes, deadline: float | None) -> str:
+    def store_photo(self, name: str, data: bytes, deadline: float | None = None) -> str:
+        """Store a photo under a name and return the name. Raises the same as `Upload.upload_photo`.
+
+        Without a deadline, waits for the claims of uploads that may have been killed.
+        """
         # Twice the age at which a claim counts as abandoned: after a kill, another process can take it over first.
         last_start = time.monotonic() + 2 * self.upload.claim_timeout.total_seconds()
         while True:
@@ -148,20 +152,20 @@ class Ingest:
         # Generations of a bucket increase. Those of a folder contain the file's time, which an older copy can set back.
         newest = max([own, *recorded], key=_version) if own.generation.isdecimal() else own
         for photo in {str(entry.photo) for entry in [own, *recorded]} - {newest.photo}:
-            self._delete_photo(photo)
-        return newest.photo == own.photo
-
-    def _delete_unrecorded_photo(self, source: Source, photo: str) -> None:
-        """Delete the photo, unless another version with the same bytes has it."""
-        if photo not in {entry.photo for entry in self._entries_with_photo(source)}:
             # Since a merge of duplicates, a photo can be that of several objects.
             if not self._is_of_other_object(photo, own):
                 self._delete_photo(photo)
+        return newest.photo == own.photo
+
     def _is_of_other_object(self, photo: str, own: LedgerEntry) -> bool:
         # Entries of a photo have names in the escaped form.
         own_key = _escaped(own.bucket), _escaped(own.name)
         return any((entry.bucket, entry.name) != own_key for entry in self.catalog.ledger_entries_of_photo(photo))
 
+    def _delete_unrecorded_photo(self, source: Source, photo: str) -> None:
+        """Delete the photo, unless another version with the same bytes has it."""
+        if photo not in {entry.photo for entry in self._entries_with_photo(source)}:
+            self._delete_photo(photo)
 
     def _delete_photo(self, photo: str) -> None:
         segments = self.catalog.segments_of_photo(photo)

@@ -1,8 +1,9 @@
-"""Thread pool for blocking calls, mostly to the object store."""
+"""Thread pools for blocking calls, mostly to the object store."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cache
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
 A = TypeVar("A")
@@ -34,3 +35,20 @@ def start_call(function: Callable[P, B], *args: P.args, **kwargs: P.kwargs) -> F
 def _pool() -> ThreadPoolExecutor:
     # Created at the first call and not at import: threads do not survive the fork of the server's workers.
     return ThreadPoolExecutor(MAX_THREADS, "map-concurrently")
+
+
+def map_unordered(function: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[tuple[A, B]]:
+    """Apply a function to the items on several threads. Yields items with results as they complete.
+
+    Takes an item, in the thread of the caller, only when an earlier one is done, so that memory does not grow with the
+    number of items. After an exception of `function`, waits for the running calls and raises it.
+    """
+    remaining = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        running = {pool.submit(function, item): item for item in islice(remaining, threads)}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                item, result = running.pop(future), future.result()
+                running |= {pool.submit(function, following): following for following in islice(remaining, 1)}
+                yield item, result

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.model import ProductDetails
+from lookalike.domain.product import Product
+from lookalike.domain.stored_product import StoredPicture, StoredProduct
 from lookalike.usecases.search import GarmentExample, Include, SearchRequest
 from lookalike.usecases.search.cursor import Cursor, decode_cursor, encode_cursor
 from lookalike.usecases.search.ranking import maximal_marginal_relevance
@@ -153,6 +155,19 @@ class TestGroups:
             (None, 1),
             (None, 1),
         ]
+
+    def test_products_of_feeds_are_told_apart_by_id(self, harness: SearchHarness) -> None:
+        add_shades(harness, 3)
+        harness.segments.put_details(
+            [ProductDetails(f"shade-{number}", url="https://shop.example") for number in range(3)]
+        )
+        pictures = [
+            StoredPicture("a", photo=f"shade-{number}", garment=f"shade-{number}_segment_0") for number in (0, 1)
+        ]
+        harness.catalog.save_product(StoredProduct(Product("sku-1"), "shop", tuple(pictures)))
+        matches = harness.run(replace(REQUEST, limit=10, group_by="product")).groups[0].matches
+        groups = [match.group for match in matches if match.group and match.group.key]
+        assert [(group.key, group.size) for group in groups] == [("sku-1", 2), ("https://shop.example", 1)]
 
     def test_products_without_link_are_told_apart_by_name_brand_and_store(self, harness: SearchHarness) -> None:
         add_shades(harness, 3)

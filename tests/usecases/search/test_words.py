@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from PIL import Image
@@ -10,6 +11,8 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.filter import Condition
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails, Vectors
+from lookalike.domain.product import Money, Product
+from lookalike.domain.stored_product import StoredPicture, StoredProduct
 from lookalike.usecases.models import Models
 from lookalike.usecases.search import GarmentExample, Include, SearchRequest, TextExample
 from lookalike.usecases.search.result import UnderstoodWords
@@ -88,6 +91,25 @@ class TestConditions:
     def test_values_of_one_field_are_alternatives(self, catalog_of_dresses: SearchHarness) -> None:
         result = catalog_of_dresses.run(search(catalog_of_dresses, TextExample("dresses and skirts")))
         assert sorted(photo_names(result)[0]) == ["blue-dress", "plain-dress", "red-dress"]
+
+    def test_prices_are_limits(self, catalog_of_dresses: SearchHarness) -> None:
+        for name, amount, currency in (("red-dress", "79.99", "EUR"), ("blue-dress", "80.01", "USD")):
+            picture = StoredPicture("https://shop.example/1.jpg", photo=name, garment=f"{name}_0")
+            product = Product(name, price=Money(Decimal(amount), currency))
+            catalog_of_dresses.catalog.save_product(StoredProduct(product, "shop", (picture,)))
+
+        def found(*texts: TextExample, **options: object) -> list[list[str]]:
+            return photo_names(catalog_of_dresses.run(search(catalog_of_dresses, *texts, **options)))
+
+        assert found(TextExample("dress under 80")) == [["red-dress"]]
+        assert found(TextExample("over 79 EUR")) == [["red-dress"]]
+        assert found(TextExample("between 79.99 and 90")) == [["red-dress", "blue-dress"]]
+        assert found(TextExample("dress"), TextExample("under 80", weight=-1.0)) == [["blue-dress", "plain-dress"]]
+        scope = {"currency": Condition(("USD",))}
+        assert found(TextExample("dress under 81 EUR"), scope=scope) == [["blue-dress"]]
+        result = catalog_of_dresses.run(search(catalog_of_dresses, TextExample("dress under 80 EUR")))
+        assert UnderstoodWords("under 80 EUR", "price", "<=80") in result.understood
+        assert UnderstoodWords("under 80 EUR", "currency", "EUR") in result.understood
 
     def test_colors_of_one_text_are_alternatives(self, catalog_of_dresses: SearchHarness) -> None:
         result = catalog_of_dresses.run(search(catalog_of_dresses, TextExample("red or blue")))

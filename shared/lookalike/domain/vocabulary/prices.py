@@ -77,7 +77,7 @@ def find_prices(text: str, currencies: Currencies) -> list[FoundPrice]:
     matches = sorted([*_RANGE.finditer(text), *_LIMIT.finditer(text)], key=lambda match: match.start())
     matches = [match for match in matches if not _NEGATED.search(text, 0, match.start())]
     stored = currencies() if matches else ()
-    found = []
+    found: list[FoundPrice] = []
     for match in matches if stored else ():
         if (price := _read(text, match, stored)) and (not found or found[-1].end <= price.start):
             found.append(price)

@@ -1,0 +1,93 @@
+"""Fetches and stores the pictures of a product."""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.errors import Cancelled, DeadlineExceeded, LookalikeError
+from lookalike.domain.ports import Catalog
+from lookalike.domain.ports.pictures import FetchedPicture, PictureFetcher, Validators
+from lookalike.domain.product import Product
+from lookalike.domain.stored_product import StoredPicture, StoredProduct, product_photo_name
+from lookalike.usecases.catalog_sync.garment import choose_garment
+from lookalike.usecases.ingest import TRANSIENT_ERRORS, Ingest
+from lookalike.usecases.upload import sha256_hex
+
+
+@dataclass(frozen=True)
+class ProductPictures:
+    """Keeps the stored pictures of products up to date. Safe to use from several threads.
+
+    `load_ingest` returns the use case that stores photos. It is called only if there is a photo to store, because it
+    loads the models.
+    """
+
+    catalog: Catalog
+    fetcher: PictureFetcher
+    load_ingest: Callable[[], Ingest]
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def update(
+        self, product: Product, previous: StoredProduct | None, is_text_new: bool, cancel: CancelToken
+    ) -> tuple[StoredPicture, ...]:
+        """Return the pictures of the product after fetching and storing those that have changed.
+
+        Pictures that fail have a reason. Raises `TRANSIENT_ERRORS` if photos cannot be stored at present.
+        """
+        known = {picture.address: picture for picture in previous.pictures} if previous else {}
+        pictures = []
+        for address in product.pictures:
+            cancel.check()
+            before = known.get(address, StoredPicture(address))
+            after = self._update_file(before, cancel)
+            if after.photo and (is_text_new or after.photo != before.photo or after.garment is None):
+                after = replace(after, garment=self._find_garment(product, after.photo))
+            pictures.append(after)
+        return tuple(pictures)
+
+    def _update_file(self, before: StoredPicture, cancel: CancelToken) -> StoredPicture:
+        """Return the picture with the photo of its present file. If that fails, with its previous photo and a reason."""
+        try:
+            # without the photo, the file is needed even if it has not changed
+            known = Validators(before.etag, before.last_modified) if before.photo else Validators()
+            fetched = self.fetcher.fetch(before.address, known, cancel)
+        except (Cancelled, DeadlineExceeded):
+            raise
+        except LookalikeError as error:
+            return replace(before, reason=error.message)
+        if fetched is None:
+            return replace(before, reason=None)
+        try:
+            return self._store(before, fetched)
+        except TRANSIENT_ERRORS:
+            raise
+        except LookalikeError as error:
+            return replace(before, reason=error.message)
+
+    def _store(self, before: StoredPicture, fetched: FetchedPicture) -> StoredPicture:
+        sha256 = sha256_hex(fetched.data)
+        validators = fetched.validators.etag, fetched.validators.last_modified
+        if sha256 == before.sha256 and before.photo:
+            return replace(before, etag=validators[0], last_modified=validators[1], reason=None)
+        # the name says which file it is: the same picture at another address, or of another product, is stored once
+        with self._admission:
+            photo = self.load_ingest().store_photo(product_photo_name(sha256), fetched.data)
+        return StoredPicture(before.address, *validators, sha256, photo)
+
+    @cached_property
+    def _semaphore(self) -> threading.BoundedSemaphore:
+        models = self.load_ingest().upload.models
+        # more calls than may wait for the models would be refused as busy
+        return threading.BoundedSemaphore(max(1, min(models.max_concurrency + 1, models.max_waiting)))
+
+    @property
+    def _admission(self) -> AbstractContextManager[object]:
+        with self._lock:
+            return self._semaphore
+
+    def _find_garment(self, product: Product, photo: str) -> str | None:
+        garment = choose_garment(product, self.catalog.segments_of_photo(photo))
+        return garment.name if garment else None

@@ -1,0 +1,270 @@
+"""Synchronization of the catalog with a product feed: adds what is new, updates what has changed, marks what is gone.
+
+It can be stopped at any point and run again. Photos are stored first, under a name that follows from their bytes; then
+one transaction writes a product with its pictures and product details.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.errors import InvalidField, NotFound
+from lookalike.domain.model import ProductDetails
+from lookalike.domain.ports import Catalog, Clock, Products
+from lookalike.domain.product import FeedLine, InvalidFeedLine, Product
+from lookalike.domain.stored_product import LineOutcome, LineStatus, StoredPicture, StoredProduct, text_fingerprint
+from lookalike.usecases.catalog_sync.garment import product_details
+from lookalike.usecases.catalog_sync.pictures import ProductPictures
+from lookalike.usecases.catalog_sync.report import SyncOptions, SyncReport, refusal
+from lookalike.usecases.segments import Segments
+from lookalike.usecases.thread_pool import map_unordered
+
+log = logging.getLogger("lookalike.catalog_sync")
+BATCH_SIZE = 500
+"""Lines whose products are read with one query, and outcomes written in one transaction."""
+THREADS = 16
+"""Products whose pictures are fetched at a time. The fetcher limits the requests to one host."""
+UNUSED_PHOTO_AGE = timedelta(hours=1)
+"""Age from which a product's photo that belongs to no product is deleted. Younger ones may be in the making."""
+Lines = Iterable[FeedLine | InvalidFeedLine]
+T = TypeVar("T")
+OnProgress = Callable[[SyncReport], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A line of a feed with its product as stored before, or with the problem that it has."""
+
+    number: int
+    product: Product
+    previous: StoredProduct | None = None
+    problem: LineOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSync:
+    """Synchronizes the catalog with product feeds."""
+
+    products: Products
+    catalog: Catalog
+    segments: Segments
+    pictures: ProductPictures
+    clock: Clock
+    threads: int = THREADS
+
+    def sync(
+        self,
+        feed: str,
+        lines: Lines,
+        options: SyncOptions,
+        cancel: CancelToken | None = None,
+        on_progress: OnProgress = lambda report: None,
+    ) -> SyncReport:
+        """Bring the products of a feed up to date, and return a report. `feed` is the name that they are stored under.
+
+        Lines and pictures that cannot be used are counted and recorded; the next synchronization tries them again.
+        Raises `Unavailable` and other errors that are not about a line, and all errors of `lines`. The same call then
+        resumes.
+        """
+        run = _Run(self, feed, options, cancel or CancelToken(), self.clock())
+        start = time.monotonic()
+        for report in run.run(lines):
+            on_progress(report)
+        run.report.seconds = round(time.monotonic() - start, 2)
+        log.info("Catalog synchronized", extra={"feed": feed, "lines": run.report.lines, "failed": run.report.failed})
+        return run.report
+
+
+@dataclass
+class _Run:
+    """One synchronization."""
+
+    use_case: CatalogSync
+    feed: str
+    options: SyncOptions
+    cancel: CancelToken
+    started: datetime
+    report: SyncReport = field(init=False)
+    seen: dict[str, int] = field(default_factory=dict)
+    """Line of each product id in the feed."""
+    unidentified_lines: int = 0
+    outcomes: list[LineOutcome] = field(default_factory=list)
+    """Outcomes to be written."""
+    old_photos: set[str] = field(default_factory=set)
+    """Photos that a product does not have any more. Another one may."""
+
+    def __post_init__(self) -> None:
+        self.report = SyncReport(self.feed, self.options.dry_run)
+
+    @property
+    def products(self) -> Products:
+        """The port of products."""
+        return self.use_case.products
+
+    def run(self, lines: Lines) -> Iterator[SyncReport]:
+        """Synchronize. Yields the report so far after every line."""
+        before = dict(self.products.product_ids_of_feed(self.feed))
+        # Only this thread writes products, so that two of them cannot disagree about a garment that shows both.
+        for task, pictures in map_unordered(self._update, self._tasks(lines), self.use_case.threads):
+            self._finish(task, pictures)
+            yield self.report
+        self._write_outcomes()
+        self._remove_missing(before)
+        if not self.options.dry_run:
+            self.products.delete_lines(self.feed, self.started)
+            self._delete_old_photos()
+
+    def _tasks(self, lines: Lines) -> Iterator[_Task]:
+        for batch in _batches(lines):
+            self.cancel.check()
+            stored = self.products.products([one.product.id for one in batch if isinstance(one, FeedLine)])
+            yield from (self._task(one, stored) for one in batch)
+
+    def _task(self, line: FeedLine | InvalidFeedLine, stored: dict[str, StoredProduct]) -> _Task:
+        if isinstance(line, InvalidFeedLine):
+            if line.product_id is None:
+                self.unidentified_lines += 1
+            else:
+                # its product is not missing in the feed
+                self.seen.setdefault(line.product_id, line.number)
+            return _failed(line.number, Product(line.product_id or ""), line.problem)
+        product, previous = line.product, stored.get(line.product.id)
+        if (first := self.seen.setdefault(product.id, line.number)) != line.number:
+            return _failed(line.number, product, f"id: line {first} has the same")
+        if previous and previous.feed != self.feed:
+            problem = f"id: belongs to the feed {previous.feed!r}; use --name {previous.feed} if this is the same feed"
+            return _failed(line.number, product, problem)
+        return _Task(line.number, product, previous)
+
+    def _update(self, task: _Task) -> tuple[StoredPicture, ...]:
+        """Return the up-to-date pictures of a product. Runs on several threads."""
+        if task.problem:
+            return ()
+        known = task.previous.pictures if task.previous else ()
+        if self.options.dry_run:
+            usable = {picture.address: picture for picture in known if picture.photo}
+            return tuple(usable.get(address, StoredPicture(address)) for address in task.product.pictures)
+        return self.use_case.pictures.update(task.product, task.previous, _is_text_new(task), self.cancel)
+
+    def _finish(self, task: _Task, pictures: tuple[StoredPicture, ...]) -> None:
+        """Store the product, and count and record the outcome of its line."""
+        outcome = task.problem
+        if outcome is None:
+            stored = StoredProduct(task.product, self.feed, pictures)
+            outcome = self._save(task, stored)
+            self.report.count_pictures(pictures, task.previous.pictures if task.previous else ())
+        self.report.count_line(outcome, is_new=task.previous is None)
+        self.outcomes.append(outcome)
+        if len(self.outcomes) >= BATCH_SIZE:
+            self._write_outcomes()
+
+    def _save(self, task: _Task, stored: StoredProduct) -> LineOutcome:
+        """Store the product if anything differs from before. Returns the outcome of its line."""
+        previous = task.previous
+        try:
+            if previous is None or not _are_equal(stored, previous):
+                self._write(stored, previous)
+        except InvalidField as error:
+            return LineOutcome(task.number, LineStatus.FAILED, task.product.id, error.message)
+        failed = [f"{one.address}: {one.reason}" for one in stored.pictures if one.has_failed]
+        if failed and not self.options.dry_run:
+            return LineOutcome(task.number, LineStatus.FAILED, task.product.id, "; ".join(failed))
+        is_same = previous and not _is_text_new(task) and _contents(stored) == _contents(previous)
+        return LineOutcome(task.number, LineStatus.UNCHANGED if is_same else LineStatus.STORED, task.product.id)
+
+    def _write(self, stored: StoredProduct, previous: StoredProduct | None) -> None:
+        if self.options.dry_run:
+            return
+        garments = stored.garments | (previous.garments if previous else frozenset())
+        self.products.save_product(stored, *self._details(garments, stored.product.id, stored))
+        if previous:
+            self.old_photos |= previous.photos - stored.photos
+
+    def _details(
+        self, garments: frozenset[str], product_id: str, stored: StoredProduct | None
+    ) -> tuple[list[ProductDetails], list[str]]:
+        """Return the product details of garments after a change of one product, and the garments without any.
+
+        A garment can show several products, such as the sizes of one dress. Its details are those of the first by id,
+        whatever the order in which they are stored.
+        """
+        shown = self.products.products_showing(sorted(garments))
+        details, dropped = [], []
+        for garment in sorted(garments):
+            found = {one.product.id: one.product for one in shown.get(garment, ())}
+            found.pop(product_id, None)
+            if stored and garment in stored.garments:
+                found[product_id] = stored.product
+            if found:
+                details.append(product_details(found[min(found)], garment))
+            else:
+                dropped.append(garment)
+        return details, dropped
+
+    def _write_outcomes(self) -> None:
+        if not self.options.dry_run:
+            self.products.record_lines(self.feed, self.outcomes, self.started)
+        self.outcomes = []
+
+    def _remove_missing(self, before: dict[str, bool]) -> None:
+        """Mark the products that are not in the feed as gone, or delete them. `before` tells which were marked before."""
+        missing = [product_id for product_id in before if product_id not in self.seen]
+        new = [product_id for product_id in missing if not before[product_id]]
+        self.report.gone = len(new)
+        if self.options.delete_missing:
+            self.report.refused = refusal(len(missing), len(before), self.unidentified_lines, self.options)
+            if self.report.refused is None:
+                self._delete(missing)
+                return
+        if not self.options.dry_run:
+            self.products.mark_products_gone(new, self.started)
+
+    def _delete(self, product_ids: Sequence[str]) -> None:
+        self.report.deleted = len(product_ids)
+        if self.options.dry_run:
+            return
+        for batch in _batches(product_ids):
+            self.cancel.check()
+            for product_id, stored in self.products.products(batch).items():
+                self.products.delete_product(product_id, *self._details(stored.garments, product_id, None))
+                self.old_photos |= stored.photos
+
+    def _delete_old_photos(self) -> None:
+        """Delete the photos that no product has any more, also those that an interrupted synchronization left."""
+        # only now: a product further down in the feed could have got one of them
+        left = self.products.unused_product_photos(self.started - UNUSED_PHOTO_AGE)
+        unused = self.old_photos - self.products.photos_in_use(sorted(self.old_photos)) | set(left)
+        for photo in sorted(unused):
+            for segment in self.use_case.catalog.segments_of_photo(photo):
+                with suppress(NotFound):
+                    self.use_case.segments.delete_segment(segment.name)
+
+
+def _failed(number: int, product: Product, problem: str) -> _Task:
+    return _Task(number, product, None, LineOutcome(number, LineStatus.FAILED, product.id or None, problem))
+
+
+def _is_text_new(task: _Task) -> bool:
+    previous = task.previous
+    return previous is None or previous.gone is not None or previous.fingerprint != text_fingerprint(task.product)
+
+
+def _are_equal(stored: StoredProduct, previous: StoredProduct) -> bool:
+    """Return whether nothing has to be written. Prices of equal amounts are equal, however many decimals they have."""
+    return stored.fingerprint == previous.fingerprint and replace(stored, product=previous.product) == previous
+
+
+def _contents(stored: StoredProduct) -> list[tuple[str, str | None]]:
+    return [(picture.address, picture.sha256) for picture in stored.pictures]
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH_SIZE)):
+        yield batch
