@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lookalike.domain.errors import InvalidField, Misconfigured
+from lookalike.domain.instance import Prices
 from lookalike.domain.web_address import AllowedHosts, parse_web_address
 from lookalike.domain.webhook import parse_secrets
 
@@ -258,6 +259,17 @@ class Settings(BaseSettings):
         """Prefix of all object names in that bucket: empty, or ending in a slash."""
         inside = self.store.removeprefix("gs://").partition("/")[2].strip("/") if self.store.startswith("gs://") else ""
         return f"{inside}/" if inside else ""
+
+    @property
+    def prices(self) -> Prices | None:
+        """What this instance costs, or `None` if no price is set."""
+        second = (
+            self.price_vcpu_second * self.instance_vcpus
+            + self.price_gib_second * self.instance_gib
+            + self.price_gpu_second
+        )
+        prices = Prices(second, self.price_million_requests / 1e6, self.price_currency)
+        return prices if prices.second or prices.request else None
 
     def _database_url_from_parts(self) -> str:
         user, password = quote(self.db_user, safe=""), quote(self.db_password.get_secret_value(), safe="")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def store(world: World) -> FakeCatalog:
     return world.catalog  # type: ignore[return-value]
 
 
-def api_key(key_id: str = "ab" * 6, minute: int = 0, **fields: object) -> ApiKey:
+def api_key(key_id: str = "ab" * 6, minute: int = 0, **fields: Any) -> ApiKey:
     key = ApiKey(
         id=key_id,
         name="shop März 👗",
@@ -34,12 +35,12 @@ def api_key(key_id: str = "ab" * 6, minute: int = 0, **fields: object) -> ApiKey
         created=START + timedelta(minutes=minute),
         expires=START + timedelta(days=30),
     )
-    key = replace(key, **fields)  # type: ignore[arg-type]
+    key = replace(key, **fields)
     return replace(key, signature=key_signature(key, b"key"))
 
 
 @pytest.mark.parametrize("fields", [{}, {"expires": None, "origins": (), "filter_json": "{}", "role": KeyRole.ADMIN}])
-def test_key_is_returned_as_it_was_stored(store: FakeCatalog, fields: dict[str, object]) -> None:
+def test_key_is_returned_as_it_was_stored(store: FakeCatalog, fields: dict[str, Any]) -> None:
     key = api_key(**fields)
     store.add_api_key(key)
     found = store.api_key(key.id)
@@ -62,7 +63,8 @@ def test_id_is_stored_once(store: FakeCatalog) -> None:
 
 
 def test_text_that_does_not_fit_is_refused(store: FakeCatalog) -> None:
-    for fields in ({"name": "x" * 256}, {"name": "\ud800"}, {"filter_json": "x" * 20_000}):
+    invalid: list[dict[str, Any]] = [{"name": "x" * 256}, {"name": "\ud800"}, {"filter_json": "x" * 20_000}]
+    for fields in invalid:
         with pytest.raises(InvalidField):
             store.add_api_key(api_key(**fields))
     assert store.list_api_keys() == []

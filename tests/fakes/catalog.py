@@ -29,7 +29,7 @@ from lookalike.domain.model import (
 )
 from lookalike.domain.personal_data import OwnedPhoto
 from lookalike.domain.stored_product import feed_values
-from tests.fakes.database import transaction
+from tests.fakes.database import is_own_job, transaction
 from tests.fakes.duplicates import FakeDuplicates
 from tests.fakes.snapshot import FakeSnapshot
 
@@ -254,7 +254,7 @@ class FakeCatalog(FakeDuplicates):
 
     @transaction
     def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
-        own = (job for job in self._jobs.values() if _owns(caller, job))
+        own = (job for job in self._jobs.values() if is_own_job(caller, job))
         return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
 
     @transaction
@@ -281,7 +281,7 @@ class FakeCatalog(FakeDuplicates):
 
     @transaction
     def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
-        own = [job for job in self._jobs.values() if caller is None or _owns(caller, job)]
+        own = [job for job in self._jobs.values() if caller is None or is_own_job(caller, job)]
         stale = [job for job in own if job.updated < before]
         for job in stale:
             if not self._finish(job.id, JobStatus.FAILED):
@@ -390,12 +390,6 @@ class FakeCatalog(FakeDuplicates):
     def _finish(self, job_id: str, status: JobStatus) -> bool:
         moment = datetime.now(UTC)
         return self._update_running(job_id, status=status, updated=moment, finished=moment)
-
-
-def _owns(caller: Caller, job: Job) -> bool:
-    if caller.user is not None:
-        return job.owner == caller.user
-    return job.owner == caller.owner and job.address == caller.address
 
 
 def _rounded(box: Box | None) -> Box | None:

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from lookalike.adapters.catalog.tables import revocations
 from lookalike.adapters.catalog.values import validated
 from lookalike.domain.errors import Unavailable
+from lookalike.domain.model import Caller, Job
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +27,13 @@ def transaction(method: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[
             return method(self, *args, **kwargs)
 
     return run
+
+
+def is_own_job(caller: Caller, job: Job) -> bool:
+    """Return whether a job is listed for the caller."""
+    if caller.user is not None:
+        return job.owner == caller.user
+    return job.owner == caller.owner and job.address == caller.address
 
 
 class FakeDatabase:

@@ -12,10 +12,9 @@ from lookalike.bootstrap.folder_models import ModelFolder
 from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.memory import limit_heap
+from lookalike.bootstrap.products import ProductServices
 from lookalike.bootstrap.secrets import Secrets, local_secrets
-from lookalike.bootstrap.web import WebServices
 from lookalike.domain.errors import Misconfigured
-from lookalike.domain.instance import Prices
 from lookalike.domain.model import IDENTICAL_SIMILARITY, ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, ObjectStore, Revocations, Telemetry
 from lookalike.settings import Settings, read_settings
@@ -56,7 +55,7 @@ TIMEOUT_MARGIN = 10
 """Seconds before the host's request timeout at which work stops, to leave time for sending the error response."""
 
 
-class Services(WebServices):
+class Services(ProductServices):
     """Use cases and adapters of one process. Each property opens or loads its object on first access."""
 
     def __init__(self, settings: Settings) -> None:
@@ -370,18 +369,6 @@ class Services(WebServices):
     def _index_rows(self) -> int | None:
         opened: LiveIndex | None = self.lazy_values.get("index")
         return opened.row_count if opened else None
-
-    @property
-    def prices(self) -> Prices | None:
-        """What this instance costs, or `None` if no price is set."""
-        chosen = self.settings
-        second = (
-            chosen.price_vcpu_second * chosen.instance_vcpus
-            + chosen.price_gib_second * chosen.instance_gib
-            + chosen.price_gpu_second
-        )
-        prices = Prices(second, chosen.price_million_requests / 1e6, chosen.price_currency)
-        return prices if prices.second or prices.request else None
 
     # Secrets and limits
 

@@ -40,7 +40,7 @@ def respond_timed(request: Request, route: str, respond: Callable[[], R]) -> R:
     seconds = time.monotonic() - times.start
     if route == "/readyz" and response.status_code == 200:
         INSTANCE.mark_ready()
-    cost = opened.prices.estimate_cost(share.seconds) if opened and opened.prices else None
+    cost = opened.settings.prices.estimate_cost(share.seconds) if opened and opened.settings.prices else None
     record = RequestRecord(
         method=request.method,
         route=route,
