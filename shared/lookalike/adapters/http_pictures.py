@@ -27,7 +27,10 @@ MAX_VALIDATOR_LENGTH = 1024
 
 
 class HttpPictures:
-    """Implementation of the port `PictureFetcher` for http and https. `max_bytes` limits a picture."""
+    """Implementation of the port `PictureFetcher` for http and https. `max_bytes` limits a picture.
+
+    With another `check` of the response's headers, it fetches files of other types.
+    """
 
     def __init__(
         self,
@@ -36,8 +39,10 @@ class HttpPictures:
         user_agent: str,
         limits: HostLimits | None = None,
         policy: RetryPolicy | None = None,
+        check: Callable[[WebAddress, Message], None] | None = None,
     ) -> None:
         self._client, self._max_bytes, self._user_agent = client, max_bytes, user_agent
+        self._check = check or check_picture
         self._limits, self._policy = limits or HostLimits(), policy or RetryPolicy()
 
     def fetch(self, address: str, known: Validators, cancel: CancelToken) -> FetchedPicture | None:
@@ -50,11 +55,15 @@ class HttpPictures:
             current = _redirect_target(current, response)
         raise Forbidden(f"{address.partition('?')[0]} redirects more than {MAX_REDIRECTS} times, last to {current}")
 
+    def close(self) -> None:
+        """Close the connections that are kept open. The next call opens new ones."""
+        self._client.close()
+
     def _get(self, address: WebAddress, known: Validators, cancel: CancelToken) -> WebResponse:
         headers = {"User-Agent": self._user_agent, "Accept": ACCEPT, "Accept-Encoding": "identity"}
         headers |= _conditions(known)
         request = WebRequest(
-            "GET", address, headers, max_bytes=self._max_bytes, check=lambda found: _check_type(address, found)
+            "GET", address, headers, max_bytes=self._max_bytes, check=lambda found: self._check(address, found)
         )
         return send_with_retries(self._client, lambda: request, self._limits, self._policy, cancel)
 
@@ -102,12 +111,17 @@ def _redirect_target(address: WebAddress, response: WebResponse) -> WebAddress:
     return target
 
 
-def _check_type(address: WebAddress, headers: Message) -> None:
+def check_picture(address: WebAddress, headers: Message) -> None:
     """Check that a response may be a picture. The bytes are checked when the picture is decoded."""
     # without the header, the type is unknown: RFC 9110, section 8.3
     kind = headers.get_content_type().lower() if "Content-Type" in headers else "application/octet-stream"
     if not kind.startswith("image/") and not kind.endswith("/octet-stream"):
         raise UnsupportedFormat(f"{address} has the type {kind}; only pictures are accepted")
+    check_encoding(address, headers)
+
+
+def check_encoding(address: WebAddress, headers: Message) -> None:
+    """Check that a response is not compressed."""
     encoding = str(headers.get("Content-Encoding", "identity")).strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedFormat(f"{address} is sent compressed ({encoding}), which was not asked for")

@@ -1,7 +1,7 @@
 """Build what connects to hosts on the web: the fetcher of pictures, and the webhook."""
 
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lookalike
 from lookalike import images
@@ -15,6 +15,13 @@ from lookalike.domain.webhook import parse_secrets
 from lookalike.settings import Settings
 from lookalike.usecases.notify import Notify
 
+if TYPE_CHECKING:
+    from lookalike.adapters.http_pictures import HttpPictures
+
+FEED_TIMEOUT = 900.0
+"""Seconds in which a feed must be fetched."""
+MAX_FEED_BYTES = 512 * 2**20
+"""Size of a feed that is fetched from the web. It is kept in memory; feeds in files and buckets are streamed."""
 WEBHOOK_TIMEOUT = 20.0
 """Seconds in which a receiver must respond. The specification recommends 15 to 30."""
 
@@ -26,10 +33,18 @@ class WebServices:
     lock: threading.RLock
     lazy_values: dict[str, Any]
 
-    @lazy
+    @property
     def pictures(self) -> PictureFetcher:
         """Fetches pictures from the hosts that PICTURE_HOSTS permits."""
+        return self._http_pictures
+
+    @lazy
+    def _http_pictures(self) -> "HttpPictures":
         return open_pictures(self.settings)
+
+    def close_picture_connections(self) -> None:
+        """Close the connections that are kept open for the next pictures."""
+        self._http_pictures.close()
 
     @lazy
     def notify(self) -> Notify:
@@ -42,13 +57,22 @@ def user_agent() -> str:
     return f"lookalike/{lookalike.__version__} (fashion image search)"
 
 
-def open_pictures(settings: Settings) -> PictureFetcher:
+def open_pictures(settings: Settings) -> "HttpPictures":
     """Open the fetcher of pictures from the hosts that PICTURE_HOSTS permits."""
     from lookalike.adapters.checked_http import CheckedHttp
     from lookalike.adapters.http_pictures import HttpPictures
 
     client = CheckedHttp(AllowedHosts.parse(settings.picture_hosts))
     return HttpPictures(client, images.MAX_BYTES, user_agent())
+
+
+def open_feeds(settings: Settings) -> "HttpPictures":
+    """Open the fetcher of product feeds, from the same hosts as pictures."""
+    from lookalike.adapters.checked_http import CheckedHttp, Timeouts
+    from lookalike.adapters.http_pictures import HttpPictures, check_encoding
+
+    client = CheckedHttp(AllowedHosts.parse(settings.picture_hosts), Timeouts(total=FEED_TIMEOUT))
+    return HttpPictures(client, MAX_FEED_BYTES, user_agent(), check=check_encoding)
 
 
 def open_webhooks(settings: Settings) -> Webhooks | None:

@@ -7,6 +7,7 @@ import click
 
 import lookalike
 from lookalike.cli.admin import db, doctor, users
+from lookalike.cli.catalog import catalog
 from lookalike.cli.closet import closet
 from lookalike.cli.details import details
 from lookalike.cli.duplicates import duplicates
@@ -30,7 +31,7 @@ def main() -> None:
 for command in (
     *(serve, ingest, search, find, detect, embed),
     *(index, reembed, models, evaluate),
-    *(closet, details, duplicates, report, erase),
+    *(catalog, closet, details, duplicates, report, erase),
     *(users, keys, token, db, doctor),
 ):
     main.add_command(command)

@@ -1,0 +1,50 @@
+"""Build what synchronizes the catalog with product feeds."""
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from lookalike import images
+from lookalike.bootstrap.index import utc_now
+from lookalike.bootstrap.lazy import lazy
+from lookalike.bootstrap.web import WebServices, open_feeds
+from lookalike.domain.cancel import CancelToken
+from lookalike.domain.ports import ObjectStore
+from lookalike.domain.ports.pictures import Validators
+from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures
+from lookalike.usecases.ingest import Ingest
+from lookalike.usecases.segments import Segments
+
+if TYPE_CHECKING:
+    from lookalike.adapters.catalog import SqlCatalog
+
+
+class ProductServices(WebServices):
+    """The part of the services about products of feeds."""
+
+    if TYPE_CHECKING:
+        _sql_catalog: SqlCatalog
+        ingest: Ingest
+        segments: Segments
+
+        def open_store(self, address: str) -> ObjectStore:
+            """Open the bucket at an address."""
+
+    @lazy
+    def catalog_sync(self) -> CatalogSync:
+        """Synchronizes the catalog with product feeds. Loads the models only for pictures that have to be stored."""
+        from lookalike.adapters.store_pictures import PicturesByScheme, StorePictures
+
+        fetcher = PicturesByScheme(StorePictures(self.open_store, images.MAX_BYTES), self.pictures)
+        catalog = self._sql_catalog
+        pictures = ProductPictures(catalog, fetcher, lambda: self.ingest)
+        return CatalogSync(catalog, catalog, self.segments, pictures, utc_now)
+
+    def fetch_feed(self, address: str) -> bytes:
+        """Return the feed at an address on the web, from the hosts that PICTURE_HOSTS permits.
+
+        Raises the same as `PictureFetcher.fetch`.
+        """
+        with closing(open_feeds(self.settings)) as feeds:
+            fetched = feeds.fetch(address, Validators(), CancelToken())
+        assert fetched is not None, "without validators, a server cannot answer that nothing has changed"
+        return fetched.data
