@@ -32,9 +32,7 @@ def keys() -> None:
 @click.option("--role", type=click.Choice(["search", "admin"]), default="search", show_default=True)
 @click.option("--name", default="", help="A description for you, shown by `keys list`.")
 @click.option("--filter", "filter_json", help='Only garments that match are found, as JSON: {"brand": "Ost"}.')
-@click.option(
-    "--expires", callback=parse_lifetime, default="365d", show_default=True, help="30d, 12h, 45m or never."
-)
+@click.option("--expires", callback=parse_lifetime, default="365d", show_default=True, help="30d, 12h, 45m or never.")
 @click.option("--per-minute", type=int, default=600, show_default=True, help="Requests a minute; 0: no limit.")
 @click.option("--per-address", type=int, default=0, show_default=True, help="Of these from one address; 0: no limit.")
 @click.option("--origin", "origins", multiple=True, help="Web pages that may use it: https://shop.example. Repeatable.")

@@ -40,5 +40,7 @@ class PhotoObjects:
         if stored is None:
             raise NotFound(f"{field}: there is no object {address[:200]!r}", field=field)
         if stored.size > MAX_BYTES:
-            raise TooLarge(f"{field}: the photo has {stored.size:,} bytes; at most {MAX_BYTES:,} are accepted", field=field)
+            raise TooLarge(
+                f"{field}: the photo has {stored.size:,} bytes; at most {MAX_BYTES:,} are accepted", field=field
+            )
         return self.store.get(path)
