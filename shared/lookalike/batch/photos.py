@@ -40,7 +40,9 @@ def _garment_row(services: Services, group: MatchGroup) -> GarmentRow:
     garment = group.garment
     assert garment is not None
     box = garment.box if garment.label else None
-    matches = [Match(_thumbnail(services, one.segment), one.segment.name, one.similarity or 0.0) for one in group.matches]
+    matches = [
+        Match(_thumbnail(services, one.segment), one.segment.name, one.similarity or 0.0) for one in group.matches
+    ]
     return GarmentRow(box, garment.label or "whole photo", garment.score, matches)
 
 
