@@ -1,117 +1,25 @@
 """Synchronization with product feeds: what it fetches, embeds and stores, and what happens when it is interrupted."""
 
 import hashlib
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import Cancelled, Forbidden, LookalikeError, NotFound, Unavailable
+from lookalike.domain.errors import Cancelled, Forbidden, Unavailable
 from lookalike.domain.filter import Condition
-from lookalike.domain.model import Detection, ProductDetails, Vectors
-from lookalike.domain.ports.pictures import FetchedPicture, Validators
+from lookalike.domain.model import Detection, ProductDetails
 from lookalike.domain.product import FeedLine, InvalidFeedLine, Money, Product
 from lookalike.domain.stored_product import product_photo_name
-from lookalike.usecases.catalog_sync import CatalogSync, SyncOptions, SyncReport
-from lookalike.usecases.catalog_sync.pictures import ProductPictures
-from lookalike.usecases.models import Models
-from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
-from tests.usecases.upload_harness import UploadHarness, encode_photo
-
-Line = Product | FeedLine | InvalidFeedLine
-NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-
-
-class FakeWeb:
-    """Pictures by address, or errors. Counts the requests; `sends_etags` as most servers do."""
-
-    def __init__(self) -> None:
-        self.pages: dict[str, bytes | LookalikeError] = {}
-        self.sends_etags = True
-        self.full, self.not_modified = Counter[str](), Counter[str]()
-        self._lock = threading.Lock()
-
-    def fetch(self, address: str, known: Validators, cancel: CancelToken) -> FetchedPicture | None:
-        cancel.check()
-        page = self.pages.get(address, NotFound(f"{address} does not exist"))
-        if isinstance(page, LookalikeError):
-            raise page
-        etag = f'"{hashlib.sha256(page).hexdigest()}"' if self.sends_etags else None
-        with self._lock:
-            if etag and known.etag == etag:
-                self.not_modified[address] += 1
-                return None
-            self.full[address] += 1
-        return FetchedPicture(page, Validators(etag, None))
-
-
-class CountingEmbedder(FakeEmbedder):
-    """Counts the embedded images."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def embed(self, images: Sequence[Image.Image], cancel: CancelToken) -> Vectors:
-        self.count += len(images)
-        return super().embed(images, cancel)
-
-
-class SyncHarness(UploadHarness):
-    """Synchronization on fakes. The detector finds a top and a larger skirt in every picture."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.web, self.embedder, self.now = FakeWeb(), CountingEmbedder(), NOW
-        skirt = make_detection(30, "skirt")
-        larger = replace(skirt, box=replace(skirt.box, y2=40.0))
-        self.detector = FakeDetector(make_detection(0), larger)
-        self.upload = replace(self.upload, models=Models(self.detector, self.embedder, max_waiting=4))
-
-    def sync(
-        self,
-        lines: Sequence[Product | FeedLine | InvalidFeedLine],
-        feed: str = "shop",
-        threads: int = 4,
-        **options: bool,
-    ) -> SyncReport:
-        pictures = ProductPictures(self.catalog, self.web, self.make_ingest)
-        use_case = CatalogSync(self.catalog, self.catalog, self.segments, pictures, lambda: self.now, threads)
-        self.now += timedelta(minutes=1)
-        feed_lines = [FeedLine(n, one) if isinstance(one, Product) else one for n, one in enumerate(lines, 1)]
-        return use_case.sync(feed, feed_lines, SyncOptions(**options))
-
-    def add_picture(self, name: str, color: str = "red") -> str:
-        address = f"https://shop.example/{name}.png"
-        self.web.pages[address] = encode_photo(color)
-        return address
-
-    def product(self, product_id: str, color: str = "red", **fields: Any) -> Product:
-        return replace(Product(product_id, pictures=(self.add_picture(product_id, color),)), **fields)
-
-    def details(self, product_id: str) -> ProductDetails | None:
-        (garment,) = self.catalog.products([product_id])[product_id].garments
-        return self.catalog.details([garment]).get(garment)
-
-    def photos(self) -> set[str]:
-        row_ids = self.catalog.changes(FakeEmbedder.name, 0).row_ids.tolist()
-        return {segment.photo for segment in self.catalog.segments(row_ids).values()}
-
-    def outcomes(self, feed: str = "shop") -> list[tuple[int, str, str | None]]:
-        return [(one.number, one.status.value, one.product_id) for one in self.catalog.lines(feed)]
-
-    def state(self) -> object:
-        """Everything that is stored, without the moments and numbers that differ between runs."""
-        products = self.catalog.products([name for name, _ in self.catalog.product_ids_of_feed("shop")])
-        garments = sorted({garment for one in products.values() for garment in one.garments})
-        return products, self.catalog.details(garments), self.photos(), self.paths()
+from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures, SyncOptions, SyncReport
+from tests.fakes.models import FakeEmbedder
+from tests.usecases.catalog_sync_harness import NOW, Line, SyncHarness
+from tests.usecases.upload_harness import encode_photo
 
 
 @pytest.fixture
