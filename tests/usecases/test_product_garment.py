@@ -24,6 +24,7 @@ def segment(row_id: int, label: str | None, height: float = 10, box: bool = True
         ({"google_product_category": "Apparel & Accessories > Clothing > Shirts & Tops"}, ["top"]),
         ({"google_product_category": "Apparel & Accessories > Handbags, Wallets & Cases > Handbags"}, ["bag"]),
         ({"google_product_category": "2271"}, ["dress"]),
+        ({"google_product_category": " 5598 ", "title": "Parka dress"}, ["outerwear", "dress"]),
         ({"google_product_category": "1604", "title": "Skirt with belt bag"}, ["skirt"]),
         ({"product_type": "Sale", "google_product_category": "187", "title": "Boot"}, ["shoes"]),
         ({"product_type": "Jeans", "title": "Wide jeans"}, ["trousers"]),

@@ -6,21 +6,20 @@ from lookalike.domain.model import GARMENT_KINDS, ProductDetails, Segment
 from lookalike.domain.product import Product
 from lookalike.domain.vocabulary import understand
 
-CATEGORY_KINDS = {
-    "203": "outerwear",
-    "5598": "outerwear",
-    "212": "top",
-    "204": "trousers",
-    "207": "shorts",
-    "1581": "skirt",
-    "2271": "dress",
-    "187": "shoes",
-    "3032": "bag",
-    "100": "bag",
-    "173": "hat",
-    "177": "scarf",
+_NUMBERS = {
+    "top": "212",
+    "outerwear": "203 5598 1831 1594 1580",
+    "dress": "2271 5182 5250 211 5441 5330 5329",
+    "trousers": "204 5514 7132",
+    "shorts": "207",
+    "skirt": "1581 6229 6228 2331 5344",
+    "shoes": "187",
+    "bag": "6551 3032 2668 100",
+    "hat": "173 2020 1786",
+    "scarf": "177 543673 543674 543586",
 }
-"""Garment kinds by number in the Google product taxonomy, which feeds may give in place of the category's path."""
+CATEGORY_KINDS = {number: kind for kind, numbers in _NUMBERS.items() for number in numbers.split()}
+"""Garment kinds by number in the Google product taxonomy (version 2021-09-21), which feeds may give instead of a path."""
 MAX_NAME, MAX_DESCRIPTION = 255, 16_000
 """Characters of `product_name`, `brand` and `url`, and of `store_description`, in product details."""
 TAG_COLUMNS = tuple(f"custom_label_{number}" for number in range(5))
