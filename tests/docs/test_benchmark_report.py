@@ -8,7 +8,7 @@ import pytest
 from tests.benchmarks.report import END, PAGE, Report, start_of, write_reports, write_table
 
 MODELS = {"generations", "full-models"}
-SEARCH = {"exact-search", "approximate-search", "million"}
+SEARCH = {"query-kinds", "exact-search", "approximate-search", "million"}
 SECTIONS = {"original", "throughput", "crash-safety", *MODELS, *SEARCH}
 
 

@@ -17,6 +17,7 @@ CLOUD_VALUES = {
     "DB_NAME": "lookalike",
     "DB_USER": "lookalike-function",
     "MODELS": "compact",
+    "RATE_LIMIT": "120",
     "STORE_URL": "gs://project-lookalike",
     "TRUSTED_PROXIES": "0",
 }
