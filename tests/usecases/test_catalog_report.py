@@ -9,8 +9,15 @@ from lookalike.domain.model import Segment, Vectors
 from lookalike.usecases import catalog_report
 from lookalike.usecases.catalog_report import BuildReport, CatalogReport, find_wrong_label, principal_components
 from tests.fakes.catalog import FakeCatalog
+from tests.usecases import index_harness
 from tests.usecases.index_harness import EMBEDDER, unit_vectors
 from tests.usecases.test_duplicate_review import ReviewHarness
+
+
+@pytest.fixture(autouse=True)
+def same_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test the same random vectors, whichever tests ran before."""
+    monkeypatch.setattr(index_harness, "rng", np.random.default_rng(7))
 
 
 class ReportHarness(ReviewHarness):
