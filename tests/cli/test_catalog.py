@@ -55,7 +55,7 @@ def write_feed(server: WebServer, *extra: str) -> bytes:
 
 
 def sync(*arguments: str | Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run("catalog", "sync", *arguments, "--json").output)
+    found: dict[str, Any] = json.loads(run("catalog", "sync", *arguments, "--json").stdout)
     return found
 
 
@@ -78,7 +78,7 @@ def test_feed_is_stored_once_and_can_be_searched(web: WebServer, real: Services)
     below = garments(real, price=Condition((), None, 80))
     assert len(below) == 1 and real.segments.get_details(below[0].name).sale_status == "on sale"
     assert len(garments(real, product_id=Condition(("B",)))) == 2
-    found = json.loads(run("find", "under 80 EUR", "--json").output)
+    found = json.loads(run("find", "under 80 EUR", "--json").stdout)
     assert [one["splitted_image_id"] for one in found["results"]] == [below[0].name]
 
 
