@@ -46,9 +46,9 @@ class FakeProducts(FakeFacets):
         return sorted((stored.product.id, stored.gone is not None) for stored in own)
 
     @transaction
-    def products_showing(self, garments: Sequence[str]) -> dict[str, list[StoredProduct]]:
-        shown = {garment: self._showing(garment) for garment in garments}
-        return {garment: [self._existing(one) for one in found] for garment, found in shown.items() if found}
+    def first_products_showing(self, garments: Sequence[str], without: str) -> dict[str, StoredProduct]:
+        shown = {garment: [one for one in self._showing(garment) if one.product.id != without] for garment in garments}
+        return {garment: self._existing(found[0]) for garment, found in shown.items() if found}
 
     @transaction
     def product_ids(self, garments: Sequence[str]) -> dict[str, str]:

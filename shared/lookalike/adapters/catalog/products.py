@@ -87,19 +87,16 @@ class ProductQueries(Database):
         return sorted((product_id, gone is not None) for product_id, gone in tx.execute(query))
 
     @read_transaction
-    def products_showing(self, tx: Connection, garments: Sequence[str]) -> dict[str, list[StoredProduct]]:
-        """Return the products that each garment shows, ordered by id."""
-        pairs = _select_shown(tx, garments)
-        found = _select_products(tx, sorted({product for _, product in pairs}))
-        shown: dict[str, list[StoredProduct]] = {}
-        for garment, product in pairs:
-            shown.setdefault(garment, []).append(found[product])
-        return shown
+    def first_products_showing(self, tx: Connection, garments: Sequence[str], without: str) -> dict[str, StoredProduct]:
+        """Return the product with the first id that each garment shows, apart from the product `without`."""
+        first = _select_first_shown(tx, garments, _pictures.product != without)
+        found = _select_products(tx, sorted(set(first.values())))
+        return {garment: found[product] for garment, product in first.items()}
 
     @read_transaction
     def product_ids(self, tx: Connection, garments: Sequence[str]) -> dict[str, str]:
         """Return the id of the product that each garment shows, the first one of several."""
-        return dict(reversed(_select_shown(tx, garments)))
+        return _select_first_shown(tx, garments)
 
     @read_transaction
     def price_currencies(self, tx: Connection) -> list[str]:
@@ -273,13 +270,19 @@ def _change_details(tx: Connection, details: Sequence[Mapping[str, object]], dro
         write_words(tx, details)
 
 
-def _select_shown(tx: Connection, garments: Sequence[str]) -> list[tuple[str, str]]:
-    """Return pairs of a garment and a product that it shows, ordered."""
-    pairs: set[tuple[str, str]] = set()
+def _select_first_shown(
+    tx: Connection, garments: Sequence[str], condition: ColumnElement[bool] | None = None
+) -> dict[str, str]:
+    """Return the first id, by code points, of the products that each garment shows.
+
+    Thousands of products can share a picture, such as a placeholder. Only one of them is read.
+    """
+    first: dict[str, str] = {}
     for batch in batches(garments):
-        query = select(_pictures.garment, _pictures.product).where(name_in(_pictures.garment, *batch))
-        pairs.update((garment, product) for garment, product in tx.execute(query))
-    return sorted(pairs)
+        query = select(_pictures.garment, func.min(_pictures.product)).where(name_in(_pictures.garment, *batch))
+        query = query if condition is None else query.where(condition)
+        first.update((garment, product) for garment, product in tx.execute(query.group_by(_pictures.garment)))
+    return first
 
 
 def _select_products(tx: Connection, product_ids: Sequence[str]) -> dict[str, StoredProduct]:

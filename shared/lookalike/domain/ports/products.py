@@ -23,8 +23,11 @@ class Products(Protocol):
         """Return the ids of the products of a feed, ascending, and whether each is marked as gone."""
         ...
 
-    def products_showing(self, garments: Sequence[str]) -> dict[str, list[StoredProduct]]:
-        """Return the products that each garment shows, ordered by id. Garments that show none are missing."""
+    def first_products_showing(self, garments: Sequence[str], without: str) -> dict[str, StoredProduct]:
+        """Return the product that each garment shows, the first by id of several. The product `without` does not count.
+
+        Garments that show no other product are missing.
+        """
         ...
 
     def save_product(

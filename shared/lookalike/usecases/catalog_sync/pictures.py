@@ -73,9 +73,12 @@ class ProductPictures:
         if sha256 == before.sha256 and before.photo:
             return replace(before, etag=validators[0], last_modified=validators[1], reason=None)
         # the name says which file it is: the same picture at another address, or of another product, is stored once
-        with self._admission:
-            photo = self.load_ingest().store_photo(product_photo_name(sha256), fetched.data)
-        return StoredPicture(before.address, *validators, sha256, photo)
+        name = product_photo_name(sha256)
+        stored = self.catalog.photo(name)
+        if stored is None or stored.sha256 != sha256:
+            with self._admission:
+                self.load_ingest().store_photo(name, fetched.data)
+        return StoredPicture(before.address, *validators, sha256, name)
 
     @cached_property
     def _semaphore(self) -> threading.BoundedSemaphore:

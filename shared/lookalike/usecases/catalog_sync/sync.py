@@ -194,15 +194,14 @@ class _Run:
         A garment can show several products, such as the sizes of one dress. Its details are those of the first by id,
         whatever the order in which they are stored.
         """
-        shown = self.products.products_showing(sorted(garments))
+        others = self.products.first_products_showing(sorted(garments), without=product_id)
         details, dropped = [], []
         for garment in sorted(garments):
-            found = {one.product.id: one.product for one in shown.get(garment, ())}
-            found.pop(product_id, None)
+            shown = [others[garment].product] if garment in others else []
             if stored and garment in stored.garments:
-                found[product_id] = stored.product
-            if found:
-                details.append(product_details(found[min(found)], garment))
+                shown.append(stored.product)
+            if shown:
+                details.append(product_details(min(shown, key=lambda product: product.id), garment))
             else:
                 dropped.append(garment)
         return details, dropped
