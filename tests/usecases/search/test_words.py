@@ -145,4 +145,5 @@ class TestConditions:
             raise AssertionError("a model was loaded")
 
         harness.search = replace(harness.search, load_models=refuse)
-        harness.run(search(harness, TextExample("dress"), words_as_conditions=True))
+        result = harness.run(search(harness, TextExample("dress"), words_as_conditions=True))
+        assert result.understood == [UnderstoodWords("dress", "label", "dress")]
