@@ -39,6 +39,7 @@ class HttpWebhooks:
         except LookalikeError as error:
             return self._log_failure(event, error.message)
         except Exception:
+            # The job of the event is done, so no error of its notification may turn it into a failure.
             log.exception("An event could not be sent to the webhook", extra={"event": event.type, "id": event.id})
             return False
         if 200 <= status <= 299:
