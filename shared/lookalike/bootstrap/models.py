@@ -56,7 +56,7 @@ def open_models(
 def _open_folder_models(
     detector_folder: "ModelFolder | None", embedder_folder: "ModelFolder | None", runs: "RunCounter"
 ) -> tuple[Detector | None, Embedder | None]:
-    """Load the models that come from folders; `None` for those that MODELS names."""
+    """Load the models of folders. `None` stands for a model that MODELS names."""
     from lookalike.bootstrap import folder_models
 
     detector = folder_models.open_folder_detector(detector_folder, runs) if detector_folder else None

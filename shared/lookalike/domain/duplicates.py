@@ -83,7 +83,7 @@ def _to_group(pairs: Sequence[DuplicatePair]) -> DuplicateGroup:
 def with_decisions(
     pairs: Iterable[DuplicatePair], decisions: Mapping[tuple[int, int], Decision], state: PairState
 ) -> Iterator[DuplicatePair]:
-    """Yield the pairs with their decisions, those that `state` includes."""
+    """Yield the pairs that `state` includes, with their decisions."""
     for pair in pairs:
         decision = decisions.get(pair.row_ids)
         if state.includes(decision):

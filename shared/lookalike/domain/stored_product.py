@@ -69,7 +69,7 @@ class StoredProduct:
 
 
 def feed_values(product: Product) -> dict[str, object]:
-    """Return the values of the fields in `FEED_FIELDS`, without those that the feed does not tell."""
+    """Return the values of the fields in `FEED_FIELDS`, without fields that the feed leaves out."""
     prices = [money for money in (product.price, product.sale_price) if money]
     values = {
         "product_id": product.id,

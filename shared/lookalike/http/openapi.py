@@ -159,7 +159,7 @@ def _responses(route: Route, refs: Refs) -> Json:
 def error_statuses(route: Route) -> Sequence[int]:
     """List the error statuses of a route: those of all routes of its kind, and its own."""
     statuses = {400, 401, 413, 503}
-    # any route but those that ignore credentials can be refused to an API key, and has its rate limits
+    # an API key can be refused by every route that reads credentials, and its rate limits apply there
     statuses |= {403, 429} if route.role is not Role.OPEN else set()
     statuses |= {404} if "<" in route.path else set()
     statuses |= {415, 422} if route.accepts_fields else set()

@@ -38,7 +38,7 @@ class PersonalData(Schema):
     searches: list[dict[str, Any]]
     """Search history: the requests without their photos, and the row numbers of the results and of those you chose."""
     jobs: list[dict[str, Any]]
-    """Running requests, and those that ended within the last seven days, with the address they came from."""
+    """Requests that run or ended within the last seven days, with the address they came from."""
 
 
 class ExportResponse(DataResponse[PersonalData]):

@@ -133,7 +133,7 @@ class EvaluationReport:
         return np.asarray(second.values[:, NDCG] - first.values[:, NDCG])
 
     def worst_queries(self, count: int) -> list[int]:
-        """Return positions of the worst queries, worst first: with two systems, those that lose most by switching.
+        """Return positions of the worst queries, worst first: with two systems, the queries that lose most.
 
         Queries whose relevant photos all come first are left out.
         """

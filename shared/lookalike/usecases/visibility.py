@@ -1,4 +1,4 @@
-"""Which stored garments a caller may see: those that satisfy the filter of their API key."""
+"""Visibility: restricts callers to the stored garments that satisfy the filter of their API key."""
 
 from collections.abc import Sequence
 

@@ -41,7 +41,7 @@ class Products(Protocol):
         ...
 
     def mark_products_gone(self, product_ids: Sequence[str], moment: datetime) -> None:
-        """Mark products as gone, except for those that are marked already."""
+        """Mark products as gone, unless they are marked already."""
         ...
 
     def delete_product(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-# Commas separate phrases. All are in the singular, except for those that have none.
+# Commas separate phrases. All are in the singular, except for words without one.
 _NAMES = {
     "top": "top, shirt, t shirt, tshirt, tee, tee shirt, blouse, jumper, sweater, pullover, sweatshirt, hoodie, hoody, "
     "polo, vest, tank, bodysuit, body suit, tunic, camisole, cami, longsleeve, turtleneck, crewneck, knitwear, jersey, "

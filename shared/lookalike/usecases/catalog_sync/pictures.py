@@ -33,7 +33,7 @@ class ProductPictures:
     def update(
         self, product: Product, previous: StoredProduct | None, is_text_new: bool, cancel: CancelToken
     ) -> tuple[StoredPicture, ...]:
-        """Return the pictures of the product after fetching and storing those that have changed.
+        """Return the pictures of the product after fetching and storing the changed ones.
 
         Pictures that fail have a reason. Raises `TRANSIENT_ERRORS` if photos cannot be stored at present.
         """

@@ -235,7 +235,7 @@ class _Run:
                 self.old_photos |= stored.photos
 
     def _delete_old_photos(self) -> None:
-        """Delete the photos that no product has any more, also those that an interrupted synchronization left."""
+        """Delete photos without a product, also photos that an interrupted synchronization left."""
         # only now: a product further down in the feed could have got one of them
         left = self.products.unused_product_photos(self.started - UNUSED_PHOTO_AGE)
         unused = self.old_photos - self.products.photos_in_use(sorted(self.old_photos)) | set(left)

@@ -1,4 +1,4 @@
-"""Search: finds the stored garments most similar to examples, or those that satisfy conditions.
+"""Search: finds stored garments that are similar to examples, satisfy conditions, or both.
 
 `request` and `result` have the data. `search` runs the steps in this order: `query` maps the examples to vectors, `words`
 maps texts to conditions, `selection` finds the rows that satisfy all conditions, `ranking` chooses the best of them,

@@ -63,7 +63,7 @@ class Search:
     cursor_key: bytes = b""
 
     def search(self, request: SearchRequest, job: RunningJob) -> SearchResult:
-        """Search for the garments most similar to the examples, among those that satisfy all conditions.
+        """Return the garments that satisfy all conditions, the most similar to the examples first.
 
         Raises the same as `QueryReader.read`, `decode_cursor` and `read_words`, and `Unavailable` if the index is not
         loaded yet.

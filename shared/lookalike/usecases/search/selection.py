@@ -77,7 +77,7 @@ def select_rows(catalog: Catalog, embedder: str, conditions: Conditions) -> Sele
 def rows_near_colors(
     catalog: Catalog, embedder: str, alternatives: Sequence[ColorCondition], row_ids: RowIds | None
 ) -> tuple[RowIds, NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the rows near one of the colors, and their smallest distances to one of those that they are near.
+    """Return the rows near one of the colors, and the smallest distance of each to a color that it is near.
 
     The last item tells for each of `row_ids` whether it is among them; it is meaningful only if they all have a color.
     """
