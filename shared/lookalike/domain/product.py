@@ -4,6 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+ATTRIBUTE_FIELDS = (
+    "brand",
+    "color",
+    "gender",
+    "age_group",
+    "material",
+    "pattern",
+    "google_product_category",
+    "product_type",
+)
+"""Fields of `Product` with text that describes the product by one word or phrase each."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Money:

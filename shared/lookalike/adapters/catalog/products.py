@@ -34,7 +34,7 @@ from lookalike.adapters.catalog.values import (
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.filter import CUSTOM_LABELS, FEED_FIELDS, PRICE_FIELDS
 from lookalike.domain.model import ProductDetails
-from lookalike.domain.product import Money, Product
+from lookalike.domain.product import ATTRIBUTE_FIELDS, Money, Product
 from lookalike.domain.stored_product import (
     MAX_STORED_AMOUNT,
     MONEY_SCALE,
@@ -53,14 +53,7 @@ PLAIN_FIELDS = (
     "description",
     "link",
     "availability",
-    "brand",
-    "color",
-    "gender",
-    "age_group",
-    "material",
-    "pattern",
-    "google_product_category",
-    "product_type",
+    *ATTRIBUTE_FIELDS,
 )
 """Text fields of `Product` that have a column of the same name."""
 STORED, FAILED = "stored", "failed"

@@ -3,17 +3,12 @@
 import re
 from functools import lru_cache
 
+from lookalike.domain.product import ATTRIBUTE_FIELDS
+
 TEXT_COLUMNS = (
     "title",
     "item_group_id",
-    "brand",
-    "color",
-    "gender",
-    "age_group",
-    "material",
-    "pattern",
-    "google_product_category",
-    "product_type",
+    *ATTRIBUTE_FIELDS,
 )
 """Columns that become a text field of the same name."""
 PRODUCT_COLUMNS = (
