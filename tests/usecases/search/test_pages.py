@@ -219,3 +219,9 @@ class TestDiversity:
             ]
             chosen.append(left[int(np.argmax(scores))])
         assert maximal_marginal_relevance(similarities, vectors, diversity, count) == chosen
+
+
+def test_a_request_without_pages_gets_no_cursor(harness: SearchHarness) -> None:
+    add_shades(harness, 4)
+    assert harness.run(replace(REQUEST, has_pages=False)).next_cursor is None
+    assert harness.run(REQUEST).next_cursor is not None

@@ -45,6 +45,7 @@ def relay_image(services: Services, request: ApiRequest) -> HandlerResult:
     search_request = SearchRequest(
         [PhotoExample(request.read_image(body), box)],
         limit=body.num,
+        has_pages=False,
         filter=body.conditions(),
         **body.model_dump(include=SHARED_OPTIONS),
     )

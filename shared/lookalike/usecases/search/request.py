@@ -100,6 +100,8 @@ class SearchRequest:
     """Fields whose values are counted over all rows that satisfy the conditions."""
     words_as_conditions: bool = False
     """Whether words become conditions even if the embedder has a text encoder."""
+    has_pages: bool = True
+    """Whether the result needs a cursor, for which the photos of the request are hashed."""
     cursor: str | None = None
     """`SearchResult.next_cursor` of the previous page."""
 

@@ -198,7 +198,7 @@ class Search:
 
     def _next_cursor(self, request: SearchRequest, cursor: Cursor, found: Found) -> str | None:
         """Return the cursor of the next page, `None` on the last one and for segmented photos, which have no pages."""
-        if request.segment or not found.has_more:
+        if request.segment or not request.has_pages or not found.has_more:
             return None
         on_page = frozenset(one.hit.row_id for one in found.results[0])
         # without results on this page, the next one has to look further
