@@ -73,7 +73,8 @@ def open_models(settings: Settings, bucket: ObjectStore | None) -> tuple[Detecto
     steps, files = StartupTimer(), required_files(settings)
     # Importing torch takes seconds, so the weights are fetched and verified on a thread meanwhile. Cloud Run keeps
     # files in memory: the folder is deleted when loading ends. Weights that are mapped into memory stay mapped.
-    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="lookalike-models-") as downloads:
+    # The pool ends before the folder is deleted, so that no download writes into it meanwhile.
+    with tempfile.TemporaryDirectory(prefix="lookalike-models-") as downloads, ThreadPoolExecutor(1) as pool:
         folder = pool.submit(lambda: locate_weights(settings, files, bucket, Path(downloads), steps))
         with steps.step("imports"):
             import_libraries()
