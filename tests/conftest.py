@@ -38,6 +38,15 @@ def _clean_environment() -> Iterator[None]:
     logger.level, logger.propagate, logger.handlers = logging_state
 
 
+@pytest.fixture(autouse=True)
+def silent_exporters() -> Iterator[None]:
+    """Silence exporter threads that outlive their test: they would log to the closed output of another one."""
+    yield
+    exporters = logging.getLogger("opentelemetry")
+    if exporters.handlers:
+        exporters.handlers = [logging.NullHandler()]
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty LOOKALIKE_HOME in an empty working directory, so that no other settings apply."""
