@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.batch.ingest import IngestSummary, ingest_all
+from lookalike.batch.ingest import IngestSummary, ingest_all, plan_ingest
 from lookalike.batch.photo_sources import PhotoFile, list_folder
 from lookalike.bootstrap import Services, services
 from lookalike.cli.common import progress_bar_of_length
@@ -49,6 +49,17 @@ def test_object_that_was_deleted_after_it_was_listed_is_no_failure(real: Service
     assert (summary.stored, summary.superseded, summary.failed) == (0, 1, {})
     (entry,) = real.catalog.ledger_entries("shop", [source.name])
     assert (entry.status, entry.reason) == (LedgerStatus.DONE, DELETED_REASON)
+
+
+def test_next_run_deletes_the_photo_that_a_killed_run_left(real: Services) -> None:
+    """The killed run stored the newer version, and did not delete the photo of the older one."""
+    for number in (1, 2):
+        source = Source("shop", "incoming/a.jpg", str(number))
+        real.ingest.store_photo(f"photo-{number}", jpeg(sample_photo(number)), source=source)
+    photo = PhotoFile(source, lambda: jpeg(sample_photo(2)))
+    assert plan_ingest(real, [photo], retry_failed=False).replaced == [photo]
+    assert (ingest(real, [photo]).known, real.catalog.segments_of_photo("photo-1")) == (1, [])
+    assert real.catalog.segments_of_photo("photo-2")
 
 
 def test_version_that_was_overwritten_meanwhile_is_not_counted_as_stored(real: Services) -> None:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lookalike.adapters.catalog import ledger
-from lookalike.domain.errors import InvalidField
+from lookalike.domain.errors import Conflict, InvalidField
 from lookalike.domain.ledger import LedgerPage, LedgerSelection
 from lookalike.domain.model import LedgerEntry, LedgerStatus
 from lookalike.domain.ports import Catalog
+from tests.contracts.rows import MODEL, garment, photo
 
 START = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 DONE, FAILED = LedgerStatus.DONE, LedgerStatus.FAILED
@@ -64,6 +65,13 @@ class TestEntriesOfObjects:
         done = LedgerEntry("inbox", "a.jpg", "9", LedgerStatus.DONE, photo="a")
         catalog.record_ledger_entry(done)
         assert catalog.ledger_entries("inbox", ["a.jpg"]) == [done]
+
+    def test_entry_is_recorded_only_with_its_photo(self, catalog: Catalog) -> None:
+        first, second = (LedgerEntry("inbox", "look.jpg", number, DONE, photo="look") for number in ("1", "2"))
+        catalog.add_photo(photo(), [garment()], MODEL, None, first)
+        with pytest.raises(Conflict):
+            catalog.add_photo(photo(), [garment(number=1)], MODEL, None, second)
+        assert catalog.ledger_entries("inbox", ["look.jpg"]) == [first]
 
     def test_entries_of_a_photo_match_its_exact_name(self, catalog: Catalog) -> None:
         old, new = (LedgerEntry("inbox", "a.jpg", number, LedgerStatus.DONE, photo="a") for number in ("9", "10"))

@@ -7,10 +7,11 @@ from datetime import datetime
 from lookalike.adapters.catalog.api_keys import api_key_row
 from lookalike.domain.api_keys import ApiKey, KeyUse
 from lookalike.domain.errors import Conflict
-from tests.fakes.database import FakeDatabase, transaction
+from tests.fakes.database import transaction
+from tests.fakes.jobs import FakeJobs
 
 
-class FakeApiKeys(FakeDatabase):
+class FakeApiKeys(FakeJobs):
     """Implementation of the port `ApiKeyStore`."""
 
     def __init__(self) -> None:

@@ -9,19 +9,16 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters.catalog.jobs import job_row
 from lookalike.adapters.catalog.segments import update_values
-from lookalike.adapters.catalog.tables import jobs, searches
+from lookalike.adapters.catalog.tables import searches
 from lookalike.adapters.catalog.values import details_row, photo_row, segment_row, validated
-from lookalike.domain.errors import Cancelled, Conflict, NotFound
+from lookalike.domain.errors import Conflict, NotFound
 from lookalike.domain.filter import Filter, matches_filter
 from lookalike.domain.history import Choice, PastSearch
 from lookalike.domain.model import (
     Box,
-    Caller,
     Changes,
-    Job,
-    JobStatus,
+    LedgerEntry,
     NewSegment,
     Photo,
     ProductDetails,
@@ -29,7 +26,7 @@ from lookalike.domain.model import (
 )
 from lookalike.domain.personal_data import OwnedPhoto
 from lookalike.domain.stored_product import feed_values
-from tests.fakes.database import is_own_job, transaction
+from tests.fakes.database import transaction
 from tests.fakes.duplicates import FakeDuplicates
 from tests.fakes.snapshot import FakeSnapshot
 
@@ -56,17 +53,24 @@ class FakeCatalog(FakeDuplicates):
         self._rows: dict[int, Row] = {}
         self._deleted: dict[int, tuple[set[str], int]] = {}
         self._secondary: dict[str, dict[int, Row]] = {}
-        self._jobs: dict[str, Job] = {}
         self._searches: dict[tuple[str, str], PastSearch] = {}
 
     @transaction
     def add_photo(
-        self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None = None
+        self,
+        photo: Photo,
+        segments: Sequence[NewSegment],
+        embedder: str,
+        job: str | None = None,
+        entry: LedgerEntry | None = None,
     ) -> list[Segment]:
         photo_row(photo)
         if photo.name in self._photos:
             raise Conflict("A photo with this name exists already")
-        return self._store(photo, segments, embedder, job)
+        stored = self._store(photo, segments, embedder, job)
+        if entry:
+            self._record(entry)
+        return stored
 
     @transaction
     def add_segment(self, photo: Photo, segment: NewSegment, embedder: str, job: str | None = None) -> Segment:
@@ -197,14 +201,6 @@ class FakeCatalog(FakeDuplicates):
         return [OwnedPhoto(self._photos[name], created) for name, created in first.items()]
 
     @transaction
-    def delete_jobs_of_owner(self, user: str) -> int:
-        own = [job for job in self._jobs.values() if job.owner == user]
-        finished = [job.id for job in own if job.status is not JobStatus.PROCESSING]
-        for job_id in finished:
-            del self._jobs[job_id]
-        return len(finished)
-
-    @transaction
     def row_ids_of_photo_hash(self, sha256: str) -> frozenset[int]:
         photos = {name for name, photo in self._photos.items() if photo.sha256 == sha256}
         return frozenset(segment.row_id for segment in self._segments() if segment.photo in photos)
@@ -228,65 +224,6 @@ class FakeCatalog(FakeDuplicates):
             details_row(one)
         self._details.update((one.image_id, one) for one in new)
         return len(new)
-
-    @transaction
-    def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
-        job_row(job_id, kind, caller)
-        old, moment = self._jobs.get(job_id), datetime.now(UTC)
-        if old and old.status is JobStatus.PROCESSING:
-            raise Conflict("A request with this id is running")
-        status = JobStatus.PROCESSING
-        job = Job(job_id, kind, caller.owner, caller.address, status, "", False, moment, moment)
-        self._jobs[job_id] = job
-        return job
-
-    @transaction
-    def add_finished_jobs(self, finished: Sequence[Job]) -> None:
-        for job in finished:
-            job_row(job.id, job.kind, Caller(job.owner, address=job.address))
-            if job.id in self._jobs:
-                raise Conflict("A request with this id exists")
-        self._jobs |= {job.id: job for job in finished}
-
-    @transaction
-    def job(self, job_id: str) -> Job | None:
-        return self._jobs.get(job_id)
-
-    @transaction
-    def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
-        own = (job for job in self._jobs.values() if is_own_job(caller, job))
-        return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
-
-    @transaction
-    def set_job_stage(self, job_id: str, stage: str) -> None:
-        validated(jobs, stage=stage)
-        self._update_running(job_id, stage=stage)
-
-    @transaction
-    def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise NotFound("The request does not exist")
-        is_cancelled = status is JobStatus.COMPLETED and job.cancel_requested
-        self._finish(job_id, JobStatus.CANCELLED if is_cancelled else status)
-        return self._jobs[job_id].status
-
-    @transaction
-    def request_cancel(self, job_id: str) -> bool:
-        return self._update_running(job_id, cancel_requested=True)
-
-    @transaction
-    def cancel_requested(self, job_ids: Sequence[str]) -> set[str]:
-        return {job_id for job_id in job_ids if job_id in self._jobs and self._jobs[job_id].cancel_requested}
-
-    @transaction
-    def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
-        own = [job for job in self._jobs.values() if caller is None or is_own_job(caller, job)]
-        stale = [job for job in own if job.updated < before]
-        for job in stale:
-            if not self._finish(job.id, JobStatus.FAILED):
-                del self._jobs[job.id]
-        return len(stale)
 
     @transaction
     def save_searches(self, past_searches: Sequence[PastSearch], max_searches: int) -> None:
@@ -372,24 +309,6 @@ class FakeCatalog(FakeDuplicates):
         segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, *attributes)
         self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
         return segment
-
-    def _complete(self, job_id: str) -> None:
-        job = self._jobs.get(job_id)
-        if job is not None and job.cancel_requested:
-            raise Cancelled("The request was cancelled")
-        if not self._finish(job_id, JobStatus.COMPLETED):
-            raise Conflict("The request has already ended")
-
-    def _update_running(self, job_id: str, **values: object) -> bool:
-        job = self._jobs.get(job_id)
-        if job is None or job.status is not JobStatus.PROCESSING:
-            return False
-        self._jobs[job_id] = replace(job, **{"updated": datetime.now(UTC), **values})  # type: ignore[arg-type]
-        return True
-
-    def _finish(self, job_id: str, status: JobStatus) -> bool:
-        moment = datetime.now(UTC)
-        return self._update_running(job_id, status=status, updated=moment, finished=moment)
 
 
 def _rounded(box: Box | None) -> Box | None:

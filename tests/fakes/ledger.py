@@ -62,6 +62,9 @@ class FakeLedger(FakeApiKeys):
 
     @transaction
     def record_ledger_entry(self, entry: LedgerEntry) -> None:
+        self._record(entry)
+
+    def _record(self, entry: LedgerEntry) -> None:
         moment = entry_row(entry)["update_time"]
         assert isinstance(moment, datetime)
         self._ledger[entry.bucket, entry.name, entry.generation] = replace(entry, recorded=to_aware_utc(moment))

@@ -115,9 +115,22 @@ def test_event_of_overwritten_version_has_no_result(client: Client, real: Servic
 
 def test_object_overwritten_during_ingestion_leaves_nothing_of_the_old_version(client: Client, real: Services) -> None:
     old = put(real, PHOTO)
-    source = Source("shop", NAME, str(old.generation))
-    real.ingest.ingest(source, PHOTO, is_current=lambda: False)
-    assert stored_photos(real) == set() and ledger(real) == [(LedgerStatus.DONE, None, SUPERSEDED_REASON)]
+    new = event_data(put(real, OTHER_PHOTO))
+    # its version was checked before the object was overwritten
+    (photo,) = {real.ingest.ingest(Source("shop", NAME, str(old.generation)), PHOTO).photo}
+    assert send_event(client, new) == 204
+    assert photo and not real.catalog.segments_of_photo(photo) and len(stored_photos(real)) == 1
+
+
+def test_repeated_event_deletes_the_photo_that_a_killed_process_left(client: Client, real: Services) -> None:
+    """Two processes stored a version each, and were killed before they deleted the older photo."""
+    old = put(real, PHOTO)
+    new = put(real, OTHER_PHOTO)
+    sources = [Source("shop", NAME, str(stored.generation)) for stored in (old, new)]
+    for source, data in zip(sources, (PHOTO, OTHER_PHOTO), strict=True):
+        real.ingest.store_photo(f"photo-{source.generation}", data, source=source)
+    assert send_event(client, event_data(old)) == 204
+    assert stored_photos(real) == {f"photo-{new.generation}"}
 
 
 def test_erasure_deletes_the_source_object_and_ignores_repeated_events(

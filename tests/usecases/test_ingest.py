@@ -3,11 +3,12 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from lookalike.domain.errors import DeadlineExceeded, Unavailable
-from lookalike.domain.model import LedgerEntry, LedgerStatus
+from lookalike.domain.model import LedgerStatus, Segment
 from lookalike.usecases.ingest import SUPERSEDED_REASON, Ingest, Source, photo_name_from_path
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.upload import PHOTO_NAME_PATTERN
@@ -90,13 +91,13 @@ def test_newer_version_replaces_the_photo_and_an_older_one_that_comes_late_does_
 
 
 def test_two_versions_ingested_at_the_same_time_leave_one_photo() -> None:
-    """The newer version is stored and recorded just before the entry of the older one is written."""
+    """The newer version is stored and recorded just before the older one is stored."""
 
     class InterruptedCatalog(FakeCatalog):
-        def record_ledger_entry(self, entry: LedgerEntry) -> None:
-            if entry.generation == "1" and not self.ledger_entries("shop", ["a.png"]):
+        def add_photo(self, *args: Any) -> list[Segment]:
+            if args[-1].generation == "1" and not self.ledger_entries("shop", ["a.png"]):
                 ingest.ingest(Source("shop", "a.png", "2"), BLUE)
-            super().record_ledger_entry(entry)
+            return super().add_photo(*args)
 
     harness = UploadHarness(catalog=InterruptedCatalog())
     ingest = harness.make_ingest()
@@ -110,7 +111,7 @@ def test_repeated_event_that_ends_after_its_object_was_overwritten_does_not_hide
     harness = UploadHarness()
     ingest, source = harness.make_ingest(), Source("shop", "a.png", "1")
     first = ingest.ingest(source, RED)
-    assert ingest.ingest(source, RED, is_current=lambda: False) == first
+    assert ingest.record_superseded(source) == first
     newer = ingest.ingest(Source("shop", "a.png", "2"), BLUE)
     assert newer.photo and photos_of(harness) == {newer.photo}
 
@@ -137,6 +138,22 @@ def test_file_that_was_set_back_to_an_older_copy_replaces_the_photo() -> None:
     assert restored.photo and photos_of(harness) == {restored.photo}
 
 
+def test_object_that_got_the_name_of_a_replaced_photo_keeps_and_replaces_it() -> None:
+    harness = UploadHarness()
+    ingest = harness.make_ingest()
+
+    def store(path: str, generation: str, color: str) -> str:
+        return str(ingest.ingest(Source("shop", path, generation), encode_photo(color)).photo)
+
+    store("a/red.png", "1", "red")
+    store("a/red.png", "2", "blue")
+    assert store("a-red.png", "3", "green") == "a-red"
+    first = store("a/red.png", "4", "white")
+    assert photos_of(harness) == {first, "a-red"}
+    second = store("a-red.png", "5", "black")
+    assert photos_of(harness) == {first, second}
+
+
 def test_overwritten_object_with_the_same_bytes_keeps_its_photo() -> None:
     harness = UploadHarness()
     ingest = harness.make_ingest()
@@ -146,25 +163,39 @@ def test_overwritten_object_with_the_same_bytes_keeps_its_photo() -> None:
     assert harness.catalog.segments_of_photo("a") == segments
 
 
-def test_crash_before_recording_is_repaired_by_the_next_attempt() -> None:
-    class CrashingCatalog(FakeCatalog):
-        crashes = False
+class CrashingCatalog(FakeCatalog):
+    """Crashes before the commit in which a photo is deleted, if `crashes` is set."""
 
-        def record_ledger_entry(self, entry: LedgerEntry) -> None:
-            if self.crashes:
-                raise KeyboardInterrupt
-            super().record_ledger_entry(entry)
+    crashes = False
 
+    def delete_segment(self, name: str) -> Segment | None:
+        if self.crashes:
+            raise KeyboardInterrupt
+        return super().delete_segment(name)
+
+
+@pytest.mark.parametrize("is_ingested_again", [True, False], ids=["ingested again", "looked up"])
+def test_crash_after_recording_is_repaired_by_the_next_attempt(is_ingested_again: bool) -> None:
     catalog = CrashingCatalog()
     harness = UploadHarness(catalog=catalog)
-    ingest = harness.make_ingest()
+    ingest, newer = harness.make_ingest(), Source("shop", "a.png", "2")
     ingest.ingest(Source("shop", "a.png", "1"), RED)
     catalog.crashes = True
     with pytest.raises(KeyboardInterrupt):
-        ingest.ingest(Source("shop", "a.png", "2"), BLUE)
+        ingest.ingest(newer, BLUE)
+    assert len(photos_of(harness)) == 2
     catalog.crashes = False
-    entry = ingest.ingest(Source("shop", "a.png", "2"), BLUE)
-    assert photos_of(harness) == {entry.photo}
+    entry = ingest.ingest(newer, BLUE) if is_ingested_again else ingest.recorded_outcome(newer)
+    assert entry and photos_of(harness) == {entry.photo}
+
+
+def test_photo_of_a_killed_process_is_replaced_by_the_next_version() -> None:
+    """The process was killed right after it stored the photo. Its version is never ingested again."""
+    harness = UploadHarness()
+    ingest = harness.make_ingest()
+    ingest.store_photo("a", RED, source=Source("shop", "a.png", "1"))
+    newer = ingest.ingest(Source("shop", "a.png", "2"), BLUE)
+    assert newer.photo and photos_of(harness) == {newer.photo}
 
 
 @pytest.mark.parametrize("name", ["index", "incoming"])

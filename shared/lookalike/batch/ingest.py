@@ -1,6 +1,7 @@
 """Ingest a folder or a bucket: store every photo that has no entry in the ledger."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -38,16 +39,32 @@ class IngestSummary:
     photos_per_second: float = 0.0
 
 
-def plan_ingest(
-    services: Services, photos: Sequence[PhotoFile], retry_failed: bool
-) -> tuple[list[PhotoFile], IngestSummary]:
-    """Return the photos that were not stored before, and a summary that counts the others."""
-    summary = IngestSummary()
-    due = [
-        photo for photo, entry in _with_ledger_entries(services, photos) if _is_due(photo, entry, retry_failed, summary)
-    ]
-    summary.due = len(due)
-    return due, summary
+@dataclass
+class IngestPlan:
+    """What a run has to do."""
+
+    due: list[PhotoFile] = field(default_factory=list)
+    """Photos that were not stored before."""
+    replaced: list[PhotoFile] = field(default_factory=list)
+    """Photos that were stored before and have older versions. Their photos are left if a process was killed."""
+    summary: IngestSummary = field(default_factory=IngestSummary)
+    """Counts the photos that are not due."""
+
+
+def plan_ingest(services: Services, photos: Sequence[PhotoFile], retry_failed: bool) -> IngestPlan:
+    """Compare photos with the ledger."""
+    plan = IngestPlan()
+    for start in range(0, len(photos), LEDGER_BATCH):
+        batch = photos[start : start + LEDGER_BATCH]
+        entries = services.ingest.recorded_outcomes(batch[0].source.bucket, [photo.source.name for photo in batch])
+        versions = Counter(name for (name, _), entry in entries.items() if entry.photo)
+        for photo in batch:
+            if _is_due(photo, entries.get((photo.source.name, photo.source.generation)), retry_failed, plan.summary):
+                plan.due.append(photo)
+            elif versions[photo.source.name] > 1:
+                plan.replaced.append(photo)
+    plan.summary.due = len(plan.due)
+    return plan
 
 
 def ingest_all(
@@ -58,7 +75,10 @@ def ingest_all(
     A photo that cannot be read is recorded as failed and skipped. Raises on temporary errors (`Unavailable`, …), after
     which the same call resumes.
     """
-    due, summary = plan_ingest(services, photos, retry_failed)
+    plan = plan_ingest(services, photos, retry_failed)
+    due, summary = plan.due, plan.summary
+    for photo in plan.replaced:
+        services.ingest.recorded_outcome(photo.source)
     started = time.monotonic()
     models = services.models
     # While the models are busy with other photos, one more photo is read, encoded or stored. More threads than calls
@@ -81,14 +101,6 @@ def notify_done(services: Services, source: str, summary: IngestSummary) -> None
     counts = {key: value for key, value in asdict(summary).items() if key != "failed"}
     counts["task"] = {"index": settings.cloud_run_task_index, "count": settings.cloud_run_task_count}
     services.notify.bulk_ingest_done(source, counts, summary.failed, CancelToken())
-
-
-def _with_ledger_entries(services: Services, photos: Sequence[PhotoFile]) -> list[tuple[PhotoFile, LedgerEntry | None]]:
-    entries: dict[tuple[str, str], LedgerEntry] = {}
-    for start in range(0, len(photos), LEDGER_BATCH):
-        batch = photos[start : start + LEDGER_BATCH]
-        entries |= services.ingest.recorded_outcomes(batch[0].source.bucket, [photo.source.name for photo in batch])
-    return [(photo, entries.get((photo.source.name, photo.source.generation))) for photo in photos]
 
 
 def _is_due(photo: PhotoFile, entry: LedgerEntry | None, retry_failed: bool, summary: IngestSummary) -> bool:

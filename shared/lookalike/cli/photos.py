@@ -43,7 +43,7 @@ def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> Non
     services = open_services()
     photos = list_photos(services, source)
     if dry_run:
-        _, summary = plan_ingest(services, photos, retry_failed)
+        summary = plan_ingest(services, photos, retry_failed).summary
     else:
         summary = ingest_all(services, photos, retry_failed, progress_bar_of_length)
         notify_done(services, source, summary)

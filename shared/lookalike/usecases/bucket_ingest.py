@@ -39,13 +39,9 @@ class BucketIngest:
             data = self.store.get(stored.path)
         except NotFound:
             return self.ingest.record_superseded(source)
-        return self.ingest.ingest(source, data, lambda: self._is_current(source), deadline)
+        return self.ingest.ingest(source, data, deadline)
 
     def find(self, name: str) -> StoredObject | None:
         """Return the current version of an object by its name in the ledger, or `None` if it does not exist."""
         path = name.removeprefix(self.prefix)
         return self.store.stat(path) if is_valid_path(path) else None
-
-    def _is_current(self, source: Source) -> bool:
-        stored = self.find(source.name)
-        return stored is not None and str(stored.generation) == source.generation

@@ -5,9 +5,9 @@ import logging
 import re
 import time
 import unicodedata
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from lookalike.domain.errors import (
     Busy,
@@ -57,39 +57,40 @@ class Ingest:
         """Return the recorded outcomes of these objects by (name, generation)."""
         return {(entry.name, entry.generation): entry for entry in self.catalog.ledger_entries(bucket, names)}
 
-    def ingest(
-        self,
-        source: Source,
-        data: bytes,
-        is_current: Callable[[], bool] = lambda: True,
-        deadline: float | None = None,
-    ) -> LedgerEntry:
+    def recorded_outcome(self, source: Source) -> LedgerEntry | None:
+        """Return the recorded outcome of an object version, or `None`.
+
+        If a process was killed after recording it, deletes the photos of older versions that are left.
+        """
+        entries = self._entries_of_object(source)
+        own = next((entry for entry in entries if entry.generation == source.generation), None)
+        if own and own.photo:
+            self._delete_older_photos(own, entries)
+        return own
+
+    def ingest(self, source: Source, data: bytes, deadline: float | None = None) -> LedgerEntry:
         """Store the photo of an object, delete those of its other versions, and record and return the outcome.
 
-        `is_current` returns whether the object still has this version. `deadline` is a value of `time.monotonic()` at
-        which the work stops. Without one, the work waits for claims of uploads that may have been killed.
+        `deadline` is a value of `time.monotonic()` at which the work stops. Without one, the work waits for claims of
+        uploads that may have been killed.
 
         Raises only `TRANSIENT_ERRORS`. Every other `LookalikeError` is recorded as a failure.
         """
-        recorded = self._entries_with_photo(source)
         try:
-            photo = self._store(source, data, recorded, deadline)
+            photo = self._store(source, data, deadline)
         except TRANSIENT_ERRORS:
             raise
         except LookalikeError as error:
             return self.record_failure(source, error.message)
         own = LedgerEntry(source.bucket, source.name, source.generation, LedgerStatus.DONE, photo)
-        # Checked after storing: events of two versions can be processed at the same time and in any order. If a newer
-        # version exists, its photo is or will be stored, and this one must be deleted.
-        if not is_current():
-            self._delete_unrecorded_photo(source, photo)
-            return self.record_superseded(source)
-        # Before recording: after a crash in between, the object is ingested again. After recording: of two versions that
-        # are ingested at the same time, at least one sees the other's entry.
-        if self._delete_older_photos(own, recorded):
+        # Read after recording: of two versions that are ingested at the same time, at least one sees the other's entry.
+        # After a crash before the deletion, `recorded_outcome` repeats it.
+        entries = self._entries_of_object(source)
+        if not any((entry.generation, entry.photo) == (own.generation, photo) for entry in entries):
             self.catalog.record_ledger_entry(own)
-            if self._delete_older_photos(own, self._entries_with_photo(source)):
-                return own
+            entries = self._entries_of_object(source)
+        if self._delete_older_photos(own, entries):
+            return own
         return self._record(source, LedgerStatus.DONE, SUPERSEDED_REASON)
 
     # Another process can store the photo of the same version meanwhile: events are repeated, and tasks come twice. Its
@@ -109,16 +110,17 @@ class Ingest:
 
     def _stored_entry(self, source: Source) -> LedgerEntry | None:
         """Return the entry of an object version that a photo was stored from."""
-        entries = self._entries_with_photo(source)
-        return next((entry for entry in entries if entry.generation == source.generation), None)
+        entries = self._entries_of_object(source)
+        return next((entry for entry in entries if entry.generation == source.generation and entry.photo), None)
 
-    def _entries_with_photo(self, source: Source) -> list[LedgerEntry]:
-        """Return the entries of all versions of an object that a photo was stored from."""
-        return [entry for entry in self.catalog.ledger_entries(source.bucket, [source.name]) if entry.photo]
+    def _entries_of_object(self, source: Source) -> list[LedgerEntry]:
+        """Return the entries of all versions of an object."""
+        return self.catalog.ledger_entries(source.bucket, [source.name])
 
-    def _store(self, source: Source, data: bytes, recorded: list[LedgerEntry], deadline: float | None) -> str:
+    def _store(self, source: Source, data: bytes, deadline: float | None) -> str:
         """Store the photo and return its name. An overwritten object whose bytes are the same keeps its photo."""
         name, sha256 = photo_name_from_path(source.name), sha256_hex(data)
+        recorded = [entry for entry in self._entries_of_object(source) if entry.photo]
         other_name = f"{name}-{sha256[:8]}"
         newest_first = dict.fromkeys(str(entry.photo) for entry in reversed(recorded))
         stored = next((photo for one in newest_first if (photo := self.catalog.photo(one))), None)
@@ -129,20 +131,24 @@ class Ingest:
         if stored is None and not is_retry:
             # Another object with a similar path can have the name.
             with suppress(Conflict):
-                return self.store_photo(name, data, deadline)
-        return self.store_photo(other_name, data, deadline)
+                return self.store_photo(name, data, deadline, source)
+        return self.store_photo(other_name, data, deadline, source)
 
-    def store_photo(self, name: str, data: bytes, deadline: float | None = None) -> str:
+    def store_photo(self, name: str, data: bytes, deadline: float | None = None, source: Source | None = None) -> str:
         """Store a photo under a name and return the name. Raises the same as `Upload.upload_photo`.
+
+        With a source, its ledger entry is recorded in the same transaction, so that no crash can leave a photo that
+        the ingestion of the next version does not find.
 
         Without a deadline, waits for the claims of uploads that may have been killed.
         """
+        entry = LedgerEntry(source.bucket, source.name, source.generation, LedgerStatus.DONE, name) if source else None
         # Twice the age at which a claim counts as abandoned: after a kill, another process can take it over first.
         last_start = time.monotonic() + 2 * self.upload.claim_timeout.total_seconds()
         while True:
             try:
                 with self.jobs.run_job("ingest", Caller(), validate_or_create_job_id(None), deadline) as job:
-                    return self.upload.upload_photo(data, name, None, self.force, job).photo
+                    return self.upload.upload_photo(data, name, None, self.force, job, entry).photo
             except ClaimTimeout:
                 if deadline is not None or time.monotonic() > last_start:
                     raise
@@ -150,22 +156,27 @@ class Ingest:
     def _delete_older_photos(self, own: LedgerEntry, recorded: list[LedgerEntry]) -> bool:
         """Delete the photos of all versions of an object but the newest. Returns whether that is the photo of `own`."""
         # Generations of a bucket increase. Those of a folder contain the file's time, which an older copy can set back.
-        newest = max([own, *recorded], key=_version) if own.generation.isdecimal() else own
-        for photo in {str(entry.photo) for entry in [own, *recorded]} - {newest.photo}:
-            # Since a merge of duplicates, a photo can be that of several objects.
+        with_photo = [own, *(entry for entry in recorded if entry.photo)]
+        newest = max(with_photo, key=_version) if own.generation.isdecimal() else own
+        for photo in {str(entry.photo) for entry in with_photo} - {newest.photo}:
             if not self._is_of_other_object(photo, own):
                 self._delete_photo(photo)
         return newest.photo == own.photo
 
     def _is_of_other_object(self, photo: str, own: LedgerEntry) -> bool:
+        """Return whether the newest version of another object has the photo.
+
+        That is so after a merge of duplicates, or if another object got the name of a photo that was replaced.
+        """
         # Entries of a photo have names in the escaped form.
         own_key = _escaped(own.bucket), _escaped(own.name)
-        return any((entry.bucket, entry.name) != own_key for entry in self.catalog.ledger_entries_of_photo(photo))
+        others = {(entry.bucket, entry.name) for entry in self.catalog.ledger_entries_of_photo(photo)} - {own_key}
+        return any(self._newest_photo(*other) in (photo, None) for other in others)
 
-    def _delete_unrecorded_photo(self, source: Source, photo: str) -> None:
-        """Delete the photo, unless another version with the same bytes has it."""
-        if photo not in {entry.photo for entry in self._entries_with_photo(source)}:
-            self._delete_photo(photo)
+    def _newest_photo(self, bucket: str, name: str) -> str | None:
+        """Return the photo of an object's newest version, or `None` if nothing is recorded of such a name."""
+        entries = [entry for entry in self.catalog.ledger_entries(bucket, [name]) if entry.photo]
+        return max(entries, key=_version).photo if entries else None
 
     def _delete_photo(self, photo: str) -> None:
         segments = self.catalog.segments_of_photo(photo)
@@ -196,8 +207,11 @@ def photo_name_from_path(path: str) -> str:
     return name or hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _version(entry: LedgerEntry) -> int:
-    return int(entry.generation) if entry.generation.isdecimal() else 0
+def _version(entry: LedgerEntry) -> tuple[int, datetime]:
+    """Return a key that orders the versions of an object. The generations of a folder's files have no order."""
+    return int(entry.generation) if entry.generation.isdecimal() else 0, entry.recorded or datetime.max.replace(
+        tzinfo=UTC
+    )
 
 
 def _escaped(name: str) -> str:

@@ -119,7 +119,7 @@ class Ingestions:
         result.retried += 1
 
     def _ingest_newer_version(self, newer: Source, deadline: float, result: RetryResult) -> None:
-        if (newer.name, newer.generation) in self.objects.ingest.recorded_outcomes(newer.bucket, [newer.name]):
+        if self.objects.ingest.recorded_outcome(newer):
             result.superseded += 1
         else:
             _count(self.objects.ingest_version(newer, deadline), result)

@@ -21,7 +21,7 @@ from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import Lab
 from lookalike.domain.errors import Conflict, DeadlineExceeded, InvalidField, LookalikeError, NotFound, Unavailable
-from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject, Vectors
+from lookalike.domain.model import Box, Detection, LedgerEntry, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
@@ -78,11 +78,19 @@ class Upload:
     """Called after something was stored."""
     photos: PhotoReader = field(default_factory=PhotoReader)
 
-    def upload_photo(self, data: bytes, name: str, owner: str | None, force: bool, job: RunningJob) -> UploadResult:
+    def upload_photo(
+        self,
+        data: bytes,
+        name: str,
+        owner: str | None,
+        force: bool,
+        job: RunningJob,
+        entry: LedgerEntry | None = None,
+    ) -> UploadResult:
         """Detect and store the garments of an encoded photo, and complete the job.
 
         If there are none, stores the whole photo with `force`, and nothing without. Uploading the same file under the
-        same name again changes nothing.
+        same name again changes nothing. The ledger entry is recorded in the transaction that stores the photo.
 
         Raises `Conflict` if another file was uploaded under that name, `InvalidField` for an invalid name, and the same
         as `images.read_image` and `Models.detect`.
@@ -101,7 +109,7 @@ class Upload:
                     return UploadResult(name, [])
                 original_path = f"{name}/original.jpg" if self.keep_originals else None
                 photo = Photo(name, sha256, *image.size, original_path, owner)
-                segments = self._store_photo(photo, image, detections, job)
+                segments = self._store_photo(photo, image, detections, job, entry)
         self.on_change()
         return UploadResult(name, segments)
 
@@ -147,7 +155,12 @@ class Upload:
         return max((int(suffix) for suffix in suffixes if suffix.isascii() and suffix.isdigit()), default=-1) + 1
 
     def _store_photo(
-        self, photo: Photo, image: Image.Image, detections: list[Detection], job: RunningJob
+        self,
+        photo: Photo,
+        image: Image.Image,
+        detections: list[Detection],
+        job: RunningJob,
+        entry: LedgerEntry | None,
     ) -> list[Segment]:
         cut_outs = [detection.cut_out(image) for detection in detections]
         # encoded while the models compute the vectors
@@ -163,7 +176,7 @@ class Upload:
             for segment, encoded in zip(segments, encoding, strict=True):
                 objects |= image_files(segment, encoded.result())
         with self._written_objects(objects, job):
-            return self.catalog.add_photo(photo, segments, self.models.embedder, job.id)
+            return self.catalog.add_photo(photo, segments, self.models.embedder, job.id, entry)
 
     def _embed(self, cut_outs: Sequence[Image.Image], job: RunningJob) -> Vectors:
         job.enter_stage("embedding")

@@ -11,7 +11,9 @@ from lookalike.adapters.catalog.commits import assign_commit_number, insert_tomb
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
 from lookalike.adapters.catalog.decisions import delete_decisions_of_row
 from lookalike.adapters.catalog.history import delete_hits_of_row
-from lookalike.adapters.catalog.tables import originals, other_embeddings, splitted_images
+from lookalike.adapters.catalog.ledger import entry_row
+from lookalike.adapters.catalog.tables import ledger, originals, other_embeddings, splitted_images
+from lookalike.adapters.catalog.upsert import upsert
 from lookalike.adapters.catalog.values import (
     batches,
     box_text,
@@ -25,7 +27,7 @@ from lookalike.adapters.catalog.values import (
     validated,
 )
 from lookalike.domain.errors import InvalidField
-from lookalike.domain.model import ORIGINAL_EMBEDDER, Box, NewSegment, Photo, Segment
+from lookalike.domain.model import ORIGINAL_EMBEDDER, Box, LedgerEntry, NewSegment, Photo, Segment
 
 _id, _name, _photo = (
     splitted_images.c.id,
@@ -48,12 +50,15 @@ class SegmentQueries(Database):
         segments: Sequence[NewSegment],
         embedder: str,
         job: str | None = None,
+        entry: LedgerEntry | None = None,
     ) -> list[Segment]:
-        """Insert a photo with its segments and complete the job, in one transaction.
+        """Insert a photo with its segments, record the ledger entry and complete the job, in one transaction.
 
         Raises `Conflict` if a name exists already, `Cancelled` if the job's cancellation was requested, `InvalidField`.
         """
         tx.execute(insert(originals).values(photo_row(photo)))
+        if entry:
+            upsert(tx, ledger, [entry_row(entry)])
         return _insert_and_complete(tx, photo.name, segments, embedder, job)
 
     @write_transaction

@@ -58,9 +58,14 @@ class Catalog(Protocol):
     """
 
     def add_photo(
-        self, photo: Photo, segments: Sequence[NewSegment], embedder: str, job: str | None = None
+        self,
+        photo: Photo,
+        segments: Sequence[NewSegment],
+        embedder: str,
+        job: str | None = None,
+        entry: LedgerEntry | None = None,
     ) -> list[Segment]:
-        """Store a photo with its segments and complete the job, atomically.
+        """Store a photo with its segments, record the ledger entry and complete the job, atomically.
 
         Raises `Conflict` if a photo or segment with one of the names exists, or if the job has ended.
         Raises `Cancelled` if the job's cancellation was requested. Nothing is stored then.

@@ -62,7 +62,7 @@ def handle_storage_event(services: Services, request: ApiRequest) -> HandlerResu
 def _ingest(services: Services, event: StorageEvent) -> None:
     ingest, source = services.ingest, event.source
     # a repeated event
-    if (source.name, source.generation) in ingest.recorded_outcomes(source.bucket, [source.name]):
+    if ingest.recorded_outcome(source):
         return
     if event.time and datetime.now(UTC) - event.time > MAX_AGE:
         ingest.record_failure(source, "The event is more than a day old")

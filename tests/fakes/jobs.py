@@ -1,0 +1,105 @@
+"""Jobs of the catalog in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from lookalike.adapters.catalog.jobs import job_row
+from lookalike.adapters.catalog.tables import jobs
+from lookalike.adapters.catalog.values import validated
+from lookalike.domain.errors import Cancelled, Conflict, NotFound
+from lookalike.domain.model import Caller, Job, JobStatus
+from tests.fakes.database import FakeDatabase, is_own_job, transaction
+
+
+class FakeJobs(FakeDatabase):
+    """Queries of the port `Catalog` about jobs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: dict[str, Job] = {}
+
+    @transaction
+    def start_job(self, job_id: str, kind: str, caller: Caller) -> Job:
+        job_row(job_id, kind, caller)
+        old, moment = self._jobs.get(job_id), datetime.now(UTC)
+        if old and old.status is JobStatus.PROCESSING:
+            raise Conflict("A request with this id is running")
+        status = JobStatus.PROCESSING
+        job = Job(job_id, kind, caller.owner, caller.address, status, "", False, moment, moment)
+        self._jobs[job_id] = job
+        return job
+
+    @transaction
+    def add_finished_jobs(self, finished: Sequence[Job]) -> None:
+        for job in finished:
+            job_row(job.id, job.kind, Caller(job.owner, address=job.address))
+            if job.id in self._jobs:
+                raise Conflict("A request with this id exists")
+        self._jobs |= {job.id: job for job in finished}
+
+    @transaction
+    def job(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
+
+    @transaction
+    def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
+        own = (job for job in self._jobs.values() if is_own_job(caller, job))
+        return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
+
+    @transaction
+    def set_job_stage(self, job_id: str, stage: str) -> None:
+        validated(jobs, stage=stage)
+        self._update_running(job_id, stage=stage)
+
+    @transaction
+    def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise NotFound("The request does not exist")
+        is_cancelled = status is JobStatus.COMPLETED and job.cancel_requested
+        self._finish(job_id, JobStatus.CANCELLED if is_cancelled else status)
+        return self._jobs[job_id].status
+
+    @transaction
+    def request_cancel(self, job_id: str) -> bool:
+        return self._update_running(job_id, cancel_requested=True)
+
+    @transaction
+    def cancel_requested(self, job_ids: Sequence[str]) -> set[str]:
+        return {job_id for job_id in job_ids if job_id in self._jobs and self._jobs[job_id].cancel_requested}
+
+    @transaction
+    def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
+        own = [job for job in self._jobs.values() if caller is None or is_own_job(caller, job)]
+        stale = [job for job in own if job.updated < before]
+        for job in stale:
+            if not self._finish(job.id, JobStatus.FAILED):
+                del self._jobs[job.id]
+        return len(stale)
+
+    @transaction
+    def delete_jobs_of_owner(self, user: str) -> int:
+        own = [job for job in self._jobs.values() if job.owner == user]
+        finished = [job.id for job in own if job.status is not JobStatus.PROCESSING]
+        for job_id in finished:
+            del self._jobs[job_id]
+        return len(finished)
+
+    def _complete(self, job_id: str) -> None:
+        job = self._jobs.get(job_id)
+        if job is not None and job.cancel_requested:
+            raise Cancelled("The request was cancelled")
+        if not self._finish(job_id, JobStatus.COMPLETED):
+            raise Conflict("The request has already ended")
+
+    def _update_running(self, job_id: str, **values: object) -> bool:
+        job = self._jobs.get(job_id)
+        if job is None or job.status is not JobStatus.PROCESSING:
+            return False
+        self._jobs[job_id] = replace(job, **{"updated": datetime.now(UTC), **values})  # type: ignore[arg-type]
+        return True
+
+    def _finish(self, job_id: str, status: JobStatus) -> bool:
+        moment = datetime.now(UTC)
+        return self._update_running(job_id, status=status, updated=moment, finished=moment)
