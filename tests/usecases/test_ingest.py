@@ -1,14 +1,14 @@
 """Ingestion: one photo for each object, recorded failures, and photo names from paths."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from lookalike.domain.errors import DeadlineExceeded, Unavailable
-from lookalike.domain.model import LedgerStatus, Segment
+from lookalike.domain.model import LedgerEntry, LedgerStatus, Segment
 from lookalike.usecases.ingest import SUPERSEDED_REASON, Ingest, Source, photo_name_from_path
 from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.upload import PHOTO_NAME_PATTERN
@@ -91,13 +91,17 @@ def test_newer_version_replaces_the_photo_and_an_older_one_that_comes_late_does_
 
 
 def test_two_versions_ingested_at_the_same_time_leave_one_photo() -> None:
-    """The newer version is stored and recorded just before the older one is stored."""
+    """The newer version is stored and recorded after the older one has read the ledger."""
 
     class InterruptedCatalog(FakeCatalog):
-        def add_photo(self, *args: Any) -> list[Segment]:
-            if args[-1].generation == "1" and not self.ledger_entries("shop", ["a.png"]):
+        reads = 0
+
+        def ledger_entries(self, bucket: str, names: Sequence[str]) -> list[LedgerEntry]:
+            entries = super().ledger_entries(bucket, names)
+            self.reads += 1
+            if self.reads == 1:
                 ingest.ingest(Source("shop", "a.png", "2"), BLUE)
-            return super().add_photo(*args)
+            return entries
 
     harness = UploadHarness(catalog=InterruptedCatalog())
     ingest = harness.make_ingest()
