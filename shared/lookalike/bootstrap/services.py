@@ -7,44 +7,37 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lookalike import logs
-from lookalike.bootstrap import accounts, folder_models, index, models, storage, telemetry
+from lookalike.bootstrap import folder_models, index, models, storage, telemetry
 from lookalike.bootstrap.folder_models import ModelFolder
 from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.memory import limit_heap
 from lookalike.bootstrap.products import ProductServices
 from lookalike.bootstrap.secrets import Secrets, local_secrets
+from lookalike.bootstrap.users import UserServices
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import IDENTICAL_SIMILARITY, ORIGINAL_DIM, ORIGINAL_EMBEDDER
-from lookalike.domain.ports import Accounts, Attempts, Auth, Catalog, Gauge, ObjectStore, Revocations, Telemetry
+from lookalike.domain.ports import Catalog, Gauge, ObjectStore, Telemetry
 from lookalike.settings import Settings, read_settings
 from lookalike.usecases.adopt import AdoptDatabase
-from lookalike.usecases.api_keys import ApiKeys
 from lookalike.usecases.bucket_ingest import BucketIngest
 from lookalike.usecases.catalog_report import BuildReport
-from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.duplicate_review import DuplicateReview
 from lookalike.usecases.erase import Erase
 from lookalike.usecases.external_index import ExternalIndex
-from lookalike.usecases.history import SearchHistory
 from lookalike.usecases.import_index import ImportIndex
 from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.ingestions import Ingestions
-from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.missing_vectors import MissingVectors
 from lookalike.usecases.models import Models
-from lookalike.usecases.personal_data import PersonalData
 from lookalike.usecases.photo_objects import PhotoObjects
 from lookalike.usecases.photo_reader import PhotoReader
-from lookalike.usecases.rate_limits import RateLimits
 from lookalike.usecases.reembed import Reembed
 from lookalike.usecases.reindex import Reindex
-from lookalike.usecases.revoked_tokens import RevokedTokens
 from lookalike.usecases.search import Search
 from lookalike.usecases.segments import Segments
-from lookalike.usecases.sign_in import SignIn
 from lookalike.usecases.split import Split
 from lookalike.usecases.upload import Upload
 
@@ -55,7 +48,7 @@ TIMEOUT_MARGIN = 10
 """Seconds before the host's request timeout at which work stops, to leave time for sending the error response."""
 
 
-class Services(ProductServices):
+class Services(ProductServices, UserServices):
     """Use cases and adapters of one process. Each property opens or loads its object on first access."""
 
     def __init__(self, settings: Settings) -> None:
@@ -276,78 +269,6 @@ class Services(ProductServices):
     def adopt(self) -> AdoptDatabase:
         """Migrates rows of an original system's database."""
         return AdoptDatabase(self._sql_catalog, self.store, ORIGINAL_EMBEDDER)
-
-    # Jobs and users
-
-    @lazy
-    def jobs(self) -> Jobs:
-        """Runs uploads and searches as jobs that every process can observe and cancel."""
-        return Jobs(self.catalog, self._time_limit, self._deferred_writes)
-
-    @lazy
-    def history(self) -> SearchHistory:
-        """Past searches of signed-in users."""
-        return SearchHistory(self._sql_catalog, self.catalog, utc_now, self._deferred_writes)
-
-    @lazy
-    def _deferred_writes(self) -> DeferredWrites:
-        # on Cloud Run, an instance may have no processor between requests, so that a deferred write could take hours
-        return DeferredWrites(is_deferred=not self.settings.k_service)
-
-    @lazy
-    def auth(self) -> Auth:
-        """Verifies access tokens."""
-        return accounts.open_auth(self.settings, lambda: self._secrets)
-
-    @lazy
-    def accounts(self) -> Accounts:
-        """Registers users and signs them in."""
-        return accounts.open_accounts(self.settings, lambda: self._secrets)
-
-    @lazy
-    def attempts(self) -> Attempts:
-        """Counts failed sign-ins of all instances together."""
-        return self._sql_catalog
-
-    @lazy
-    def sign_in(self) -> SignIn:
-        """Registration and sign-in with limits on attempts."""
-        return SignIn(self.accounts, self.attempts, utc_now)
-
-    @lazy
-    def api_keys(self) -> ApiKeys:
-        """Creates, revokes and verifies API keys."""
-        return ApiKeys(self._sql_catalog, self._signing_key, utc_now, self._deferred_writes)
-
-    @lazy
-    def rate_limits(self) -> RateLimits:
-        """Counts requests of API keys and of anonymous addresses, for all instances together."""
-        return RateLimits(self.attempts, utc_now, self.settings.rate_limit)
-
-    @lazy
-    def revoked_tokens(self) -> RevokedTokens:
-        """Refuses access tokens of erased users."""
-        return RevokedTokens(self.revocations, utc_now)
-
-    @property
-    def revocations(self) -> Revocations:
-        """Users whose access tokens are refused."""
-        return self._sql_catalog
-
-    @lazy
-    def personal_data(self) -> PersonalData:
-        """Exports and erases what is kept of a user."""
-        return PersonalData(
-            self.catalog,
-            self._sql_catalog,
-            self.store,
-            self.accounts,
-            self.sign_in,
-            self.erase,
-            self.revoked_tokens,
-            self._deferred_writes,
-            utc_now,
-        )
 
     # Operations
 
