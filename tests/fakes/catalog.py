@@ -104,12 +104,34 @@ class FakeCatalog(FakeDuplicates):
         return self.segment(name)
 
     @transaction
+    def replace_segment(
+        self, row_id: int, segment: NewSegment, embedder: str, job: str | None = None
+    ) -> Segment | None:
+        if row_id not in self._rows:
+            return None
+        segment_row(segment, "", embedder)
+        old = self._rows[row_id]
+        if job is not None:
+            self._complete(job)
+        self._commit += 1
+        others = {name for name, rows in self._secondary.items() if rows.pop(row_id, None)} | {old.embedder} - {
+            embedder
+        }
+        if others:
+            self._deleted[row_id] = (others | self._deleted.get(row_id, (set(), 0))[0], self._commit)
+        self.forget_decisions(row_id)
+        new = self._new_segment(row_id, segment, old.segment.photo, old.segment.created)
+        self._rows[row_id] = Row(replace(new, name=old.segment.name), segment.vector, embedder, self._commit)
+        return self._rows[row_id].segment
+
+    @transaction
     def delete_segment(self, name: str) -> Segment | None:
         segment = self.segment(name)
         if segment is not None:
             self._commit += 1
             embedders = {name for name, rows in self._secondary.items() if rows.pop(segment.row_id, None)}
             embedders.add(self._rows.pop(segment.row_id).embedder)
+            embedders |= self._deleted.get(segment.row_id, (set(), 0))[0]
             self._deleted[segment.row_id] = (embedders, self._commit)
             self.forget_decisions(segment.row_id)
             if not self.segments_of_photo(segment.photo):
@@ -124,7 +146,8 @@ class FakeCatalog(FakeDuplicates):
     @transaction
     def changes(self, embedder: str, since: int) -> Changes:
         rows = {row_id: row for row_id, row in sorted(self._rows_of(embedder).items()) if row.commit > since}
-        deleted = [key for key, (names, commit) in self._deleted.items() if embedder in names and commit > since > 0]
+        gone = {key for key, (names, commit) in self._deleted.items() if embedder in names and commit > since > 0}
+        deleted = gone - rows.keys()
         vectors = np.array([row.vector for row in rows.values()], np.float32) if rows else NO_VECTORS
         return Changes(self._commit, np.array(list(rows), np.int64), vectors, np.array(sorted(deleted), np.int64))
 
@@ -248,8 +271,8 @@ class FakeCatalog(FakeDuplicates):
         return search and self._without_deleted(search)
 
     def _without_deleted(self, search: PastSearch) -> PastSearch:
-        hits = [hit for hit in search.hits if hit.row_id not in self._deleted]
-        choices = tuple(choice for choice in search.choices if choice.row_id not in self._deleted)
+        hits = [hit for hit in search.hits if hit.row_id in self._rows]
+        choices = tuple(choice for choice in search.choices if choice.row_id in self._rows)
         return replace(search, hits=hits, choices=choices)
 
     @transaction
@@ -304,11 +327,14 @@ class FakeCatalog(FakeDuplicates):
 
     def _insert(self, new: NewSegment, photo: str, embedder: str) -> Segment:
         row_id, moment = next(self._ids), datetime.now(UTC).replace(microsecond=0)
-        box = _rounded(new.box)
-        attributes = (new.label, new.score, moment, new.color)
-        segment = Segment(row_id, new.name, new.path, new.thumbnail, photo, box, *attributes)
+        segment = self._new_segment(row_id, new, photo, moment)
         self._rows[row_id] = Row(segment, np.array(new.vector, np.float32), embedder, self._commit)
         return segment
+
+    @staticmethod
+    def _new_segment(row_id: int, new: NewSegment, photo: str, created: datetime) -> Segment:
+        attributes = (_rounded(new.box), new.label, new.score, created, new.color)
+        return Segment(row_id, new.name, new.path, new.thumbnail, photo, *attributes)
 
 
 def _rounded(box: Box | None) -> Box | None:

@@ -1,5 +1,7 @@
 """Jobs of the catalog in memory."""
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,8 +10,14 @@ from lookalike.adapters.catalog.jobs import job_row
 from lookalike.adapters.catalog.tables import jobs
 from lookalike.adapters.catalog.values import validated
 from lookalike.domain.errors import Cancelled, Conflict, NotFound
+from lookalike.domain.job_statistics import JobCount, JobDurations
 from lookalike.domain.model import Caller, Job, JobStatus
 from tests.fakes.database import FakeDatabase, is_own_job, transaction
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that at least this share of the values do not exceed."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 class FakeJobs(FakeDatabase):
@@ -46,6 +54,31 @@ class FakeJobs(FakeDatabase):
     def list_jobs(self, caller: Caller, limit: int = 100) -> list[Job]:
         own = (job for job in self._jobs.values() if is_own_job(caller, job))
         return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
+
+    @transaction
+    def list_running_jobs(self, limit: int = 100) -> list[Job]:
+        running = (job for job in self._jobs.values() if job.status is JobStatus.PROCESSING)
+        return sorted(running, key=lambda job: job.created, reverse=True)[:limit]
+
+    @transaction
+    def job_counts(self, since: datetime) -> list[JobCount]:
+        hours = ((job.created.replace(minute=0, second=0, microsecond=0), job) for job in self._started_since(since))
+        counts = Counter((hour, job.kind, job.status) for hour, job in hours)
+        return [JobCount(*group, count) for group, count in sorted(counts.items())]
+
+    @transaction
+    def job_durations(self, since: datetime) -> list[JobDurations]:
+        by_kind = defaultdict(list)
+        for job in self._started_since(since):
+            if job.status is JobStatus.COMPLETED and job.finished:
+                by_kind[job.kind].append((job.finished - job.created).total_seconds())
+        return [
+            JobDurations(kind, len(seconds), *(percentile(seconds, share) for share in (0.5, 0.95)))
+            for kind, seconds in sorted(by_kind.items())
+        ]
+
+    def _started_since(self, since: datetime) -> list[Job]:
+        return [job for job in self._jobs.values() if job.created >= since]
 
     @transaction
     def set_job_stage(self, job_id: str, stage: str) -> None:

@@ -11,6 +11,7 @@ from lookalike.adapters.catalog.details_words import FullTextQueries
 from lookalike.adapters.catalog.duplicates import DuplicateQueries
 from lookalike.adapters.catalog.facets import FacetQueries
 from lookalike.adapters.catalog.history import HistoryQueries
+from lookalike.adapters.catalog.job_statistics import JobStatisticQueries
 from lookalike.adapters.catalog.jobs import JobQueries
 from lookalike.adapters.catalog.ledger import LedgerQueries
 from lookalike.adapters.catalog.legacy_rows import LegacyRowQueries
@@ -36,6 +37,7 @@ class SqlCatalog(
     MatchingQueries,
     ProductQueries,
     JobQueries,
+    JobStatisticQueries,
     LegacyRowQueries,
     AttemptQueries,
     RevocationQueries,

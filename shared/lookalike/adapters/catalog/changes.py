@@ -56,7 +56,9 @@ class SqlSnapshot:
         self.last_commit = _last_commit(tx)
         self.row_ids = _changed_row_ids(tx, embedder, since)
         # An empty index needs no tombstones.
-        self.deleted = _deleted_row_ids(tx, embedder, since) if since > 0 else np.empty(0, np.int64)
+        deleted = _deleted_row_ids(tx, embedder, since) if since > 0 else np.empty(0, np.int64)
+        # A row whose image was replaced has a tombstone, for the indexes of embedders of which it has no vector now.
+        self.deleted = np.setdiff1d(deleted, self.row_ids)
 
     def pages(self) -> Iterator[Vectors]:
         """Yield the vectors of `row_ids` in order, as arrays (m, dim) of at most `BATCH_SIZE` rows."""

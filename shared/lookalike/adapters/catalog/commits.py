@@ -6,9 +6,10 @@ number can never become visible before a lower one. To hold it only briefly, tak
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from lookalike.adapters.catalog.tables import commits, deleted_images, splitted_images
+from lookalike.adapters.catalog.upsert import upsert
 
 
 def assign_commit_number(tx: Connection, row_ids: Sequence[int]) -> None:
@@ -19,8 +20,15 @@ def assign_commit_number(tx: Connection, row_ids: Sequence[int]) -> None:
 
 
 def insert_tombstone(tx: Connection, row_id: int, embedder: str | None) -> None:
-    """Record that a row was deleted, for one embedder or for all (`None`). Call it last in the transaction."""
-    tx.execute(insert(deleted_images).values(row_id=row_id, embedder=embedder, commit_number=next_commit_number(tx)))
+    """Record that a row was deleted, for one embedder or for all (`None`). Call it last in the transaction.
+
+    The row has a tombstone already if its image was replaced. As indexes of other embedders may not have read that one
+    yet, the new one is then for all embedders.
+    """
+    is_known = tx.execute(select(deleted_images.c.row_id).where(deleted_images.c.row_id == row_id)).first() is not None
+    number = next_commit_number(tx)
+    embedder = None if is_known else embedder
+    upsert(tx, deleted_images, [{"row_id": row_id, "embedder": embedder, "commit_number": number}])
 
 
 def next_commit_number(tx: Connection) -> int:

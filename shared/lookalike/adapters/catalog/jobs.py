@@ -61,6 +61,12 @@ class JobQueries(Database):
         newest = select(jobs).where(_is_owned_by(caller)).order_by(jobs.c.create_time.desc(), jobs.c.id)
         return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
+    @read_transaction
+    def list_running_jobs(self, tx: Connection, limit: int = 100) -> list[Job]:
+        """Return the running jobs of all callers, newest first."""
+        newest = select(jobs).where(_is_running).order_by(jobs.c.create_time.desc(), jobs.c.id)
+        return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
+
     @write_transaction
     def set_job_stage(self, tx: Connection, job_id: str, stage: str) -> None:
         """Set the progress text of a running job."""

@@ -101,6 +101,34 @@ class SegmentQueries(Database):
         return to_segment(rows[0]) if rows else None
 
     @write_transaction
+    def replace_segment(
+        self, tx: Connection, row_id: int, segment: NewSegment, embedder: str, job: str | None = None
+    ) -> Segment | None:
+        """Replace everything but the id and the name of a segment, and complete the job, in one transaction.
+
+        Returns the segment, or `None` if it does not exist. Raises the errors of `add_photo`.
+        """
+        # The locks and their order are those of `delete_segment`.
+        rows = _select_rows(tx, row_id_in([row_id]))
+        if not rows:
+            return None
+        photo = to_segment(rows[0]).photo
+        _lock_photo(tx, photo)
+        query = select(splitted_images.c.embedder).where(_id == row_id).with_for_update()
+        if (row := tx.execute(query).first()) is None:
+            return None
+        has_secondary = tx.execute(delete(other_embeddings).where(other_embeddings.c.row_id == row_id)).rowcount > 0
+        tx.execute(update(splitted_images).where(_id == row_id).values(_replaced_values(segment, photo, embedder)))
+        delete_decisions_of_row(tx, row_id)
+        if job is not None:
+            jobs.complete_job(tx, job)
+        if has_secondary or row.embedder != embedder:
+            # Indexes of other embedders have a vector of the replaced image.
+            insert_tombstone(tx, row_id, None)
+        assign_commit_number(tx, [row_id])
+        return to_segment(_select_rows(tx, row_id_in([row_id]))[0])
+
+    @write_transaction
     def delete_segment(self, tx: Connection, name: str) -> Segment | None:
         """Delete a segment, and its photo if it was the last one. Returns the deleted segment, or `None`."""
         rows = _select_rows(tx, name_in(_name, name))
@@ -144,6 +172,13 @@ def update_values(changes: Mapping[str, object]) -> dict[str, object]:
             raise InvalidField(f"{key} cannot have a value of type {type(value).__name__}", field=key)
     values = {key: box_text(value) if isinstance(value, Box) else value for key, value in changes.items()}
     return validated(splitted_images, **values, update_time=utc_now_seconds())
+
+
+def _replaced_values(segment: NewSegment, photo: str, embedder: str) -> dict[str, object]:
+    kept = {"splitted_image_id", "original_image_id", "create_time"}
+    values = {name: value for name, value in segment_row(segment, photo, embedder).items() if name not in kept}
+    # what a row of the original system has
+    return {**values, "vector": None, "splitted_image_data": None}
 
 
 def insert_rows(tx: Connection, photo: str, segments: Sequence[NewSegment], embedder: str) -> list[Segment]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.facets import MAX_FACET_VALUES, FieldValues
 from lookalike.domain.filter import Filter, Value
+from lookalike.domain.job_statistics import JobCount, JobDurations
 from lookalike.domain.ledger import LedgerPage, LedgerSelection
 from lookalike.domain.model import (
     Caller,
@@ -96,6 +97,16 @@ class Catalog(Protocol):
         """Change `bounding_box` (a `Box`), `label` or `score` of a segment.
 
         Returns the changed segment, or `None` if it does not exist. Raises `InvalidField` for other keys or types.
+        """
+        ...
+
+    def replace_segment(
+        self, row_id: int, segment: NewSegment, embedder: str, job: str | None = None
+    ) -> Segment | None:
+        """Replace images, box, label, score, vector and color of a segment, and complete the job, atomically.
+
+        Row id and name stay. Vectors of other embedders and decisions about copies are deleted, since they are about the
+        old image. Returns the segment, or `None` if it does not exist. Raises `Cancelled` and `Conflict` as `add_photo`.
         """
         ...
 
@@ -239,6 +250,21 @@ class Catalog(Protocol):
         They are the jobs of the same user. For callers without an account they are those from the same address: with
         the same API key, or anonymous ones.
         """
+        ...
+
+    def list_running_jobs(self, limit: int = 100) -> list[Job]:
+        """Return the running jobs of all callers, newest first."""
+        ...
+
+    def job_counts(self, since: datetime) -> list[JobCount]:
+        """Return the number of jobs that started since that time, by hour, kind and status, in this order.
+
+        Jobs whose rows were deleted are not counted.
+        """
+        ...
+
+    def job_durations(self, since: datetime) -> list[JobDurations]:
+        """Return the durations of completed jobs that started since that time, by kind in alphabetical order."""
         ...
 
     def set_job_stage(self, job_id: str, stage: str) -> None:
