@@ -16,6 +16,8 @@ from lookalike.domain.model import ProductDetails, Vectors
 from lookalike.domain.ports.pictures import FetchedPicture, Validators
 from lookalike.domain.product import FeedLine, InvalidFeedLine, Product
 from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures, SyncOptions, SyncReport
+from lookalike.usecases.claims import Claims
+from lookalike.usecases.leases import Leases
 from lookalike.usecases.models import Models
 from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
 from tests.usecases.upload_harness import UploadHarness, encode_photo
@@ -76,11 +78,15 @@ class SyncHarness(UploadHarness):
         threads: int = 4,
         **options: bool,
     ) -> SyncReport:
-        pictures = ProductPictures(self.catalog, self.web, self.make_ingest)
-        use_case = CatalogSync(self.catalog, self.catalog, self.segments, pictures, lambda: self.now, threads)
         self.now += timedelta(minutes=1)
         feed_lines = [FeedLine(n, one) if isinstance(one, Product) else one for n, one in enumerate(lines, 1)]
-        return use_case.sync(feed, feed_lines, SyncOptions(**options))
+        return self.make_sync(threads).sync(feed, feed_lines, SyncOptions(**options))
+
+    def make_sync(self, threads: int = 4) -> CatalogSync:
+        """Return the use case as a process of its own has it."""
+        pictures = ProductPictures(self.catalog, self.web, self.make_ingest)
+        leases = Leases(Claims(self.store, timedelta(seconds=60)))
+        return CatalogSync(self.catalog, self.catalog, self.segments, pictures, leases, lambda: self.now, threads)
 
     def add_picture(self, name: str, color: str = "red") -> str:
         address = f"https://shop.example/{name}.png"

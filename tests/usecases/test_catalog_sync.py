@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import Cancelled, Forbidden, Unavailable
+from lookalike.domain.errors import Cancelled, Conflict, Forbidden, Unavailable
 from lookalike.domain.filter import Condition
 from lookalike.domain.model import Detection, ProductDetails
 from lookalike.domain.product import FeedLine, InvalidFeedLine, Money, Product
 from lookalike.domain.stored_product import product_photo_name
-from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures, SyncOptions, SyncReport
+from lookalike.usecases.catalog_sync import SyncOptions, SyncReport
 from tests.fakes.models import FakeEmbedder
-from tests.usecases.catalog_sync_harness import NOW, Line, SyncHarness
+from tests.usecases.catalog_sync_harness import Line, SyncHarness
 from tests.usecases.upload_harness import encode_photo
 
 
@@ -322,8 +322,6 @@ def test_interrupted_sync_gives_the_same_result_when_it_is_repeated() -> None:
 
 
 def test_cancelled_sync_stops(shop: SyncHarness) -> None:
-    pictures = ProductPictures(shop.catalog, shop.web, shop.make_ingest)
-    use_case = CatalogSync(shop.catalog, shop.catalog, shop.segments, pictures, lambda: NOW, 1)
     cancel = CancelToken()
     lines = (FeedLine(number, shop.product(str(number))) for number in range(50))
 
@@ -332,7 +330,7 @@ def test_cancelled_sync_stops(shop: SyncHarness) -> None:
             cancel.cancel()
 
     with pytest.raises(Cancelled):
-        use_case.sync("shop", lines, SyncOptions(), cancel, stop_after_three)
+        shop.make_sync(1).sync("shop", lines, SyncOptions(), cancel, stop_after_three)
     assert 3 <= len(shop.catalog.product_ids_of_feed("shop")) < 50
 
 
@@ -349,3 +347,19 @@ def test_vectors_of_whole_photos_are_stored_if_no_garment_is_found(shop: SyncHar
     shop.detector.detections = detections
     assert shop.sync([shop.product("1")]).new == 1
     assert shop.details("1") and np.isfinite(shop.catalog.changes(FakeEmbedder.name, 0).vectors).all()
+
+
+def test_syncs_of_one_feed_exclude_each_other(shop: SyncHarness) -> None:
+    line = FeedLine(1, shop.product("1"))
+    refused = list[str]()
+
+    def sync_again(report: SyncReport) -> None:
+        with pytest.raises(Conflict) as raised:
+            shop.sync([shop.product("2")])
+        refused.append(raised.value.message)
+        assert shop.sync([shop.product("2")], dry_run=True).new == 1
+        assert shop.sync([shop.product("3")], feed="other").new == 1
+
+    shop.make_sync().sync("shop", [line], SyncOptions(), on_progress=sync_again)
+    assert refused == ["The feed 'shop' is being synchronized by another process: try again when it has finished"]
+    assert shop.sync([line]).unchanged == 1

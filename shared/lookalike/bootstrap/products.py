@@ -1,6 +1,7 @@
 """Build what synchronizes the catalog with product feeds."""
 
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lookalike import images
@@ -11,7 +12,9 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.ports import ObjectStore
 from lookalike.domain.ports.pictures import Validators
 from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures
+from lookalike.usecases.claims import Claims
 from lookalike.usecases.ingest import Ingest
+from lookalike.usecases.leases import LEASE_SECONDS, Leases
 from lookalike.usecases.segments import Segments
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ class ProductServices(WebServices):
 
     if TYPE_CHECKING:
         _sql_catalog: SqlCatalog
+        store: ObjectStore
         ingest: Ingest
         segments: Segments
 
@@ -37,7 +41,15 @@ class ProductServices(WebServices):
         fetcher = PicturesByScheme(StorePictures(self.open_store, images.MAX_BYTES), self.pictures)
         catalog = self._sql_catalog
         pictures = ProductPictures(catalog, fetcher, lambda: self.ingest)
-        return CatalogSync(catalog, catalog, self.segments, pictures, utc_now)
+        return CatalogSync(catalog, catalog, self.segments, pictures, self.leases, utc_now)
+
+    @lazy
+    def leases(self) -> Leases:
+        """Excludes processes from doing the same long work at the same time."""
+        from lookalike.adapters import process_identity
+
+        holder = process_identity.process_identity(), process_identity.is_process_gone
+        return Leases(Claims(self.store, timedelta(seconds=LEASE_SECONDS), *holder))
 
     def fetch_feed(self, address: str) -> bytes:
         """Return the feed at an address on the web, from the hosts that PICTURE_HOSTS permits.

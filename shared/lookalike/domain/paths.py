@@ -8,6 +8,8 @@ RESERVED_FIRST_PARTS = {".tmp", ".well-known"}
 """A path must not start with these: `DirectoryStore` uses `.tmp`, and Cloud Storage reserves `.well-known`."""
 INDEX_PREFIX, INCOMING_PREFIX = "index/", "incoming/"
 """Prefixes of index versions and of photos to be ingested. Photos must not have these names."""
+LEASE_PREFIX = ".leases/"
+"""Prefix of leases. No photo has it, as names of photos do not start with a dot."""
 FORBIDDEN_CHARACTERS = frozenset("\0\\\r\n")
 
 

@@ -22,8 +22,9 @@ from lookalike.domain.model import Caller, LedgerEntry, LedgerStatus
 from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog
 from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
+from lookalike.usecases.name_claims import ClaimTimeout
 from lookalike.usecases.segments import Segments
-from lookalike.usecases.upload import ClaimTimeout, Upload, sha256_hex
+from lookalike.usecases.upload import Upload, sha256_hex
 
 log = logging.getLogger("lookalike.ingest")
 TRANSIENT_ERRORS = (Unavailable, Busy, DeadlineExceeded, Cancelled)

@@ -7,11 +7,10 @@ interrupted upload leaves at most objects without a row, which the next upload o
 import hashlib
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,25 +19,21 @@ from PIL import Image
 from lookalike import images
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import Lab
-from lookalike.domain.errors import Conflict, DeadlineExceeded, InvalidField, LookalikeError, NotFound, Unavailable
+from lookalike.domain.errors import Conflict, InvalidField, Unavailable
 from lookalike.domain.model import Box, Detection, LedgerEntry, NewSegment, Photo, Segment, StoredObject, Vectors
 from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
+from lookalike.usecases.claims import Claims, delete_written
 from lookalike.usecases.explanation import garment_color
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.models import Models, whole_photo_detection
+from lookalike.usecases.name_claims import NameClaims, delete_orphans
 from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.thread_pool import map_concurrently, start_call
 
 log = logging.getLogger("lookalike.upload")
 PHOTO_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
-CLAIM_RETRY_SECONDS = 0.1
-"""Interval at which an upload checks whether a concurrent upload of the same name has ended."""
-
-
-class ClaimTimeout(DeadlineExceeded):
-    """Another upload had the claim on the name until the time limit of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +126,7 @@ class Upload:
             number = self._next_number(name) if number is None else number
             if existing := self.catalog.segment(segment_name(name, number)):
                 raise Conflict(f"Segment {existing.name} exists already: choose another number")
-            self._delete_orphans(f"{name}/segment_{number}.")
+            delete_orphans(self.store, self.catalog, f"{name}/segment_{number}.")
             job.enter_stage("reading")
             with self.photos.open_photo(data, job.cancel_token) as image:
                 photo = Photo(name, sha256_hex(data), *image.size, None, owner)
@@ -198,21 +193,12 @@ class Upload:
             raise
         except BaseException:
             for stored in written:
-                self._delete_written(stored)
+                delete_written(self.store, stored)
             raise
 
     def _put(self, path: str, data: bytes, cancel: CancelToken) -> StoredObject:
         cancel.check()
         return self.store.put(path, data, "image/png" if path.endswith(".png") else "image/jpeg")
-
-    def _delete_written(self, stored: StoredObject) -> None:
-        try:
-            self.store.delete(stored.path, stored.generation)
-        except LookalikeError:
-            # Overwritten by another upload, or the store is unavailable. The sweep deletes what stays without a row.
-            log.warning(
-                "An object could not be deleted and is left to the sweep", exc_info=True, extra={"path": stored.path}
-            )
 
     def _stored_result(self, name: str, sha256: str) -> UploadResult:
         photo = self.catalog.photo(name)
@@ -223,76 +209,11 @@ class Upload:
 
     @contextmanager
     def _claim(self, name: str, job: RunningJob, may_exist: bool = False) -> Iterator[bool]:
-        """Hold the claim on a name inside the context. Yields whether the caller may store something under it.
-
-        Yields false, without a claim, if a photo of that name is stored, unless it `may_exist`. Waits for the claims of
-        other uploads. Deletes what an interrupted upload left under a free name.
-        """
+        """Hold the claim on a name inside the context, as `NameClaims.hold`."""
         job.enter_stage("claiming")
-        path = f"{name}/claim"
-        while True:
-            if not may_exist and self._exists(name):
-                yield False
-                return
-            if claim := self._try_claim(path, job.id):
-                break
-            _check_while_claimed(job.cancel_token, name)
-            time.sleep(CLAIM_RETRY_SECONDS)
-        try:
-            # Check again: a previous holder of the claim adds its rows before it gives up the claim.
-            exists = self._exists(name)
-            if not exists:
-                self._delete_orphans(f"{name}/", keep=path)
-            yield may_exist or not exists
-        finally:
-            self._delete_written(claim)
-
-    def _exists(self, name: str) -> bool:
-        # Not by the photo's row: rows of the original system can belong to a photo without one. A photo without
-        # segments does not exist.
-        return bool(self.catalog.segments_of_photo(name))
-
-    def _try_claim(self, path: str, job_id: str) -> StoredObject | None:
-        existing = self.store.stat(path)
-        if existing and not self._is_abandoned(existing):
-            return None
-        try:
-            # The content is unique because creating an object that exists with the same bytes succeeds. Two uploads
-            # with the same job id must not both get the claim. The generation ensures that only one upload takes over
-            # an abandoned claim.
-            content = f"{self.holder}\n{job_id} {time.time_ns()}"
-            # After a power failure, nobody holds the claim any more. One without content is abandoned after a while.
-            return self.store.put_temporary(
-                path, content.encode(), "text/plain", existing.generation if existing else 0
-            )
-        except Conflict:
-            return None
-
-    def _is_abandoned(self, claim: StoredObject) -> bool:
-        if claim.updated < datetime.now(UTC) - self.claim_timeout:
-            return True
-        try:
-            return self.is_holder_gone(self.store.get(claim.path).decode().split("\n")[0])
-        except NotFound:
-            return False
-
-    def _delete_orphans(self, prefix: str, keep: str = "") -> None:
-        """Delete objects without a row, which an interrupted upload left behind.
-
-        Otherwise this upload could mistake them for its own, and the sweep could delete one that gets a row just now.
-        """
-        paths = [stored.path for stored in self.store.list(prefix)]
-        for path in set(paths) - self.catalog.referenced_paths(paths) - {keep}:
-            self.store.delete(path)
-
-
-def _check_while_claimed(cancel: CancelToken, name: str) -> None:
-    """Raise `Cancelled`, or `ClaimTimeout` at the deadline."""
-    try:
-        cancel.check()
-    except DeadlineExceeded as error:
-        message = f"Another upload of {name!r} is running or was interrupted; nothing was stored. Try again in a minute"
-        raise ClaimTimeout(message) from error
+        claims = Claims(self.store, self.claim_timeout, self.holder, self.is_holder_gone)
+        with NameClaims(claims, self.store, self.catalog).hold(name, job.cancel_token, may_exist) as is_free:
+            yield is_free
 
 
 def new_segment(

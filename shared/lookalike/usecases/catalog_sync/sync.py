@@ -7,7 +7,7 @@ one transaction writes a product with its pictures and product details.
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -22,6 +22,7 @@ from lookalike.domain.stored_product import LineOutcome, LineStatus, StoredPictu
 from lookalike.usecases.catalog_sync.garment import product_details
 from lookalike.usecases.catalog_sync.pictures import ProductPictures
 from lookalike.usecases.catalog_sync.report import SyncOptions, SyncReport, refusal
+from lookalike.usecases.leases import Leases
 from lookalike.usecases.segments import Segments
 from lookalike.usecases.thread_pool import map_unordered
 
@@ -55,6 +56,7 @@ class CatalogSync:
     catalog: Catalog
     segments: Segments
     pictures: ProductPictures
+    leases: Leases
     clock: Clock
     threads: int = THREADS
 
@@ -69,16 +71,22 @@ class CatalogSync:
         """Bring the products of a feed up to date, and return a report. `feed` is the name that they are stored under.
 
         Lines and pictures that cannot be used are counted and recorded; the next synchronization tries them again.
-        Raises `Unavailable` and other errors that are not about a line, and all errors of `lines`. The same call then
-        resumes.
+        Raises `Conflict` if another process synchronizes the same feed, unless this is a dry run. Raises `Unavailable`
+        and other errors that are not about a line, and all errors of `lines`. The same call then resumes.
         """
-        run = _Run(self, feed, options, cancel or CancelToken(), self.clock())
+        cancel = cancel or CancelToken()
+        run = _Run(self, feed, options, cancel, self.clock())
         start = time.monotonic()
-        for report in run.run(lines):
-            on_progress(report)
+        with nullcontext() if options.dry_run else self._lease(feed, cancel):
+            for report in run.run(lines):
+                on_progress(report)
         run.report.seconds = round(time.monotonic() - start, 2)
         log.info("Catalog synchronized", extra={"feed": feed, "lines": run.report.lines, "failed": run.report.failed})
         return run.report
+
+    def _lease(self, feed: str, cancel: CancelToken) -> AbstractContextManager[None]:
+        busy = f"The feed {feed!r} is being synchronized by another process: try again when it has finished"
+        return self.leases.hold(f"feed {feed}", busy, cancel)
 
 
 @dataclass
