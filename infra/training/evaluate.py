@@ -201,7 +201,7 @@ def main() -> None:
     if options.only in (None, "detection"):
         figures |= detection_figures(options.weights, photographs)
     if options.only in (None, "search"):
-        figures |= search_figures(options.weights, photographs, options.work)
+        figures |= search_figures(options.weights, photographs, options.data, options.work)
     if options.only in (None, "cost"):
         figures["cost"] = cost_figures(options.weights, photographs.street_validation)
     print(json.dumps(figures, indent=1, default=float))

@@ -1,6 +1,11 @@
-"""Measure the embedder: nearest neighbors of the same category, of the same garment, and of similar colors."""
+"""Measure the embedder: nearest neighbors of the same category, of the same garment, and of similar colors.
+
+The neighbors of the same category are measured as `lookalike evaluate WORK/search/queries --gallery WORK/search/gallery`
+does.
+"""
 
 import pickle
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,14 +19,19 @@ from infra.training.data import Bytes, Photographs, Sample
 from infra.training.labels import SEED
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder, fit_on_canvas
+from lookalike.batch.judged_photos import read_judged_photos
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import rgb_to_lab
 from lookalike.domain.ranking_metrics import precision_at, recall_at
+from lookalike.usecases.evaluation import METRICS, Evaluation, System
+from lookalike.usecases.models import Models
 
 Rows = NDArray[np.float32]
 Images = list[Image.Image]
 NEAREST = 5
 """Neighbors that count in the figures."""
+QUERIES, GALLERY = "search/queries", "search/gallery"
+"""Folders in the work folder with a folder of photos for each category: the validation part and the training part."""
 
 
 def largest_garment(detector: CompactDetector, photo: Image.Image) -> Image.Image:
@@ -102,8 +112,29 @@ def color_ratio(rows: Rows, labs: NDArray[np.float64], names: list[str]) -> floa
     return float(np.mean(ratios))
 
 
-def search_figures(weights: Path, photographs: Photographs, work: Path) -> dict[str, dict[str, float]]:
+def link_photos(photographs: Photographs, data: Path, work: Path) -> None:
+    """Link the flat-lay photos into `QUERIES` and `GALLERY`."""
+    paths = {path.stem: path for path in data.glob("flatlay/*/*/*")}
+    for folder, samples in ((QUERIES, photographs.flat_validation), (GALLERY, photographs.flat)):
+        shutil.rmtree(work / folder, ignore_errors=True)
+        for sample in samples:
+            link = work / folder / sample.folder / paths[sample.name].name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(paths[sample.name].resolve())
+
+
+def evaluate_categories(detector: CompactDetector, embedder: CompactEmbedder, work: Path) -> dict[str, float]:
+    """Return the share of photos of the right category among the five nearest, and of the nearest."""
+    judged = read_judged_photos(work / QUERIES, work / GALLERY)
+    system = System("MODELS=compact", Models(detector, embedder, 1))
+    estimates = Evaluation([system]).run(judged).systems[0].estimates
+    means = {metric: estimate.mean for metric, estimate in zip(METRICS, estimates, strict=True)}
+    return {"P@5": means["P@5"], "P@1": means["R@1"]}
+
+
+def search_figures(weights: Path, photographs: Photographs, data: Path, work: Path) -> dict[str, dict[str, float]]:
     """Return all figures of the embedder, and of the baselines."""
+    link_photos(photographs, data, work)
     detector = CompactDetector(weights / "detector.onnx")
     embedder = CompactEmbedder(weights / "embedder.onnx")
     gallery_images = cached_cut_outs(detector, photographs.flat, work / "cutouts.pickle")
@@ -118,7 +149,7 @@ def search_figures(weights: Path, photographs: Photographs, work: Path) -> dict[
     names = [[sample.folder for sample in part] for part in (photographs.flat_validation, photographs.flat)]
     labs = np.stack([mean_lab(image) for image in gallery_images])
     return {
-        "search": category_figures(queries, gallery, *names),
+        "search": evaluate_categories(detector, embedder, work),
         "same garment, second photo": {"ranked first": first_match_rate(repeats, np.concatenate([queries, gallery]))},
         "color": {"distance ratio": color_ratio(gallery, labs, names[1])},
     } | baselines(photographs, names)

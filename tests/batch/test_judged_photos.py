@@ -33,6 +33,21 @@ def test_photos_of_one_folder_are_relevant_to_each_other(tmp_path: Path) -> None
     assert queries["red/1.jpg"].relevance.tolist() == [1, 1] and judged.photos[0].read() == b"photo"
 
 
+def test_folders_of_the_same_name_in_queries_and_gallery_are_one_product(tmp_path: Path) -> None:
+    for name in ("queries/red/1.jpg", "queries/other/1.jpg", "shop/red/1.jpg", "shop/red/2.jpg", "shop/blue/1.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    judged = read_judged_photos(tmp_path / "queries", tmp_path / "shop")
+    (query,) = judged.queries
+    assert judged.photos[query.photo].read() == b"queries/red/1.jpg"
+    assert names(judged, query.relevant) == {"red/1.jpg", "red/2.jpg"} and len(judged.gallery) == 3
+    with pytest.raises(BadRequest, match="no folder in it has the name"):
+        read_judged_photos(tmp_path / "queries" / "other", tmp_path / "shop")
+    with pytest.raises(BadRequest, match="is not a folder"):
+        read_judged_photos(write_csv(tmp_path, "query,image\n"), tmp_path / "shop")
+
+
 def test_csv_names_queries_and_images(tmp_path: Path) -> None:
     text = "query,image,relevance\na.jpg,b.jpg,2\na.jpg, c.jpg ,\n\na.jpg,d.jpg,0\n b.jpg,c.jpg,0.5\n"
     judged = read_judged_photos(write_csv(tmp_path, "\ufeff" + text))

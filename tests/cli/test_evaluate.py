@@ -34,10 +34,20 @@ def test_report_names_figures_cost_and_skipped_photos(products: Path) -> None:
     lines = result.output.splitlines()
     assert lines[0].startswith("  skipped hat/broken.jpg: ")
     assert lines[1] == "9 photos, 9 queries of 3 products; skipped: 1 photo and 1 query"
-    assert [name for name in METRICS if name in lines[2]] == list(METRICS)
-    assert re.fullmatch(r"compact-4( +\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)){4}", lines[3])
-    assert "442 numbers, 1,768 bytes for each garment" in lines[4] and "ms for each photo" in lines[4]
-    assert lines[5] == "Note: 3 products only, so the intervals are rough." and len(lines) == 6
+    assert lines[2].split() == ["95", "%", "intervals", "compact-4"]
+    for metric, line in zip(METRICS, lines[3:8], strict=True):
+        assert re.fullmatch(metric + r" +\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)", line)
+    assert "442 numbers, 1,768 bytes for each garment" in lines[8] and "ms for each photo" in lines[8]
+    assert lines[9] == "Note: 3 products only, so the intervals are rough." and len(lines) == 10
+
+
+def test_queries_of_one_folder_search_the_photos_of_another(products: Path) -> None:
+    for kind, photo in (("dress", "dress-001.jpg"), ("hat", "hat-001.jpg")):
+        (Path("queries") / kind).mkdir(parents=True)
+        (products / kind / photo).rename(Path("queries") / kind / photo)
+    report = json.loads(run("evaluate", "queries", "--gallery", products, "--json").stdout)
+    assert (report["photos"], report["queries"]) == (9, 2)
+    assert report["systems"][0]["metrics"]["P@5"]["mean"] == 0.4, "two of the five nearest are of the query's kind"
 
 
 def test_json_has_the_figures_of_both_systems_and_the_switch(products: Path) -> None:
@@ -115,7 +125,7 @@ def test_clicks_without_feedback_are_an_error(real: Services) -> None:
     [
         ([], "give either a CSV file or folder, or --clicks"),
         (["products", "--clicks"], "give either"),
-        (["--clicks", "--worst", "x.jpg"], "--clicks reads past searches"),
+        (["--clicks", "--worst", "x.jpg"], "--clicks reads past searches: it has none"),
         (["products", "--against", "large"], "use compact, full:EMBEDDER or folder:PATH"),
         (["products", "--against", "compact:dinov2"], "use compact, full:EMBEDDER or folder:PATH"),
         (["products", "--against", "full:clip"], "not a value of EMBEDDER"),

@@ -88,7 +88,7 @@ RED, DARK_RED, GREEN, DARK_GREEN, BLUE = (200, 0, 0), (120, 0, 0), (0, 200, 0), 
 
 def test_similar_photos_of_a_product_find_each_other() -> None:
     report = evaluate(products([photo("a", RED), photo("b", DARK_RED)], [photo("c", GREEN), photo("d", DARK_GREEN)]))
-    assert means(report) == {"R@1": 1, "R@10": 1, "mAP": 1, "nDCG@10": 1}
+    assert means(report) == {"R@1": 1, "R@10": 1, "P@5": 0.2, "mAP": 1, "nDCG@10": 1}
     assert (report.photos, report.queries, report.products) == (4, ["a", "b", "c", "d"], 2)
     assert not report.worst_queries(9)
 
@@ -102,7 +102,7 @@ def test_wrong_and_missed_photos_are_named() -> None:
     assert report.worst_queries(9) == [0, 1] or report.worst_queries(9) == [1, 0]
     assert means(report)["mAP"] == 0.5 and means(report)["R@1"] == 0
     # one of the two queries is enough to see the discount of the second place
-    assert report.systems[0].values[0].tolist() == pytest.approx([0, 1, 0.5, 1 / math.log2(3)])
+    assert report.systems[0].values[0].tolist() == pytest.approx([0, 1, 0.2, 0.5, 1 / math.log2(3)])
 
 
 def test_embedder_that_cannot_tell_photos_apart_finds_nothing_first() -> None:
@@ -198,6 +198,7 @@ def naive_metrics(
     return [
         float(hits[0] <= 1),
         float(hits[0] <= 10),
+        sum(1 for hit in hits if hit <= 5) / 5,
         sum(precision) / len(hits),
         dcg(gains) / dcg(sorted(gains, reverse=True)),
     ]

@@ -28,9 +28,9 @@ def text_lines(report: EvaluationReport, switch: Switch | None) -> Iterator[str]
     for name, reason in report.skipped.items():
         yield f"  skipped {name}: {reason}"
     yield _counts_text(report)
-    yield metrics_row("95 % intervals", METRICS)
-    for system in report.systems:
-        yield metrics_row(system.embedder, [format_estimate(estimate) for estimate in system.estimates])
+    yield table_row("95 % intervals", [system.embedder for system in report.systems])
+    for number, metric in enumerate(METRICS):
+        yield table_row(metric, [format_estimate(system.estimates[number]) for system in report.systems])
     for system in report.systems:
         yield _cost_line(system, report.photos)
     if report.products < FEW_CLUSTERS:
@@ -54,8 +54,8 @@ def count_of(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def metrics_row(title: str, cells: Sequence[str]) -> str:
-    """Return a line of the table: a title and a cell for each metric."""
+def table_row(title: str, cells: Sequence[str]) -> str:
+    """Return a line of a table: a title and the cells."""
     return f"{title:<{CELL}}{''.join(f'{cell:<{CELL}}' for cell in cells)}".rstrip()
 
 

@@ -1,8 +1,8 @@
-"""Read the photos of an evaluation and their known matches: from a folder of folders, or from a CSV file."""
+"""Read the photos of an evaluation and their known matches: from folders of folders, or from a CSV file."""
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -15,8 +15,13 @@ from lookalike.usecases.evaluation import EvaluationPhoto, JudgedPhotos, Query
 COLUMNS = ("query", "image", "relevance")
 
 
-def read_judged_photos(source: Path) -> JudgedPhotos:
-    """Read a folder of folders or a CSV file. Raises `BadRequest` if it is malformed or has no query."""
+def read_judged_photos(source: Path, gallery: Path | None = None) -> JudgedPhotos:
+    """Read a folder of folders or a CSV file. With `gallery`, another folder, all photos of `source` are queries.
+
+    Raises `BadRequest` if something is malformed or there is no query.
+    """
+    if gallery is not None:
+        return read_queries_and_gallery(source, gallery)
     judged = read_product_folders(source) if source.is_dir() else read_pairs(source)
     if not judged.queries:
         form = (
@@ -31,18 +36,46 @@ def read_product_folders(folder: Path) -> JudgedPhotos:
 
     Photos directly in the folder, and single photos of a product, are only found by searches and are no queries.
     """
-    files = list_folder(folder)
-    photos = [EvaluationPhoto(file.source.name, file.read) for file in files]
+    photos = _list_photos(folder)
+    queries = []
+    for cluster, positions in enumerate(_positions_by_product(photos).values()):
+        product = np.array(positions), np.ones(len(positions))
+        queries += [Query(position, *product, cluster) for position in positions if len(positions) > 1]
+    return JudgedPhotos(photos, queries, np.arange(len(photos)))
+
+
+def read_queries_and_gallery(source: Path, gallery: Path) -> JudgedPhotos:
+    """List the photos below two folders. Those of the first search those of the second.
+
+    A query and a photo show the same product if the direct subfolders that contain them have the same name. Raises
+    `BadRequest` if that is so for no photo of `source`.
+    """
+    if not source.is_dir():
+        raise BadRequest(f"{source} is not a folder: --gallery needs a folder with one folder for each product")
+    queries, photos = _list_photos(source), _list_photos(gallery)
+    products = _positions_by_product(photos)
+    judged = []
+    for cluster, (product, positions) in enumerate(_positions_by_product(queries).items()):
+        if product in products:
+            relevant = np.array(products[product]), np.ones(len(products[product]))
+            judged += [Query(len(photos) + position, *relevant, cluster) for position in positions]
+    if not judged:
+        raise BadRequest(f"{source} has nothing to evaluate: no folder in it has the name of a folder in {gallery}")
+    return JudgedPhotos([*photos, *queries], judged, np.arange(len(photos)))
+
+
+def _list_photos(folder: Path) -> list[EvaluationPhoto]:
+    return [EvaluationPhoto(file.source.name, file.read) for file in list_folder(folder)]
+
+
+def _positions_by_product(photos: Sequence[EvaluationPhoto]) -> dict[str, list[int]]:
+    """Return the positions of the photos by the direct subfolder that contains them."""
     members: dict[str, list[int]] = {}
     for position, photo in enumerate(photos):
         parts = PurePosixPath(photo.name).parts
         if len(parts) > 1:
             members.setdefault(parts[0], []).append(position)
-    queries = []
-    for cluster, positions in enumerate(members.values()):
-        product = np.array(positions), np.ones(len(positions))
-        queries += [Query(position, *product, cluster) for position in positions if len(positions) > 1]
-    return JudgedPhotos(photos, queries, np.arange(len(photos)))
+    return members
 
 
 def read_pairs(path: Path) -> JudgedPhotos:

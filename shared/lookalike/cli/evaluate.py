@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from lookalike.settings import Settings
 
 EXISTING = click.Path(exists=True, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @click.command()
 @click.argument("source", metavar="[PAIRS.csv|FOLDER]", type=EXISTING, required=False)
+@click.option("--gallery", type=FOLDER, help="Folder whose photos are searched. The photos of FOLDER are the queries.")
 @click.option("--against", metavar="MODELS", help="Other models to compare with: compact, full:EMBEDDER, folder:PATH.")
 @click.option("--whole-photo", is_flag=True, help="Embed whole photos instead of the garments detected in them.")
 @click.option("--worst", type=OUTPUT_FILE, help="Image for the worst queries, their wrong results and what was missed.")
@@ -28,24 +30,32 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @report_errors
 def evaluate(
-    source: Path | None, against: str | None, whole_photo: bool, worst: Path | None, clicks: bool, as_json: bool
+    source: Path | None,
+    gallery: Path | None,
+    against: str | None,
+    whole_photo: bool,
+    worst: Path | None,
+    clicks: bool,
+    as_json: bool,
 ) -> None:
     """Measure how well photos of the same product find each other, with the models that the settings select.
 
-    FOLDER has one folder for each product. PAIRS.csv has the columns query, image and, optionally, relevance. Nothing
+    FOLDER has one folder for each product; so has the folder of --gallery, with the same names. PAIRS.csv has the columns query, image and, optionally, relevance. Nothing
     is stored. Photos that cannot be read are reported and skipped.
     """
     if clicks == (source is not None):
         raise click.UsageError("give either a CSV file or folder, or --clicks")
     if source is not None:
-        evaluate_photos(source, against, whole_photo, worst, as_json)
-    elif against or whole_photo or worst:
-        raise click.UsageError("--clicks reads past searches: it has no --against, --whole-photo or --worst")
+        evaluate_photos(source, gallery, against, whole_photo, worst, as_json)
+    elif gallery or against or whole_photo or worst:
+        raise click.UsageError("--clicks reads past searches: it has none of the options for photos")
     else:
         evaluate_past_searches(as_json)
 
 
-def evaluate_photos(source: Path, against: str | None, whole_photo: bool, worst: Path | None, as_json: bool) -> None:
+def evaluate_photos(
+    source: Path, gallery: Path | None, against: str | None, whole_photo: bool, worst: Path | None, as_json: bool
+) -> None:
     """Evaluate one system, or compare two, and print the report."""
     from lookalike.batch.evaluation_report import text_lines, to_json
     from lookalike.batch.judged_photos import read_judged_photos
@@ -56,7 +66,7 @@ def evaluate_photos(source: Path, against: str | None, whole_photo: bool, worst:
     services = open_services()
     other = None if against is None else other_services(services, against)
     compared = [services] if other is None else [services, other]
-    judged = read_judged_photos(source)
+    judged = read_judged_photos(source, gallery)
     evaluation = Evaluation([System(describe_models(one.settings), one.models) for one in compared], whole_photo)
     with progress_bar_of_length(len(judged.photos), "Embedding") as progress:
         report = evaluation.run(judged, progress.update)

@@ -17,12 +17,13 @@ from lookalike.domain.ranking_metrics import (
     average_precision,
     estimate_means,
     ndcg_at,
+    precision_at,
     recall_at,
 )
 from lookalike.usecases.models import Models, whole_photo_detection
 from lookalike.usecases.photo_reader import PhotoReader
 
-METRICS = ("R@1", "R@10", "mAP", "nDCG@10")
+METRICS = ("R@1", "R@10", "P@5", "mAP", "nDCG@10")
 """The columns of `SystemResult.values`."""
 NDCG = METRICS.index("nDCG@10")
 QUERIES_PER_BLOCK = 32
@@ -93,7 +94,7 @@ class SystemResult:
     embedder: str
     dim: int
     values: Floats
-    """Metrics of each query, (queries, 4) in the order of `METRICS`."""
+    """Metrics of each query, (queries, 5) in the order of `METRICS`."""
     rankings: list[RankedQuery]
     milliseconds: float
     """Median time to detect and embed the garments of a photo, one photo at a time."""
@@ -307,11 +308,12 @@ def _score_blocks(
 
 
 def _metrics(ranked: Floats, gains: Floats) -> Floats:
-    """Return the metrics of each query, (queries, 4) in the order of `METRICS`."""
+    """Return the metrics of each query, (queries, 5) in the order of `METRICS`."""
     relevant_counts = (gains > 0).sum(axis=1)
     columns = (
         recall_at(ranked, 1),
         recall_at(ranked, 10),
+        precision_at(ranked, 5),
         average_precision(ranked, relevant_counts),
         ndcg_at(ranked, gains, 10),
     )
