@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import images
-from lookalike.domain.cancel import CancelToken
 from lookalike.domain.color import Lab
-from lookalike.domain.errors import Conflict, InvalidField, Unavailable
-from lookalike.domain.model import Box, Detection, LedgerEntry, NewSegment, Photo, Segment, StoredObject, Vectors
+from lookalike.domain.errors import Conflict, InvalidField
+from lookalike.domain.model import Box, Detection, LedgerEntry, NewSegment, Photo, Segment, Vectors
 from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
-from lookalike.usecases.claims import Claims, delete_written
+from lookalike.usecases.claims import Claims
 from lookalike.usecases.explanation import garment_color
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.models import Models, whole_photo_detection
 from lookalike.usecases.name_claims import NameClaims, delete_orphans
 from lookalike.usecases.photo_reader import PhotoReader
-from lookalike.usecases.thread_pool import map_concurrently, start_call
+from lookalike.usecases.thread_pool import start_call
+from lookalike.usecases.written_objects import written_objects
 
 log = logging.getLogger("lookalike.upload")
 PHOTO_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -138,7 +138,7 @@ class Upload:
                 segment = new_segment(name, number, detection, vectors[0], garment_color(detection, image))
                 with stage(Stage.ENCODE):
                     files = image_files(segment, encode_images(image))
-                with self._written_objects(files, job):
+                with written_objects(self.store, files, job.cancel_token):
                     stored = self.catalog.add_segment(photo, segment, self.models.embedder, job.id)
         self.on_change()
         return stored
@@ -170,35 +170,12 @@ class Upload:
             objects = {photo.path: original.result()} if photo.path else {}
             for segment, encoded in zip(segments, encoding, strict=True):
                 objects |= image_files(segment, encoded.result())
-        with self._written_objects(objects, job):
+        with written_objects(self.store, objects, job.cancel_token):
             return self.catalog.add_photo(photo, segments, self.models.embedder, job.id, entry)
 
     def _embed(self, cut_outs: Sequence[Image.Image], job: RunningJob) -> Vectors:
         job.enter_stage("embedding")
         return self.models.embed(cut_outs, job.cancel_token)
-
-    @contextmanager
-    def _written_objects(self, objects: dict[str, bytes], job: RunningJob) -> Iterator[None]:
-        """Write objects before the body of the `with` statement, and delete them again if it fails."""
-        written: list[StoredObject] = []
-        try:
-            map_concurrently(
-                lambda path: written.append(self._put(path, objects[path], job.cancel_token)), list(objects)
-            )
-            job.cancel_token.check()
-            yield
-        except Unavailable:
-            # The transaction may have been committed although its response was lost. If not, the sweep deletes the
-            # objects later.
-            raise
-        except BaseException:
-            for stored in written:
-                delete_written(self.store, stored)
-            raise
-
-    def _put(self, path: str, data: bytes, cancel: CancelToken) -> StoredObject:
-        cancel.check()
-        return self.store.put(path, data, "image/png" if path.endswith(".png") else "image/jpeg")
 
     def _stored_result(self, name: str, sha256: str) -> UploadResult:
         photo = self.catalog.photo(name)
