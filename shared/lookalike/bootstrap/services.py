@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike import logs
 from lookalike.bootstrap import folder_models, index, models, storage, telemetry
+from lookalike.bootstrap.administration import AdminServices
 from lookalike.bootstrap.folder_models import ModelFolder
 from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.memory import limit_heap
 from lookalike.bootstrap.products import ProductServices
 from lookalike.bootstrap.secrets import Secrets, local_secrets
-from lookalike.bootstrap.users import UserServices
 from lookalike.domain.errors import Misconfigured
 from lookalike.domain.model import IDENTICAL_SIMILARITY, ORIGINAL_DIM, ORIGINAL_EMBEDDER
 from lookalike.domain.ports import Catalog, Gauge, ObjectStore, Telemetry
@@ -48,7 +48,7 @@ TIMEOUT_MARGIN = 10
 """Seconds before the host's request timeout at which work stops, to leave time for sending the error response."""
 
 
-class Services(ProductServices, UserServices):
+class Services(ProductServices, AdminServices):
     """Use cases and adapters of one process. Each property opens or loads its object on first access."""
 
     def __init__(self, settings: Settings) -> None:

@@ -198,6 +198,10 @@ class Jobs:
         self._deferred.wait()
         return self._catalog.list_jobs(caller)
 
+    def list_running(self, limit: int) -> list[Job]:
+        """Return the running jobs of all callers, newest first. For administrators only."""
+        return self._catalog.list_running_jobs(limit)
+
     def delete_finished_jobs(self, caller: Caller, max_age: float) -> int:
         """Delete the caller's finished jobs older than `max_age` seconds. Returns the number of changed jobs.
 

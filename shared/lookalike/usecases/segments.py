@@ -103,6 +103,16 @@ class Segments:
         with stage(Stage.PICTURES):
             return segment_images.load_thumbnail(self.store, self.catalog, segment)
 
+    def load_original(self, name: str) -> bytes:
+        """Return the upright photo of that name as JPEG. Raises `NotFound`, also if originals are not kept."""
+        photo = self.catalog.photo(name)
+        if photo is None:
+            raise NotFound(f"There is no photo {name!r}")
+        if photo.path is None:
+            raise NotFound(f"The photo {name!r} was stored without its original: KEEP_ORIGINALS was off")
+        with stage(Stage.PICTURES):
+            return self.store.get(photo.path)
+
     def delete_segment(self, key: str | int) -> DeletedSegment:
         """Delete a segment and its objects, and with the last segment of a photo also the photo. Raises `NotFound`."""
         segment = self.get_segment(key)
