@@ -5,6 +5,11 @@ locals {
   # lookalike-ingest. The rest is for the migration and for administrators.
   max_connections = 500
 
+  # The database can be restored to any moment of so many days, and each deleted object of the bucket for as long.
+  restore_days     = 7
+  old_version_days = local.restore_days
+  soft_delete_days = 7
+
   # Setting name = secret name. bootstrap.sh asks for the secrets of Supabase.
   own_secrets = {
     INDEX_SIGNING_KEY = google_secret_manager_secret.index_signing_key.secret_id
@@ -16,8 +21,9 @@ locals {
   secrets = merge(local.own_secrets, var.supabase_signs_hs256 ? local.hs256_secrets : {})
 }
 
-# No lifecycle rule deletes objects by age: the index in use and unprocessed photos in incoming/ may be old. reindex deletes
-# unused objects.
+# No lifecycle rule deletes current objects by age: the index in use and unprocessed photos in incoming/ may be old. reindex
+# deletes unused objects. For a while, a deleted or overwritten object is kept as an old version, and then as a soft-deleted
+# one, which also a deleted bucket leaves behind. Erased photos are gone for good after both times.
 resource "google_storage_bucket" "closet" {
   name                        = "${var.project}-lookalike"
   location                    = var.region
@@ -25,12 +31,21 @@ resource "google_storage_bucket" "closet" {
   public_access_prevention    = "enforced"
 
   versioning {
-    enabled = false
+    enabled = true
   }
 
-  # Administrators can restore deleted objects for a week.
   soft_delete_policy {
-    retention_duration_seconds = 604800
+    retention_duration_seconds = 86400 * local.soft_delete_days
+  }
+
+  lifecycle_rule {
+    condition {
+      with_state                 = "ARCHIVED"
+      days_since_noncurrent_time = local.old_version_days
+    }
+    action {
+      type = "Delete"
+    }
   }
 
   lifecycle_rule {
@@ -52,6 +67,13 @@ resource "google_sql_database_instance" "catalog" {
   settings {
     tier    = var.database_tier
     edition = "ENTERPRISE"
+    # A standby in another zone takes over. It doubles the price of the instance.
+    availability_type = var.high_availability ? "REGIONAL" : "ZONAL"
+    # Also against deletions that do not come from Terraform
+    deletion_protection_enabled = true
+    disk_type                   = "PD_SSD"
+    disk_autoresize             = true
+    disk_autoresize_limit       = var.database_disk_limit
     # The instance has a public address, but no network is authorized: only connectors with a certificate can connect.
     connector_enforcement = "REQUIRED"
 
@@ -60,9 +82,30 @@ resource "google_sql_database_instance" "catalog" {
       ssl_mode     = "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"
     }
 
+    # Point-in-time recovery restores the last backup and then replays the binary log. UTC.
     backup_configuration {
-      enabled            = true
-      binary_log_enabled = true
+      enabled                        = true
+      start_time                     = "02:00"
+      binary_log_enabled             = true
+      transaction_log_retention_days = local.restore_days
+
+      backup_retention_settings {
+        retained_backups = 14
+        retention_unit   = "COUNT"
+      }
+    }
+
+    # Minutes without a database, on Sunday at 03:00 UTC, after the backup. week5: other instances have had the update for weeks.
+    maintenance_window {
+      day          = 7
+      hour         = 3
+      update_track = "week5"
+    }
+
+    insights_config {
+      query_insights_enabled  = true
+      record_client_address   = false
+      record_application_tags = false
     }
 
     database_flags {

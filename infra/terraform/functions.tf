@@ -88,7 +88,8 @@ locals {
   }
 
   # With a load balancer in front, requests must come through it: otherwise clients could forge X-Forwarded-For.
-  public_ingress = var.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
+  trusted_proxies = var.domain == "" ? var.trusted_proxies : 1
+  public_ingress  = local.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
 
   # Settings of all functions. On Cloud Run, a function does not start if one of them is missing.
   environment = {
@@ -100,7 +101,7 @@ locals {
     RATE_LIMIT         = var.rate_limit
     REQUEST_TIMEOUT    = local.request_timeout
     STORE_URL          = "gs://${google_storage_bucket.closet.name}"
-    TRUSTED_PROXIES    = var.trusted_proxies
+    TRUSTED_PROXIES    = local.trusted_proxies
   }
 }
 

@@ -72,7 +72,7 @@ variable "rate_limit" {
 }
 
 variable "trusted_proxies" {
-  description = "1 if your load balancer is in front of the public functions, which then accept no other traffic"
+  description = "1 if a load balancer of your own is in front of the public functions, which then accept no other traffic. Set by domain"
   type        = number
   default     = 0
 }
@@ -81,6 +81,18 @@ variable "database_tier" {
   description = "Machine type of the Cloud SQL instance: 2 CPUs and 7,680 MB of memory by default"
   type        = string
   default     = "db-custom-2-7680"
+}
+
+variable "database_disk_limit" {
+  description = "GB to which the disk of the database may grow by itself. A disk cannot shrink"
+  type        = number
+  default     = 200
+}
+
+variable "high_availability" {
+  description = "Whether the database has a standby in another zone that takes over. It doubles the price of the instance"
+  type        = bool
+  default     = false
 }
 
 data "google_project" "this" {}

@@ -32,18 +32,40 @@ def test_functions_have_the_role_that_the_migration_creates() -> None:
 
 def test_buckets_are_not_public() -> None:
     buckets = terraform().resources_of_type("google_storage_bucket")
-    assert set(buckets) == {"closet", "models"}
+    assert set(buckets) == {"closet", "models", "page"}
     for bucket in buckets.values():
         assert bucket["public_access_prevention"] == "enforced"
         assert bucket["uniform_bucket_level_access"] is True
-    assert buckets["closet"]["versioning"][0]["enabled"] is False
 
 
-def test_bucket_does_not_delete_objects_by_age() -> None:
+def test_bucket_deletes_old_versions_only() -> None:
     """The index in use may be the oldest object."""
     bucket = terraform().resources_of_type("google_storage_bucket")["closet"]
-    actions = {rule["action"][0]["type"] for rule in bucket["lifecycle_rule"]}
-    assert actions == {"AbortIncompleteMultipartUpload"}
+    rules = {rule["action"][0]["type"]: rule["condition"][0] for rule in bucket["lifecycle_rule"]}
+    assert set(rules) == {"AbortIncompleteMultipartUpload", "Delete"}
+    assert bucket["versioning"][0]["enabled"] is True
+    assert rules["Delete"]["with_state"] == "ARCHIVED"
+    assert rules["Delete"]["days_since_noncurrent_time"] == "${local.old_version_days}"
+
+
+def test_bucket_can_be_restored_to_each_moment_of_the_database() -> None:
+    """A row without its object is lost; an object without a row is only deleted by the sweep."""
+    assert terraform().locals["old_version_days"] == "${local.restore_days}"
+    backup = database_settings()["backup_configuration"][0]
+    assert backup["enabled"] is True and backup["binary_log_enabled"] is True
+    assert backup["transaction_log_retention_days"] == "${local.restore_days}"
+    # Cloud SQL's maximum in the edition Enterprise
+    assert 1 <= terraform().locals["restore_days"] <= 7
+    assert backup["backup_retention_settings"][0]["retained_backups"] > terraform().locals["restore_days"]
+
+
+def test_database_is_protected_and_maintained_at_a_known_time() -> None:
+    instance = terraform().resources["google_sql_database_instance.catalog"]
+    assert instance["deletion_protection"] is True and database_settings()["deletion_protection_enabled"] is True
+    window = database_settings()["maintenance_window"][0]
+    assert (window["day"], window["update_track"]) == (7, "week5")
+    assert int(database_settings()["backup_configuration"][0]["start_time"][:2]) < window["hour"]
+    assert database_settings()["availability_type"] == '${var.high_availability ? "REGIONAL" : "ZONAL"}'
 
 
 def test_private_functions_accept_only_platform_accounts() -> None:
@@ -58,7 +80,7 @@ def test_private_functions_accept_only_platform_accounts() -> None:
         assert f'function["{function}"]' in invokers[account]["name"]
     assert len(invokers) == 3
     assert service()["ingress"] == '${each.value.public ? local.public_ingress : "INGRESS_TRAFFIC_INTERNAL_ONLY"}'
-    public = 'var.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"'
+    public = 'local.trusted_proxies > 0 ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"'
     assert terraform().locals["public_ingress"] == f"${{{public}}}"
 
 
