@@ -124,7 +124,8 @@ def test_database_agrees_with_matches_filter(catalog: Catalog, wanted: Filter) -
         by_image = catalog.details([segment.name, segment.photo])
         details = by_image.get(segment.name) or by_image.get(segment.photo)
         values = {name: getattr(details, name, None) for name in FILTERABLE_FIELDS}
-        if matches_filter(wanted, values | {"label": segment.label, "score": segment.score}):
+        own = {"label": segment.label, "score": segment.score, "photo": segment.photo}
+        if matches_filter(wanted, values | own | {"created": segment.created.timestamp()}):
             expected.append(segment.row_id)
     assert catalog.matching_row_ids(MODEL, wanted).tolist() == expected
 

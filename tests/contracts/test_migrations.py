@@ -225,7 +225,7 @@ def test_failed_upgrade_can_be_repeated(original: str) -> None:
     complete = read_schema(original)
     reverted = (
         "DROP TABLE jobs",
-        "ALTER TABLE splitted_images DROP COLUMN score",
+        "ALTER TABLE splitted_images DROP COLUMN embedding",
         f"DROP TABLE {VERSION_TABLE}",
     )
     execute(original, *reverted)

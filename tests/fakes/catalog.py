@@ -234,7 +234,8 @@ class FakeCatalog(FakeDuplicates):
 
     def _values(self, segment: Segment) -> dict[str, object]:
         details = self._details_of(segment)
-        return (asdict(details) if details else {}) | {"label": segment.label, "score": segment.score}
+        own = {"photo": segment.photo, "created": segment.created.timestamp()}
+        return (asdict(details) if details else {}) | {"label": segment.label, "score": segment.score} | own
 
     @transaction
     def details(self, image_ids: Sequence[str]) -> dict[str, ProductDetails]:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from lookalike.domain.duplicates import Decision
 from lookalike.domain.history import PastSearch
 from lookalike.domain.model import Segment
+from tests.fakes.browse import FakeBrowse
 from tests.fakes.database import transaction
-from tests.fakes.products import FakeProducts
 
 
-class FakeDuplicates(FakeProducts):
+class FakeDuplicates(FakeBrowse):
     """Queries of the port `DuplicateDecisions`."""
 
     def __init__(self) -> None:

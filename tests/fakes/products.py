@@ -5,10 +5,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lookalike.adapters.catalog.products import line_row, picture_row, product_row
+from lookalike.domain.filter import NO_CONDITIONS, Filter, matches_filter
 from lookalike.domain.model import Photo, ProductDetails, Segment
-from lookalike.domain.stored_product import LineOutcome, StoredPicture, StoredProduct, product_photo_name
+from lookalike.domain.stored_product import (
+    LineOutcome,
+    StoredPicture,
+    StoredProduct,
+    feed_values,
+    product_photo_name,
+)
 from tests.fakes.database import transaction
 from tests.fakes.facets import FakeFacets
+
+
+def own_values(stored: StoredProduct) -> dict[str, object]:
+    """Return the values of a product's own fields."""
+    product, created = stored.product, stored.created
+    own = {"brand": product.brand, "size": [*product.size], "feed": stored.feed}
+    return {**feed_values(product), **own, "created": created and created.timestamp()}
 
 
 class FakeProducts(FakeFacets):
@@ -51,8 +65,15 @@ class FakeProducts(FakeFacets):
         return {garment: self._existing(found[0]) for garment, found in shown.items() if found}
 
     @transaction
-    def product_ids(self, garments: Sequence[str]) -> dict[str, str]:
-        return {garment: found[0].product.id for garment in garments if (found := self._showing(garment))}
+    def product_ids(self, garments: Sequence[str], wanted: Filter = NO_CONDITIONS) -> dict[str, str]:
+        matching = {
+            garment: [one.product.id for one in self._showing(garment) if matches_filter(wanted, own_values(one))]
+            for garment in garments
+        }
+        return {garment: found[0] for garment, found in matching.items() if found}
+
+    def _shown_values(self, garment: str) -> list[dict[str, object]]:
+        return [feed_values(stored.product) for stored in self._showing(garment)]
 
     def _showing(self, garment: str) -> list[StoredProduct]:
         return [stored for _, stored in sorted(self._products.items()) if garment in stored.garments]

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.errors import InvalidField
-from lookalike.domain.filter import PRODUCT_FIELDS, Value
+from lookalike.domain.feed_columns import is_feed_column
+from lookalike.domain.filter import FEED_FIELDS, PRODUCT_FIELDS, Value
 
 T = TypeVar("T", bound=Hashable)
 
 PHOTO_FIELD = "photo"
 """The name of the photo that a row was cut out of."""
-FACET_FIELDS = ("label", PHOTO_FIELD, *PRODUCT_FIELDS)
-"""Fields whose values can be counted or grouped by."""
+FACET_FIELDS = ("label", PHOTO_FIELD, *PRODUCT_FIELDS, *FEED_FIELDS)
+"""Fields whose values can be counted, besides the other columns of feeds."""
 MAX_FACET_VALUES = 50
 """Values that a facet lists, unless asked for another number."""
 
@@ -72,8 +73,9 @@ def most_frequent(counts: Iterable[tuple[Value, int]], limit: int = MAX_FACET_VA
 
 
 def check_facet_fields(fields: Iterable[str]) -> None:
-    """Raise `InvalidField` if one of the fields cannot be counted or grouped by."""
+    """Raise `InvalidField` if one of the fields cannot be counted."""
     for name in fields:
-        if name not in FACET_FIELDS:
+        if name not in FACET_FIELDS and not is_feed_column(name):
             known = ", ".join(FACET_FIELDS)
-            raise InvalidField(f"There is no field {name!r} to count or group by. Fields are: {known}", field=name)
+            message = f"There is no field {name[:100]!r} to count. Fields are: {known}, and feed.COLUMN"
+            raise InvalidField(message, field="facets")

@@ -1,14 +1,15 @@
-"""Search filters on a garment's label and score, on its product details, and on the product of a feed that it shows."""
+"""Filters on a garment itself, on its product details, and on the product of a feed that it shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from types import MappingProxyType
 
+from lookalike.domain.feed_columns import PREFIX, is_feed_column
 from lookalike.domain.model import ProductDetails
 
-GARMENT_FIELDS = ("label", "score")
-"""Filterable fields of `Segment`."""
+GARMENT_FIELDS = ("label", "score", "photo", "created")
+"""Filterable fields of `Segment`. `created` is a number: the seconds since 1970 in UTC."""
 PRODUCT_FIELDS = tuple(field.name for field in fields(ProductDetails) if field.name != "image_id")
 """Filterable fields of `ProductDetails`."""
 PRICE_FIELDS = ("price", "sale_price")
@@ -30,6 +31,9 @@ FEED_FIELDS = (
 )
 """Filterable fields of a product of a feed. `color_name` is its `color`, which is text."""
 FILTERABLE_FIELDS = (*GARMENT_FIELDS, *PRODUCT_FIELDS, *FEED_FIELDS)
+"""All filterable fields but the other columns of feeds, whose names begin with `feed.`."""
+NUMBER_FIELDS = ("score", "created", "rating", *PRICE_FIELDS)
+"""Fields whose values are numbers. Those of other columns of feeds can be both, see `feed_columns`."""
 Value = str | float
 """A value that fields can be compared with."""
 
@@ -77,7 +81,8 @@ Filter = Mapping[str, Condition]
 """Conditions by field name, all of which must match.
 
 Product fields are those of the segment's own details, or of its photo's details if the segment has none. Feed fields
-are those of one product that the segment shows: if it shows several, one of them must match all conditions on them.
+and other columns of feeds are those of one product that the segment shows: if it shows several, one of them must match
+all conditions on them.
 """
 NO_CONDITIONS: Filter = MappingProxyType({})
 """The filter that everything matches."""
@@ -87,6 +92,21 @@ def matches_filter(wanted: Filter, values: Mapping[str, object]) -> bool:
     """Return whether the field values satisfy every condition of the filter."""
 
     return all(condition.matches(values.get(name)) for name, condition in wanted.items())
+
+
+def is_filterable(name: str) -> bool:
+    """Return whether filters can name a field. Whether a feed has such a column is not known here."""
+    return name in FILTERABLE_FIELDS or is_feed_column(name)
+
+
+def is_of_feed(name: str) -> bool:
+    """Return whether a field is one of the product that a garment shows."""
+    return name in FEED_FIELDS or name.startswith(PREFIX)
+
+
+def feed_conditions(wanted: Filter) -> Filter:
+    """Return the conditions on the product that a garment shows."""
+    return {name: condition for name, condition in wanted.items() if is_of_feed(name)}
 
 
 def exact_decimal(number: float) -> Decimal:

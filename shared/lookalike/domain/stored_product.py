@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from lookalike.domain.feed_columns import PREFIX, column_values, comparable
 from lookalike.domain.filter import CUSTOM_LABELS, FEED_FIELDS
 from lookalike.domain.product import Product
 
@@ -69,9 +70,9 @@ class StoredProduct:
 
 
 def feed_values(product: Product) -> dict[str, object]:
-    """Return the values of the fields in `FEED_FIELDS`, without fields that the feed leaves out."""
+    """Return the values of the fields in `FEED_FIELDS` and of other columns, without those that the feed leaves out."""
     prices = [money for money in (product.price, product.sale_price) if money]
-    values = {
+    values: dict[str, object] = {
         "product_id": product.id,
         "price": product.price and product.price.amount,
         "sale_price": product.sale_price and product.sale_price.amount,
@@ -80,7 +81,10 @@ def feed_values(product: Product) -> dict[str, object]:
         **{name: product.extra.get(name) for name in CUSTOM_LABELS},
     }
     values |= {name: getattr(product, name) for name in FEED_FIELDS if name not in values}
-    return {name: value for name, value in values.items() if value is not None}
+    others: dict[str, list[object]] = {}
+    for name, _, value in column_values(product.extra):
+        others.setdefault(PREFIX + name, []).extend(comparable(value))
+    return {name: value for name, value in values.items() if value is not None} | others
 
 
 class LineStatus(StrEnum):

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, text
 
 from lookalike.adapters.catalog.api_keys import ApiKeyQueries
 from lookalike.adapters.catalog.attempts import AttemptQueries
+from lookalike.adapters.catalog.browse import BrowseQueries
 from lookalike.adapters.catalog.changes import ChangeQueries
 from lookalike.adapters.catalog.database import OUTDATED_MESSAGE, ConnectionFactory, read_transaction
 from lookalike.adapters.catalog.details import DetailQueries
@@ -21,6 +22,7 @@ from lookalike.adapters.catalog.revocations import RevocationQueries
 from lookalike.adapters.catalog.secondary_vectors import SecondaryVectorQueries
 from lookalike.adapters.catalog.segments import SegmentQueries
 from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE
+from lookalike.adapters.catalog.transfer import TransferQueries
 from lookalike.domain.errors import Unavailable
 
 __all__ = ["SqlCatalog", "downgrade", "open_catalog", "upgrade"]
@@ -36,6 +38,7 @@ class SqlCatalog(
     LedgerQueries,
     MatchingQueries,
     ProductQueries,
+    BrowseQueries,
     JobQueries,
     JobStatisticQueries,
     LegacyRowQueries,
@@ -44,9 +47,10 @@ class SqlCatalog(
     DuplicateQueries,
     ApiKeyQueries,
     HistoryQueries,
+    TransferQueries,
 ):
     """SQL implementation of the ports `Catalog`, `LegacyRows`, `SecondaryVectors`, `Attempts`, `Revocations`,
-    `ApiKeyStore`, `Products` and `History`.
+    `ApiKeyStore`, `Products`, `BrowseCatalog`, `CatalogTransfer` and `History`.
 
     Thread-safe. Connects on the first call, not in the constructor.
     """

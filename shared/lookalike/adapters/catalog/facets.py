@@ -25,12 +25,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 
 from lookalike.adapters.catalog.database import Database, read_transaction
+from lookalike.adapters.catalog.fields import facet_items, field_columns, join_products, to_field_values
 from lookalike.adapters.catalog.legacy_rows import has_own_vector
+from lookalike.adapters.catalog.matching import prefilter_all
 from lookalike.adapters.catalog.secondary_vectors import has_vector
 from lookalike.adapters.catalog.tables import image_details, other_embeddings, splitted_images
 from lookalike.adapters.catalog.values import batches, name_in, row_id_in, string_list
 from lookalike.domain.facets import MAX_FACET_VALUES, PHOTO_FIELD, FieldValues, check_facet_fields, most_frequent
-from lookalike.domain.filter import Value
+from lookalike.domain.filter import NO_CONDITIONS, Filter, Value, is_of_feed, matches_filter
 from lookalike.domain.model import ORIGINAL_EMBEDDER
 
 MAX_ROWS_BY_ID = 5_000
@@ -50,7 +52,7 @@ class FacetQueries(Database):
 
     @read_transaction
     def colors(
-        self, tx: Connection, embedder: str, row_ids: RowIds | None = None
+        self, tx: Connection, embedder: str | None, row_ids: RowIds | None = None
     ) -> tuple[RowIds, NDArray[np.float64]]:
         """Return the sorted ids (n,) of rows with a color and their colors (n, 3), as L*, a*, b*."""
         numbers = [number for query in _color_queries(tx, embedder, row_ids) for number in tx.execute(query).scalars()]
@@ -65,36 +67,47 @@ class FacetQueries(Database):
 
     @read_transaction
     def field_values(
-        self, tx: Connection, embedder: str, fields: Sequence[str], row_ids: RowIds | None = None
+        self,
+        tx: Connection,
+        embedder: str | None,
+        fields: Sequence[str],
+        row_ids: RowIds | None = None,
+        shown: Filter = NO_CONDITIONS,
     ) -> dict[str, FieldValues]:
         """Return the values of each field over the rows with a vector of the embedder. Raises `InvalidField`."""
         check_facet_fields(fields)
-        return _read_values(tx, embedder, fields, row_ids)
+        return _read_values(tx, embedder, fields, row_ids, shown)
 
     @read_transaction
     def facet_counts(
         self,
         tx: Connection,
-        embedder: str,
+        embedder: str | None,
         fields: Sequence[str],
         row_ids: RowIds | None = None,
         limit: int = MAX_FACET_VALUES,
+        shown: Filter = NO_CONDITIONS,
     ) -> dict[str, list[tuple[Value, int]]]:
         """Return the most frequent values of each field and their number of rows. Raises `InvalidField`."""
         check_facet_fields(fields)
         # The database counts labels by an index. It would count other fields no faster than this process.
         counted = {name: _count_labels(tx, embedder, limit) for name in fields if name == "label" and row_ids is None}
-        values = _read_values(tx, embedder, [name for name in fields if name not in counted], row_ids)
+        values = _read_values(tx, embedder, [name for name in fields if name not in counted], row_ids, shown)
         counted |= {name: field.counts(limit) for name, field in values.items()}
         return {name: counted[name] for name in fields}
 
 
-def _with_vector(query: Select[Any], embedder: str) -> Iterator[Select[Any]]:
+def _with_vector(query: Select[Any], embedder: str | None) -> Iterator[Select[Any]]:
     """Yield the query restricted to rows with an own vector of the embedder, and to those with a secondary one.
+
+    Without an embedder, the query is not restricted.
 
     Other than with `has_vector`, the database uses an index that starts with the embedder's name. This is faster if the
     index also contains all columns of the query, and slower if not.
     """
+    if embedder is None:
+        yield query
+        return
     # Only rows of the original system have a vector without an embedder's name, and no row has the name without a
     # vector.
     yield query.where(has_own_vector(embedder) if embedder == ORIGINAL_EMBEDDER else name_in(_rows.embedder, embedder))
@@ -102,7 +115,7 @@ def _with_vector(query: Select[Any], embedder: str) -> Iterator[Select[Any]]:
     yield query.join(other_embeddings, is_secondary)
 
 
-def _color_queries(tx: Connection, embedder: str, row_ids: RowIds | None) -> Iterator[Select[Any]]:
+def _color_queries(tx: Connection, embedder: str | None, row_ids: RowIds | None) -> Iterator[Select[Any]]:
     numbers = func.substr(_rows.colour, 2, func.length(_rows.colour) - 2)
     query = select(func.group_concat(cast(_rows.id, String(20)) + "," + numbers)).select_from(splitted_images)
     query = query.where(_rows.colour.is_not(None))
@@ -115,9 +128,9 @@ def _color_queries(tx: Connection, embedder: str, row_ids: RowIds | None) -> Ite
         yield from _restricted(query, embedder, row_ids)
 
 
-def _restricted(query: Select[Any], embedder: str, row_ids: RowIds | None) -> Iterator[Select[Any]]:
+def _restricted(query: Select[Any], embedder: str | None, row_ids: RowIds | None) -> Iterator[Select[Any]]:
     """Yield the query restricted to rows with a vector of the embedder, and to `row_ids` unless there are many."""
-    query = query.where(has_vector(embedder))
+    query = query if embedder is None else query.where(has_vector(embedder))
     if row_ids is None or len(row_ids) > MAX_ROWS_BY_ID:
         yield query
     else:
@@ -131,12 +144,12 @@ def _order_of(ids: RowIds, row_ids: RowIds | None) -> NDArray[np.intp]:
 
 
 def _read_values(
-    tx: Connection, embedder: str, fields: Sequence[str], row_ids: RowIds | None
+    tx: Connection, embedder: str | None, fields: Sequence[str], row_ids: RowIds | None, shown: Filter
 ) -> dict[str, FieldValues]:
-    """Read the values of fields: those of garments in one pass over the rows, those of products in another."""
+    """Read the values of fields: of garments in one pass over the rows, of details in another, of feeds in one each."""
     garment_fields = [name for name in fields if name in GARMENT_COLUMNS]
-    product_fields = [name for name in fields if name not in GARMENT_COLUMNS]
-    values: dict[str, FieldValues] = {}
+    product_fields = [name for name in fields if name not in GARMENT_COLUMNS and not is_of_feed(name)]
+    values = {name: _read_feed_field(tx, embedder, name, row_ids, shown) for name in fields if is_of_feed(name)}
     if garment_fields:
         query = select(_rows.id, *(GARMENT_COLUMNS[name] for name in garment_fields))
         values |= _read_columns(tx, garment_fields, _restricted(query, embedder, row_ids), row_ids)
@@ -144,6 +157,28 @@ def _read_values(
         query = _select_details([_product_column(name) for name in product_fields])
         values |= _read_columns(tx, product_fields, _restricted(query, embedder, row_ids), row_ids)
     return values
+
+
+def _read_feed_field(
+    tx: Connection, embedder: str | None, name: str, row_ids: RowIds | None, shown: Filter
+) -> FieldValues:
+    """Read the values of a field of the products that rows show, without products that do not match `shown`."""
+    names = [name, *shown]
+    fields = field_columns(names)
+    query = fields.join(join_products(select(_rows.id, *fields.columns).select_from(splitted_images), names))
+    query = query.where(fields.columns[0].is_not(None), prefilter_all(fields.columns[1:], shown))
+    # several products of one row can have the same value
+    pairs = {
+        (row_id, value)
+        for one in _restricted(query, embedder, row_ids)
+        for row_id, cell, *values in tx.execute(one)
+        if matches_filter(shown, to_field_values(shown, values))
+        for value in facet_items(name, cell)
+    }
+    ordered = sorted(pairs, key=lambda pair: pair[0])
+    ids = np.array([row_id for row_id, _ in ordered], np.int64)
+    order = _order_of(ids, row_ids)
+    return FieldValues.from_column(ids[order], [ordered[position][1] for position in order.tolist()], _items)
 
 
 def _select_details(columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
@@ -190,7 +225,7 @@ def _list_items(cell: str | None) -> list[Value]:
     return [] if cell is None else [*dict.fromkeys(string_list(json.loads(cell)) or [])]
 
 
-def _count_labels(tx: Connection, embedder: str, limit: int) -> list[tuple[Value, int]]:
+def _count_labels(tx: Connection, embedder: str | None, limit: int) -> list[tuple[Value, int]]:
     label: ColumnElement[Any] = _rows.label
     if tx.dialect.name != "sqlite":
         # MySQL's collations count labels as equal that differ in case, accents or trailing spaces.

@@ -4,6 +4,7 @@ Databases compare differently: some ignore case or accents, round single-precisi
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -14,8 +15,8 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    DateTime,
     Float,
-    RowMapping,
     Select,
     and_,
     exists,
@@ -26,26 +27,19 @@ from sqlalchemy import (
 )
 
 from lookalike.adapters.catalog.database import Database, read_transaction
-from lookalike.adapters.catalog.products import FEED_COLUMNS, to_amount
+from lookalike.adapters.catalog.fields import field_columns, join_products, to_field_values
 from lookalike.adapters.catalog.secondary_vectors import has_vector
-from lookalike.adapters.catalog.tables import image_details, originals, product_pictures, products, splitted_images
-from lookalike.adapters.catalog.values import batches, name_in, row_id_in, string_list, to_aware_utc, to_photo
-from lookalike.domain.filter import (
-    FEED_FIELDS,
-    GARMENT_FIELDS,
-    PRICE_FIELDS,
-    PRODUCT_FIELDS,
-    Condition,
-    Filter,
-    exact_decimal,
-    matches_filter,
-)
+from lookalike.adapters.catalog.tables import image_details, originals, splitted_images
+from lookalike.adapters.catalog.values import batches, name_in, row_id_in, to_aware_utc, to_naive_utc, to_photo
+from lookalike.domain.feed_columns import is_feed_column
+from lookalike.domain.filter import PRODUCT_FIELDS, Condition, Filter, exact_decimal, matches_filter
 from lookalike.domain.personal_data import OwnedPhoto
 from lookalike.domain.stored_product import MAX_STORED_AMOUNT, to_ten_thousandths
 
 FLOAT_TOLERANCE = 1e-3
 """Margin around a number in SQL. `rating` is single precision: MySQL returns 4.3 but compares 4.30000019."""
-LIST_COLUMNS = ("tags", "size")
+FIRST_TIME, LAST_TIME = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+"""Times between which MySQL can compare."""
 
 
 class MatchingQueries(Database):
@@ -89,20 +83,15 @@ class MatchingQueries(Database):
 def candidate_queries(embedder: str | None, wanted: Filter) -> Iterator[Select[Any]]:
     """Yield queries whose rows include all matches of the filter. With feed fields, a row is a garment and a product.
 
-    A filter without product fields needs one query. With product fields there are two: one for details of the garment
-    itself, and one for details of its photo, which count only where the garment has none.
+    A row has the row id and the values of the fields, in the order of the filter. A filter without product fields needs
+    one query. With product fields there are two: one for details of the garment itself, and one for details of its
+    photo, which count only where the garment has none.
     """
     rows, details = splitted_images.c, image_details.c
-    columns = {name: _column(name) for name in wanted}
-    is_candidate = and_(
-        true() if embedder is None else has_vector(embedder),
-        *(prefilter(columns[name], condition) for name, condition in wanted.items()),
-    )
-    labeled = [column.label(name) for name, column in columns.items()]
-    query = select(rows.id.label("row_id"), *labeled).select_from(splitted_images).where(is_candidate)
-    if any(name in FEED_FIELDS for name in wanted):
-        query = query.join(product_pictures, product_pictures.c.garment == rows.splitted_image_id)
-        query = query.join(products, products.c.id == product_pictures.c.product)
+    fields = field_columns(wanted)
+    is_candidate = and_(true() if embedder is None else has_vector(embedder), prefilter_all(fields.columns, wanted))
+    query = select(rows.id, *fields.columns).select_from(splitted_images).where(is_candidate)
+    query = fields.join(join_products(query, wanted))
     if not any(name in PRODUCT_FIELDS for name in wanted):
         yield query
         return
@@ -112,10 +101,13 @@ def candidate_queries(embedder: str | None, wanted: Filter) -> Iterator[Select[A
     yield of_photo.where(~exists().where(own_details.c.image_id == rows.splitted_image_id))
 
 
-def _column(name: str) -> ColumnElement[Any]:
-    if name in FEED_FIELDS:
-        return FEED_COLUMNS[name]
-    return (splitted_images if name in GARMENT_FIELDS else image_details).c[name]
+def prefilter_all(columns: Sequence[ColumnElement[Any]], wanted: Filter) -> ColumnElement[bool]:
+    """Return an SQL condition that is true for all values that match the filter. Columns are in the filter's order."""
+    conditions = [
+        prefilter_column_value(column, condition) if is_feed_column(name) else prefilter(column, condition)
+        for column, (name, condition) in zip(columns, wanted.items(), strict=True)
+    ]
+    return and_(true(), *conditions)
 
 
 def prefilter(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
@@ -124,6 +116,8 @@ def prefilter(column: ColumnElement[Any], condition: Condition) -> ColumnElement
         return column.is_not(None)
     if isinstance(column.type, BigInteger):
         return prefilter_amount(column, condition)
+    if isinstance(column.type, DateTime):
+        return prefilter_time(column, condition)
     if not isinstance(column.type, Float):
         texts = [value for value in condition.any_of if isinstance(value, str) and is_valid_text(value)]
         return column.in_(texts) if texts else false()
@@ -145,6 +139,29 @@ def prefilter_amount(column: ColumnElement[Any], condition: Condition) -> Column
     return and_(column.is_not(None), *lower, *upper)
 
 
+def prefilter_time(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    """Return the same as `prefilter` for a column with times, of which conditions compare the seconds since 1970."""
+    if condition.is_equality:
+        numbers = [value for value in condition.any_of if not isinstance(value, str)]
+        return or_(false(), *(column.between(_time(number, -1), _time(number, 1)) for number in numbers))
+    lower = [] if condition.minimum is None else [column >= _time(condition.minimum, -1)]
+    upper = [] if condition.maximum is None else [column <= _time(condition.maximum, 1)]
+    return and_(column.is_not(None), *lower, *upper)
+
+
+def _time(seconds: float, margin: float) -> datetime:
+    """Return a time with a margin in seconds, within what the databases can compare."""
+    clipped = max(FIRST_TIME.timestamp(), min(seconds + margin, LAST_TIME.timestamp()))
+    return to_naive_utc(datetime.fromtimestamp(clipped, UTC))
+
+
+def prefilter_column_value(column: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    """Return the same as `prefilter` for the values of other columns of feeds, which are text and may be numbers."""
+    if condition.is_equality and all(isinstance(value, str) for value in condition.any_of):
+        return prefilter(column, condition)
+    return true()
+
+
 def _ten_thousandths(number: float, rounding: str) -> int:
     """Return an amount as it is stored, within what the column can hold."""
     exact = to_ten_thousandths(exact_decimal(number))
@@ -160,18 +177,8 @@ def is_valid_text(text: str) -> bool:
     return "\0" not in text
 
 
-def filter_rows(tx: Connection, query: Select[Any], wanted: Filter) -> Iterator[int]:
+def filter_rows(tx: Connection, query: Select[Any], wanted: Filter) -> Iterator[Any]:
     """Yield the ids of candidate rows that match the filter exactly."""
-    for row in tx.execute(query).mappings():
-        if matches_filter(wanted, field_values(row)):
-            yield row["row_id"]
-
-
-def field_values(row: RowMapping) -> dict[str, object]:
-    """Return the column values in the types of `ProductDetails`, and prices as decimals."""
-    values = dict(row)
-    for name in values.keys() & {*LIST_COLUMNS}:
-        values[name] = string_list(values[name])
-    for name in values.keys() & {*PRICE_FIELDS}:
-        values[name] = None if values[name] is None else to_amount(values[name])
-    return values
+    for row_id, *values in tx.execute(query):
+        if matches_filter(wanted, to_field_values(wanted, values)):
+            yield row_id

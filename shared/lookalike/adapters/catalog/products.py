@@ -15,6 +15,7 @@ from lookalike.adapters.catalog.tables import (
     image_details,
     originals,
     product_pictures,
+    product_values,
     products,
     splitted_images,
 )
@@ -32,6 +33,7 @@ from lookalike.adapters.catalog.values import (
     validated,
 )
 from lookalike.domain.errors import InvalidField
+from lookalike.domain.feed_columns import column_values
 from lookalike.domain.filter import CUSTOM_LABELS, FEED_FIELDS, PRICE_FIELDS
 from lookalike.domain.model import ProductDetails
 from lookalike.domain.product import ATTRIBUTE_FIELDS, Money, Product
@@ -82,14 +84,9 @@ class ProductQueries(Database):
     @read_transaction
     def first_products_showing(self, tx: Connection, garments: Sequence[str], without: str) -> dict[str, StoredProduct]:
         """Return the product with the first id that each garment shows, apart from the product `without`."""
-        first = _select_first_shown(tx, garments, _pictures.product != without)
+        first = select_first_shown(tx, garments, _pictures.product != without)
         found = _select_products(tx, sorted(set(first.values())))
         return {garment: found[product] for garment, product in first.items()}
-
-    @read_transaction
-    def product_ids(self, tx: Connection, garments: Sequence[str]) -> dict[str, str]:
-        """Return the id of the product that each garment shows, the first one of several."""
-        return _select_first_shown(tx, garments)
 
     @read_transaction
     def price_currencies(self, tx: Connection) -> list[str]:
@@ -103,7 +100,8 @@ class ProductQueries(Database):
     ) -> None:
         """Insert or replace a product with its pictures, and change product details. Raises `InvalidField`."""
         pictures = [picture_row(stored.product.id, number, one) for number, one in enumerate(stored.pictures)]
-        self._save(product_row(stored), pictures, _details_rows(details), dropped)
+        values = value_rows(stored.product)
+        self._save(product_row(stored), pictures, values, _details_rows(details), dropped)
 
     @write_transaction
     def _save(
@@ -111,13 +109,15 @@ class ProductQueries(Database):
         tx: Connection,
         row: Mapping[str, object],
         pictures: Sequence[Mapping[str, object]],
+        values: Sequence[Mapping[str, object]],
         details: Sequence[Mapping[str, object]],
         dropped: Sequence[str],
     ) -> None:
         upsert(tx, products, [row])
-        tx.execute(delete(product_pictures).where(_pictures.product == row["id"]))
-        if pictures:
-            tx.execute(insert(product_pictures), pictures)
+        for table, rows in ((product_pictures, pictures), (product_values, values)):
+            tx.execute(delete(table).where(table.c.product == row["id"]))
+            if rows:
+                tx.execute(insert(table), rows)
         _change_details(tx, details, dropped)
 
     @write_transaction
@@ -138,7 +138,8 @@ class ProductQueries(Database):
         self, tx: Connection, product_id: str, details: Sequence[Mapping[str, object]], dropped: Sequence[str]
     ) -> None:
         tx.execute(delete(products).where(name_in(_products.id, product_id)))
-        tx.execute(delete(product_pictures).where(name_in(_pictures.product, product_id)))
+        for table in (product_pictures, product_values):
+            tx.execute(delete(table).where(name_in(table.c.product, product_id)))
         _change_details(tx, details, dropped)
 
     @read_transaction
@@ -202,6 +203,14 @@ def product_row(stored: StoredProduct) -> dict[str, object]:
     )
 
 
+def value_rows(product: Product) -> list[dict[str, object]]:
+    """Return the column values of the rows that filters on other columns of the feed read."""
+    return [
+        {"product": product.id, "name": name, "position": position, "value": value}
+        for name, position, value in column_values(product.extra)
+    ]
+
+
 def picture_row(product_id: str, position: int, picture: StoredPicture) -> dict[str, object]:
     """Return the column values of a picture. Raises `InvalidField`."""
     return validated(
@@ -263,7 +272,7 @@ def _change_details(tx: Connection, details: Sequence[Mapping[str, object]], dro
         write_words(tx, details)
 
 
-def _select_first_shown(
+def select_first_shown(
     tx: Connection, garments: Sequence[str], condition: ColumnElement[bool] | None = None
 ) -> dict[str, str]:
     """Return the first id, by code points, of the products that each garment shows.

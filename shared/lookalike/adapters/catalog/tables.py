@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0012"
+REVISION = "0013"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -61,8 +61,10 @@ splitted_images = Table(
     Index("fk_original_image", "original_image_id"),
     Index("ix_splitted_images_commit", "embedder", "commit_number"),
     Index("ix_splitted_images_colour", "embedder", "colour"),
+    Index("ix_splitted_images_create", "create_time", "id"),
     Index("ix_splitted_images_label", "embedder", "label"),
     Index("ix_splitted_images_path", "splitted_image_path"),
+    Index("ix_splitted_images_score", "score", "id"),
     Index("ix_splitted_images_thumbnail", "thumbnail_path"),
     sqlite_autoincrement=True,
 )
@@ -243,11 +245,25 @@ products = Table(
     Column("gone_time", MOMENT),
     Column("create_time", MOMENT, nullable=False),
     Column("update_time", MOMENT, nullable=False),
+    Index("ix_products_amount", "price", "id"),
+    Index("ix_products_create", "create_time", "id"),
     Index("ix_products_feed", "feed"),
     Index("ix_products_group", "item_group_id"),
     Index("ix_products_price", "currency", "price"),
+    Index("ix_products_update", "update_time", "id"),
 )
 """Products of feeds. Prices are whole ten-thousandths of `currency`. `extra` has all columns that have none here."""
+
+product_values = Table(
+    "product_values",
+    metadata,
+    Column("product", NAME, primary_key=True),
+    Column("name", NAME, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("value", Text, nullable=False),
+    Index("ix_product_values_value", "name", "value", mysql_length={"value": 100}),
+)
+"""Values of the columns `extra` and `custom_label_…` of products, a row for each, so that filters find them."""
 
 product_pictures = Table(
     "product_pictures",

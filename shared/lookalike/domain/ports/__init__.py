@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from lookalike.domain.ports.api_keys import ApiKeyStore
+from lookalike.domain.ports.browse import BrowseCatalog
 from lookalike.domain.ports.catalog import Catalog, Snapshot
 from lookalike.domain.ports.index import ApproximateFormat, Approximation, IndexFormat, MutableIndex, VectorIndex
 from lookalike.domain.ports.models import Detector, Embedder, TextEmbedder
@@ -23,6 +24,7 @@ __all__ = [
     "Approximation",
     "Attempts",
     "Auth",
+    "BrowseCatalog",
     "Catalog",
     "Clock",
     "Detector",

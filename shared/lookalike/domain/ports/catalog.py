@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.facets import MAX_FACET_VALUES, FieldValues
-from lookalike.domain.filter import Filter, Value
+from lookalike.domain.filter import NO_CONDITIONS, Filter, Value
 from lookalike.domain.job_statistics import JobCount, JobDurations
 from lookalike.domain.ledger import LedgerPage, LedgerSelection
 from lookalike.domain.model import (
@@ -170,30 +170,36 @@ class Catalog(Protocol):
         ...
 
     def colors(
-        self, embedder: str, row_ids: NDArray[np.int64] | None = None
+        self, embedder: str | None, row_ids: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the ids (n,), ascending, and mean colors (n, 3), as CIE L*, a*, b*, of rows with a stored color.
 
-        Only rows with a vector of the embedder are returned, and of these only those in `row_ids`, if given.
+        Only rows with a vector of the embedder, if given, are returned, and of these only those in `row_ids`, if given.
         """
         ...
 
     def field_values(
-        self, embedder: str, fields: Sequence[str], row_ids: NDArray[np.int64] | None = None
+        self,
+        embedder: str | None,
+        fields: Sequence[str],
+        row_ids: NDArray[np.int64] | None = None,
+        shown: Filter = NO_CONDITIONS,
     ) -> dict[str, FieldValues]:
         """Return the values of each field over all rows with a vector of the embedder, or those of them in `row_ids`.
 
-        Product fields are those of the garment's own details, or of its photo's if it has none of its own.
-        Raises `InvalidField` for a field that is not in `FACET_FIELDS`.
+        Without an embedder, over all rows. Product fields are those of the garment's own details, or of its photo's if
+        it has none of its own. Fields of feeds are those of all products that the garment shows and that match the
+        filter `shown`. Raises `InvalidField` for a field that is neither in `FACET_FIELDS` nor a column of feeds.
         """
         ...
 
     def facet_counts(
         self,
-        embedder: str,
+        embedder: str | None,
         fields: Sequence[str],
         row_ids: NDArray[np.int64] | None = None,
         limit: int = MAX_FACET_VALUES,
+        shown: Filter = NO_CONDITIONS,
     ) -> dict[str, list[tuple[Value, int]]]:
         """Return the `FieldValues.counts` of each field over the rows that `field_values` describes.
 
@@ -221,10 +227,10 @@ class Catalog(Protocol):
         """Insert or replace product details, in one transaction for each batch. Returns their number."""
         ...
 
-    def product_ids(self, garments: Sequence[str]) -> dict[str, str]:
+    def product_ids(self, garments: Sequence[str], wanted: Filter = NO_CONDITIONS) -> dict[str, str]:
         """Return the id of the product of a feed that each garment shows, the first in their order if it shows several.
 
-        Garments, given by name, that show none are missing.
+        Only products whose own fields match the filter count. Garments, given by name, that show none are missing.
         """
         ...
 
