@@ -157,7 +157,7 @@ def check_state(here: Services, shop: Shop, numbers: range) -> None:
         for picture in stored.pictures:
             data = hashlib.sha256(shop.pictures[picture.address]).hexdigest()
             assert (picture.sha256, picture.photo, picture.reason) == (data, product_photo_name(data), None)
-            assert picture.garment in {one.name for one in catalog.segments_of_photo(picture.photo)}
+            assert picture.garment in {one.name for one in catalog.segments_of_photo(product_photo_name(data))}
     row_ids = catalog.matching_row_ids(None, {}).tolist()
     segments = catalog.segments(row_ids).values()
     files = {hashlib.sha256(data).hexdigest() for data in shop.pictures.values()}

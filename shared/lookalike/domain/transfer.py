@@ -1,0 +1,55 @@
+"""What moves from one catalog to another: photos with their garments and vectors, and decisions about duplicates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.duplicates import Decision
+from lookalike.domain.model import Photo, Segment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransferGarment:
+    """A garment with its vectors of all embedders. The id of its row counts only in the catalog that it comes from."""
+
+    segment: Segment
+    embedder: str | None
+    """Embedder of the row's own vector; the other vectors are secondary. `None` if the row has no vector of its own."""
+    vectors: Mapping[str, NDArray[np.float32]]
+    """Unit vectors (dim,) by embedder."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransferPhoto:
+    """A photo with its garments, in the order of their rows. There is at least one."""
+
+    name: str
+    photo: Photo | None
+    """`None` for garments of the original system whose photo has no row."""
+    created: datetime | None
+    garments: tuple[TransferGarment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransferDecision:
+    """What an operator decided about two garments, given by their names."""
+
+    first: str
+    second: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class TransferCounts:
+    """Number of rows of a catalog."""
+
+    garments: int
+    """Garments that can be transferred."""
+    legacy_garments: int
+    """Garments of the original system that were not adopted. They cannot be transferred."""
+    details: int
+    products: int
+    decisions: int
