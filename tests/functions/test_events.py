@@ -91,6 +91,32 @@ def test_structured_mode_is_accepted(client: Client, real: Services) -> None:
     assert response.status_code == 204 and stored_photos(real) == {"incoming-Summer_Dress"}
 
 
+@pytest.mark.parametrize("missing", ["ce-specversion", "ce-id", "ce-source", "ce-type"])
+def test_event_without_a_required_header_is_rejected(client: Client, real: Services, missing: str) -> None:
+    headers = event_headers()
+    del headers[missing]
+    response = client("ingest").post("/", json=event_data(put(real, PHOTO)), headers=headers)
+    assert response.status_code == 400 and response.get_json()["error"]["details"] == {"missing": [missing]}
+    assert stored_photos(real) == set()
+
+
+def test_structured_event_with_the_content_type_of_binary_mode_is_rejected(client: Client, real: Services) -> None:
+    event = {name.removeprefix("ce-"): value for name, value in event_headers().items()}
+    response = client("ingest").post("/", json={**event, "data": event_data(put(real, PHOTO))})
+    assert response.status_code == 400 and "ce-specversion" in response.get_json()["message"]
+    assert stored_photos(real) == set()
+
+
+@pytest.mark.parametrize("changed", [{"id": 5}, {"source": ""}, {"specversion": "2"}, {"time": "noon"}, {"data": None}])
+def test_structured_event_with_an_invalid_attribute_is_rejected(
+    client: Client, real: Services, changed: dict[str, Any]
+) -> None:
+    event = {name.removeprefix("ce-"): value for name, value in event_headers().items()}
+    body = json.dumps({**event, "data": event_data(put(real, PHOTO)), **changed})
+    response = client("ingest").post("/", data=body, content_type="application/cloudevents+json")
+    assert response.status_code == 400 and stored_photos(real) == set()
+
+
 def test_overwritten_object_replaces_its_result(client: Client, real: Services) -> None:
     for data in (PHOTO, OTHER_PHOTO):
         assert send_event(client, event_data(put(real, data))) == 204

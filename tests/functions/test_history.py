@@ -58,7 +58,9 @@ def test_history_is_paged_and_deleted_as_a_whole(relay: FlaskClient, real: Servi
 
 
 @pytest.mark.parametrize(
-    "query", [{"limit": 0}, {"limit": "x"}, {"before": "yesterday"}, {"before": "2026-11-24T00:00:00"}]
+    "query",
+    [{"limit": 0}, {"limit": "x"}]
+    + [{"before": text} for text in ("yesterday", "2026-11-24T00:00:00", "0.5", "1764300000", "2026-11-24 00:00:00Z")],
 )
 def test_history_rejects_invalid_paging(client: Client, real: Services, query: dict[str, object]) -> None:
     anna = bearer_header(real, User("anna", "a@example.org"))

@@ -19,7 +19,7 @@ def test_document_has_every_route_with_its_role_and_errors() -> None:
         operation = paths[route.path.replace("<id>", "{id}")][route.method.lower()]
         assert operation["summary"] and operation["description"] and str(route.status) in operation["responses"]
         schemes = operation.get("security", [{}])
-        assert ({} in schemes) == (route.role not in (Role.USER, Role.ADMIN, Role.PLATFORM))
+        assert ({} in schemes) == (route.role not in (Role.USER, Role.ADMIN))
         assert ({"key": []} in schemes) == (route.role not in (Role.USER, Role.OPEN))
         assert ({"token": []} in schemes) == ("403" in operation["responses"]) == (route.role is not Role.OPEN)
         assert {"400", "401", "413", "503"} <= operation["responses"].keys()
@@ -33,6 +33,25 @@ def test_operation_ids_are_unique() -> None:
 def test_photo_is_accepted_as_json_form_and_body() -> None:
     content = build_openapi()["paths"]["/relay_image"]["post"]["requestBody"]["content"]
     assert {"application/json", "multipart/form-data", "image/jpeg"} <= content.keys()
+
+
+def test_body_is_required_except_where_every_field_has_a_default() -> None:
+    paths = build_openapi()["paths"]
+    optional = {
+        (path, method)
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if not operation.get("requestBody", {"required": True})["required"]
+    }
+    assert optional >= {("/reindex", "post"), ("/cleanup_requests", "post"), ("/ingestions/retry", "post")}
+    assert {method for _, method in optional} == {"post"}, "PUT replaces what is stored"
+
+
+def test_event_is_documented_in_both_modes() -> None:
+    operation = build_openapi("ingest")["paths"]["/"]["post"]
+    assert operation["requestBody"]["content"].keys() == {"application/json", "application/cloudevents+json"}
+    headers = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "header"}
+    assert headers == {"ce-specversion", "ce-id", "ce-source", "ce-type", "ce-time"}
 
 
 def test_every_schema_has_a_description() -> None:

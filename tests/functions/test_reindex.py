@@ -35,6 +35,13 @@ def test_reindex_deletes_old_sign_in_attempts(client: Client, real: Services) ->
     assert sorted(counts.values()) == [1, 2]
 
 
+def test_call_through_a_proxy_of_the_same_machine_is_not_local(client: Client) -> None:
+    """Otherwise a proxy in front of a development server would give its rights to everyone."""
+    for header in ("X-Forwarded-For", "Forwarded"):
+        response = client("reindex").post("/reindex", json={}, headers={header: "for=203.0.113.9"})
+        assert response.status_code == 401
+
+
 def test_remote_reindex_requires_admin(client: Client, admin: dict[str, str]) -> None:
     assert client("reindex").post("/reindex", environ_overrides=REMOTE).status_code == 401
     assert client("reindex").post("/reindex", environ_overrides=REMOTE, headers=admin).status_code == 202

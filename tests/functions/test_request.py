@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from lookalike.bootstrap import Services
-from tests.functions.harness import PHOTO, Client, encode_base64
+from lookalike.domain.model import ProductDetails
+from tests.functions.harness import PHOTO, Client, encode_base64, upload_photo
 
 
 def encode_blank(mode: str, side: int, image_format: str) -> str:
@@ -116,3 +117,33 @@ def test_malformed_body_is_rejected(client: Client, data: bytes, content_type: s
 def test_body_over_24_megabytes_is_rejected(client: Client) -> None:
     response = client("relay").post("/relay_image", data=bytes(25 * 1024**2), content_type="image/jpeg")
     assert response.status_code == 413 and response.get_json()["error"]["code"] == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("function", "path"),
+    [("upload", "/upload_image"), ("detail", "/erase"), ("detail", "/image_detail"), ("relay", "/search")],
+)
+@pytest.mark.parametrize("query", ["", "?image_name=look&splitted_image_id=look"])
+def test_missing_body_is_rejected_where_the_document_requires_one(
+    client: Client, admin: dict[str, str], function: str, path: str, query: str
+) -> None:
+    response = client(function).post(path + query, headers=admin)
+    assert response.status_code == 422 and response.get_json()["error"]["details"] == {"field": "body"}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "image/jpeg", "multipart/form-data; boundary=x", None])
+def test_details_are_not_erased_by_a_request_without_a_body(
+    client: Client, admin: dict[str, str], real: Services, content_type: str | None
+) -> None:
+    """`PUT /image_detail/<id>` replaces all details: omitted fields become null."""
+    upload_photo(client, admin, image_name="look")
+    real.segments.put_details([ProductDetails("look", brand="Marlow")])
+    response = client("detail").put("/image_detail/look?season=summer", headers=admin, content_type=content_type)
+    assert response.status_code in (415, 422)
+    assert real.segments.get_details("look_segment_0").brand == "Marlow"
+
+
+def test_missing_body_has_default_values_where_it_is_optional(client: Client, admin: dict[str, str]) -> None:
+    assert client("cancel").post("/cleanup_requests").status_code == 200
+    assert client("upload").post("/ingestions/retry", headers=admin).status_code == 200
+    assert client("reindex").post("/reindex", headers=admin).status_code == 202

@@ -8,11 +8,18 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import lookalike
+from lookalike.http.event_schemas import (
+    HEADER_PREFIX,
+    STRUCTURED,
+    CloudEventAttributes,
+    CloudEventBody,
+    StoredObjectData,
+)
 from lookalike.http.request import FORM, JSON_PART
-from lookalike.http.request_schemas import PhotoRequest
 from lookalike.http.response_schemas import ErrorResponse
 from lookalike.http.routes import ROUTES, Role, Route, routes_of_function
 
@@ -23,7 +30,8 @@ ROLE_DESCRIPTIONS = {
     Role.OWNER: "the owner of the request, and administrators. For anonymous requests, everyone who knows the id.",
     Role.USER: "signed-in users.",
     Role.ADMIN: "administrators.",
-    Role.PLATFORM: "service accounts of the platform, and administrators.",
+    Role.PLATFORM: "service accounts of the platform, and administrators. On a development server also processes of "
+    "the same machine, without a token.",
 }
 STATUS_DESCRIPTIONS = {
     400: "The request is malformed, or the image cannot be decoded",
@@ -54,6 +62,8 @@ SECURITY_SCHEMES = {
     },
 }
 """Two kinds of credentials in the same header."""
+EVENT_MODELS: dict[str, type[BaseModel]] = {"application/json": StoredObjectData, STRUCTURED: CloudEventBody}
+"""Body of a CloudEvent by content type: in binary mode the data alone, in structured mode the whole event."""
 Json = dict[str, Any]
 Refs = Mapping[Any, Json]
 """A `$ref` object for each model."""
@@ -63,8 +73,9 @@ Refs = Mapping[Any, Json]
 def build_openapi(function: str | None = None) -> Json:
     """Return the document of one function's routes and health checks, or of the routes of all functions."""
     routes = routes_of_function(function) if function else ROUTES
-    models = (
-        {route.response for route in routes} | {route.request for route in routes if route.request} | {ErrorResponse}
+    models = {route.response for route in routes} | {route.request for route in routes if route.request}
+    models |= (
+        {ErrorResponse, *EVENT_MODELS.values()} if any(route.accepts_events for route in routes) else {ErrorResponse}
     )
     named, schemas = models_json_schema(
         [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)], ref_template=REF_TEMPLATE
@@ -88,7 +99,7 @@ def _path(route: Route) -> str:
 
 def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
     summary, *more = (route.handler.__doc__ or "").strip().split("\n", 1)
-    if route.request and issubclass(route.request, PhotoRequest):
+    if route.accepts_photo:
         more.append("If the body is the photo itself, send the other fields in the query string.")
     operation: Json = {
         "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z]+', '_', route.path.lower()).strip('_') or 'root'}",
@@ -101,17 +112,23 @@ def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
         operation["parameters"] = parameters
     if route.request and route.method != "GET":
         operation["requestBody"] = _request_body(route, refs[route.request])
+    if route.accepts_events:
+        content = {media_type: {"schema": refs[model]} for media_type, model in EVENT_MODELS.items()}
+        operation["requestBody"] = {"required": True, "content": content}
     if route.role is not Role.OPEN:
         operation["security"] = _security(route)
     return operation
 
 
 def _security(route: Route) -> list[Json]:
-    """List the alternatives: no credentials (the empty object), a user's token, or an API key."""
+    """List the alternatives: no credentials (the empty object), a user's token, or an API key.
+
+    No credentials are listed if there are settings or callers for which they are not needed.
+    """
     token: Json = {"token": []}
     if route.role is Role.USER:
         return [token]
-    anonymous: list[Json] = [] if route.role in (Role.ADMIN, Role.PLATFORM) else [{}]
+    anonymous: list[Json] = [] if route.role is Role.ADMIN else [{}]
     return [*anonymous, token, {"key": []}]
 
 
@@ -120,11 +137,31 @@ def _parameters(route: Route, schemas: Json) -> list[Json]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"<(\w+)>", route.path)
     ]
+    if route.accepts_events:
+        return _event_headers()
     if not (route.request and route.method == "GET"):
         return in_path
     # OpenAPI has no query schema as a whole, so each field becomes a parameter
     fields = schemas[route.request.__name__]["properties"]
     return [*in_path, *({"name": name, "in": "query", "schema": schema} for name, schema in fields.items())]
+
+
+def _event_headers() -> list[Json]:
+    """Describe the headers of binary mode. OpenAPI cannot say that a header is required with one content type only.
+
+    Structured mode ignores them, so their schemas have no limits.
+    """
+    return [
+        {
+            "name": HEADER_PREFIX + name,
+            "in": "header",
+            "required": False,
+            "description": f"{'Required with' if field.is_required() else 'With'} the content type `application/json`: "
+            f"the event's `{name}`.",
+            "schema": {"type": "string"},
+        }
+        for name, field in CloudEventAttributes.model_fields.items()
+    ]
 
 
 def _request_body(route: Route, ref: Json) -> Json:
@@ -135,11 +172,11 @@ def _request_body(route: Route, ref: Json) -> Json:
     if route.accepts_files:
         form: Json = {"type": "object", "required": [JSON_PART], "properties": {JSON_PART: ref}}
         content[FORM] = {"schema": {**form, "additionalProperties": photo}}
-    if issubclass(route.request, PhotoRequest):
+    if route.accepts_photo:
         form = {"allOf": [ref, {"type": "object", "properties": {"image": photo}}]}
         content[FORM] = {"schema": form}
         content |= {f"image/{kind}": {"schema": photo} for kind in ("jpeg", "png", "webp", "avif")}
-    return {"required": True, "content": content}
+    return {"required": not route.is_body_optional, "content": content}
 
 
 def _responses(route: Route, refs: Refs) -> Json:

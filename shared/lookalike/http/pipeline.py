@@ -88,7 +88,7 @@ def _call_handler(function: str, request: flask.Request, headers: dict[str, str]
         authorize(services(), caller, route)
         if route.role is not Role.OPEN:
             check_rate_limits(services(), caller, headers)
-    body = read_body(request, route.accepts_files) if route.accepts_fields else Body({})
+    body = read_body(request, route.accepted_body) if route.accepts_fields else Body({})
     requested_id = requested_job_id(request, body.fields)
     job_id = validate_or_create_job_id(requested_id)
     logs.request_id.set(job_id)
@@ -152,9 +152,11 @@ def platform_account(services: Services, token: str) -> str | None:
 def is_local_platform(services: Services, request: flask.Request, caller: Caller) -> bool:
     """Return whether the caller is a local process, which has the role of the platform on a development server.
 
-    Requests with an `Origin` header are not treated as local platform calls: they come from a page in a browser.
+    Requests with an `Origin` header are not treated as local platform calls: they come from a page in a browser. Neither
+    are requests through a proxy on this machine, which may come from anywhere.
     """
-    is_local = caller.address in ("127.0.0.1", "::1") and "Origin" not in request.headers
+    is_direct = not any(header in request.headers for header in ("Origin", "Forwarded", "X-Forwarded-For"))
+    is_local = caller.address in ("127.0.0.1", "::1") and is_direct
     # a caller with an API key has the rights of the key alone, wherever it runs
     return is_local and caller.key is None and not services.settings.k_service
 

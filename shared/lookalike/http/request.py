@@ -37,6 +37,18 @@ class Body:
     """Files of a form by name, on routes whose JSON refers to them."""
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedBody:
+    """Which forms of a body a route accepts besides JSON and forms with fields."""
+
+    has_files: bool = False
+    """Whether a form has the JSON of the request in the part `request`, and files that it names."""
+    can_be_photo: bool = False
+    """Whether the body may be the photo itself."""
+    is_optional: bool = False
+    """Whether the body may be missing."""
+
+
 @dataclass(frozen=True)
 class ApiRequest:
     """A parsed and authorized request."""
@@ -102,24 +114,25 @@ def limit_body_size(request: flask.Request) -> None:
     raise TooLarge(f"The body is larger than {MAX_BODY_BYTES // 1024**2} MB, the maximum for a request")
 
 
-def read_body(request: flask.Request, accepts_files: bool = False) -> Body:
-    """Parse the body, or the query string if there is none.
+def read_body(request: flask.Request, accepted: AcceptedBody) -> Body:
+    """Parse the body. Fields are in the query string of GET requests, and beside a photo that is the body itself.
 
-    With `accepts_files`, a form has the JSON of the request in the part `request`, and files that it names. Raises
-    `BadRequest`, `InvalidField` and `UnsupportedFormat`.
+    Raises `BadRequest`, `UnsupportedFormat` and `InvalidField`, the last also if a required body is missing.
     """
+    if request.method in ("GET", "HEAD"):
+        return Body(request.args.to_dict(), None, False)
     # werkzeug's default of 500 kB for form fields is too small for a photo in base64
     request.max_form_memory_size = MAX_BODY_BYTES
     content_type = request.mimetype
     if content_type == FORM:
-        return (
-            read_json_and_files(request) if accepts_files else Body(request.form.to_dict(), _read_file(request), False)
-        )
-    if content_type.startswith("image/") or content_type == "application/octet-stream":
+        return read_json_and_files(request) if accepted.has_files else _read_form(request)
+    if accepted.can_be_photo and (content_type.startswith("image/") or content_type == "application/octet-stream"):
         return Body(request.args.to_dict(), request.get_data(cache=False), False)
     data = request.get_data(cache=False)
+    if not data and accepted.is_optional:
+        return Body({})
     if not data:
-        return Body(request.args.to_dict(), None, False)
+        raise InvalidField("body: is missing; send the fields as a JSON object", field="body")
     if content_type == "application/json" or content_type.endswith("+json"):
         return Body(_parse_json(data))
     raise UnsupportedFormat(
@@ -143,6 +156,13 @@ def requested_job_id(request: flask.Request, fields: dict[str, Any]) -> str | No
     if job_id is not None and not isinstance(job_id, str):
         raise InvalidField("request_id: must be text", field="request_id")
     return job_id or request.headers.get("X-Request-Id")
+
+
+def _read_form(request: flask.Request) -> Body:
+    body = Body(request.form.to_dict(), _read_file(request), False)
+    if not body.fields and body.photo is None:
+        raise InvalidField("body: the form has no fields", field="body")
+    return body
 
 
 def _read_file(request: flask.Request) -> bytes | None:

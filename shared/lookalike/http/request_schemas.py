@@ -4,6 +4,7 @@ The docstrings of schemas and fields are their descriptions in the API documenta
 """
 
 import json
+import re
 from typing import Annotated, Any, Literal, Self
 
 import flask
@@ -16,6 +17,8 @@ HandlerResult = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
 """What a handler returns: a JSON body, a JSON body with a status other than 200, or a complete response."""
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+"""Form of a time in JSON Schema (`format: date-time`)."""
 
 
 def _list_to_tuple(value: Any) -> Any:
@@ -231,12 +234,19 @@ class RefreshRequest(RequestBody):
     """The refresh token of the last sign-in or refresh. It is valid once."""
 
 
+def _require_rfc_3339(value: Any) -> Any:
+    # pydantic also takes numbers for times, in seconds or milliseconds since 1970, and text without the letter T
+    if isinstance(value, str) and not RFC_3339.fullmatch(value):
+        raise ValueError("must be a time with its offset from UTC, such as 2026-11-25T11:10:33.5+00:00")
+    return value
+
+
 class HistoryRequest(RequestBody):
     """A page of the search history."""
 
     limit: int = Field(50, ge=1, le=500)
     """Maximum number of searches on the page."""
-    before: AwareDatetime | None = None
+    before: Annotated[AwareDatetime | None, BeforeValidator(_require_rfc_3339)] = None
     """Return only searches made before this time: the `before` of the previous page. Default: now."""
 
 

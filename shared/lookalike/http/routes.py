@@ -31,7 +31,7 @@ from lookalike.http.handlers import (
     search,
     segments,
 )
-from lookalike.http.request import ApiRequest
+from lookalike.http.request import AcceptedBody, ApiRequest
 from lookalike.http.request_schemas import HandlerResult, RequestBody
 
 Segment = responses.DataResponse[responses.Segment]
@@ -87,6 +87,10 @@ class Route:
     """Content type of a successful response."""
     accepts_files: bool = False
     """Whether the request may be a form with the JSON in the part `request`, and files that the JSON names."""
+    is_body_optional: bool = False
+    """Whether a request without a body has the default of each field. Never for PUT, which replaces what is stored."""
+    accepts_events: bool = False
+    """Whether the request is a CloudEvent, which the handler parses itself."""
     allows_search_keys: bool = False
     """Whether API keys with the role `search` may use the route.
 
@@ -97,6 +101,16 @@ class Route:
     def accepts_fields(self) -> bool:
         """Whether the route reads fields, from a body or from the query string."""
         return self.request is not None
+
+    @property
+    def accepts_photo(self) -> bool:
+        """Whether the request has a photo, which may be the body itself."""
+        return self.request is not None and issubclass(self.request, requests.PhotoRequest)
+
+    @property
+    def accepted_body(self) -> AcceptedBody:
+        """The forms of a body that the route accepts."""
+        return AcceptedBody(self.accepts_files, self.accepts_photo, self.is_body_optional)
 
 
 _upload = partial(Route, "upload", "POST", is_job=True)
@@ -117,7 +131,7 @@ ROUTES = (
     # not of the function ingest, which is private: only the event trigger can call it
     Route("upload", "POST", "/ingestions/retry", Role.ADMIN, ingestions.retry_ingestions,
           ingestion_schemas.IngestionRetryResponse, ingestion_schemas.IngestionRetryRequest,
-          extra_error_statuses=(429, 504)),
+          extra_error_statuses=(429, 504), is_body_optional=True),
     _relay("POST", "/relay_image", Role.ANYONE, search.relay_image, responses.RelayResponse, requests.RelayRequest,
            is_job=True, allows_search_keys=True),
     _relay("POST", "/search", Role.ANYONE, search.search, search_schemas.SearchResponse, search_schemas.SearchBody,
@@ -159,7 +173,7 @@ ROUTES = (
     _cancel("GET", "/request_status/<id>", Role.OWNER, jobs.get_request_status, responses.JobResponse,
             allows_search_keys=True),
     _cancel("POST", "/cleanup_requests", Role.OWNER, jobs.cleanup_requests, responses.StatusResponse,
-            requests.CleanupRequest),
+            requests.CleanupRequest, is_body_optional=True),
     _auth("/api/auth/register", Role.OPEN, accounts.register, User, requests.CredentialsRequest, 201, (409, 429)),
     _auth("/api/auth/login", Role.OPEN, accounts.login, Session, requests.CredentialsRequest,
           extra_error_statuses=(429,)),
@@ -173,9 +187,10 @@ ROUTES = (
     Route("auth", "DELETE", "/me", Role.USER, personal_data.erase_account,
           personal_data_schemas.AccountReceiptResponse, personal_data_schemas.EraseAccountRequest,
           extra_error_statuses=(429,)),
-    Route("ingest", "POST", "/", Role.PLATFORM, events.handle_storage_event, responses.BaseResponse, status=204),
+    Route("ingest", "POST", "/", Role.PLATFORM, events.handle_storage_event, responses.BaseResponse, status=204,
+          accepts_events=True),
     Route("reindex", "POST", "/reindex", Role.PLATFORM, reindex.reindex, responses.ReindexResponse,
-          requests.ReindexRequest, 202, (409,)),
+          requests.ReindexRequest, 202, (409,), is_body_optional=True),
 )
 # fmt: on
 """All routes except health checks. Clients of the original system depend on these paths."""

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import flask
 from cloudevents.exceptions import GenericException as CloudEventError
 from cloudevents.http import from_http
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import BadRequest
 from lookalike.domain.paths import INCOMING_PREFIX
+from lookalike.http.event_schemas import HEADER_PREFIX, STRUCTURED, CloudEventAttributes, CloudEventBody
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult
 from lookalike.usecases.ingest import Source
@@ -22,15 +23,6 @@ FINALIZED = "google.cloud.storage.object.v1.finalized"
 """Type of the event for a new object, or a new version of an object."""
 MAX_AGE = timedelta(days=1)
 """Eventarc gives up after a day. An older event was replayed by hand; it is recorded as failed."""
-
-
-class StoredData(BaseModel):
-    """The fields of `google.events.cloud.storage.v1.StorageObjectData` that are used."""
-
-    bucket: str = Field(min_length=1)
-    name: str = Field(min_length=1)
-    generation: int = Field(gt=0)
-    """Version of the object. JSON has it as text, since it can exceed 2**53."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +67,31 @@ def parse_event(request: flask.Request, prefix: str) -> StorageEvent:
 
     `prefix` is the store's prefix in the bucket, and is removed from the object's name.
     """
+    headers = _mode_headers(request)
     try:
-        event = from_http(dict(request.headers), request.get_data())
-        data = StoredData.model_validate(event.data)
-        time = datetime.fromisoformat(str(event["time"])) if "time" in event.get_attributes() else None
+        parsed = from_http(headers, request.get_data())
+        event = CloudEventBody.model_validate({**parsed.get_attributes(), "data": parsed.data})
     except (CloudEventError, ValidationError, ValueError, TypeError) as error:
         raise BadRequest("The request is not a CloudEvent about an object in Cloud Storage") from error
-    if time and time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    source = Source(data.bucket, data.name.removeprefix(prefix), str(data.generation))
-    return StorageEvent(event["type"], time, source, data.name.startswith(prefix))
+    name = event.data.name
+    source = Source(event.data.bucket, name.removeprefix(prefix), str(event.data.generation))
+    return StorageEvent(event.type, event.time, source, name.startswith(prefix))
+
+
+def _mode_headers(request: flask.Request) -> dict[str, str]:
+    """Return the headers that describe the event: of structured mode the content type alone.
+
+    Raises `BadRequest` if a required header of binary mode is missing. `from_http` would take the body of such a request
+    for a structured event, whatever its content type.
+    """
+    if request.mimetype == STRUCTURED:
+        return {"content-type": STRUCTURED}
+    required = [
+        HEADER_PREFIX + name for name, field in CloudEventAttributes.model_fields.items() if field.is_required()
+    ]
+    if missing := [name for name in required if name not in request.headers]:
+        raise BadRequest(
+            f"The request is not a CloudEvent: send the headers {', '.join(missing)}, or the whole event as {STRUCTURED}",
+            missing=missing,
+        )
+    return dict(request.headers)
