@@ -148,7 +148,15 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = Field(
         SecretStr(""), description="Key that signs what WEBHOOK_URL receives: `whsec_` and 24 to 64 bytes in base64"
     )
-    google_cloud_project: str = Field("", description="Google Cloud project of the traces named in logs")
+    google_cloud_project: str = Field(
+        "", pattern=r"^[a-z0-9.:-]*$", description="Google Cloud project of the traces named in logs, and of `--cloud`"
+    )
+    google_cloud_region: str = Field(
+        "europe-west1", pattern=r"^[a-z0-9-]+$", description="Region of the jobs that `--cloud` starts"
+    )
+    cloud_run_emulator_host: str = Field(
+        "", description="Address of an emulator of the Cloud Run Admin API, used without credentials"
+    )
     k_service: str = Field("", description="Set by Cloud Run services; local defaults are rejected there")
     cloud_run_job: str = Field("", description="Set by Cloud Run jobs; local defaults are rejected there")
     cloud_run_task_index: int = Field(

@@ -204,3 +204,16 @@ def test_drop_old_vectors_removes_vectors_and_index_of_other_embedders() -> None
     assert harness.index_harness.catalog.changes(EMBEDDER, 0).row_ids.size == 0
     assert harness.nearest(3) == 3 and harness.index.warm_up().rows == 7
     assert harness.reindex.build_if_due() is None
+
+
+def test_tasks_share_the_segments_and_a_later_run_builds_the_index() -> None:
+    harness = ReembedHarness(3 * BATCH_SIZE + 5)
+    summaries = [harness.task.run(share=(index, 3)) for index in (2, 0)]
+    assert [summary.version for summary in summaries] == ["", ""]
+    assert harness.index_harness.catalog.count_missing_vectors(NEW_EMBEDDER) == BATCH_SIZE + 2
+    # a task that is started again finds nothing left of its share
+    assert harness.task.run(share=(2, 3)).embedded == 0
+    assert harness.task.run(share=(1, 3)).embedded == BATCH_SIZE + 2
+    assert harness.embedder.image_count == 3 * BATCH_SIZE + 5
+    assert harness.reindex.versions.current() is None
+    assert harness.task.run().version and harness.nearest(BATCH_SIZE) == BATCH_SIZE

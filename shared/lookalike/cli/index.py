@@ -90,14 +90,26 @@ def index_prune(keep: int) -> None:
 @click.option("--embedder", help="The embedder to change to: a value of EMBEDDER (default: that of --models).")
 @click.option("--retry-failed", is_flag=True, help="Also try garments that failed in an earlier run.")
 @click.option("--settle", is_flag=True, help="Delete the vectors and the index of all other models.")
+@click.option("--cloud", is_flag=True, help="Run as tasks of the Cloud Run job lookalike-reembed.")
+@click.option(
+    "--tasks", type=click.IntRange(1, 10_000), help="With --cloud: number of tasks (default: that of the job)."
+)
 @report_errors
-def reembed(models: str | None, embedder: str | None, retry_failed: bool, settle: bool) -> None:
+def reembed(
+    models: str | None, embedder: str | None, retry_failed: bool, settle: bool, cloud: bool, tasks: int | None
+) -> None:
     """Give every stored garment a vector of the models, keep its other vectors, and build and check the index.
 
     Needed after an update with new built-in models, and before a change of MODELS. Searches continue meanwhile. Resumes
     where an earlier run stopped.
     """
     services = open_services()
+    if cloud:
+        reembed_in_cloud(services.settings, models, embedder, retry_failed, settle, tasks)
+        return
+    share = services.settings.cloud_run_task_index, services.settings.cloud_run_task_count
+    if settle and share[1] > 1:
+        raise Conflict("--settle needs vectors of all garments: run it with one task, after all others")
     target_services = services.with_models(*choose_models(services.settings, models, embedder))
     target, current = describe_models(target_services.settings), describe_models(services.settings)
     if settle and target != current:
@@ -106,13 +118,17 @@ def reembed(models: str | None, embedder: str | None, retry_failed: bool, settle
         )
     task = target_services.reembed
     embedder_name = target_services.models.embedder
-    with progress_bar_of_length(task.secondary_vectors.count_missing_vectors(embedder_name), "Embedding") as progress:
-        summary = task.run(retry_failed, progress.update)
+    missing = task.secondary_vectors.count_missing_vectors(embedder_name) // share[1]
+    with progress_bar_of_length(missing, "Embedding") as progress:
+        summary = task.run(retry_failed, progress.update, share)
     for name, reason in summary.failed.items():
         click.echo(f"  skipped {name}: {reason}")
     has_work = summary.embedded or summary.failed
     done = f"{summary.embedded} garments embedded, {len(summary.failed)} skipped"
     state = done if has_work else f"Every garment has a vector of {embedder_name}"
+    if not summary.version:
+        click.echo(f"{done} by task {share[0]} of {share[1]}; run this with one task to build the index")
+        return
     click.echo(f"{state}; index {summary.version} published and checked")
     if settle:
         kept = f"; {len(summary.failed)} skipped garments keep their old vectors" if summary.failed else ""
@@ -120,6 +136,23 @@ def reembed(models: str | None, embedder: str | None, retry_failed: bool, settle
         click.echo(f"{count} garments now have only vectors of {embedder_name}{kept}")
     elif target != current:
         click.echo(f"Set {target} to search with them; then run this again for garments stored meanwhile")
+
+
+def reembed_in_cloud(
+    settings: "Settings", models: str | None, embedder: str | None, retry_failed: bool, settle: bool, tasks: int | None
+) -> None:
+    """Embed in several tasks, and then build the index in one, which also embeds what was stored meanwhile."""
+    from lookalike.bootstrap.cloud import REEMBED_JOB
+    from lookalike.cli.cloud import run_in_cloud
+
+    arguments = ["reembed", *(["--models", models] if models else []), *(["--embedder", embedder] if embedder else [])]
+    retry, last = ["--retry-failed"] if retry_failed else [], ["--settle"] if settle else []
+    if tasks != 1:
+        run_in_cloud(settings, REEMBED_JOB, [*arguments, *retry], tasks, "Embedding")
+    state = run_in_cloud(
+        settings, REEMBED_JOB, [*arguments, *(retry if tasks == 1 else []), *last], 1, "Building the index"
+    )
+    click.echo(f"Every garment has a vector, and the index is published. Log: {state.log_address}")
 
 
 def choose_models(settings: "Settings", models: str | None, embedder: str | None) -> tuple[str, str]:

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 @click.option("--retry-failed", is_flag=True, help="Also try photos that failed in an earlier run.")
 @click.option("--dry-run", is_flag=True, help="Only count the photos that would be stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--cloud", is_flag=True, help="Run as tasks of the Cloud Run job lookalike-ingest.")
+@click.option(
+    "--tasks", type=click.IntRange(1, 10_000), help="With --cloud: number of tasks (default: that of the job)."
+)
 @report_errors
-def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> None:
+def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool, cloud: bool, tasks: int | None) -> None:
     """Store the garments of all photos in FOLDER or gs://BUCKET/PREFIX.
 
     Resumes where an earlier run stopped. Photos that cannot be read are reported and skipped. With WEBHOOK_URL, sends an
@@ -41,6 +45,9 @@ def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> Non
     from lookalike.batch.ingest import ingest_all, notify_done, plan_ingest
 
     services = open_services()
+    if cloud:
+        ingest_in_cloud(services.settings, source, retry_failed, dry_run, as_json, tasks)
+        return
     photos = list_photos(services, source)
     if dry_run:
         summary = plan_ingest(services, photos, retry_failed).summary
@@ -58,6 +65,25 @@ def ingest(source: str, retry_failed: bool, dry_run: bool, as_json: bool) -> Non
     else:
         rate = f"{summary.seconds:.1f} s ({summary.photos_per_second:.1f} photos/s)"
         click.echo(f"{summary.stored} photos stored with {summary.garments} garments, {counts}, in {rate}")
+
+
+def ingest_in_cloud(
+    settings: "Settings", source: str, retry_failed: bool, dry_run: bool, as_json: bool, tasks: int | None
+) -> None:
+    """Start the job that ingests a bucket, and follow it. The log of its tasks has the number of photos."""
+    from lookalike.bootstrap.cloud import INGEST_JOB
+    from lookalike.cli.cloud import run_in_cloud
+
+    if not source.startswith("gs://"):
+        raise click.UsageError("--cloud reads gs://BUCKET/PREFIX only: upload the folder first, or leave --cloud out")
+    if dry_run:
+        raise click.UsageError("--dry-run counts without the cloud: leave --cloud out")
+    arguments = ["ingest", source, *(["--retry-failed"] if retry_failed else [])]
+    state = run_in_cloud(settings, INGEST_JOB, arguments, tasks, "Ingesting")
+    if as_json:
+        click.echo(json.dumps(asdict(state)))
+    else:
+        click.echo(f"{state.succeeded} tasks have stored their photos. Log: {state.log_address}")
 
 
 def list_photos(services: "Services", source: str) -> "list[PhotoFile]":

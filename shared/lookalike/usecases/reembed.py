@@ -41,7 +41,7 @@ class ReembedSummary:
     failed: dict[str, str] = field(default_factory=dict)
     """Reasons by name of the segments that could not be embedded, those of earlier runs included."""
     version: str = ""
-    """The index version that was built."""
+    """The index version that was built; empty if this was one of several tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,26 @@ class Reembed:
     reindex: Reindex | ExternalIndex
     index: LiveIndex
 
-    def run(self, retry_failed: bool = False, progress: Callable[[int], object] = lambda count: None) -> ReembedSummary:
+    def run(
+        self,
+        retry_failed: bool = False,
+        progress: Callable[[int], object] = lambda count: None,
+        share: tuple[int, int] = (0, 1),
+    ) -> ReembedSummary:
         """Embed all segments that lack a vector, build the new embedder's index and check it.
 
         `progress` is called with the number of segments processed since the last call. Raises temporary errors.
         Segments with broken images are recorded in the ledger and skipped, also by later runs unless `retry_failed`.
+
+        `share`: index and number of the tasks that share the segments. One of several only embeds its share, and a later
+        run without the others builds the index.
         """
         summary = ReembedSummary()
-        for batch in self._batches():
+        for batch in self._batches(*share):
             self._embed_batch(self._without_failed(batch, retry_failed, summary), summary)
             progress(len(batch))
+        if share[1] > 1:
+            return summary
         summary.version = self.reindex.build().version
         self._check_index()
         return summary
@@ -97,11 +107,13 @@ class Reembed:
     def _ledger_source(self) -> str:
         return f"{REEMBED_PREFIX}{self.models.embedder}"
 
-    def _batches(self) -> Iterator[list[Segment]]:
+    def _batches(self, index: int, count: int) -> Iterator[list[Segment]]:
+        # By row id, so that it does not change which segments belong to this task when others embed theirs.
         after = 0
-        while batch := self.secondary_vectors.segments_missing_vectors(self.models.embedder, after, BATCH_SIZE):
-            after = batch[-1].row_id
-            yield batch
+        while page := self.secondary_vectors.segments_missing_vectors(self.models.embedder, after, BATCH_SIZE * count):
+            after = page[-1].row_id
+            own = [segment for segment in page if segment.row_id % count == index]
+            yield from (own[start : start + BATCH_SIZE] for start in range(0, len(own), BATCH_SIZE))
 
     def _without_failed(self, batch: Sequence[Segment], retry_failed: bool, summary: ReembedSummary) -> list[Segment]:
         """Return the segments that did not fail in an earlier run; add the others to the summary."""
