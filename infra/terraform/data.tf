@@ -1,8 +1,8 @@
 # Stored data: bucket, database and secrets; and the job that migrates the tables.
 
 locals {
-  # Enough for twice all instances, since a release replaces them while the old ones serve, and for two executions of the job
-  # lookalike-ingest. The rest is for the migration and for administrators.
+  # Enough for twice all instances, since a release replaces them while the old ones serve, and for two executions of the
+  # jobs lookalike-ingest and lookalike-reembed. The rest is for the migration and for administrators.
   max_connections = 500
 
   # The database can be restored to any moment of so many days, and each deleted object of the bucket for as long.

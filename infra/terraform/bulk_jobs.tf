@@ -1,14 +1,16 @@
-# Ingestion of many photos: tasks that share the photos of a bucket. Nothing starts it by itself:
-#   gcloud run jobs execute lookalike-ingest --region=REGION --args=ingest,gs://BUCKET/PREFIX --tasks=20
+# Work on many photos or garments: tasks that share the photos of a bucket, or the garments without a vector of the models.
+# Nothing starts the jobs by itself:
+#   lookalike ingest gs://BUCKET/PREFIX --cloud
+#   lookalike reembed --cloud
 
 variable "ingest_tasks" {
-  description = "Default number of tasks of the job lookalike-ingest. Each stores its share of the photos"
+  description = "Default number of tasks of the jobs. Each works on its share of the photos or garments"
   type        = number
   default     = 20
 }
 
 variable "ingest_parallelism" {
-  description = "Tasks of the job lookalike-ingest that run at the same time"
+  description = "Tasks of a job that run at the same time"
   type        = number
   default     = 8
 
@@ -25,6 +27,12 @@ variable "photo_buckets" {
 }
 
 locals {
+  # Name = default arguments of `lookalike`.
+  bulk_jobs = {
+    ingest  = ["ingest", "gs://${google_storage_bucket.closet.name}/incoming/"]
+    reembed = ["reembed"]
+  }
+
   # Each task has a pool of connections, and two executions may overlap. See max_connections in data.tf.
   max_ingest_parallelism = 8
 
@@ -32,8 +40,9 @@ locals {
   ingest_timeout = var.gpu_image == "" ? 21600 : 3600
 }
 
-resource "google_cloud_run_v2_job" "ingest" {
-  name                = "lookalike-ingest"
+resource "google_cloud_run_v2_job" "bulk" {
+  for_each            = local.bulk_jobs
+  name                = "lookalike-${each.key}"
   location            = var.region
   deletion_protection = false
 
@@ -60,7 +69,7 @@ resource "google_cloud_run_v2_job" "ingest" {
         # The models of the functions: vectors of different models are not comparable.
         image   = contains(local.on_gpu, "ingest") ? var.gpu_image : var.image
         command = ["lookalike"]
-        args    = ["ingest", "gs://${google_storage_bucket.closet.name}/incoming/"]
+        args    = each.value
 
         resources {
           limits = contains(local.on_gpu, "ingest") ? local.l4_limits : {
@@ -119,4 +128,9 @@ resource "google_storage_bucket_iam_member" "photos" {
   bucket   = each.key
   role     = "roles/storage.objectViewer"
   member   = google_service_account.function["ingest"].member
+}
+
+moved {
+  from = google_cloud_run_v2_job.ingest
+  to   = google_cloud_run_v2_job.bulk["ingest"]
 }

@@ -1,9 +1,10 @@
-"""Tests of the Cloud Run job that ingests many photos."""
+"""Tests of the Cloud Run jobs that ingest many photos and embed many garments."""
 
 from typing import Any
 
 import pytest
 
+from lookalike.bootstrap.cloud import INGEST_JOB, REEMBED_JOB
 from lookalike.cli import main
 from lookalike.settings import read_settings, setting_names
 from tests.infra.deployment import CLOUD_VALUES, service, terraform
@@ -11,7 +12,7 @@ from tests.test_settings import JOB_VARIABLES
 
 
 def job() -> Any:
-    return terraform().resources["google_cloud_run_v2_job.ingest"]
+    return terraform().resources["google_cloud_run_v2_job.bulk"]
 
 
 def tasks() -> Any:
@@ -32,8 +33,15 @@ def variable(name: str) -> Any:
 
 def test_job_runs_the_command_of_the_image_of_the_functions() -> None:
     assert container()["image"] == '${contains(local.on_gpu, "ingest") ? var.gpu_image : var.image}'
-    assert container()["command"] == ["lookalike"] and "ingest" in main.commands
-    assert container()["args"] == ["ingest", "gs://${google_storage_bucket.closet.name}/incoming/"]
+    assert container()["command"] == ["lookalike"] and container()["args"] == "${each.value}"
+    jobs = terraform().locals["bulk_jobs"]
+    assert jobs["ingest"] == ["ingest", "gs://${google_storage_bucket.closet.name}/incoming/"]
+    assert all(arguments[0] == name and name in main.commands for name, arguments in jobs.items())
+
+
+def test_jobs_have_the_names_that_the_commands_start() -> None:
+    assert job()["name"] == "lookalike-${each.key}" and job()["for_each"] == "${local.bulk_jobs}"
+    assert {f"lookalike-{name}" for name in terraform().locals["bulk_jobs"]} == {INGEST_JOB, REEMBED_JOB}
 
 
 def test_job_has_the_account_and_the_size_of_the_function_ingest() -> None:
