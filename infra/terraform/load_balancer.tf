@@ -28,18 +28,21 @@ locals {
   # the route table. The private functions ingest and reindex are missing, and so is everything that the page's bucket serves.
   paths = {
     upload = [
-      "/image/split", "/ingestions/retry", "/split_image", "/splitted_images", "/upload_image", "/upload_single_image",
+      "/image/split", "/ingestions/retry", "/recut/*", "/split_image", "/splitted_images", "/upload_image",
+      "/upload_single_image",
     ]
     relay = [
-      "/docs", "/duplicates", "/feedback", "/healthz", "/openapi.json", "/readyz", "/relay_image", "/search",
-      "/search_history", "/search_history/*",
+      "/docs", "/duplicates", "/feedback", "/healthz", "/index_versions", "/index_versions/rollback", "/models",
+      "/openapi.json", "/readyz", "/relay_image", "/search", "/search_history", "/search_history/*",
     ]
     detail = [
       "/duplicates/decisions", "/duplicates/merge", "/erase", "/image_detail", "/image_detail/*", "/ingestions",
-      "/splitted_images/*", "/thumbnails/*",
+      "/originals/*", "/splitted_images/*", "/thumbnails/*",
     ]
-    cancel = ["/cancel_processing/*", "/cancel_request/*", "/cleanup_requests", "/request_status/*"]
-    auth   = ["/api/auth/*", "/me", "/me/*"]
+    cancel = [
+      "/cancel_processing/*", "/cancel_request/*", "/cleanup_requests", "/jobs", "/request_status/*", "/statistics",
+    ]
+    auth = ["/api/auth/*", "/api_keys", "/api_keys/*", "/me", "/me/*"]
   }
   patterns = {
     for name, paths in local.paths :

@@ -13,11 +13,19 @@ from werkzeug.routing import Map, Rule
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
-from lookalike.http import duplicate_schemas, history_schemas, ingestion_schemas, personal_data_schemas, search_schemas
+from lookalike.http import (
+    admin_schemas,
+    duplicate_schemas,
+    history_schemas,
+    ingestion_schemas,
+    personal_data_schemas,
+    search_schemas,
+)
 from lookalike.http import request_schemas as requests
 from lookalike.http import response_schemas as responses
 from lookalike.http.handlers import (
     accounts,
+    administration,
     duplicates,
     erasure,
     events,
@@ -124,6 +132,8 @@ ROUTES = (
     _upload("/upload_single_image", Role.ADMIN, photos.upload_single_image, Segment, requests.UploadSegmentRequest),
     _upload("/splitted_images", Role.ADMIN, photos.add_segment, Segment, requests.NewSegmentRequest,
             extra_error_statuses=(404,)),
+    _upload("/recut/<id>", Role.ADMIN, administration.recut_segment, Segment, admin_schemas.RecutRequest,
+            extra_error_statuses=(404,)),
     _upload("/split_image", Role.ANYONE, photos.split_image, responses.SplitResponse, requests.SplitRequest,
             allows_search_keys=True),
     _upload("/image/split", Role.ANYONE, photos.image_split, responses.ImageSplitResponse, requests.SplitRequest,
@@ -143,11 +153,18 @@ ROUTES = (
     _relay("DELETE", "/search_history/<id>", Role.USER, history.delete_search, responses.StatusResponse),
     _relay("POST", "/feedback", Role.USER, history.add_feedback, Feedback, history_schemas.FeedbackRequest,
            extra_error_statuses=(404,)),
+    _relay("GET", "/index_versions", Role.ADMIN, administration.get_index, admin_schemas.IndexResponse),
+    _relay("POST", "/index_versions/rollback", Role.ADMIN, administration.roll_back_index,
+           responses.DataResponse[admin_schemas.IndexVersion], admin_schemas.RollbackRequest,
+           extra_error_statuses=(404, 409)),
+    _relay("GET", "/models", Role.ADMIN, administration.get_models, admin_schemas.ModelsResponse),
     _detail("POST", "/image_detail", Role.ANYONE, segments.get_details, responses.DetailsResponse,
             requests.DetailsRequest, extra_error_statuses=(404,), allows_search_keys=True),
     _detail("PUT", "/image_detail/<id>", Role.ADMIN, segments.put_details, Details, requests.ProductDetailsRequest),
     _detail("GET", "/thumbnails/<id>", Role.ANYONE, segments.get_thumbnail, responses.BaseResponse,
             media_type="image/*", allows_search_keys=True),
+    _detail("GET", "/originals/<id>", Role.ADMIN, administration.get_original, responses.BaseResponse,
+            media_type="image/jpeg"),
     _detail("GET", "/splitted_images/<id>", Role.ANYONE, segments.get_segment, Segment, allows_search_keys=True),
     _detail("GET", "/splitted_images/by_original/<id>", Role.ANYONE, segments.list_segments_of_photo, Segments,
             allows_search_keys=True),
@@ -174,6 +191,8 @@ ROUTES = (
             allows_search_keys=True),
     _cancel("POST", "/cleanup_requests", Role.OWNER, jobs.cleanup_requests, responses.StatusResponse,
             requests.CleanupRequest, is_body_optional=True),
+    _cancel("GET", "/jobs", Role.ADMIN, administration.list_running_jobs, admin_schemas.JobsResponse),
+    _cancel("GET", "/statistics", Role.ADMIN, administration.get_statistics, admin_schemas.StatisticsResponse),
     _auth("/api/auth/register", Role.OPEN, accounts.register, User, requests.CredentialsRequest, 201, (409, 429)),
     _auth("/api/auth/login", Role.OPEN, accounts.login, Session, requests.CredentialsRequest,
           extra_error_statuses=(429,)),
@@ -182,6 +201,9 @@ ROUTES = (
     _auth("/api/auth/logout", Role.USER, accounts.logout, responses.StatusResponse),
     Route("auth", "GET", "/api/auth/user", Role.USER, accounts.get_current_user,
           responses.DataResponse[responses.CurrentUser]),
+    Route("auth", "GET", "/api_keys", Role.ADMIN, administration.list_keys, admin_schemas.KeysResponse),
+    _auth("/api_keys", Role.ADMIN, administration.create_key, admin_schemas.KeyResponse, admin_schemas.NewKeyRequest, 201),
+    Route("auth", "DELETE", "/api_keys/<id>", Role.ADMIN, administration.revoke_key, admin_schemas.KeyResponse),
     Route("auth", "GET", "/me/export", Role.USER, personal_data.export_personal_data,
           personal_data_schemas.ExportResponse, personal_data_schemas.ExportRequest),
     Route("auth", "DELETE", "/me", Role.USER, personal_data.erase_account,

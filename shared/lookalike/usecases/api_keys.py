@@ -137,7 +137,7 @@ def _check_request(request: KeyRequest) -> None:
     for origin in request.origins:
         if not ORIGIN.fullmatch(origin):
             message = f"origin: {origin[:100]!r} is not valid; use the form https://shop.example, without a path"
-            raise InvalidField(message, field="origin")
+            raise InvalidField(message, field="origins")
     _check_lengths(request)
 
 

@@ -1,0 +1,147 @@
+"""Routes for administrators: corrections of garments, index versions, models, running jobs, figures, and API keys."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike import images
+from lookalike.bootstrap import Services, services
+from lookalike.domain.model import Caller, JobStatus
+from tests.conftest import jpeg
+from tests.functions.harness import PHOTO, Client, search_photo, upload_photo
+from tests.sample_photos import sample_photo
+
+
+def test_recut_changes_what_searches_compare_with(client: Client, admin: dict[str, str], real: Services) -> None:
+    segment = upload_photo(client, admin, image_name="look").get_json()["data"]["segments"][0]
+    real.reindex.build()
+    photo = Image.open(io.BytesIO(client("detail").get("/originals/look", headers=admin).data))
+    box = [photo.width // 2, photo.height // 2, photo.width + 50, photo.height]
+    part = jpeg(photo.crop((box[0], box[1], photo.width, photo.height)))
+    before = search_photo(client, part, num=1).get_json()["results"][0]["similarity"]
+    response = client("upload").post("/recut/look_segment_0", json={"bounding_box": box, "label": "bag"}, headers=admin)
+    changed = response.get_json()["data"]
+    assert response.status_code == 200, response.get_json()
+    assert changed["id"] == segment["id"] and changed["label"] == "bag"
+    assert changed["bounding_box"] == [box[0], box[1], photo.width, photo.height]
+    after = search_photo(client, part, num=1).get_json()["results"][0]
+    assert after["id"] == segment["id"] and after["similarity"] > max(before, 0.9)
+    thumbnail = images.read_image(client("detail").get("/thumbnails/look_segment_0").data)
+    assert thumbnail.width / thumbnail.height == pytest.approx((photo.width - box[0]) / (photo.height - box[1]), 0.05)
+    assert real.catalog.referenced_paths([segment["splitted_image_path"]]) == set()
+    assert real.store.stat(segment["splitted_image_path"]) is None
+
+
+def test_recut_explains_what_is_wrong(client: Client, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEEP_ORIGINALS", "false")
+    services.cache_clear()
+    upload_photo(client, admin, image_name="look")
+    upload, body = client("upload"), {"bounding_box": [0, 0, 30, 30]}
+    response = upload.post("/recut/look_segment_0", json=body, headers=admin)
+    assert response.status_code == 409 and "KEEP_ORIGINALS" in response.get_json()["message"]
+    assert upload.post("/recut/unknown", json=body, headers=admin).status_code == 404
+    assert upload.post("/recut/look_segment_0", json={}, headers=admin).status_code == 422
+    original = client("detail").get("/originals/look", headers=admin)
+    assert original.status_code == 404 and "KEEP_ORIGINALS" in original.get_json()["message"]
+
+
+def test_index_versions_and_rollback(client: Client, admin: dict[str, str], real: Services) -> None:
+    relay = client("relay")
+    empty = relay.get("/index_versions", headers=admin).get_json()["data"]
+    assert empty["version"] is None and empty["versions"] == [] and empty["recall"] is None
+    assert relay.post("/index_versions/rollback", json={}, headers=admin).status_code == 404
+    upload_photo(client, admin, image_name="one")
+    old = real.reindex.build()
+    upload_photo(client, admin, jpeg(sample_photo(8)), image_name="two")
+    new = real.reindex.build()
+    rolled_back = relay.post("/index_versions/rollback", json={"version": old.version}, headers=admin).get_json()
+    assert rolled_back["data"]["version"] == old.version
+    services.cache_clear()
+    state = client("relay").get("/index_versions", headers=admin).get_json()["data"]
+    assert state["version"] == old.version and state["is_pinned"] and state["embedder"] == old.embedder
+    assert [(one["version"], one["is_current"]) for one in state["versions"]] == [
+        (new.version, False),
+        (old.version, True),
+    ]
+    assert state["tail_rows"] == new.rows - old.rows > 0 and state["rows"] == new.rows
+    assert relay.post("/index_versions/rollback", json={"version": "../x"}, headers=admin).status_code == 422
+    assert relay.post("/index_versions/rollback", json={"version": "unknown"}, headers=admin).status_code == 404
+
+
+def test_models_and_what_a_change_needs(client: Client, admin: dict[str, str], real: Services) -> None:
+    row_id = upload_photo(client, admin, image_name="one").get_json()["data"]["segments"][0]["id"]
+    real.reembed.secondary_vectors.add_vectors("dinov2-vits14-lvd142m", {row_id: np.ones(384, np.float32)})
+    data = client("relay").get("/models", headers=admin).get_json()["data"]
+    assert data["current"]["name"] == real.models.embedder and data["current"]["garments_without_vector"] == 0
+    others = {one["name"]: one for one in data["others"]}
+    dinov2 = others.pop("dinov2-vits14-lvd142m")
+    assert dinov2["garments_without_vector"] == data["garments"] - 1
+    assert dinov2["command"] == "lookalike reembed --models full --embedder dinov2"
+    (resnet,) = others.values()
+    assert resnet["garments_without_vector"] == data["garments"] > 0 and resnet["dim"] == 2048
+
+
+def test_running_jobs_of_all_users_can_be_canceled(client: Client, admin: dict[str, str], real: Services) -> None:
+    real.catalog.start_job("of-bert", "search", Caller("bert", address="203.0.113.9"))
+    real.catalog.start_job("over", "upload", Caller("bert"))
+    real.catalog.finish_job("over", JobStatus.FAILED)
+    cancel = client("cancel")
+    (job,) = cancel.get("/jobs", headers=admin).get_json()["data"]
+    assert (job["id"], job["kind"], job["owner"], job["address"]) == ("of-bert", "search", "bert", "203.0.113.9")
+    assert job["age"] >= 0 and job["cancel_requested"] is False
+    assert cancel.post("/cancel_request/of-bert", headers=admin).status_code == 200
+    (job,) = cancel.get("/jobs", headers=admin).get_json()["data"]
+    assert job["cancel_requested"] is True
+
+
+def test_statistics_count_jobs_by_kind_and_hour(client: Client, admin: dict[str, str], real: Services) -> None:
+    upload_photo(client, admin, image_name="one")
+    for _ in range(2):
+        search_photo(client, PHOTO)
+    client("relay").post("/relay_image", json={"image_base64": "AAAA"})
+    real.catalog.start_job("running", "search", Caller("bert"))
+    data = client("cancel").get("/statistics", headers=admin).get_json()["data"]
+    kinds = {one["kind"]: one for one in data["kinds"]}
+    counts = {name: kinds["search"][name] for name in ("completed", "failed", "cancelled", "processing")}
+    assert counts == {"completed": 2, "failed": 1, "cancelled": 0, "processing": 1}
+    assert 0 < kinds["search"]["median_seconds"] <= kinds["search"]["p95_seconds"]
+    assert kinds["upload"]["completed"] == 1
+    assert sum(hour["completed"] for hour in data["hours"] if hour["kind"] == "search") == 2
+
+
+def test_keys_are_created_listed_and_revoked(client: Client, admin: dict[str, str]) -> None:
+    auth = client("auth")
+    wanted = {"name": "shop", "filter": {"brand": "Ost", "score": {"min": 0.5}}, "origins": ["https://shop.example"]}
+    response = auth.post("/api_keys", json=wanted, headers=admin)
+    created = response.get_json()["data"]
+    text = created.pop("key")
+    assert response.status_code == 201 and text.startswith("lk_") and created["filter"] == wanted["filter"]
+    assert created["expires"] is not None
+    endless = auth.post("/api_keys", json={"valid_days": None}, headers=admin).get_json()["data"]
+    assert endless["expires"] is None and endless["requests_per_minute"] == 600
+    listing = auth.get("/api_keys", headers=admin)
+    assert created in listing.get_json()["data"] and text not in listing.get_data(as_text=True)
+    bearer = {"Authorization": f"Bearer {text}"}
+    assert client("detail").get("/thumbnails/x", headers=bearer).status_code == 404
+    revoked = auth.delete(f"/api_keys/{created['id']}", headers=admin).get_json()["data"]
+    assert revoked["revoked"] is not None
+    assert client("detail").get("/thumbnails/x", headers=bearer).status_code == 401
+    assert auth.delete("/api_keys/unknown", headers=admin).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"role": "owner"},
+        {"role": "admin", "filter": {"brand": "Ost"}},
+        {"filter": {"unknown": 1}},
+        {"origins": ["shop.example"]},
+        {"valid_days": 0},
+        {"requests_per_minute": -1},
+    ],
+)
+def test_wrong_keys_are_refused(client: Client, admin: dict[str, str], wrong: dict[str, object]) -> None:
+    response = client("auth").post("/api_keys", json=wrong, headers=admin)
+    assert response.status_code == 422 and response.get_json()["error"]["details"]["field"] in wrong
