@@ -22,6 +22,8 @@ MINUTES ?= 10
 BIN = .venv/bin
 # the query photo: one that is not in the sample closet, or the first of your own photos
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
+# The tests of a file run in one process, because they share servers.
+PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help run test test-full slow soak check docs screenshots bench bench-search bench-million bench-full bench-crashes clean
@@ -40,12 +42,11 @@ endif
 help:
 	@sed -n 's/^#   //p' Makefile
 
-# --dist loadfile: the tests of a file run in one process, because they share servers
 test: .venv/tested
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 slow: .venv/tested
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
 # Needs MariaDB, and Linux for what it reads about the server's processes.
 soak: .venv/tested
