@@ -1,4 +1,7 @@
-"""Crash safety: SIGKILL before every call to database, bucket and models, on both databases and both stores."""
+"""Crash safety: SIGKILL before every call to database, bucket and models, on both databases and both stores.
+
+`make bench-crashes` also runs the two other combinations of them.
+"""
 
 import json
 import os
@@ -18,12 +21,10 @@ ROOT = Path(lookalike.__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(
-    params=[f"{database}, {store}" for database in DATABASE_KINDS for store in ("directory", "cloud storage")]
-)
+@pytest.fixture(params=zip(DATABASE_KINDS, ("directory", "cloud storage"), strict=True), ids=", ".join)
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Environment variables of a process with an empty database and bucket."""
-    database, store = request.param.split(", ")
+    database, store = request.param
     with ExitStack() as stack:
         url = stack.enter_context(temporary_database(database, tmp_path))
         settings = {"LOOKALIKE_HOME": str(tmp_path / "home"), "LOG_LEVEL": "ERROR", "DATABASE_URL": url}
