@@ -7,6 +7,7 @@
 #   check          check style, types, layers, spelling and links
 #   docs           build the documentation in site/
 #   screenshots    draw the images of the documentation
+#   widget         build the web widget from infra/widget
 #   bench          compare with the original system and with earlier code and models, and measure exact search
 #   bench-search   measure exact search and each kind of query only
 #   bench-million  measure approximate search on a million garments
@@ -26,7 +27,7 @@ QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$
 PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-full slow soak check docs screenshots bench bench-search bench-million bench-full bench-crashes clean
+.PHONY: help run test test-full slow soak check docs screenshots widget bench bench-search bench-million bench-full bench-crashes clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -62,6 +63,9 @@ check: .venv/tested
 # The variable suppresses an advertisement of the theme's authors.
 docs: .venv/tested
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+widget: .venv/tested
+	$(BIN)/python -m infra.widget.build
 
 # Needs Chromium (Debian and Ubuntu: apt-get install chromium). Writes docs/images.
 screenshots: .venv/installed

@@ -6,7 +6,8 @@ locals {
 
   # Object name = file. The function serve_static of `lookalike serve` serves the same; a test compares both.
   page_files = merge(
-    { "index.html" = "${local.web}/index.html" },
+    { for name in ["index.html", "searches.html"] : name => "${local.web}/${name}" },
+    { "widget/lookalike-search.js" = "${local.web}/lookalike-search.js" },
     { for name in fileset(local.web, "**/*.{css,js}") : "web/${name}" => "${local.web}/${name}" },
     { for name in fileset(local.photos, "*.jpg") : "samples/${name}" => "${local.photos}/${name}" },
   )

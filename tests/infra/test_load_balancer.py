@@ -6,6 +6,7 @@ from typing import Any
 from lookalike.http.docs import serve_docs
 from lookalike.http.request_timing import HEALTH_CHECKS
 from lookalike.http.routes import DOCS_PATHS, ROUTES
+from lookalike.http.widget import WIDGET_PATH
 from lookalike.local import static_files
 from tests.infra.deployment import ROOT, terraform
 from tests.infra.plans import REQUIRED, VARIANTS
@@ -53,11 +54,14 @@ def test_paths_that_every_function_serves_go_to_relay() -> None:
 
 def test_page_and_widget_come_from_the_bucket() -> None:
     assert {backend(path) for path in ("/", "/web/js/main.js", "/samples", "/samples/dress.jpg", "/x")} == {"page"}
-    assert backend("/widget/lookalike.js") == "widget"
+    assert backend(WIDGET_PATH) == "widget"
+    files = terraform().locals["page_files"]
+    assert f'"{WIDGET_PATH[1:]}" = "${{local.web}}/lookalike-search.js"' in files
+    assert '["index.html", "searches.html"]' in files
 
 
 def test_bucket_has_the_files_of_the_local_server() -> None:
-    served = set(static_files._files()) - {"/"}
+    served = set(static_files._files()) - {"/", "/searches.html"}
     folders = {"web": static_files.WEB_FOLDER, "samples": ROOT / "shared/lookalike/sample_closet/queries"}
     patterns = re.findall(r'fileset\(local\.(\w+), "([^"]+)"\) : "(\w+)/\$', terraform().locals["page_files"])
     stored = set()

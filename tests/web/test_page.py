@@ -1,10 +1,9 @@
-"""Static checks of the web page: HTML, CSS and JavaScript modules fit together. No browser is needed."""
+"""Static checks of the web pages: HTML, CSS and JavaScript modules fit together. No browser is needed."""
 
 import re
 from functools import cache
 
 import lookalike
-from lookalike.domain.color import BASIC_COLORS
 from lookalike.local.static_files import WEB_FOLDER
 
 MAX_MODULE_LINES = 150
@@ -12,9 +11,13 @@ PACKAGE_DATA = ("web/*", "web/js/*")
 """Globs in pyproject.toml that put the files into the wheel."""
 
 
+PAGES = {"index.html": "main.js", "searches.html": "searches.js"}
+"""Pages and the modules that they start."""
+
+
 @cache
 def html() -> str:
-    return (WEB_FOLDER / "index.html").read_text()
+    return "".join((WEB_FOLDER / page).read_text() for page in PAGES)
 
 
 @cache
@@ -39,31 +42,39 @@ def class_names() -> set[str]:
     return in_html | set(re.findall(r'(?:classList\.(?:add|toggle)\(|className = )"([^"]+)"', source))
 
 
-def test_page_starts_main_module() -> None:
-    assert '<script type="module" src="web/js/main.js"></script>' in html() and "main.js" in modules()
+def test_pages_start_their_modules() -> None:
+    for page, module in PAGES.items():
+        tag = f'<script type="module" src="web/js/{module}"></script>'
+        assert tag in (WEB_FOLDER / page).read_text() and module in modules()
 
 
-def test_page_links_every_stylesheet() -> None:
+def test_pages_link_every_stylesheet() -> None:
     linked = re.findall(r'<link rel="stylesheet" href="web/([^"]+)">', html())
-    assert sorted(linked) == sorted(file.name for file in WEB_FOLDER.glob("*.css"))
+    assert set(linked) == {file.name for file in WEB_FOLDER.glob("*.css")}
 
 
-def test_basic_colors_are_those_of_the_server() -> None:
-    colors = re.findall(r'^  (\w+): "(#[0-9a-f]{6})",$', modules()["basic-colors.js"], re.MULTILINE)
-    assert dict(colors) == BASIC_COLORS
+def test_page_uses_the_widget_as_other_pages_do() -> None:
+    page = (WEB_FOLDER / "index.html").read_text()
+    assert '<script src="widget/lookalike-search.js"></script>' in page and "<lookalike-search " in page
+
+
+def exports(source: str) -> set[str]:
+    """Return the names that a module exports, its own and those of others."""
+    own = re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", source, re.MULTILINE)
+    passed_on = re.findall(r"^export \{([^}]+)\};", source, re.MULTILINE)
+    return {*own, *(one.strip() for names in passed_on for one in names.split(","))}
 
 
 def test_every_import_names_an_export() -> None:
     for name, source in modules().items():
         for names, target in re.findall(r'^import \{([^}]+)\} from "\./([\w.]+)";', source, re.MULTILINE):
-            exported = set(
-                re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", modules()[target], re.MULTILINE)
-            )
-            assert {one.strip() for one in names.split(",")} <= exported, (name, target)
+            assert {one.strip() for one in names.split(",")} <= exports(modules()[target]), (name, target)
 
 
 def test_every_export_is_imported() -> None:
-    imports = re.findall(r"^import \{([^}]+)\} from", "\n".join(modules().values()), re.MULTILINE)
+    # the pages for administrators share some modules
+    sources = [file.read_text() for file in WEB_FOLDER.rglob("*.js")]
+    imports = re.findall(r"^import \{([^}]+)\} from", "\n".join(sources), re.MULTILINE)
     imported = {one.strip() for names in imports for one in names.split(",")}
     for name, source in modules().items():
         assert (
@@ -81,12 +92,12 @@ def test_modules_import_each_other_without_cycles() -> None:
     assert imports == {}
 
 
-def test_modules_use_ids_of_page() -> None:
+def test_modules_use_ids_of_the_pages() -> None:
     used = {one for source in modules().values() for one in re.findall(r'(?:byId|cloneTemplate)\("([^"]+)"\)', source)}
     assert used <= element_ids()
 
 
-def test_page_references_existing_ids() -> None:
+def test_pages_reference_existing_ids() -> None:
     attributes = re.findall(r'(?:for|aria-labelledby)="([^"]+)"', html())
     assert set(attributes) <= element_ids()
 

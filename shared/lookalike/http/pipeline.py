@@ -22,6 +22,7 @@ from lookalike.http.request import ApiRequest, Body, limit_body_size, read_body,
 from lookalike.http.request_schemas import HandlerResult
 from lookalike.http.request_timing import respond_timed
 from lookalike.http.routes import Role, Route, allowed_methods, function_url_map, match_route, route_pattern
+from lookalike.http.widget import serve_widget
 from lookalike.settings import Settings
 from lookalike.usecases.jobs import validate_or_create_job_id
 from lookalike.usecases.rate_limits import require_quota
@@ -57,7 +58,7 @@ def _respond_or_report(function: str, request: flask.Request, headers: dict[str,
     """Respond, or turn an error into a response. Adds to `headers` what every response of this request gets."""
     try:
         limit_body_size(request)
-        return _preflight_or_docs(function, request) or _call_handler(function, request, headers)
+        return _preflight_or_file(function, request) or _call_handler(function, request, headers)
     except LookalikeError as error:
         return error_response(error, logs.request_id.get())
     except HTTPException as error:
@@ -71,11 +72,13 @@ def _respond_or_report(function: str, request: flask.Request, headers: dict[str,
         return error_response(LookalikeError(message), logs.request_id.get())
 
 
-def _preflight_or_docs(function: str, request: flask.Request) -> flask.Response | None:
-    """Respond to OPTIONS and to the paths of the API documentation; `None` for everything else."""
+def _preflight_or_file(function: str, request: flask.Request) -> flask.Response | None:
+    """Respond to OPTIONS, and to the paths of the API documentation and the widget; `None` for everything else."""
     if request.method == "OPTIONS":
         methods = allowed_methods(function_url_map(function), request.path)
         return preflight_response(services().settings, request, methods)
+    if function == "relay" and (widget := serve_widget(request)):
+        return widget
     return serve_docs(request.path, function) if request.method == "GET" else None
 
 

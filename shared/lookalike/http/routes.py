@@ -41,6 +41,7 @@ from lookalike.http.handlers import (
 )
 from lookalike.http.request import AcceptedBody, ApiRequest
 from lookalike.http.request_schemas import HandlerResult, RequestBody
+from lookalike.http.widget import WIDGET_PATH
 
 Segment = responses.DataResponse[responses.Segment]
 Segments = responses.DataResponse[list[responses.Segment]]
@@ -274,7 +275,7 @@ def allowed_methods(url_map: Map, path: str) -> list[str]:
 
 def route_pattern(url_map: Map, method: str, path: str) -> str:
     """Return the pattern that a path matches, with this method or another one, or "" if there is none."""
-    if path in DOCS_PATHS:
+    if path in DOCS_PATHS or path == WIDGET_PATH:
         return path
     adapter = url_map.bind("")
     methods = adapter.allowed_methods(path)

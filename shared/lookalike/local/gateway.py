@@ -18,7 +18,8 @@ from lookalike.http.docs import serve_docs
 from lookalike.http.pipeline import error_response
 from lookalike.http.request_timing import HEALTH_CHECKS, respond_timed
 from lookalike.http.routes import allowed_methods, gateway_url_map, match_route, route_pattern
-from lookalike.local.static_files import serve_static
+from lookalike.http.widget import WIDGET_PATH
+from lookalike.local.static_files import PAGES, serve_static
 
 FUNCTION_NAMES = ("upload", "relay", "detail", "cancel", "auth", "ingest", "reindex")
 BUCKET = "/bucket/"
@@ -50,7 +51,7 @@ def find_function(request: Request) -> str:
     if "\n" in request.path:
         # functions-framework matches no route for such a path and would respond with its own HTML
         raise NotFound("No such route")
-    if request.path in HEALTH_CHECKS:
+    if request.path in HEALTH_CHECKS or request.path == WIDGET_PATH:
         return "relay"
     # a preflight request goes to the function that the announced request will go to
     method = allowed_methods(gateway_url_map(), request.path)[0] if request.method == "OPTIONS" else request.method
@@ -63,7 +64,7 @@ def own_pattern(request: Request) -> str:
     folder, _, name = request.path[1:].partition("/")
     if name and folder in ("web", "samples", "bucket"):
         return f"/{folder}/<path>"
-    is_page = request.path in ("/", "/samples")
+    is_page = request.path in PAGES or request.path == "/samples"
     return request.path if is_page else route_pattern(gateway_url_map(), request.method, request.path)
 
 

@@ -17,6 +17,8 @@ CONTENT_TYPES = {
     ".jpg": "image/jpeg",
 }
 """By file suffix. Not `mimetypes`, which reads the system's table: browsers reject a module with a wrong type."""
+PAGES = {"/": "index.html", "/searches.html": "searches.html"}
+"""Pages by URL path."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -43,7 +45,8 @@ def _files() -> dict[str, Path]:
         for file in WEB_FOLDER.rglob("*")
         if file.suffix in (".css", ".js")
     }
-    return {"/": WEB_FOLDER / "index.html"} | files | _sample_files()
+    pages = {path: WEB_FOLDER / name for path, name in PAGES.items()}
+    return pages | files | _sample_files()
 
 
 def _sample_files() -> dict[str, Path]:

@@ -1,55 +1,76 @@
-/** The sign-in panel. */
+/** The sign-in panel, and who is signed in. */
 
-import { ApiError, post } from "./api.js";
+import { ApiError, get, post } from "./api.js";
 import { byId } from "./dom.js";
 import { initMenu } from "./menu.js";
 import { clearError } from "./messages.js";
 import { getToken, setToken, takeTokenFromUrl } from "./session.js";
 
-/** Restore the session and connect the controls of the panel. */
-export function initAccount() {
-  storeToken(getToken());
-  storeTokenFromUrl();
-  addEventListener("hashchange", storeTokenFromUrl);
-  byId("account-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    storeToken(byId("token").value);
-    clearError();
-    closePanel();
+let onToken = () => {};
+
+/**
+ * Restore the session and connect the controls of the panel.
+ * @param {(token: string) => void} onTokenChange Called with each new access token, "" after signing out.
+ */
+export function initAccount(onTokenChange) {
+  onToken = onTokenChange;
+  const fromUrl = takeTokenFromUrl();
+  void storeToken(fromUrl ?? getToken());
+  addEventListener("hashchange", () => {
+    const token = takeTokenFromUrl();
+    if (token !== null) void storeToken(token);
   });
-  byId("sign-in").addEventListener("click", () => sendCredentials("api/auth/login"));
-  byId("register").addEventListener("click", () => sendCredentials("api/auth/register"));
-  byId("sign-out").addEventListener("click", signOut);
-  byId("error-sign-in").addEventListener("click", openPanel);
-  listenForEnter();
+  listen("account-form", "submit", () => sendCredentials("api/auth/login"));
+  listen("register", "click", () => sendCredentials("api/auth/register"));
+  listen("token-form", "submit", () => storeToken(byId("token").value));
+  listen("sign-out", "click", signOut);
+  listen("error-sign-in", "click", openPanel);
   initMenu("account", [byId("error-sign-in")]);
 }
 
-function listenForEnter() {
-  byId("password").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    // The default would submit the form, which stores the token field.
+function listen(id, type, handle) {
+  byId(id).addEventListener(type, (event) => {
     event.preventDefault();
-    void sendCredentials("api/auth/login");
+    void handle();
   });
 }
 
 function openPanel() {
   byId("account").open = true;
-  byId("email").focus();
+  // Another account may have the permission that this one lacks.
+  if (getToken()) byId("sign-out").focus();
+  else byId("email").focus();
 }
 
-function closePanel() {
-  byId("account").open = false;
+/** Store an access token, and show whose it is. */
+async function storeToken(text) {
+  const token = setToken(text);
+  onToken(token);
+  byId("token").value = "";
+  byId("sign-in-message").textContent = "";
+  renderUser(token ? { email: "" } : null);
+  if (!token) return;
+  clearError();
+  try {
+    const { data } = await get("api/auth/user");
+    // The user may have signed out meanwhile.
+    if (getToken() === token) renderUser(data);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.isUnauthorized) await storeToken("");
+    byId("sign-in-message").textContent = error.isUnauthorized ? `${error.message} Sign in again.` : error.message;
+  }
 }
 
-function storeToken(text) {
-  byId("token").value = setToken(text);
-}
-
-function storeTokenFromUrl() {
-  const token = takeTokenFromUrl();
-  if (token !== null) storeToken(token);
+/** @param {{email?: string, user_id?: string, is_admin?: boolean} | null} user `null` if nobody is signed in. */
+function renderUser(user) {
+  const name = user ? user.email || user.user_id || "Signed in" : "";
+  byId("account-name").textContent = name || "Sign in";
+  byId("account-email").textContent = name;
+  byId("account-role").textContent = user?.is_admin ? "(administrator)" : "";
+  byId("administration").hidden = !user?.is_admin;
+  byId("signed-in").hidden = !user;
+  for (const id of ["account-form", "token-form"]) byId(id).hidden = Boolean(user);
 }
 
 async function sendCredentials(path) {
@@ -57,21 +78,24 @@ async function sendCredentials(path) {
   output.textContent = "";
   try {
     const { data, message } = await post(path, { email: byId("email").value, password: byId("password").value });
-    output.textContent = message || `Signed in as ${data.role === "admin" ? "an administrator" : "a user"}.`;
     // Registration returns no token: an address may have to be confirmed first.
-    if (!data.access_token) return;
+    if (!data.access_token) {
+      output.textContent = message;
+      return;
+    }
     byId("password").value = "";
-    storeToken(data.access_token);
-    clearError();
+    await storeToken(data.access_token);
+    // The button that was pressed is hidden now.
+    byId("sign-out").focus();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     output.textContent = error.message;
   }
 }
 
-function signOut() {
+async function signOut() {
   // Failures are ignored: the server rejects an expired token, and the session ends here in any case.
   if (getToken()) void post("api/auth/logout", {}).catch(() => {});
-  storeToken("");
-  byId("sign-in-message").textContent = "";
+  await storeToken("");
+  byId("email").focus();
 }

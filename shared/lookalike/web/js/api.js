@@ -1,28 +1,9 @@
-/** Requests to the lookalike API. Addresses are relative, so the page also works below a path prefix. */
+/** Requests of the pages to the API. Addresses are relative, so the pages also work below a path prefix. */
 
+import { ApiError, CancelledError, createRequestId, send } from "./client.js";
 import { getToken } from "./session.js";
 
-const UNREACHABLE_MESSAGE = "The server did not respond. Check that “lookalike serve” is running.";
-
-/** The API rejected a request, or could not be reached. */
-export class ApiError extends Error {
-  /**
-   * @param {string} message
-   * @param {number} [status] HTTP status; 0 without a response.
-   */
-  constructor(message, status = 0) {
-    super(message);
-    this.status = status;
-  }
-
-  /** Whether the request needs other credentials. */
-  get isUnauthorized() {
-    return this.status === 401 || this.status === 403;
-  }
-}
-
-/** The request was cancelled through the API. */
-export class CancelledError extends Error {}
+export { ApiError, CancelledError, createRequestId };
 
 /**
  * Send a POST request and return its parsed JSON response.
@@ -33,34 +14,32 @@ export class CancelledError extends Error {}
  * @throws {ApiError} If the response has an error status or is not valid.
  * @throws {CancelledError} If the request was cancelled on the server.
  */
-export async function post(path, body, signal) {
+export const post = (path, body, signal) => send(path, { body, signal, token: getToken() });
+
+/**
+ * Send a GET request and return its parsed JSON response. Throws like `post`.
+ * @param {string} path
+ * @returns {Promise<any>}
+ */
+export const get = (path) => send(path, { method: "GET", token: getToken() });
+
+/**
+ * Send a DELETE request and return its parsed JSON response. Throws like `post`.
+ * @param {string} path
+ * @returns {Promise<any>}
+ */
+export const remove = (path) => send(path, { method: "DELETE", token: getToken() });
+
+/**
+ * Return the address of an image in this browser, or "" if the server does not send it.
+ * An image element cannot send the token. Call `URL.revokeObjectURL` when the image is not shown any more.
+ * @param {string} path
+ * @returns {Promise<string>}
+ */
+export async function loadImage(path) {
   const headers = getToken() ? { Authorization: `Bearer ${getToken()}` } : {};
-  const isJson = body !== null && !(body instanceof FormData);
-  if (isJson) headers["Content-Type"] = "application/json";
-  try {
-    const response = await fetch(path, { method: "POST", headers, body: isJson ? JSON.stringify(body) : body, signal });
-    return checkResponse(response, await response.text());
-  } catch (error) {
-    // fetch reports every network failure as a TypeError.
-    if (error instanceof TypeError) throw new ApiError(UNREACHABLE_MESSAGE);
-    throw error;
-  }
-}
-
-function checkResponse(response, text) {
-  const body = parseJson(text);
-  if (body?.status === "cancelled") throw new CancelledError();
-  if (response.ok && body?.success) return body;
-  const message = typeof body?.message === "string" ? body.message : `The server returned status ${response.status}.`;
-  throw new ApiError(message, response.status);
-}
-
-function parseJson(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+  const response = await fetch(path, { headers }).catch(() => null);
+  return response?.ok ? URL.createObjectURL(await response.blob()) : "";
 }
 
 /**
@@ -71,17 +50,4 @@ export function createForm(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   return form;
-}
-
-/**
- * Return a random UUID (version 4).
- * @returns {string}
- */
-export function createRequestId() {
-  // crypto.randomUUID exists in secure contexts only, not over plain HTTP from another machine.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -1,50 +1,56 @@
 /**
- * Entry point of the page that `lookalike serve` serves. Connects the modules to the document.
+ * Entry point of the page that `lookalike serve` serves: sign-in, samples, upload and product details around the widget.
  * Text from the server is always set through `textContent`, never as HTML.
  */
 
 import { initAccount } from "./account.js";
-import { initColor } from "./color.js";
 import { byId } from "./dom.js";
-import { initExamples } from "./examples.js";
-import { initFilters } from "./filters.js";
-import { placeLabels } from "./labels.js";
-import { initOwnBox } from "./ownbox.js";
-import { clearPhoto, initPhotoInput, showPhoto } from "./photo.js";
-import { initProductDialog } from "./product.js";
+import { renderIndex } from "./index-info.js";
+import { clearError, clearNotice, showError } from "./messages.js";
+import { initProductDialog, openProduct } from "./product.js";
+import { openPastSearch } from "./reopen.js";
 import { initSamples } from "./samples.js";
-import { search, showMore } from "./search.js";
-import { createState, state } from "./state.js";
-import { cancelTask } from "./task.js";
 import { initUpload } from "./upload.js";
-import { clearWords, initWords } from "./words.js";
 
-function searchWith(photo) {
-  showPhoto(photo);
-  void search();
+const widget = byId("search");
+
+/** A photo that is dropped beside the widget is searched for, too. */
+function listenForDrop() {
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    // The widget handles what is dropped on it.
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    const [photo] = event.dataTransfer.files;
+    if (photo) void widget.searchPhoto(photo);
+  });
 }
 
-function startOver() {
-  clearPhoto();
-  clearWords();
-  Object.assign(state, createState());
-  byId("filters").open = false;
-  void search();
-  byId("start-title").focus();
+function listenToWidget() {
+  widget.addEventListener("lookalike-search", () => {
+    clearError();
+    clearNotice();
+  });
+  widget.addEventListener("lookalike-results", ({ detail }) => renderIndex(detail.response.index));
+  widget.addEventListener("lookalike-select", (event) => {
+    // A click with Ctrl or Shift opens the shop in a new tab or window.
+    if (!event.cancelable) return;
+    event.preventDefault();
+    openProduct(event.detail.match);
+  });
+  widget.addEventListener("lookalike-error", (event) => {
+    const { status, message } = event.detail;
+    // The other errors are shown by the widget.
+    if (status !== 401 && status !== 403) return;
+    event.preventDefault();
+    showError({ status, message, isUnauthorized: true });
+  });
 }
 
-initAccount();
-initPhotoInput(searchWith);
-void initSamples(searchWith);
-initUpload();
+initAccount((token) => (widget.token = token));
 initProductDialog();
-initWords(search);
-initColor(search);
-initFilters(search);
-initExamples(search);
-initOwnBox(search);
-byId("cancel").addEventListener("click", cancelTask);
-byId("search-again").addEventListener("click", search);
-byId("show-more").addEventListener("click", showMore);
-byId("start-over").addEventListener("click", startOver);
-new ResizeObserver(placeLabels).observe(byId("photo-frame"));
+initUpload(widget);
+listenToWidget();
+listenForDrop();
+void initSamples(widget);
+void openPastSearch(widget);

@@ -1,10 +1,7 @@
 /** The dialog with the product details of a match. */
 
-import { post } from "./api.js";
 import { byId } from "./dom.js";
 import { formatPercent } from "./format.js";
-import { errorMessage } from "./messages.js";
-import { showThumbnail } from "./thumbnail.js";
 
 /** Names of the listed fields and their keys in the API. */
 const FIELDS = [
@@ -19,43 +16,34 @@ const FIELDS = [
   ["Tags", "tags"],
 ];
 
-/** @type {AbortController | null} */
-let request = null;
-
 /** Close the dialog on its button and on a click outside of it. */
 export function initProductDialog() {
   const dialog = byId("product-dialog");
   byId("product-close").addEventListener("click", () => dialog.close());
   // A click on the backdrop has the dialog itself as its target.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-  dialog.addEventListener("close", () => request?.abort());
 }
 
 /**
- * Open the dialog for a match and load its product details.
- * @param {import("./state.js").Match} match
+ * Open the dialog for a match.
+ * @param {import("../../../../infra/widget/state.js").Match} match
  */
-export async function openProduct(match) {
-  request?.abort();
-  request = new AbortController();
-  renderMatch(match);
-  byId("product-dialog").showModal();
-  try {
-    const { message } = await post("image_detail", { splitted_image_id: match.splitted_image_id }, request.signal);
-    renderProduct(message, match);
-  } catch (error) {
-    if (error.name !== "AbortError") renderError(error);
-  }
-}
-
-function renderMatch(match) {
-  showThumbnail(byId("product-image"), match);
+export function openProduct(match) {
+  const product = match.details ?? {};
+  const image = byId("product-image");
+  image.hidden = !match.thumbnail_base64;
+  if (match.thumbnail_base64) image.src = `data:image/jpeg;base64,${match.thumbnail_base64}`;
   byId("product-similarity").textContent = describeSimilarity(match);
-  byId("product-title").textContent = match.label ?? "garment";
-  byId("product-text").textContent = "Loading product details…";
+  byId("product-title").textContent = product.product_name ?? match.label ?? "garment";
+  byId("product-text").textContent = match.details ? (product.store_description ?? "") : "This garment has no product details.";
   byId("product-id").textContent = match.splitted_image_id;
-  byId("product-fields").replaceChildren();
-  byId("product-link").hidden = true;
+  const price = match.offer ? [["Price", describePrice(match.offer)]] : [];
+  const fields = [...price, ...FIELDS.map(([name, key]) => [name, product[key]])];
+  byId("product-fields").replaceChildren(...fields.flatMap(([name, value]) => createField(name, value)));
+  const isLink = isWebUrl(product.url);
+  byId("product-link").hidden = !isLink;
+  if (isLink) byId("product-link").href = product.url;
+  byId("product-dialog").showModal();
 }
 
 function describeSimilarity({ similarity, match }) {
@@ -66,19 +54,8 @@ function describeSimilarity({ similarity, match }) {
   return parts.filter(Boolean).join(" · ");
 }
 
-function renderError(error) {
-  const message = error.status === 404 ? "This garment has no product details." : errorMessage(error);
-  byId("product-text").textContent = message;
-}
-
-function renderProduct(product, match) {
-  byId("product-title").textContent = product.product_name ?? match.label ?? "garment";
-  byId("product-text").textContent = product.store_description ?? "";
-  byId("product-fields").replaceChildren(...FIELDS.flatMap(([name, key]) => createField(name, product[key])));
-  const isLink = isWebUrl(product.url);
-  byId("product-link").hidden = !isLink;
-  if (isLink) byId("product-link").href = product.url;
-}
+const describePrice = ({ price, sale_price: salePrice, currency }) =>
+  [salePrice ?? price, currency, salePrice !== null && price !== null && `instead of ${price}`].filter(Boolean).join(" ");
 
 function createField(name, value) {
   const text = [value ?? []].flat().join(", ");

@@ -1,19 +1,18 @@
-/** Sample photos on the first view. Only the local server offers them. */
+/** Sample photos on the first view. */
 
 import { ApiError } from "./api.js";
 import { byId, cloneTemplate } from "./dom.js";
 import { showError } from "./messages.js";
 
 /**
- * Show the sample photos, and call `onPhoto` with the one that the user clicks.
- * Nothing is shown if the server offers none.
- * @param {(photo: File) => void} onPhoto
+ * Show the sample photos, and search for the one that the user clicks. Nothing is shown if the server offers none.
+ * The list has room for three of them from the beginning, so that nothing moves.
+ * @param {HTMLElement} widget The `<lookalike-search>` element.
  */
-export async function initSamples(onPhoto) {
+export async function initSamples(widget) {
   const samples = await fetchSamples();
-  if (!samples.length) return;
-  byId("sample-list").replaceChildren(...samples.map((sample) => createButton(sample, onPhoto)));
-  byId("samples").hidden = false;
+  if (samples.length) byId("sample-list").replaceChildren(...samples.map((sample) => createButton(sample, widget)));
+  else byId("samples").style.visibility = "hidden";
 }
 
 /** @returns {Promise<{name: string, url: string}[]>} */
@@ -27,22 +26,22 @@ async function fetchSamples() {
   }
 }
 
-function createButton(sample, onPhoto) {
+function createButton(sample, widget) {
   const item = cloneTemplate("sample-template");
   const image = item.querySelector("img");
   image.src = sample.url;
   // The name is a file name, for example "blue-dress.jpg".
   image.alt = sample.name.replace(/\.\w+$/, "").replaceAll("-", " ");
-  item.querySelector("button").addEventListener("click", () => selectSample(sample, onPhoto));
+  item.querySelector("button").addEventListener("click", () => selectSample(sample, widget));
   return item;
 }
 
-async function selectSample({ name, url }, onPhoto) {
+async function selectSample({ name, url }, widget) {
   try {
     const response = await fetch(url);
     if (!response.ok) throw new ApiError(`The sample photo “${name}” could not be loaded (status ${response.status}).`);
     const data = await response.blob();
-    onPhoto(new File([data], name, { type: data.type }));
+    void widget.searchPhoto(new File([data], name, { type: data.type }));
   } catch (error) {
     showError(error instanceof ApiError ? error : new ApiError(`The sample photo “${name}” could not be loaded.`));
   }

@@ -1,32 +1,55 @@
-/** Adds the selected photo to the catalog. */
+/** Adds the photo of the widget to the catalog. */
 
-import { createForm, post } from "./api.js";
+import { CancelledError, createForm, createRequestId, post } from "./api.js";
 import { byId } from "./dom.js";
 import { formatCount } from "./format.js";
-import { showStatus } from "./messages.js";
-import { state } from "./state.js";
-import { runTask } from "./task.js";
+import { clearError, showError, showStatus } from "./messages.js";
 
-/** Upload the photo when the form is submitted. */
-export function initUpload() {
+let requestId = "";
+
+/**
+ * Upload the photo when the form is submitted.
+ * @param {HTMLElement} widget The `<lookalike-search>` element.
+ */
+export function initUpload(widget) {
   byId("upload-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    void upload();
+    void upload(widget);
   });
+  byId("upload-cancel").addEventListener("click", () => {
+    byId("upload-cancel").disabled = true;
+    void post(`cancel_request/${requestId}`, null).catch(showError);
+  });
+  widget.addEventListener("lookalike-search", () => showStatus(""));
 }
 
-function upload() {
+async function upload(widget) {
   const name = byId("image-name").value.trim();
-  const send = ({ id, controller }) => {
-    const fields = { image: state.photo, request_id: id, ...(name && { image_name: name }) };
-    return post("upload_image", createForm(fields), controller.signal);
-  };
-  return runTask("Adding to the catalog…", send, { onSuccess: ({ data }) => showUploaded(data) });
+  requestId = createRequestId();
+  const fields = { image: widget.photo, request_id: requestId, ...(name && { image_name: name }) };
+  clearError();
+  showStatus("Adding to the catalog…");
+  setUploading(true);
+  try {
+    const { data } = await post("upload_image", createForm(fields));
+    showUploaded(data);
+    widget.markOutdated();
+  } catch (error) {
+    showStatus(error instanceof CancelledError ? "Canceled." : "");
+    if (!(error instanceof CancelledError)) showError(error);
+  } finally {
+    setUploading(false);
+  }
+}
+
+function setUploading(isUploading) {
+  byId("upload-button").disabled = isUploading;
+  byId("upload-cancel").hidden = !isUploading;
+  byId("upload-cancel").disabled = false;
 }
 
 function showUploaded(data) {
   const garments = formatCount(data?.segments?.length ?? 0, "garment");
   showStatus(`Added ${garments} to the catalog as ${data?.original_image_id}.`);
-  state.isOutdated = true;
   byId("image-name").value = "";
 }

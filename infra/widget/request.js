@@ -1,11 +1,9 @@
-/** Builds requests to `POST /search` from the state of the page. */
+/** Builds requests to `POST /search` from the state of a widget. */
 
 /** Matches on a page of results. */
 export const PAGE_SIZE = 12;
 /** Matches that one request can return at most. */
 export const MAX_LIMIT = 100;
-/** Fields whose values are offered as filters. */
-export const FACET_FIELDS = ["label", "color", "brand", "season"];
 /** Name of the photo in the form. */
 const PHOTO_PART = "photo";
 
@@ -39,19 +37,21 @@ export const conditionsKey = ({ filter, color, isGrouped }) => JSON.stringify([f
 /**
  * Return the JSON of a search.
  * @param {ReturnType<import("./state.js").createState>} state
+ * @param {string[]} facets Fields whose values are offered as filters.
  * @param {{limit?: number, cursor?: string | null}} [page]
  */
-export function createRequest(state, { limit = PAGE_SIZE, cursor = null } = {}) {
+export function createRequest(state, facets, { limit = PAGE_SIZE, cursor = null } = {}) {
   return {
     query: isPhotoOnly(state) ? [{ image: PHOTO_PART }] : createExamples(state),
     segment: isPhotoOnly(state),
     filter: state.filter,
     color: state.color,
     group_by: state.isGrouped ? "product" : null,
-    facets: FACET_FIELDS,
+    facets,
     limit,
     cursor,
     include: "thumbnail",
+    include_details: true,
     // The examples themselves are no results. A photo on its own may find itself.
     exclude_original: state.examples.length > 0,
   };

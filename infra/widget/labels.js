@@ -1,7 +1,5 @@
 /** Places the labels of the bounding boxes so that they do not overlap. */
 
-import { byId } from "./dom.js";
-
 const GAP_PX = 2;
 
 /**
@@ -11,19 +9,20 @@ const GAP_PX = 2;
 /**
  * Place each label on top of its box. It moves inwards at the edges of the photo, and down below labels that
  * were placed before it. The number of labels is small, so comparing all pairs is fast enough.
+ * @param {import("./context.js").Context} ui
  */
-export function placeLabels() {
+export function placeLabels(ui) {
   /** @type {Rectangle[]} */
   const placed = [];
-  for (const label of byId("box-labels").children) {
-    const rectangle = findPosition(label, byId("bounding-boxes").children[label.dataset.group], placed);
+  for (const label of ui.byId("box-labels").children) {
+    const box = ui.byId("bounding-boxes").children[label.dataset.group];
+    const rectangle = findPosition(ui.byId("photo-frame"), label, box, placed);
     label.style.transform = `translate(${rectangle.x}px, ${rectangle.y}px)`;
     placed.push(rectangle);
   }
 }
 
-function findPosition({ offsetWidth: width, offsetHeight: height }, box, placed) {
-  const frame = byId("photo-frame");
+function findPosition(frame, { offsetWidth: width, offsetHeight: height }, box, placed) {
   const x = Math.max(0, Math.min(box.offsetLeft, frame.clientWidth - width));
   const label = { x, y: Math.max(0, box.offsetTop - height), width, height };
   const findOverlap = () => placed.find((other) => overlaps(label, other));

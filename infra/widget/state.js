@@ -1,16 +1,18 @@
 /**
- * State shared by the modules, and the types of a search response.
+ * State of a widget, and the types of a search response.
  *
  * @typedef {[number, number, number, number]} Box x1, y1, x2, y2 in pixels of the upright photo.
  *
  * @typedef {object} Match A stored garment that was found.
  * @property {number} id Row number of the stored garment.
- * @property {string} splitted_image_id Id of the stored garment.
- * @property {string} original_image_id Id of the stored photo.
+ * @property {string} splitted_image_id Name of the stored garment.
+ * @property {string} original_image_id Name of the stored photo.
  * @property {string | null} label
  * @property {number} [similarity] Cosine similarity; 1 for identical images. Absent if nothing was compared.
  * @property {number} [match] Probability that both are the same garment.
  * @property {string} [thumbnail_base64] JPEG.
+ * @property {Record<string, any> | null} [details] Product details.
+ * @property {{price: string, sale_price: string | null, currency: string}} [offer] Price of the product.
  * @property {{key: string | number | null, size: number}} [group]
  * @property {{same_label?: boolean, colour_distance?: number, color_distance?: number, shared_details?: string[]}} [why]
  *
@@ -21,6 +23,7 @@
  * @property {Match[]} results
  *
  * @typedef {object} SearchResponse
+ * @property {string} search_id
  * @property {number} [width] Width of the photo in pixels.
  * @property {number} [height] Height of the photo in pixels.
  * @property {Match[]} results
@@ -38,6 +41,8 @@
 export const createState = () => ({
   /** @type {File | null} The selected photo. */
   photo: null,
+  /** Address of the photo in this browser, "" without a photo. */
+  photoUrl: "",
   /** @type {{width: number, height: number} | null} Size of the photo in pixels. */
   size: null,
   /** @type {MatchGroup[] | null} Garments detected in the photo. */
@@ -54,7 +59,7 @@ export const createState = () => ({
   examples: [],
   /** @type {{near: string, within: number} | null} */
   color: null,
-  /** @type {Record<string, (string | number)[]>} Alternatives by field name. */
+  /** @type {Record<string, any>} Alternatives or a range by field name. */
   filter: {},
   /** Whether each product is listed once. */
   isGrouped: false,
@@ -62,6 +67,10 @@ export const createState = () => ({
   response: null,
   /** Whether the catalog has changed since the last search. */
   isOutdated: false,
+  /** @type {Match[]} The matches shown so far. */
+  matches: [],
+  /** @type {string | null} Cursor of the next page. */
+  cursor: null,
+  /** Matches requested for each garment of the photo. Detected garments have no pages, but a growing limit. */
+  limit: 0,
 });
-
-export const state = createState();
