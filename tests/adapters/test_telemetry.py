@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import requests
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from lookalike.adapters.telemetry import OtlpTelemetry
@@ -188,3 +189,12 @@ def test_receiver_that_is_away_is_reported_in_the_log(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     send(make_record())
     assert "Failed to export spans batch" in caplog.text
+
+
+def test_traces_are_sent_with_the_given_session(receiver: OtlpReceiver) -> None:
+    session = requests.Session()
+    session.headers["Authorization"] = "Bearer token"
+    telemetry = OtlpTelemetry("lookalike", "1.0", (), True, False, session)
+    telemetry.record(make_record())
+    telemetry.shut_down()
+    assert receiver.spans and receiver.headers[0]["Authorization"] == "Bearer token"

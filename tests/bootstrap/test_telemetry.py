@@ -3,15 +3,20 @@
 import subprocess
 import sys
 
+import google.auth
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
+from google.auth.transport.requests import AuthorizedSession
+from google.oauth2.credentials import Credentials
 from opentelemetry.sdk import environment_variables
 
-from lookalike.bootstrap.telemetry import is_exported, open_telemetry
+from lookalike.bootstrap.telemetry import is_exported, open_session, open_telemetry
 from lookalike.settings import read_settings
 from tests.conftest import FUNCTIONS_FOLDER
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 URL = "http://collector:4318"
+GOOGLE = "https://telemetry.googleapis.com/v1/traces"
 REQUESTS = """
 import sys
 from lookalike.local.gateway import load_function
@@ -80,6 +85,26 @@ def test_invalid_headers_are_reported_without_their_secret(
     telemetry.shut_down()
     log = capsys.readouterr().err
     assert "OTEL_EXPORTER_OTLP_HEADERS is invalid" in log and "s3cret" not in log
+
+
+def test_only_traces_to_google_are_sent_with_the_credentials_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(google.auth, "default", lambda scopes: (Credentials("secret"), "shop"))
+    session = open_session({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": GOOGLE})
+    assert isinstance(session, AuthorizedSession) and session.credentials.token == "secret"
+    assert open_session({ENDPOINT: GOOGLE}) is not None
+    others = ("https://telemetry.googleapis.com.example.org", "https://example.org/telemetry.googleapis.com", URL, "")
+    assert [open_session({ENDPOINT: address}) for address in others] == [None] * len(others)
+
+
+def test_missing_google_credentials_are_logged_and_requests_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(scopes: object) -> None:
+        raise DefaultCredentialsError("none found")
+
+    monkeypatch.setattr(google.auth, "default", fail)
+    assert open_telemetry("x", (), {ENDPOINT: GOOGLE}) is None
+    assert "OpenTelemetry could not be started" in caplog.text
 
 
 @pytest.mark.parametrize("has_endpoint", [False, True])

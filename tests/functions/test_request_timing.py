@@ -252,3 +252,14 @@ def test_request_is_answered_if_telemetry_fails(client: Client, real: Services) 
     response = client("detail").get("/splitted_images/x")
     assert response.status_code == 404 and "Server-Timing" in response.headers
     assert len(lines_of(log)) == len(lines_of(log, "The request could not be recorded in telemetry")) == 1
+
+
+def test_log_line_of_an_error_has_its_code(client: Client) -> None:
+    output = read_log()
+    assert client("detail").get("/splitted_images/nothing").status_code == 404
+    assert client("detail").get("/nothing").status_code == 404
+    assert client("relay").get("/search").status_code == 405
+    errors = [(line["status"], line["error"]) for line in lines_of(output)]
+    assert errors == [(404, "not_found"), (404, "not_found"), (405, "method_not_allowed")]
+    search_photo(client)
+    assert "error" not in lines_of(output)[-1]

@@ -250,3 +250,22 @@ def test_overtaken_scheduled_build_gives_up_without_warning(caplog: pytest.LogCa
     pointer = harness.versions.current()
     assert built[0] and pointer and pointer.version == built[0].version and "is discarded" in caplog.text
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+def test_each_scheduled_call_logs_the_state_of_the_index(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lookalike.index")
+    harness = IndexHarness()
+    reindex = Reindex(harness.catalog, harness.versions, 4, harness.clock)
+    harness.add_rows(unit_vectors(4))
+    first = reindex.build_if_due()
+    assert first
+    harness.add_rows(unit_vectors(3))
+    reindex.build_if_due()
+    harness.versions.roll_back(first.version)
+    harness.add_rows(unit_vectors(7))
+    assert reindex.build_if_due() is None
+    states = [vars(record) for record in caplog.records if record.message == "Index state"]
+    assert [state["index_version"] for state in states] == [first.version] * 3
+    assert [(state["pending"], state["builds_behind"]) for state in states] == [(0, 0), (3, 0.75), (10, 2.5)]
+    assert [(state["rows"], state["recall"]) for state in states[:2]] == [(4, 1.0)] * 2
+    assert 0 <= states[0]["age_seconds"] < states[1]["age_seconds"]

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
 API = "https://run.googleapis.com"
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TIMEOUT = 30.0
 """Seconds for one request."""
 
@@ -56,14 +55,6 @@ class CloudRunJobs:
 
 
 SIGN_IN = "Sign in with: gcloud auth application-default login"
-
-
-def open_session() -> "Session":
-    """Return a session that signs requests with the credentials of the machine. Raises `GoogleAuthError`."""
-    import google.auth
-    from google.auth.transport.requests import AuthorizedSession
-
-    return AuthorizedSession(google.auth.default(scopes=[SCOPE])[0])
 
 
 def _execution(state: Any) -> JobExecution:

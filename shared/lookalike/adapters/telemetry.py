@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -35,6 +36,9 @@ from opentelemetry.trace import (
 from lookalike.domain.ports.telemetry import SHUTDOWN_SECONDS, Gauge, Gauges, RequestRecord, TraceParent
 from lookalike.domain.stage_times import StageInterval
 
+if TYPE_CHECKING:
+    from requests import Session
+
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 """Methods that the conventions know. Others become `_OTHER`: clients must not create any number of time series."""
 REQUEST_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -49,9 +53,18 @@ class OtlpTelemetry:
     Create it after the fork of the server's workers: threads do not survive a fork.
     """
 
-    def __init__(self, service: str, version: str, gauges: Gauges, has_traces: bool, has_metrics: bool) -> None:
+    def __init__(
+        self,
+        service: str,
+        version: str,
+        gauges: Gauges,
+        has_traces: bool,
+        has_metrics: bool,
+        session: "Session | None" = None,
+    ) -> None:
+        """`session` sends the traces, if their receiver needs credentials that no variable can have."""
         resource = _describe_process(service, version)
-        self._traces = _open_traces(resource) if has_traces else NoOpTracerProvider()
+        self._traces = _open_traces(resource, session) if has_traces else NoOpTracerProvider()
         self._metrics = _open_metrics(resource) if has_metrics else NoOpMeterProvider()
         self._tracer = self._traces.get_tracer("lookalike", version)
         meter = self._metrics.get_meter("lookalike", version)
@@ -132,9 +145,9 @@ def _describe_process(service: str, version: str) -> Resource:
     return Resource.create({name: value for name, value in names.items() if name not in configured})
 
 
-def _open_traces(resource: Resource) -> TracerProvider:
+def _open_traces(resource: Resource, session: "Session | None") -> TracerProvider:
     provider = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=session)))
     return provider
 
 

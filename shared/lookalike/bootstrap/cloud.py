@@ -23,9 +23,10 @@ def open_cloud_jobs(settings: Settings) -> CloudJobs:
         raise Misconfigured("Google's libraries are missing: pip install 'lookalike[gcp]'")
     import requests
 
-    from lookalike.adapters.cloud_run_jobs import API, CloudRunJobs, open_session
+    from lookalike.adapters.cloud_run_jobs import API, CloudRunJobs
+    from lookalike.adapters.google_session import open_google_session
 
     location = f"projects/{settings.google_cloud_project}/locations/{settings.google_cloud_region}"
     if settings.cloud_run_emulator_host:
         return CloudJobs(CloudRunJobs(location, requests.Session, settings.cloud_run_emulator_host))
-    return CloudJobs(CloudRunJobs(location, open_session, API))
+    return CloudJobs(CloudRunJobs(location, open_google_session, API))

@@ -7,14 +7,23 @@ import atexit
 import logging
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import lookalike
 from lookalike import logs
 from lookalike.domain.ports import Gauges, Telemetry
 
+if TYPE_CHECKING:
+    from requests import Session
+
 log = logging.getLogger("lookalike.bootstrap")
 PROTOCOL = "http/protobuf"
 """The protocol of the exporter that the extra `[otel]` installs."""
+
+GOOGLE_RECEIVER = "telemetry.googleapis.com"
+"""Host that receives traces for Cloud Trace."""
+TRACES_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 HEADER_PARSER = "opentelemetry.util.re"
 """Logger of the function that parses OTEL_EXPORTER_OTLP_HEADERS."""
@@ -38,13 +47,26 @@ def open_telemetry(service: str, gauges: Gauges, environment: Mapping[str, str] 
         # the SDK logs failed exports
         logs.add_json_handler("opentelemetry")
         logging.getLogger(HEADER_PARSER).addFilter(hide_header)
-        telemetry = OtlpTelemetry(service, lookalike.__version__, gauges, has_traces, has_metrics)
+        session = open_session(environment) if has_traces else None
+        telemetry = OtlpTelemetry(service, lookalike.__version__, gauges, has_traces, has_metrics, session)
     except Exception:
         # mostly a variable with an invalid value
         log.exception("OpenTelemetry could not be started: check the variables OTEL_*")
         return None
     atexit.register(telemetry.shut_down)
     return telemetry
+
+
+def open_session(environment: Mapping[str, str]) -> "Session | None":
+    """Return a session with Google's credentials if the traces go to Google Cloud, whose tokens last an hour only.
+
+    Raises Google's `DefaultCredentialsError`.
+    """
+    if urlsplit(_read(environment, *TRACES_ENDPOINTS)).hostname != GOOGLE_RECEIVER:
+        return None
+    from lookalike.adapters.google_session import open_google_session
+
+    return open_google_session()
 
 
 def hide_header(record: logging.LogRecord) -> bool:
@@ -58,15 +80,16 @@ def is_exported(signal: str, environment: Mapping[str, str]) -> bool:
 
     See https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
     """
-
-    def read(*names: str) -> str:
-        return next((value for name in names if (value := environment.get(name, "").strip().lower())), "")
-
-    exporters = read(f"OTEL_{signal}_EXPORTER") or "otlp"
-    endpoint = read(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    if not endpoint or read("OTEL_SDK_DISABLED") == "true" or "otlp" not in exporters.split(","):
+    exporters = _read(environment, f"OTEL_{signal}_EXPORTER") or "otlp"
+    endpoint = _read(environment, f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not endpoint or _read(environment, "OTEL_SDK_DISABLED") == "true" or "otlp" not in exporters.split(","):
         return False
-    protocol = read(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOL
+    protocol = _read(environment, f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOL
     if protocol != PROTOCOL:
         log.warning("OTEL_EXPORTER_OTLP_PROTOCOL is %s; only %s is supported", protocol, PROTOCOL)
     return protocol == PROTOCOL
+
+
+def _read(environment: Mapping[str, str], *names: str) -> str:
+    """Return the first variable that is not empty, in lower case."""
+    return next((value for name in names if (value := environment.get(name, "").strip().lower())), "")

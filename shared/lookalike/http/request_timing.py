@@ -1,5 +1,6 @@
 """Timing of requests: the response header `Server-Timing`, a log line for each request, and telemetry."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -54,6 +55,7 @@ def respond_timed(request: Request, route: str, respond: Callable[[], R]) -> R:
         is_cold=share.is_cold,
         parent=parent,
         cost=cost,
+        error=_error_code(response),
     )
     response.headers["Server-Timing"] = server_timing(record)
     _report(record, opened)
@@ -85,6 +87,15 @@ def _open_services() -> Services | None:
     return None
 
 
+def _error_code(response: Response) -> str:
+    """Return the code in the body of an error response, "" for other responses."""
+    if response.status_code < 400 or response.mimetype != "application/json":
+        return ""
+    with suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(response.get_data())["error"]["code"])
+    return ""
+
+
 def _trace_id(request: Request, parent: TraceParent | None) -> str:
     # not only from a valid header: some clients send a trace id without a span
     return parent.trace_id if parent else request.headers.get("X-Cloud-Trace-Context", "").partition("/")[0]
@@ -105,6 +116,7 @@ def _report(record: RequestRecord, opened: Services | None) -> None:
         "method": record.method,
         "route": record.route or None,
         "status": record.status,
+        "error": record.error or None,
         "seconds": round(record.seconds, 4),
         "stages": {stage: round(seconds, 4) for stage, seconds in record.times.seconds().items()},
         "cold": record.is_cold,

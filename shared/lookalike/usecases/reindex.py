@@ -62,6 +62,8 @@ class Reindex:
                 return self._build_from_catalog(generation)
             if pointer.pinned:
                 log.warning("Index version %s is pinned: run `lookalike index build` to end it", pointer.version)
+                with self._changes_since(pointer.commit) as changes:
+                    self._log_state(pointer.version, _count(changes))
                 return None
             return self._extend_if_due(pointer, generation)
         except (Untrusted, NotFound) as error:
@@ -78,10 +80,11 @@ class Reindex:
         started = self.clock()
         with self._changes_since(pointer.commit) as changes:
             manifest, old = self.versions.vector_source(pointer.version)
-            if len(changes.row_ids) + len(changes.deleted) < self.min_changes:
+            if _count(changes) < self.min_changes:
                 # Four bytes per float32. Larger versions are verified only when they are extended.
                 if 4 * manifest.rows * manifest.dimension < MAX_VERIFIED_BYTES:
                     self.versions.verify_parts(manifest)
+                self._log_state(manifest.version, _count(changes), manifest)
                 return None
             new = VectorSource(changes.row_ids, self.versions.dim, changes.pages)
             # A version can only be extended if none of its rows was deleted or rewritten.
@@ -103,4 +106,21 @@ class Reindex:
     ) -> Manifest:
         manifest = self.versions.publish(source, commit, started, previous, expected_generation)
         log.info("Published index version %s with %d rows", manifest.version, manifest.rows)
+        self._log_state(manifest.version, 0, manifest)
         return manifest
+
+    def _log_state(self, version: str, pending: int, manifest: Manifest | None = None) -> None:
+        """Log the state of the current version, from which infra/terraform makes metrics. `pending`: changes since."""
+        fields: dict[str, object] = {"index_version": version, "pending": pending}
+        # 2 means that two scheduled builds should have published the changes already
+        fields["builds_behind"] = round(pending / self.min_changes, 3)
+        if manifest:
+            age = self.clock() - datetime.fromisoformat(manifest.built_at)
+            fields |= {"rows": manifest.rows, "age_seconds": round(age.total_seconds())}
+            # an exact index finds everything
+            fields["recall"] = manifest.approximate["recall"] if manifest.approximate else 1.0
+        log.info("Index state", extra=fields)
+
+
+def _count(changes: Snapshot) -> int:
+    return len(changes.row_ids) + len(changes.deleted)

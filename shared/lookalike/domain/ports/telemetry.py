@@ -37,6 +37,8 @@ class RequestRecord:
     is_cold: bool
     parent: TraceParent | None = None
     cost: Cost | None = None
+    error: str = ""
+    """Code of the error, such as `not_found`; "" if the response is not an error."""
 
 
 @dataclass(frozen=True, slots=True)
