@@ -1,5 +1,6 @@
 """Build what synchronizes the catalog with product feeds."""
 
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,10 +12,13 @@ from lookalike.bootstrap.web import WebServices, open_feeds
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.ports import ObjectStore
 from lookalike.domain.ports.pictures import Validators
+from lookalike.domain.ports.transfer import CatalogTransfer
 from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures
 from lookalike.usecases.claims import Claims
+from lookalike.usecases.import_catalog import ImportCatalog
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.leases import LEASE_SECONDS, Leases
+from lookalike.usecases.name_claims import NameClaims
 from lookalike.usecases.segments import Segments
 
 if TYPE_CHECKING:
@@ -33,6 +37,12 @@ class ProductServices(WebServices):
         def open_store(self, address: str) -> ObjectStore:
             """Open the bucket at an address."""
 
+        @property
+        def _embedder_name_and_dim(self) -> tuple[str, int]: ...
+
+        @property
+        def _notify_external_index(self) -> Callable[[], object]: ...
+
     @lazy
     def catalog_sync(self) -> CatalogSync:
         """Synchronizes the catalog with product feeds. Loads the models only for pictures that have to be stored."""
@@ -46,10 +56,25 @@ class ProductServices(WebServices):
     @lazy
     def leases(self) -> Leases:
         """Excludes processes from doing the same long work at the same time."""
+        return Leases(self._claims(LEASE_SECONDS))
+
+    def _claims(self, seconds: float) -> Claims:
         from lookalike.adapters import process_identity
 
         holder = process_identity.process_identity(), process_identity.is_process_gone
-        return Leases(Claims(self.store, timedelta(seconds=LEASE_SECONDS), *holder))
+        return Claims(self.store, timedelta(seconds=seconds), *holder)
+
+    @property
+    def transfer(self) -> CatalogTransfer:
+        """Reads the whole catalog for an export."""
+        return self._sql_catalog
+
+    @lazy
+    def import_catalog(self) -> ImportCatalog:
+        """Imports a catalog that was exported elsewhere. Loads no models."""
+        claims = NameClaims(self._claims(self.settings.request_timeout), self.store, self._sql_catalog)
+        model = self._embedder_name_and_dim
+        return ImportCatalog(self._sql_catalog, self.store, claims, self.leases, *model, self._notify_external_index)
 
     def fetch_feed(self, address: str) -> bytes:
         """Return the feed at an address on the web, from the hosts that PICTURE_HOSTS permits.

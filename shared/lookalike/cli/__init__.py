@@ -20,6 +20,7 @@ from lookalike.cli.models import models
 from lookalike.cli.photos import detect, embed, ingest, search
 from lookalike.cli.report import report
 from lookalike.cli.serve import serve, token
+from lookalike.cli.transfer import export_catalog, import_catalog
 
 
 @click.group()
@@ -32,6 +33,7 @@ for command in (
     *(serve, ingest, search, find, detect, embed),
     *(index, reembed, models, evaluate),
     *(catalog, closet, details, duplicates, report, erase),
+    *(export_catalog, import_catalog),
     *(users, keys, token, db, doctor),
 ):
     main.add_command(command)

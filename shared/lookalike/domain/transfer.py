@@ -1,14 +1,16 @@
 """What moves from one catalog to another: photos with their garments and vectors, and decisions about duplicates."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.duplicates import Decision
-from lookalike.domain.model import Photo, Segment
+from lookalike.domain.model import Photo, ProductDetails, Segment
+from lookalike.domain.stored_product import StoredProduct
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,3 +55,42 @@ class TransferCounts:
     details: int
     products: int
     decisions: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportedPhoto:
+    """A photo to be imported, with its images."""
+
+    photo: TransferPhoto
+    images: Mapping[str, Callable[[], bytes]]
+    """Functions that read the images, by their path in the object store. They raise `LookalikeError` for damaged ones.
+
+    Images that are missing here must be in the store already.
+    """
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths of all images that rows of the photo refer to."""
+        photo, garments = self.photo.photo, [garment.segment for garment in self.photo.garments]
+        paths = [photo.path if photo else None, *(path for one in garments for path in (one.path, one.thumbnail))]
+        return [path for path in paths if path]
+
+
+class ImportSource(Protocol):
+    """Everything of a catalog that is to be imported. Iterators read in pages."""
+
+    def photos(self) -> Iterator[ImportedPhoto]:
+        """Yield the photos, in the order of their rows."""
+        ...
+
+    def details(self) -> Iterator[ProductDetails]:
+        """Yield all product details."""
+        ...
+
+    def products(self) -> Iterator[StoredProduct]:
+        """Yield all products of feeds."""
+        ...
+
+    def decisions(self) -> Iterator[TransferDecision]:
+        """Yield all decisions about duplicates."""
+        ...

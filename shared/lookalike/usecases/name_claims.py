@@ -27,12 +27,14 @@ class NameClaims:
     catalog: Catalog
 
     @contextmanager
-    def hold(self, name: str, cancel: CancelToken, may_exist: bool = False) -> Iterator[bool]:
+    def hold(
+        self, name: str, cancel: CancelToken, may_exist: bool = False, deletes_orphans: bool = True
+    ) -> Iterator[bool]:
         """Hold the claim on a name inside the context. Yields whether the caller may store something under it.
 
         Yields false, without a claim, if a photo of that name is stored, unless it `may_exist`. Waits for the claims of
         other processes, and raises `Cancelled` or `ClaimTimeout` meanwhile. Deletes what an interrupted upload left
-        under a free name.
+        under a free name, unless `deletes_orphans` is false.
         """
         path = f"{name}/claim"
         while True:
@@ -46,7 +48,7 @@ class NameClaims:
         try:
             # Check again: a previous holder of the claim adds its rows before it gives up the claim.
             exists = self._exists(name)
-            if not exists:
+            if not exists and deletes_orphans:
                 delete_orphans(self.store, self.catalog, f"{name}/", keep=path)
             yield may_exist or not exists
         finally:
