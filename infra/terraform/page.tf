@@ -50,6 +50,16 @@ resource "google_storage_bucket_object" "page" {
   cache_control = local.page_cache
 }
 
+# The page for administrators, at /admin
+resource "google_storage_bucket_object" "admin" {
+  count         = local.one
+  bucket        = google_storage_bucket.page[0].name
+  name          = "admin"
+  source        = "${local.web}/admin/index.html"
+  content_type  = local.content_types.html
+  cache_control = local.page_cache
+}
+
 # The list of sample photos that the page offers
 resource "google_storage_bucket_object" "samples" {
   count         = local.one

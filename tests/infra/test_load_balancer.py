@@ -61,7 +61,7 @@ def test_page_and_widget_come_from_the_bucket() -> None:
 
 
 def test_bucket_has_the_files_of_the_local_server() -> None:
-    served = set(static_files._files()) - {"/", "/searches.html"}
+    served = set(static_files._files()) - {"/", "/admin", "/searches.html"}
     folders = {"web": static_files.WEB_FOLDER, "samples": ROOT / "shared/lookalike/sample_closet/queries"}
     patterns = re.findall(r'fileset\(local\.(\w+), "([^"]+)"\) : "(\w+)/\$', terraform().locals["page_files"])
     stored = set()
@@ -73,6 +73,12 @@ def test_bucket_has_the_files_of_the_local_server() -> None:
     assert served == stored
     types = {f".{suffix}": kind for suffix, kind in terraform().locals["content_types"].items()}
     assert static_files.CONTENT_TYPES.items() <= types.items()
+
+
+def test_bucket_has_the_page_for_administrators() -> None:
+    stored = terraform().resources_of_type("google_storage_bucket_object")["admin"]
+    path = static_files._files()[f"/{stored['name']}"].relative_to(static_files.WEB_FOLDER)
+    assert stored["source"] == f"${{local.web}}/{path}" and backend("/admin") == "page"
 
 
 def test_bucket_sends_the_headers_of_the_local_server() -> None:

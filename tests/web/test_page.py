@@ -7,7 +7,7 @@ import lookalike
 from lookalike.local.static_files import WEB_FOLDER
 
 MAX_MODULE_LINES = 150
-PACKAGE_DATA = ("web/*", "web/js/*")
+PACKAGE_DATA = ("web/*", "web/js/*", "web/admin/*")
 """Globs in pyproject.toml that put the files into the wheel."""
 
 

@@ -17,7 +17,7 @@ CONTENT_TYPES = {
     ".jpg": "image/jpeg",
 }
 """By file suffix. Not `mimetypes`, which reads the system's table: browsers reject a module with a wrong type."""
-PAGES = {"/": "index.html", "/searches.html": "searches.html"}
+PAGES = {"/": "index.html", "/searches.html": "searches.html", "/admin": "admin/index.html"}
 """Pages by URL path."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
