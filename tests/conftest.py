@@ -94,7 +94,7 @@ def documented_schema(method: str, path: str, status: int) -> dict[str, Any] | N
         route, _ = gateway_url_map().bind("").match(path, method, return_rule=True)
     except HTTPException:
         return None
-    responses = spec["paths"][route.rule.replace("<id>", "{id}")][method.lower()]["responses"]
+    responses = spec["paths"][route.rule.replace("<path:", "<").replace("<id>", "{id}")][method.lower()]["responses"]
     assert status >= 500 or str(status) in responses, f"{method} {path} returned {status}, which is not documented"
     content = responses.get(str(status), {}).get("content", {})
     return (

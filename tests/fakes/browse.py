@@ -28,6 +28,10 @@ class FakeBrowse(FakeProducts):
         return len(self._products)
 
     @transaction
+    def segments_by_name(self, names: Sequence[str]) -> list[Segment]:
+        return sorted((one for one in self._segments() if one.name in names), key=lambda segment: segment.row_id)
+
+    @transaction
     def garment_positions(
         self, sort: Sort, after: Position | None, limit: int, among: Sequence[int] | None = None
     ) -> list[Position]:

@@ -26,7 +26,8 @@ JOB_ROUTES = {
 }
 HISTORY_ROUTES = {f"{method} /search_history{suffix}" for method in ("GET", "DELETE") for suffix in ("", "/<id>")}
 SINGLE_JOB_PATHS = {"/cancel_request/<id>", "/cancel_processing/<id>", "/request_status/<id>"}
-SEARCH_KEY_ROUTES = (SEARCH_ROUTES | READ_ROUTES | JOB_ROUTES) - {"POST /cleanup_requests"}
+BROWSE_ROUTES = {"GET /garments", "GET /products", "GET /products/<id>"}
+SEARCH_KEY_ROUTES = (SEARCH_ROUTES | READ_ROUTES | BROWSE_ROUTES | JOB_ROUTES) - {"POST /cleanup_requests"}
 """Routes for API keys with the role `search`. Each must apply the key's filter."""
 ALLOWED: dict[Role, tuple[bool, bool, bool]] = {
     # without a token, user, administrator
@@ -45,7 +46,7 @@ def test_only_listed_routes_are_open_to_other_roles_than_admin() -> None:
     for route in ROUTES:
         routes[route.role].add(f"{route.method} {route.path}")
     assert routes[Role.OPEN] == ACCOUNT_ROUTES
-    assert routes[Role.ANYONE] == SEARCH_ROUTES | READ_ROUTES
+    assert routes[Role.ANYONE] == SEARCH_ROUTES | READ_ROUTES | BROWSE_ROUTES
     assert routes[Role.OWNER] == JOB_ROUTES
     assert routes[Role.USER] == HISTORY_ROUTES | ACCOUNT_ROUTES_OF_USERS | {"POST /feedback"}
     assert routes[Role.PLATFORM] == {"POST /", "POST /reindex"}

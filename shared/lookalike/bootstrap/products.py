@@ -13,6 +13,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.ports import ObjectStore
 from lookalike.domain.ports.pictures import Validators
 from lookalike.domain.ports.transfer import CatalogTransfer
+from lookalike.usecases.browse import Browse
 from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures
 from lookalike.usecases.claims import Claims
 from lookalike.usecases.import_catalog import ImportCatalog
@@ -33,6 +34,10 @@ class ProductServices(WebServices):
         store: ObjectStore
         ingest: Ingest
         segments: Segments
+
+        @property
+        def _signing_key(self) -> bytes:
+            """Key of the cursors."""
 
         def open_store(self, address: str) -> ObjectStore:
             """Open the bucket at an address."""
@@ -75,6 +80,12 @@ class ProductServices(WebServices):
         claims = NameClaims(self._claims(self.settings.request_timeout), self.store, self._sql_catalog)
         model = self._embedder_name_and_dim
         return ImportCatalog(self._sql_catalog, self.store, claims, self.leases, *model, self._notify_external_index)
+
+    @lazy
+    def browse(self) -> Browse:
+        """Lists garments and products."""
+        catalog = self._sql_catalog
+        return Browse(catalog, catalog, catalog, self._signing_key)
 
     def fetch_feed(self, address: str) -> bytes:
         """Return the feed at an address on the web, from the hosts that PICTURE_HOSTS permits.

@@ -115,6 +115,18 @@ def parse_hex(text: str) -> Lab:
     return lightness, a, b
 
 
+def to_hex(lab: Lab) -> str:
+    """Return the code, such as `#8a1c2b`, of the color in sRGB that is nearest channel by channel."""
+    lightness, a, b = lab
+    y = (lightness + 16) / 116
+    roots = np.array([y + a / 500, y, y - b / 200])
+    # the inverse of the formula in `rgb_to_lab`
+    ratios = np.where(roots > 0.206893, roots**3, (roots - 16 / 116) / 7.787)
+    linear = np.linalg.solve(RGB_TO_XYZ, ratios * D65_WHITE)
+    channels = np.abs(LINEAR_LIGHT - linear[:, None]).argmin(1)
+    return f"#{channels[0]:02x}{channels[1]:02x}{channels[2]:02x}"
+
+
 BASIC_COLORS = {
     "black": "#161616",
     "gray": "#8a8a8a",

@@ -109,6 +109,11 @@ def feed_conditions(wanted: Filter) -> Filter:
     return {name: condition for name, condition in wanted.items() if is_of_feed(name)}
 
 
+def garment_conditions(wanted: Filter) -> Filter:
+    """Return the conditions on a garment itself and on its product details."""
+    return {name: condition for name, condition in wanted.items() if not is_of_feed(name)}
+
+
 def exact_decimal(number: float) -> Decimal:
     """Return the decimal number that a float was written as: 79.99, and not the binary fraction nearest to it."""
     return Decimal(repr(float(number)))

@@ -5,18 +5,18 @@ The docstrings of schemas and fields are their descriptions in the API documenta
 
 import json
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import flask
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from lookalike.domain.filter import FILTERABLE_FIELDS, Condition
+from lookalike.domain.filter import Filter
+from lookalike.http.filters import FILTER_NAMES, FilterField, FilterValue, Number, check_values, to_conditions
 from lookalike.usecases.search import Include
 
 HandlerResult = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
 """What a handler returns: a JSON body, a JSON body with a status other than 200, or a complete response."""
 Name = Annotated[str, Field(min_length=1, max_length=255)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 """Form of a time in JSON Schema (`format: date-time`)."""
 
@@ -93,38 +93,29 @@ class UploadSegmentRequest(PhotoRequest):
         return value
 
 
-class Range(BaseModel):
-    """Numbers from `min` to `max`, both included. Either may be omitted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min: float | None = Field(None, allow_inf_nan=False)
-    max: float | None = Field(None, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _require_a_bound(self) -> Self:
-        if self.min is None and self.max is None:
-            raise ValueError("a range must have min, max or both")
-        return self
-
-
-FilterValue = str | Number | Annotated[list[str | Number], Field(min_length=1, max_length=100)] | Range
-
-
 class FilteredRequest(RequestBody):
     """A request that selects stored garments by their fields."""
 
-    filter: dict[Literal[FILTERABLE_FIELDS], FilterValue] = Field(default_factory=dict)  # type: ignore[valid-type]
-    """Conditions by field name, all of which must match: a value, a list of alternatives, or a range of numbers."""
+    filter: dict[FilterField, FilterValue] = Field(default_factory=dict, max_length=50, json_schema_extra=FILTER_NAMES)
+    """Conditions by field name, all of which must match: a value, a list of alternatives, or a range.
+
+    `feed.NAME` is another column of the product feed that the product is from.
+    """
 
     @field_validator("filter", mode="before")
     @classmethod
     def _parse_json(cls, value: Any) -> Any:
         return parse_json_text(value)
 
-    def conditions(self) -> dict[str, Condition]:
+    @field_validator("filter")
+    @classmethod
+    def _check_values(cls, value: dict[str, FilterValue]) -> dict[str, FilterValue]:
+        check_values(value)
+        return value
+
+    def conditions(self) -> Filter:
         """Return the filter as conditions of the domain."""
-        return {name: to_condition(value) for name, value in self.filter.items()}
+        return to_conditions(self.filter)
 
 
 class RelayRequest(PhotoRequest, FilteredRequest):
@@ -262,10 +253,3 @@ class CleanupRequest(RequestBody):
 
     max_age_seconds: float = Field(3600, ge=0, le=10**9)
     """Age in seconds. Older requests are deleted."""
-
-
-def to_condition(value: str | float | list[str | float] | Range) -> Condition:
-    """Convert a filter value to a condition of the domain."""
-    if isinstance(value, Range):
-        return Condition((), value.min, value.max)
-    return Condition(tuple(value) if isinstance(value, list) else (value,))

@@ -15,6 +15,7 @@ from lookalike.domain.errors import MethodNotAllowed, NotFound
 from lookalike.domain.model import ProductDetails
 from lookalike.http import (
     admin_schemas,
+    browse_schemas,
     duplicate_schemas,
     history_schemas,
     ingestion_schemas,
@@ -26,6 +27,7 @@ from lookalike.http import response_schemas as responses
 from lookalike.http.handlers import (
     accounts,
     administration,
+    browse,
     duplicates,
     erasure,
     events,
@@ -100,6 +102,8 @@ class Route:
     """Whether a request without a body has the default of each field. Never for PUT, which replaces what is stored."""
     accepts_events: bool = False
     """Whether the request is a CloudEvent, which the handler parses itself."""
+    id_has_slashes: bool = False
+    """Whether the parameter `id` of the path may contain slashes."""
     allows_search_keys: bool = False
     """Whether API keys with the role `search` may use the route.
 
@@ -174,6 +178,12 @@ ROUTES = (
     _detail("DELETE", "/splitted_images/<id>", Role.ADMIN, erasure.delete_segment, Receipt),
     _detail("DELETE", "/splitted_images/by_original/<id>", Role.ADMIN, erasure.delete_photo, Receipt),
     _detail("POST", "/erase", Role.ADMIN, erasure.erase, Receipt, requests.EraseRequest),
+    _detail("GET", "/garments", Role.ANYONE, browse.list_garments, browse_schemas.GarmentsResponse,
+            browse_schemas.GarmentsRequest, allows_search_keys=True),
+    _detail("GET", "/products", Role.ANYONE, browse.list_products, browse_schemas.ProductsResponse,
+            browse_schemas.ProductsRequest, allows_search_keys=True),
+    _detail("GET", "/products/<id>", Role.ANYONE, browse.get_product, browse_schemas.ProductResponse,
+            browse_schemas.ProductRequest, allows_search_keys=True, id_has_slashes=True),
     _relay("GET", "/duplicates", Role.ADMIN, duplicates.list_duplicates, duplicate_schemas.DuplicatesResponse,
            duplicate_schemas.DuplicatesRequest),
     _detail("PUT", "/duplicates/decisions", Role.ADMIN, duplicates.decide_duplicate, responses.StatusResponse,
@@ -282,15 +292,19 @@ def route_pattern(url_map: Map, method: str, path: str) -> str:
     if not methods:
         return ""
     rule, _ = adapter.match(path, method if method in methods else min(methods), return_rule=True)
-    return str(rule.rule)
+    return str(rule.rule).replace("<path:", "<")
 
 
 def _no_such_route(path: str) -> NotFound:
     return NotFound(f"No such route: {path[:200]}")
 
 
+def _rule_path(route: Route) -> str:
+    return route.path.replace("<id>", "<path:id>") if route.id_has_slashes else route.path
+
+
 def _url_map(pairs: list[tuple[Route, Route | str]]) -> Map:
-    rules = [Rule(route.path, methods=[route.method], endpoint=endpoint) for route, endpoint in pairs]
+    rules = [Rule(_rule_path(route), methods=[route.method], endpoint=endpoint) for route, endpoint in pairs]
     # Without these options, werkzeug would redirect paths with a trailing or double slash. A redirected POST can lose
     # its body.
     return Map(rules, strict_slashes=False, merge_slashes=False)

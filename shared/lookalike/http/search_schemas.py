@@ -8,15 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lookalike.domain.color import parse_hex
-from lookalike.domain.facets import FACET_FIELDS
-from lookalike.http.request_schemas import Corners, FilteredRequest, Name, Number
+from lookalike.http.filters import FacetField, Number
+from lookalike.http.request_schemas import Corners, FilteredRequest, Name
 from lookalike.http.response_schemas import OPTIONAL, BaseResponse, IndexInfo, Match, MatchGroup, Schema
 from lookalike.usecases.search import Include
-from lookalike.usecases.search.facets import COLOR
 from lookalike.usecases.search.request import GROUP_FIELDS, MAX_EXAMPLES, MAX_TEXT
 
-COUNTABLE_FIELDS = (*FACET_FIELDS, COLOR)
-"""Fields whose values can be counted."""
+MAX_FACETS = 50
+"""Fields whose values one request can count."""
 
 
 def _to_include(value: Any) -> Any:
@@ -86,7 +85,7 @@ class SearchBody(FilteredRequest):
     """Return only the best garment of each photo, product or value of a field."""
     diversity: Number = Field(0.0, ge=0, le=1)
     """0 orders by similarity alone; larger values prefer results that differ from each other."""
-    facets: list[Literal[COUNTABLE_FIELDS]] = Field(default_factory=list, max_length=len(COUNTABLE_FIELDS))  # type: ignore[valid-type]
+    facets: list[FacetField] = Field(default_factory=list, max_length=MAX_FACETS)
     """Fields whose values are counted over all garments that satisfy the conditions."""
     min_similarity: Number = Field(-1.0, ge=-1, le=1)
     """Minimum cosine similarity of a match."""

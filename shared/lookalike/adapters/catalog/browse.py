@@ -12,11 +12,13 @@ from lookalike.adapters.catalog.database import Database, read_transaction
 from lookalike.adapters.catalog.fields import facet_items, own_columns, to_field_values
 from lookalike.adapters.catalog.matching import filter_rows, prefilter_all
 from lookalike.adapters.catalog.products import select_first_shown
+from lookalike.adapters.catalog.segments import select_segments
 from lookalike.adapters.catalog.tables import product_pictures, product_values, products, splitted_images
 from lookalike.adapters.catalog.values import EPOCH, batches, name_in, row_id_in, to_aware_utc, to_naive_utc
 from lookalike.domain.browse import Position, Sort, in_order
 from lookalike.domain.facets import MAX_FACET_VALUES, most_frequent
 from lookalike.domain.filter import NO_CONDITIONS, Filter, Value, matches_filter
+from lookalike.domain.model import Segment
 
 MAX_IDS = 5_000
 """Up to this many rows are read by their ids. Beyond, reading all rows is faster."""
@@ -37,6 +39,12 @@ class BrowseQueries(Database):
     def count_products(self, tx: Connection) -> int:
         """Return the number of all products."""
         return tx.execute(select(func.count()).select_from(products)).scalar_one()
+
+    @read_transaction
+    def segments_by_name(self, tx: Connection, names: Sequence[str]) -> list[Segment]:
+        """Return the garments of these names, ordered by row id."""
+        found = [row for batch in batches(names) for row in select_segments(tx, name_in(_rows.splitted_image_id, *batch))]
+        return sorted(found, key=lambda segment: segment.row_id)
 
     @read_transaction
     def garment_positions(

@@ -198,8 +198,8 @@ def _insert_and_complete(
     return stored
 
 
-def select_segments(tx: Connection, where: ColumnElement[bool], limit: int) -> list[Segment]:
-    """Return the first matching segments, ordered by row id."""
+def select_segments(tx: Connection, where: ColumnElement[bool], limit: int | None = None) -> list[Segment]:
+    """Return the first matching segments, or all, ordered by row id."""
     return [to_segment(row) for row in _select_rows(tx, where, limit)]
 
 

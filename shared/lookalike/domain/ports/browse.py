@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lookalike.domain.browse import Position, Sort
 from lookalike.domain.facets import MAX_FACET_VALUES
 from lookalike.domain.filter import Filter, Value
+from lookalike.domain.model import Segment
 
 
 class BrowseCatalog(Protocol):
@@ -20,6 +21,10 @@ class BrowseCatalog(Protocol):
 
     def count_products(self) -> int:
         """Return the number of all products."""
+        ...
+
+    def segments_by_name(self, names: Sequence[str]) -> list[Segment]:
+        """Return the garments of these names that exist, in the order of their row ids."""
         ...
 
     def garment_positions(
@@ -59,8 +64,4 @@ class BrowseCatalog(Protocol):
         Fields are `OWN_PRODUCT_FIELDS`, without `created`, and other columns of feeds. With `product_ids`, only these
         products are counted.
         """
-        ...
-
-    def feed_columns(self, names: Sequence[str] | None = None, limit: int = 100) -> list[str]:
-        """Return the names, ascending, of other columns that a product has: of all, or those of `names`."""
         ...

@@ -234,6 +234,10 @@ class Catalog(Protocol):
         """
         ...
 
+    def feed_columns(self, names: Sequence[str] | None = None, limit: int = 100) -> list[str]:
+        """Return the names, ascending, of other columns of feeds that a product has: of all, or those of `names`."""
+        ...
+
     def price_currencies(self) -> list[str]:
         """Return the currencies of the prices of all products, ascending. The list is empty if no product has a price."""
         ...

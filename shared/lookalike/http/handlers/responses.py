@@ -11,7 +11,7 @@ from lookalike.usecases.search import Match, MatchGroup
 
 def garment_response(garment: Detection) -> dict[str, Any]:
     """Return box, label and score of a detected garment."""
-    return {"bounding_box": garment.box.as_list(), "label": garment.label, "score": _rounded(garment.score)}
+    return {"bounding_box": garment.box.as_list(), "label": garment.label, "score": rounded_score(garment.score)}
 
 
 def segment_response(segment: Segment) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def segment_response(segment: Segment) -> dict[str, Any]:
         "original_image_id": segment.photo,
         "bounding_box": segment.box.as_list() if segment.box else None,
         "label": segment.label,
-        "score": _rounded(segment.score),
+        "score": rounded_score(segment.score),
     }
 
 
@@ -60,5 +60,6 @@ def encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _rounded(score: float | None) -> float | None:
+def rounded_score(score: float | None) -> float | None:
+    """Return a score with four digits."""
     return None if score is None else round(score, 4)

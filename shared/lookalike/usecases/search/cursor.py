@@ -5,15 +5,13 @@ repeat a row nor skip one. A cursor has about one byte for each row of the earli
 """
 
 import base64
-import binascii
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.domain.errors import InvalidField, Untrusted
-from lookalike.domain.signed_json import sign_json, verify_json
+from lookalike.usecases.signed_cursor import decode_signed_cursor, encode_signed_cursor
 
 KIND = "search-cursor"
 
@@ -30,31 +28,15 @@ class Cursor:
 
 def encode_cursor(cursor: Cursor, fingerprint: str, key: bytes) -> str:
     """Return the cursor as text. `fingerprint` is that of the request, to which the cursor is bound."""
-    content = {
-        "kind": KIND,
-        "request": fingerprint,
-        "seen": _pack_ids(cursor.seen_ids),
-        "examined": cursor.examined,
-    }
-    return base64.urlsafe_b64encode(sign_json(content, key)).decode().rstrip("=")
+    content = {"seen": _pack_ids(cursor.seen_ids), "examined": cursor.examined}
+    return encode_signed_cursor(KIND, content, fingerprint, key)
 
 
 def decode_cursor(text: str | None, fingerprint: str, key: bytes) -> Cursor:
-    """Return the cursor, or that of the first page for `None`.
-
-    Raises `InvalidField` if the text is not a cursor, or belongs to another request.
-    """
+    """Return the cursor, or that of the first page for `None`. Raises the same as `decode_signed_cursor`."""
     if text is None:
         return Cursor()
-    try:
-        signed = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        content = verify_json(signed, key, "The cursor")
-    except (Untrusted, binascii.Error, ValueError) as error:
-        raise InvalidField("cursor: not a cursor of this server", field="cursor") from error
-    if content.get("kind") != KIND or content["request"] != fingerprint:
-        raise InvalidField(
-            "cursor: belongs to another request; send the same request as for the previous page", field="cursor"
-        )
+    content = decode_signed_cursor(KIND, text, fingerprint, key)
     return Cursor(_unpack_ids(content["seen"]), content["examined"])
 
 

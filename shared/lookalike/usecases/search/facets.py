@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from lookalike.domain.color import count_color_names
 from lookalike.domain.facets import most_frequent
+from lookalike.domain.filter import NO_CONDITIONS, Filter, feed_conditions
 from lookalike.domain.ports import Catalog
 from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.search.result import FacetValue
@@ -14,21 +15,29 @@ COLOR = "color"
 
 
 def count_facets(
-    catalog: Catalog, embedder: str, fields: Sequence[str], selection: Selection
+    catalog: Catalog,
+    embedder: str | None,
+    fields: Sequence[str],
+    selection: Selection,
+    scope: Filter = NO_CONDITIONS,
 ) -> Mapping[str, Sequence[FacetValue]]:
-    """Return the most frequent values of each field, those with equal counts in the order of the values."""
+    """Return the most frequent values of each field, those with equal counts in the order of the values.
+
+    Without an embedder, all rows are counted. Of products that rows show, only those that satisfy the scope are.
+    """
     if not fields:
         return {}
     with stage(Stage.ROWS):
         stored = [name for name in fields if name != COLOR]
-        counted = catalog.facet_counts(embedder, stored, selection.row_ids) if stored else {}
+        shown = feed_conditions(scope)
+        counted = catalog.facet_counts(embedder, stored, selection.row_ids, shown=shown) if stored else {}
         facets = {name: [FacetValue(*pair) for pair in pairs] for name, pairs in counted.items()}
         if COLOR in fields:
             facets[COLOR] = count_colors(catalog, embedder, selection)
     return {name: facets[name] for name in fields}
 
 
-def count_colors(catalog: Catalog, embedder: str, selection: Selection) -> list[FacetValue]:
+def count_colors(catalog: Catalog, embedder: str | None, selection: Selection) -> list[FacetValue]:
     """Return the number of rows by the name of the nearest basic color."""
     _, labs = catalog.colors(embedder, selection.row_ids)
     return [FacetValue(*pair) for pair in most_frequent(count_color_names(labs).items())]

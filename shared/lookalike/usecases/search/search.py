@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.cancel import CancelToken
+from lookalike.domain.filter import feed_conditions
 from lookalike.domain.model import IDENTICAL_SIMILARITY, Calibration, ProductDetails, SearchHit, Segment
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.duplicates import DuplicateFilter
 from lookalike.usecases.explanation import DetailsByName, details_for, details_keys
+from lookalike.usecases.feed_columns import check_feed_columns
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
 from lookalike.usecases.models import Models
@@ -65,9 +67,11 @@ class Search:
     def search(self, request: SearchRequest, job: RunningJob) -> SearchResult:
         """Return the garments that satisfy all conditions, the most similar to the examples first.
 
-        Raises the same as `QueryReader.read`, `decode_cursor` and `read_words`, and `Unavailable` if the index is not
-        loaded yet.
+        Raises the same as `check_feed_columns`, `QueryReader.read`, `decode_cursor` and `read_words`, and `Unavailable`
+        if the index is not loaded yet.
         """
+        check_feed_columns(self.catalog, request.filter, request.scope, "filter")
+        check_feed_columns(self.catalog, request.facets, request.scope, "facets")
         fingerprint = request.fingerprint() if request.cursor else ""
         cursor = decode_cursor(request.cursor, fingerprint, self.cursor_key)
         words = read_words(request, self.load_models, self.catalog)
@@ -91,7 +95,7 @@ class Search:
             duplicate_row_ids,
             words.understood,
             words.ignored,
-            count_facets(self.catalog, self.embedder, request.facets, selection),
+            count_facets(self.catalog, self.embedder, request.facets, selection, request.scope),
             self._next_cursor(request, cursor, found),
             found.is_approximate,
         )
@@ -131,7 +135,8 @@ class Search:
                 rows = self.catalog.segments(row_ids)
                 by_photo, by_product = request.group_by == "photo", request.group_by == "product"
                 details = {} if by_photo else self.catalog.details(details_keys(list(rows.values())))
-                products = self.catalog.product_ids([row.name for row in rows.values()]) if by_product else {}
+                names, visible = [row.name for row in rows.values()], feed_conditions(request.scope)
+                products = self.catalog.product_ids(names, visible) if by_product else {}
                 return {
                     key: products.get(row.name) or group_key(request.group_by or "", row, details)
                     for key, row in rows.items()

@@ -60,8 +60,8 @@ class Selection:
         return float(self.color_distances[np.searchsorted(self.row_ids, row_id)])
 
 
-def select_rows(catalog: Catalog, embedder: str, conditions: Conditions) -> Selection:
-    """Return the rows with a vector of the embedder that satisfy all conditions."""
+def select_rows(catalog: Catalog, embedder: str | None, conditions: Conditions) -> Selection:
+    """Return the rows with a vector of the embedder, or all rows without one, that satisfy all conditions."""
     if not conditions:
         return Selection(None)
     sets = [catalog.matching_row_ids(embedder, wanted) for wanted in conditions.filters]
@@ -75,7 +75,7 @@ def select_rows(catalog: Catalog, embedder: str, conditions: Conditions) -> Sele
 
 
 def rows_near_colors(
-    catalog: Catalog, embedder: str, alternatives: Sequence[ColorCondition], row_ids: RowIds | None
+    catalog: Catalog, embedder: str | None, alternatives: Sequence[ColorCondition], row_ids: RowIds | None
 ) -> tuple[RowIds, NDArray[np.float64], NDArray[np.bool_]]:
     """Return the rows near one of the colors, and the smallest distance of each to a color that it is near.
 
