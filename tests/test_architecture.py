@@ -20,6 +20,7 @@ ALLOWED_IMPORTS = {
     "domain": {"numpy", "PIL", "lookalike.domain"},
     "images.py": {"numpy", "PIL", "lookalike.domain"},
     "usecases": {"numpy", "PIL", "lookalike.domain", "lookalike.images", "lookalike.usecases"},
+    "client": {"httpx", "pydantic", "lookalike.__version__", "lookalike.client"},
     "settings.py": {"pydantic", "pydantic_settings", "lookalike.domain"},
 }
 """What a part may import besides the standard library."""
