@@ -1,46 +1,61 @@
-"""The web page in headless Chromium, against a real server. Skipped if Chromium is not installed."""
+"""The page around the widget in headless Chromium, against a real server: upload, sign-in, past searches, samples."""
 
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
-from infra.images.chromium import Page, find_chromium, start_chromium
 from tests.conftest import jpeg
 from tests.contracts.databases import execute
-from tests.e2e.browser import IS_IDLE, click, drop_file, fill, open_page, search, text
+from tests.e2e.browser import (
+    PHONE,
+    choose_photo,
+    click_and_wait,
+    events,
+    finish_search,
+    focused,
+    hand_over_file,
+    last_request,
+    open_tab,
+    page_url,
+    search,
+    search_words,
+    text,
+    texts,
+    violations,
+)
 from tests.e2e.server import Server
 from tests.sample_photos import sample_photo
 
-try:
-    find_chromium()
-except FileNotFoundError as missing:
-    pytest.skip(str(missing), allow_module_level=True)
-
+pytestmark = pytest.mark.slow
 PHOTO = jpeg(sample_photo(3))
+PASSWORD = "a long password of the reader"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running_server = Server(tmp_path_factory.mktemp("page")).start()
+    running_server.upload(PHOTO, "stored")
     yield running_server
     assert running_server.stop() == 0
 
 
 @pytest.fixture
-def page(server: Server) -> Iterator[Page]:
+def page(server: Server, chromium: Browser) -> Iterator[Page]:
     """A new tab with the page, and no session."""
-    with start_chromium() as tab:
-        open_page(tab, server)
+    with open_tab(chromium, page_url(server)) as tab:
         yield tab
 
 
-def test_search_shows_garments_and_matches(server: Server, page: Page) -> None:
-    server.upload(PHOTO, "stored")
-    search(page, PHOTO)
-    assert text(page, "status").startswith("Found ")
-    assert page.evaluate("document.querySelectorAll('.bounding-box').length") > 0
-    assert page.evaluate("document.querySelector('.card .similarity').textContent") == "1.00"
-    assert page.evaluate("document.querySelector('.card img').naturalWidth") > 0
+def sign_in(page: Page, email: str) -> None:
+    """Register an account and sign in."""
+    page.locator("#account summary").click()
+    page.locator("#email").fill(email)
+    page.locator("#password").fill(PASSWORD)
+    page.locator("#register").click()
+    expect(page.locator("#sign-in-message")).not_to_be_empty()
+    page.locator("#password").press("Enter")
+    expect(page.locator("#account-name")).to_have_text(email)
 
 
 def test_garments_of_another_model_are_announced_with_the_command(server: Server, page: Page) -> None:
@@ -50,71 +65,155 @@ def test_garments_of_another_model_are_announced_with_the_command(server: Server
     server.stop()
     server.start()
     assert "vectors of another model only" in server.log()
-    open_page(page, server)
+    page.goto(page_url(server))
     search(page, PHOTO)
-    assert "lookalike reembed" in text(page, "notice") and not page.evaluate("document.getElementById('notice').hidden")
+    expect(page.locator("#notice")).to_contain_text("lookalike reembed")
     server.run("reembed")
-    page.wait_for(IS_IDLE)
-    click(page, "#search-again")
-    page.wait_for("document.querySelectorAll('.card').length > 0")
+    finish_search(page, lambda: page.evaluate("document.getElementById('search').refresh()"))
+    assert page.locator(".match .card").count() > 0
 
 
 def test_sample_photo_is_searched_on_click(page: Page) -> None:
-    page.wait_for("document.querySelectorAll('.sample img[alt]').length === 3")
-    click(page, ".sample")
-    page.wait_for("document.getElementById('status').textContent.startsWith('Found ')")
-    assert page.evaluate("document.querySelectorAll('.bounding-box').length") > 0
+    expect(page.locator(".sample img")).to_have_count(3)
+    finish_search(page, page.locator(".sample").first.click)
+    assert page.locator(".bounding-box").count() > 0
+
+
+def test_photo_dropped_beside_the_widget_and_pasted_is_searched(page: Page) -> None:
+    finish_search(page, lambda: hand_over_file(page.locator("footer"), "drop", PHOTO))
+    finish_search(page, lambda: hand_over_file(page.locator("body"), "paste", PHOTO))
+    assert [one["request"]["segment"] for one in events(page, "search")] == [True, True]
 
 
 def test_match_opens_product_details(server: Server, page: Page) -> None:
-    server.upload(PHOTO, "stored")
-    server.request("PUT", "/image_detail/stored", {"product_name": "<b>Blue dress</b>"}, server.admin_headers)
+    details = {"product_name": "<b>Blue dress</b>", "brand": "Ost", "url": "https://shop.example/blue"}
+    server.request("PUT", "/image_detail/stored", details, server.admin_headers)
     search(page, PHOTO)
-    click(page, ".card")
-    page.wait_for("document.getElementById('product-title').textContent === '<b>Blue dress</b>'")
-    click(page, "#product-close")
-    assert page.evaluate("document.getElementById('product-dialog').open") is False
+    page.locator(".card", has_text="<b>Blue dress</b>").click()
+    expect(page.locator("#product-title")).to_have_text("<b>Blue dress</b>")
+    expect(page.locator("#product-link")).to_have_attribute("href", "https://shop.example/blue")
+    page.locator("#product-close").click()
+    expect(page.locator("#product-dialog")).to_be_hidden()
 
 
 def test_upload_without_session_asks_to_sign_in(page: Page) -> None:
     search(page, PHOTO)
-    click(page, "#upload-button")
-    page.wait_for("!document.getElementById('error').hidden")
-    click(page, "#error-sign-in")
+    page.locator("#upload-button").click()
+    page.locator("#error-sign-in").click()
     assert page.evaluate("document.getElementById('account').open") is True
-    assert page.evaluate("document.activeElement.id") == "email"
+    assert focused(page) == "email"
 
 
-def test_token_in_address_signs_in_and_allows_upload(server: Server, page: Page) -> None:
+def test_token_in_address_signs_in_and_allows_upload(server: Server, chromium: Browser) -> None:
     token = server.token
-    open_page(page, server, f"#token={token}")
-    page.wait_for("document.body.classList.contains('is-signed-in')")
-    assert token not in page.evaluate("location.href")
-    search(page, PHOTO)
-    fill(page, "image-name", "from-page")
-    click(page, "#upload-button")
-    page.wait_for("document.getElementById('status').textContent.endsWith(' as from-page.')")
-    click(page, "#search-again")
-    page.wait_for("document.getElementById('status').textContent.startsWith('Found ')")
+    with open_tab(chromium, page_url(server, f"#token={token}")) as page:
+        expect(page.locator("#account-name")).to_have_text("admin@localhost")
+        assert token not in page.url
+        search(page, PHOTO)
+        page.locator("#image-name").fill("from-page")
+        page.locator("#upload-button").click()
+        expect(page.locator("#upload-form #status")).to_contain_text(" as from-page.")
+        click_and_wait(page, "#search-again")
+        page.locator("#account summary").click()
+        expect(page.locator("#account-role")).to_have_text("(administrator)")
+        expect(page.locator("#administration")).to_be_visible()
 
 
-def test_register_sign_in_and_sign_out(page: Page) -> None:
-    fill(page, "email", "reader@example.org")
-    fill(page, "password", "a long password of the reader")
-    click(page, "#register")
-    page.wait_for("document.getElementById('sign-in-message').textContent !== ''")
-    click(page, "#sign-in")
-    page.wait_for("document.body.classList.contains('is-signed-in')")
-    assert text(page, "sign-in-message") == "Signed in as a user."
-    click(page, "#sign-out")
-    assert page.evaluate("document.body.classList.contains('is-signed-in')") is False
+def test_account_is_shown_kept_on_reload_and_forgotten(page: Page) -> None:
+    assert text(page, "account-name") == "Sign in"
+    sign_in(page, "reader@example.org")
+    expect(page.locator("#account-form")).to_be_hidden()
+    assert focused(page) == "sign-out"
+    expect(page.locator("#administration")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#account-name")).to_have_text("reader@example.org")
+    page.locator("#account summary").click()
+    page.locator("#sign-out").click()
+    assert text(page, "account-name") == "Sign in" and focused(page) == "email"
     assert page.evaluate("sessionStorage.getItem('lookalike-token')") == ""
 
 
+def test_session_that_ended_is_forgotten(page: Page) -> None:
+    page.evaluate("sessionStorage.setItem('lookalike-token', 'a.b.c')")
+    page.reload()
+    expect(page.locator("#account-name")).to_have_text("Sign in")
+    expect(page.locator("#sign-in-message")).to_contain_text("Sign in again.")
+
+
+def test_own_searches_are_listed_opened_repeated_and_deleted(page: Page) -> None:
+    sign_in(page, "collector@example.org")
+    search(page, PHOTO)
+    label = texts(page, ".garment .name")[0]
+    with page.expect_response("**/feedback") as feedback:
+        page.locator(".card").first.click()
+    assert feedback.value.status == 200
+    page.locator("#product-close").click()
+    search_words(page, f"{label} in")
+    page.locator("#start-over").click()
+    search_words(page, label)
+    page.locator("#account summary").click()
+    page.get_by_role("link", name="My searches").click()
+    expect(page.locator(".past-search")).to_have_count(3)
+    assert text(page, "account-name") == "Signed in as collector@example.org"
+    assert texts(page, ".past-query")[0] == f"“{label}”" and texts(page, ".past-query")[2].startswith("Photo: ")
+    page.locator(".past-search summary").nth(2).click()
+    expect(page.locator(".past-match img").first).to_be_visible()
+    assert any("chosen" in one for one in texts(page, ".past-similarity"))
+    # a photo is not stored, so its search cannot be repeated
+    assert page.locator(".past-search .again:visible").count() == 1
+    assert violations(page) == []
+    page.locator(".again:visible").click()
+    expect(page.locator("#matches-title")).to_contain_text(label)
+    assert last_request(page)["query"] == [{"text": label}]
+    page.go_back()
+    page.locator(".past-search .delete").first.click()
+    expect(page.locator(".past-search")).to_have_count(2)
+    page.locator("#delete-all").click()
+    page.locator("#confirm-dialog .primary").click()
+    expect(page.locator("#status")).to_contain_text("No searches yet")
+    page.reload()
+    expect(page.locator("#status")).to_contain_text("No searches yet")
+
+
+def test_searches_without_session_ask_to_sign_in(server: Server, chromium: Browser) -> None:
+    with open_tab(chromium, page_url(server, "searches.html")) as page:
+        expect(page.locator("#error-sign-in")).to_be_visible()
+
+
 def test_file_that_is_no_image_is_rejected(page: Page) -> None:
-    drop_file(page, b"text", "text/plain")
-    assert "not an image" in text(page, "error-text")
+    finish_search(page, lambda: choose_photo(page, b"text", "text/plain"))
+    expect(page.locator("#widget #error-text")).to_contain_text("not an image")
+    assert events(page, "error")[0]["code"] == "not_image"
 
 
-def test_screenshot_is_jpeg(page: Page) -> None:
-    assert page.screenshot(80).startswith(b"\xff\xd8")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [PHONE, None], ids=["phone", "desktop"])
+def test_page_is_accessible_and_nothing_moves(
+    server: Server, chromium: Browser, scheme: str, viewport: dict[str, int] | None
+) -> None:
+    options = {"viewport": viewport} if viewport else {}
+    with open_tab(chromium, page_url(server), color_scheme=scheme, **options) as page:
+        expect(page.locator(".sample img")).to_have_count(3)
+        page.locator("#account summary").click()
+        assert violations(page) == []
+        page.locator("#account summary").click()
+        search(page, PHOTO)
+        page.locator("#filters summary").click()
+        page.locator("#color summary").click()
+        assert violations(page) == []
+        width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width[0] <= width[1]
+
+
+def test_first_paint_is_fast_and_nothing_moves(server: Server, chromium: Browser) -> None:
+    paints = []
+    for _ in range(3):
+        with open_tab(chromium, page_url(server)) as page:
+            expect(page.locator(".sample img")).to_have_count(3)
+            page.wait_for_function("[...document.images].every((image) => image.complete)")
+            paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+            page.wait_for_function(paint)
+            paints.append(page.evaluate(paint))
+            assert page.evaluate("window.shift") == 0
+    print(f"first contentful paint: {', '.join(f'{paint:.0f} ms' for paint in paints)}")
+    assert min(paints) < 2000
