@@ -57,9 +57,12 @@ class SqlCatalog(
 
     @read_transaction
     def ping(self, tx: Connection) -> None:
-        """Check that the database answers and has the current tables. Raises `Unavailable`."""
+        """Check that the database answers and has the current tables, or newer ones. Raises `Unavailable`.
+
+        A release migrates the tables while the version before serves. Migrations keep what that version needs.
+        """
         versions = tx.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()
-        if versions != [REVISION]:
+        if len(versions) != 1 or versions[0] < REVISION:
             raise Unavailable(OUTDATED_MESSAGE)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from lookalike.adapters.catalog.database import ConnectionFactory, Database, is_sqlite, parse_url
 from lookalike.adapters.catalog.details_words import index_outdated_details
-from lookalike.adapters.catalog.tables import details_words
+from lookalike.adapters.catalog.tables import REVISION, VERSION_TABLE, details_words
 from lookalike.domain.errors import Unavailable
 
 LOCK_NAME = "lookalike db upgrade"
@@ -21,12 +22,19 @@ LOCK_SECONDS = 60
 def upgrade(url: str, revision: str = "head", creator: ConnectionFactory | None = None) -> None:
     """Create the tables or migrate them to `revision`, and index product details that other programs wrote.
 
-    Raises `Unavailable`.
+    Does not change tables that a newer version of lookalike has migrated. Raises `Unavailable`.
     """
     parsed = parse_url(url)
     if is_sqlite(parsed) and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    _migrate(url, lambda config: command.upgrade(config, revision), creator)
+    _migrate(url, lambda config: _upgrade(config, revision), creator)
+
+
+def _upgrade(config: Config, revision: str) -> None:
+    context = MigrationContext.configure(config.attributes["connection"], opts={"version_table": VERSION_TABLE})
+    # Alembic fails for a revision that it does not know.
+    if (context.get_current_revision() or "") <= REVISION:
+        command.upgrade(config, revision)
 
 
 def downgrade(url: str, revision: str = "base") -> None:
