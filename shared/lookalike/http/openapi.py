@@ -3,6 +3,7 @@
 A handler's docstring becomes the summary (first line) and description of its operation.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -64,6 +65,8 @@ SECURITY_SCHEMES = {
 """Two kinds of credentials in the same header."""
 EVENT_MODELS: dict[str, type[BaseModel]] = {"application/json": StoredObjectData, STRUCTURED: CloudEventBody}
 """Body of a CloudEvent by content type: in binary mode the data alone, in structured mode the whole event."""
+BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+"""Schema of an image. OpenAPI 3.1 needs none, but generators of clients know `format: binary` of OpenAPI 3.0."""
 Json = dict[str, Any]
 Refs = Mapping[Any, Json]
 """A `$ref` object for each model."""
@@ -88,9 +91,21 @@ def build_openapi(function: str | None = None) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {**info, "summary": "Finds similar fashion items in photographs"},
+        "servers": [{"url": "/", "description": "The server of this document"}],
         "paths": paths,
-        "components": {"schemas": schemas["$defs"], "securitySchemes": SECURITY_SCHEMES},
+        "components": {"schemas": _used_schemas(paths, schemas["$defs"]), "securitySchemes": SECURITY_SCHEMES},
     }
+
+
+def _used_schemas(paths: Json, schemas: Json) -> Json:
+    """Leave out schemas that nothing refers to: those of queries, which are parameters, and of empty responses."""
+    reference = re.compile(re.escape('"' + REF_TEMPLATE.format(model="")) + '([^"]+)"')
+    used, pending = set[str](), [json.dumps(paths)]
+    while pending:
+        found = set(reference.findall(pending.pop())) - used
+        used |= found
+        pending += [json.dumps(schemas[name]) for name in found]
+    return {name: schema for name, schema in schemas.items() if name in used}
 
 
 def _path(route: Route) -> str:
@@ -115,8 +130,7 @@ def _operation(route: Route, refs: Refs, schemas: Json) -> Json:
     if route.accepts_events:
         content = {media_type: {"schema": refs[model]} for media_type, model in EVENT_MODELS.items()}
         operation["requestBody"] = {"required": True, "content": content}
-    if route.role is not Role.OPEN:
-        operation["security"] = _security(route)
+    operation["security"] = [] if route.role is Role.OPEN else _security(route)
     return operation
 
 
@@ -168,14 +182,13 @@ def _request_body(route: Route, ref: Json) -> Json:
     """Describe a body. A photo may be sent as base64 in JSON, as a file in a form, or as the body itself."""
     assert route.request is not None
     content: Json = {"application/json": {"schema": ref}}
-    photo = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
     if route.accepts_files:
         form: Json = {"type": "object", "required": [JSON_PART], "properties": {JSON_PART: ref}}
-        content[FORM] = {"schema": {**form, "additionalProperties": photo}}
+        content[FORM] = {"schema": {**form, "additionalProperties": BINARY}}
     if route.accepts_photo:
-        form = {"allOf": [ref, {"type": "object", "properties": {"image": photo}}]}
+        form = {"allOf": [ref, {"type": "object", "properties": {"image": BINARY}}]}
         content[FORM] = {"schema": form}
-        content |= {f"image/{kind}": {"schema": photo} for kind in ("jpeg", "png", "webp", "avif")}
+        content |= {f"image/{kind}": {"schema": BINARY} for kind in ("jpeg", "png", "webp", "avif")}
     return {"required": not route.is_body_optional, "content": content}
 
 
@@ -184,7 +197,7 @@ def _responses(route: Route, refs: Refs) -> Json:
     if route.is_job:
         # a canceled job also has status 200
         success = {"anyOf": [success, refs[ErrorResponse]]}
-    content = {route.media_type: {"schema": success if route.media_type == "application/json" else {"type": "string"}}}
+    content = {route.media_type: {"schema": success if route.media_type == "application/json" else BINARY}}
     response: Json = {"description": "Success"} | ({"content": content} if route.status != 204 else {})
     error = {"application/json": {"schema": refs[ErrorResponse]}}
     errors = {
