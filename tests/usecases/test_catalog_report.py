@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from lookalike.domain.model import Segment, Vectors
+from lookalike.domain.product import Product
+from lookalike.domain.stored_product import StoredPicture, StoredProduct
 from lookalike.usecases import catalog_report
-from lookalike.usecases.catalog_report import BuildReport, CatalogReport, find_wrong_label, principal_components
+from lookalike.usecases.catalog_report import BuildReport, CatalogReport, principal_components
 from tests.fakes.catalog import FakeCatalog
 from tests.usecases import index_harness
 from tests.usecases.index_harness import EMBEDDER, unit_vectors
@@ -30,11 +32,16 @@ class ReportHarness(ReviewHarness):
             self.catalog.update_segment(self.name(row_id), {"label": label})
         return rows
 
+    def show_product(self, row_id: int, **fields: str) -> None:
+        """Store a product that the garment shows."""
+        segment = self.catalog.segments([row_id])[row_id]
+        picture = StoredPicture("https://shop.example/1.jpg", photo=segment.photo, garment=segment.name)
+        self.catalog.save_product(StoredProduct(Product(str(row_id), **fields), "shop", (picture,)))  # type: ignore[arg-type]
+
     def report(self) -> CatalogReport:
         index = self.open_live_index().index
-        build = BuildReport(
-            self.catalog, self.store, index, self.review, EMBEDDER, lambda: self.catalog.count_missing_vectors(EMBEDDER)
-        )
+        count = lambda: self.catalog.count_missing_vectors(EMBEDDER)  # noqa: E731
+        build = BuildReport(self.catalog, self.catalog, self.store, index, self.review, EMBEDDER, count)
         return build.build()
 
 
@@ -64,6 +71,30 @@ def test_report_of_a_catalog_with_every_problem() -> None:
     assert report.positions.shape == (33, 2) and report.positions.min() >= 0 and report.positions.max() <= 1
 
 
+def test_labels_are_compared_with_products_of_the_whole_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_report, "MAX_SAMPLE", 12)
+    monkeypatch.setattr(catalog_report, "MAX_LISTED", 3)
+    harness = ReportHarness()
+    tops = harness.add_cluster(12, "top")
+    rest = [harness.add_rows(unit_vectors(1))[0] for _ in range(4)]
+    for row_id in rest:
+        harness.catalog.update_segment(harness.name(row_id), {"label": "hat"})
+        harness.show_product(row_id, product_type="Women > Skirts")
+    harness.catalog.update_segment(harness.name(tops[0]), {"label": "skirt"})
+    harness.show_product(tops[0], title="Striped t-shirt")
+    harness.show_product(tops[1], title="Striped t-shirt")
+    monkeypatch.setattr(BuildReport, "_sample_ids", lambda self: tops)
+    report = harness.report()
+    assert report.wrong_label_count == 5
+    assert row_ids([one.segment for one in report.wrong_labels]) == [tops[0], *rest[:2]]
+    first, second = report.wrong_labels[:2]
+    assert first.expected == "top" and first.reasons == [
+        f"title of product {tops[0]}: Striped t-shirt",
+        "100% of its neighbors",
+    ]
+    assert second.reasons == [f"product type of product {rest[0]}: Women > Skirts"]
+
+
 def test_empty_catalog_has_an_empty_report() -> None:
     report = ReportHarness().report()
     assert report.garments == report.missing_count == report.duplicate_group_count == 0
@@ -91,30 +122,6 @@ def test_picture_inside_a_row_of_the_original_is_not_missing(monkeypatch: pytest
     )
     monkeypatch.setattr(FakeCatalog, "legacy_image", lambda self, row_id: b"image" if row_id == inside else None)
     assert row_ids([*harness.report().missing]) == [lost]
-
-
-def labeled(label: str | None) -> Segment:
-    harness = ReviewHarness()
-    (row_id,) = harness.add_copies(1)
-    return replace(harness.catalog.segments([row_id])[row_id], label=label)
-
-
-@pytest.mark.parametrize(
-    ("own", "neighbors", "expected"),
-    [
-        ("hat", ["top"] * 9 + ["hat"], ("top", 0.9)),
-        ("hat", ["top"] * 7 + ["hat"] * 3, None),
-        ("top", ["top"] * 10, None),
-        ("hat", ["top"] * 4 + [None] * 6, None),
-        ("hat", ["top"] * 5 + [None] * 5, ("top", 1.0)),
-        (None, ["top"] * 10, None),
-    ],
-)
-def test_wrong_label_needs_agreement(
-    own: str | None, neighbors: list[str | None], expected: tuple[str, float] | None
-) -> None:
-    found = find_wrong_label(labeled(own), neighbors)
-    assert (found and (found.expected, found.agreement)) == expected
 
 
 def test_principal_components_keep_what_varies_most() -> None:

@@ -27,7 +27,8 @@ nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:12px 0}nav a{color:var(--acc
 
 def write_report(path: Path, report: CatalogReport, store: ObjectStore, catalog: Catalog, made_at: datetime) -> None:
     """Write the report as one HTML file."""
-    shown = [*report.sample, *report.duplicate_segments.values()]
+    labels = [one.segment for one in report.wrong_labels]
+    shown = [*report.sample, *labels, *report.duplicate_segments.values()]
     thumbnails = load_thumbnails(store, catalog, shown)
     body = [
         *_summary(report, made_at),
@@ -48,7 +49,7 @@ def _summary(report: CatalogReport, made_at: datetime) -> Iterator[str]:
     if report.without_vector:
         facts += f" {report.without_vector:,} more have no vector of this embedder; run lookalike reembed."
     if len(report.sample) < report.garments:
-        facts += f" The map, outliers and labels are those of {len(report.sample):,} garments, chosen at random."
+        facts += f" The map, outliers and neighbors are those of {len(report.sample):,} garments, chosen at random."
     yield f'<p class="muted">{escape(facts)}</p>'
     entries = (
         ("counts", "Counts"),
@@ -110,12 +111,14 @@ def _outliers(report: CatalogReport, thumbnails: Thumbnails) -> Iterator[str]:
 
 def _wrong_labels(report: CatalogReport, thumbnails: Thumbnails) -> Iterator[str]:
     yield '<h2 id="labels">Likely wrong labels</h2>'
-    yield f'<p class="muted">Most of the {NEIGHBORS} nearest neighbors have another kind.{_limit(report.wrong_label_count)}</p>'
+    text = f"The product names another kind, or most of the {NEIGHBORS} nearest neighbors have another one."
+    yield f'<p class="muted">{escape(text)}{_limit(report.wrong_label_count)}</p>'
     yield from _cards(
         figure(
             one.segment,
             thumbnails.get(one.segment.row_id),
-            f"{one.segment.label}, neighbors: {one.expected} ({one.agreement:.0%})",
+            f"{one.segment.label}, likely {one.expected}",
+            *one.reasons,
         )
         for one in report.wrong_labels
     )

@@ -248,7 +248,7 @@ class Services(ProductServices, AdminServices):
         """Reports about the quality of the catalog."""
         embedder = self._embedder_name_and_dim[0]
         count = self.missing_vectors.count
-        return BuildReport(self.catalog, self.store, self.index, self.duplicates, embedder, count)
+        return BuildReport(self.catalog, self._sql_catalog, self.store, self.index, self.duplicates, embedder, count)
 
     @lazy
     def ingest(self) -> Ingest:

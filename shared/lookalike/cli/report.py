@@ -7,7 +7,7 @@ import click
 
 from lookalike.cli.common import OUTPUT_FILE, open_services, progress_bar_of_length, report_errors
 
-STEPS = 6
+STEPS = 7
 
 
 @click.command()

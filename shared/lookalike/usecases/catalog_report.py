@@ -1,6 +1,5 @@
 """Report about the quality of a catalog: counts, outliers, likely wrong labels, duplicates and missing pictures."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,15 +11,14 @@ from lookalike.domain.color import count_color_names
 from lookalike.domain.duplicates import DuplicateGroup, PairState, group_pairs
 from lookalike.domain.filter import Value
 from lookalike.domain.model import Segment, Vectors
-from lookalike.domain.ports import Catalog, ObjectStore
+from lookalike.domain.ports import Catalog, ObjectStore, Products
 from lookalike.usecases.duplicate_review import DuplicateReview
 from lookalike.usecases.live_index import LiveIndex
+from lookalike.usecases.wrong_labels import WrongLabel, label_against_neighbors, labels_against_products
 
 MAX_SAMPLE = 2000
 """Garments on the map, and garments whose neighbors are examined."""
 NEIGHBORS = 10
-MIN_AGREEMENT = 0.8
-"""Share of the neighbors that must have another kind for a label to be likely wrong."""
 MAX_LISTED = 24
 """Outliers, likely wrong labels, groups of duplicates and missing pictures that a report lists."""
 PAGE_SIZE, SEARCH_BLOCK = 500, 128
@@ -35,17 +33,6 @@ class Outlier:
     segment: Segment
     similarity: float
     """Mean cosine to its nearest neighbors."""
-
-
-@dataclass(frozen=True, slots=True)
-class WrongLabel:
-    """A garment whose neighbors have another kind."""
-
-    segment: Segment
-    expected: str
-    """The most frequent kind of the neighbors."""
-    agreement: float
-    """Share of the neighbors that have it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +68,7 @@ class BuildReport:
     """Reads the whole catalog and the list of objects once."""
 
     catalog: Catalog
+    products: Products
     store: ObjectStore
     index: LiveIndex
     review: DuplicateReview
@@ -104,6 +92,8 @@ class BuildReport:
         in_groups = [row_id for group in groups[:MAX_LISTED] for row_id in group.row_ids]
         on_step("pictures")
         missing, missing_count = self._missing_pictures()
+        on_step("labels")
+        wrong_labels, wrong_label_count = self._add_product_labels(wrong_labels)
         return CatalogReport(
             self.embedder,
             self.index.warm_up().rows,
@@ -113,8 +103,8 @@ class BuildReport:
             positions,
             explained,
             sorted(outliers, key=lambda one: one.similarity)[:MAX_LISTED],
-            sorted(wrong_labels, key=lambda one: -one.agreement)[:MAX_LISTED],
-            len(wrong_labels),
+            sorted(wrong_labels, key=lambda one: one.order)[:MAX_LISTED],
+            wrong_label_count,
             groups[:MAX_LISTED],
             len(groups),
             self.catalog.segments(in_groups),
@@ -150,9 +140,25 @@ class BuildReport:
                 if hits:
                     outliers.append(Outlier(segment, float(np.mean([hit.similarity for hit in hits]))))
                 labels = [found[hit.row_id].label for hit in hits if hit.row_id in found]
-                if wrong := find_wrong_label(segment, labels):
+                if wrong := label_against_neighbors(segment, labels):
                     wrong_labels.append(wrong)
         return outliers, wrong_labels
+
+    def _add_product_labels(self, of_neighbors: Sequence[WrongLabel]) -> tuple[list[WrongLabel], int]:
+        """Return the first labels that are wrong by the products of the whole catalog or by neighbors, and their number."""
+        by_row = {one.segment.row_id: one for one in of_neighbors}
+        merged: list[WrongLabel] = []
+        alone: list[WrongLabel] = []
+        alone_count = 0
+        for page in self._pages():
+            for wrong in labels_against_products(page, self.catalog, self.products):
+                neighbors = by_row.pop(wrong.segment.row_id, None)
+                if neighbors:
+                    merged.append(wrong.merge(neighbors))
+                else:
+                    alone_count += 1
+                    alone += [wrong] if len(alone) < MAX_LISTED else []
+        return [*merged, *alone, *by_row.values()], len(merged) + alone_count + len(by_row)
 
     def _missing_pictures(self) -> tuple[list[Segment], int]:
         """Return the first garments whose picture or thumbnail is not in the store, and the number of all."""
@@ -174,20 +180,6 @@ class BuildReport:
             # Rows of the original system without a thumbnail contain their picture.
             if not is_stored and (segment.thumbnail or self.catalog.legacy_image(segment.row_id) is None):
                 yield segment
-
-
-def find_wrong_label(segment: Segment, neighbor_labels: Sequence[str | None]) -> WrongLabel | None:
-    """Return the kind that most neighbors have, if it differs with an agreement of at least `MIN_AGREEMENT`.
-
-    Whole photos and neighbors without a kind tell nothing.
-    """
-    labels = Counter(label for label in neighbor_labels if label is not None)
-    if segment.label is None or labels.total() < NEIGHBORS // 2:
-        return None
-    expected, count = labels.most_common(1)[0]
-    agreement = count / labels.total()
-    is_wrong = expected != segment.label and agreement >= MIN_AGREEMENT
-    return WrongLabel(segment, expected, agreement) if is_wrong else None
 
 
 def principal_components(vectors: Vectors) -> tuple[NDArray[np.float32], float]:

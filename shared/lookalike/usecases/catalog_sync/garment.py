@@ -1,6 +1,7 @@
 """Which garment of a picture is the product, and what the product details of that garment are."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from lookalike.domain.model import GARMENT_KINDS, ProductDetails, Segment
 from lookalike.domain.product import Product
@@ -52,19 +53,25 @@ def segment_kind(segment: Segment) -> str | None:
 
 def product_kinds(product: Product) -> Iterator[str]:
     """Yield the garment kinds that the product type, the category and the title name, in this order."""
-    category = product.google_product_category or ""
+    yield from dict.fromkeys(kind for _, kind in kinds_by_field(product))
+
+
+def kinds_by_field(product: Product) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a product that name a garment kind, each with this kind: type, category and title."""
     # The last level of a path is the most specific: "Clothing > Shirts & Tops". A title begins with what matters:
     # "Skirt with belt bag".
-    paths = [named_kinds(product.product_type or "")[-1:], named_kinds(category)[-1:]]
-    if kind := CATEGORY_KINDS.get(category.strip()):
-        paths.append([kind])
-    yield from dict.fromkeys(kind for kinds in [*paths, named_kinds(product.title or "")[:1]] for kind in kinds)
+    for field in ("product_type", "google_product_category"):
+        yield from ((field, kind) for kind in named_kinds(getattr(product, field) or "")[-1:])
+    if kind := CATEGORY_KINDS.get((product.google_product_category or "").strip()):
+        yield "google_product_category", kind
+    yield from (("title", kind) for kind in named_kinds(product.title or "")[:1])
 
 
-def named_kinds(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def named_kinds(text: str) -> tuple[str, ...]:
     """Return the garment kinds that a text names, in the order of the words."""
     meaning = understand(text, lambda phrase: (), lambda phrase: False)
-    return [one.value for one in meaning.understood if one.field == "label"]
+    return tuple(one.value for one in meaning.understood if one.field == "label")
 
 
 def product_details(product: Product, garment: str) -> ProductDetails:
