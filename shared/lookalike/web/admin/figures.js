@@ -81,7 +81,7 @@ function chart(since, until, hours) {
   const image = svg("svg", { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", "aria-label": chartText(columns, highest) }, ...bars);
   return element(
     "figure",
-    { class: "chart panel" },
+    { class: "chart panel", tabindex: "0" },
     element("figcaption", {}, element("span", { class: "key others", text: "requests" }), element("span", { class: "key failed", text: "failed" })),
     image,
   );

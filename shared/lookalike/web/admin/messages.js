@@ -45,6 +45,8 @@ export async function runAction(control, place, action) {
     place.prepend(errorNotice(error instanceof CancelledError ? new Error("Canceled. Nothing was changed.") : error));
   } finally {
     control.disabled = false;
+    // A disabled control loses the focus.
+    if (document.activeElement === document.body) control.focus();
   }
 }
 

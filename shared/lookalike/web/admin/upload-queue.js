@@ -5,7 +5,8 @@ import { post } from "./http.js";
 
 /** Photos that are uploaded at a time. */
 export const CONCURRENCY = 3;
-const TOO_MANY_REQUESTS = 429;
+const [NOT_FOUND, TOO_MANY_REQUESTS] = [404, 429];
+const CANCEL_RETRY_MILLISECONDS = 200;
 const DEFAULT_WAIT_SECONDS = 2;
 const MAX_NAME_LENGTH = 200;
 
@@ -61,8 +62,22 @@ export class UploadQueue {
   cancel() {
     for (const photo of this.photos) {
       if (photo.state === "waiting") this.set(photo, "canceled", "Canceled");
-      // The response of the upload says whether it came too late.
-      if (photo.state === "running") void post(`cancel_request/${photo.requestId}`).catch(() => {});
+      if (photo.state === "running") void this.cancelOnServer(photo);
+    }
+  }
+
+  /** The response of the upload says whether the cancellation came too late. */
+  async cancelOnServer(photo) {
+    const { requestId } = photo;
+    while (photo.state === "running" && photo.requestId === requestId) {
+      try {
+        await post(`cancel_request/${requestId}`);
+        return;
+      } catch (error) {
+        // The server may not know an upload that is still being sent.
+        if (error.status !== NOT_FOUND) return;
+        await new Promise((resolve) => setTimeout(resolve, CANCEL_RETRY_MILLISECONDS));
+      }
     }
   }
 
@@ -85,11 +100,12 @@ export class UploadQueue {
 
   async upload(photo) {
     photo.requestId = createRequestId();
-    this.set(photo, "running", "Uploading");
+    this.set(photo, "running", photo.text);
     try {
       await this.waitForPause(photo);
       // canceled while it waited
       if (photo.state !== "running") return;
+      this.set(photo, "running", "Uploading");
       const fields = { image: photo.file, image_name: photo.name, request_id: photo.requestId };
       const response = await post("upload_image", createForm({ ...fields, force_process: this.keepsWholePhotos }));
       this.setStored(photo, response.data.segments.length);
