@@ -5,6 +5,7 @@
 #   soak           load a server for MINUTES, kill it in between, and check everything; writes .lookalike/soak.html
 #   test-full      run the tests of the full models, in .venv-full (7 GB)
 #   check          check style, types, layers, spelling and links
+#   check-cloud    check the deployment: plans with the provider's schema, linters, permissions (in .venv-cloud, without a cloud)
 #   docs           build the documentation in site/
 #   screenshots    draw the images of the documentation
 #   widget         build the web widget from infra/widget
@@ -27,7 +28,7 @@ QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$
 PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-full slow soak check docs screenshots widget bench bench-search bench-million bench-full bench-crashes clean
+.PHONY: help run test test-full slow soak check check-cloud docs screenshots widget bench bench-search bench-million bench-full bench-crashes clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -59,6 +60,10 @@ check: .venv/tested
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/docs/test_links.py
+
+# Uses Terraform and npm if they are installed. The linters are in an environment of their own, since they pin other packages.
+check-cloud: .venv/tested .venv-cloud/installed
+	$(BIN)/python -m pytest -q -rs $(addprefix tests/infra/test_,plan.py cloud_checks.py cloud_build.py load_balancer.py monitoring.py permissions.py terraform.py services.py bulk_jobs.py dockerfile.py) $(ARGS)
 
 # The variable suppresses an advertisement of the theme's authors.
 docs: .venv/tested
@@ -96,7 +101,7 @@ bench-crashes: .venv/tested
 	$(BIN)/python -m tests.benchmarks.crash_safety $(ARGS)
 
 clean:
-	rm -rf .venv .venv-full .lookalike site
+	rm -rf .venv .venv-full .venv-cloud .lookalike site
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is required, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -104,6 +109,13 @@ clean:
 
 .venv-full/bin/python: .venv/bin/python
 	$(PYTHON) -m venv .venv-full
+
+.venv-cloud/bin/python: .venv/bin/python
+	$(PYTHON) -m venv .venv-cloud
+
+.venv-cloud/installed: infra/cloud-checks.txt | .venv-cloud/bin/python
+	.venv-cloud/bin/python -m pip --disable-pip-version-check --quiet install --requirement infra/cloud-checks.txt
+	touch $@
 
 .venv/installed: pyproject.toml | .venv/bin/python
 	$(PIP) install --editable .

@@ -25,6 +25,7 @@ locals {
 # deletes unused objects. For a while, a deleted or overwritten object is kept as an old version, and then as a soft-deleted
 # one, which also a deleted bucket leaves behind. Erased photos are gone for good after both times.
 resource "google_storage_bucket" "closet" {
+  #checkov:skip=CKV_GCP_62:each function logs its requests; a log of objects would repeat them, with addresses of people
   name                        = "${var.project}-lookalike"
   location                    = var.region
   uniform_bucket_level_access = true
@@ -59,6 +60,7 @@ resource "google_storage_bucket" "closet" {
 }
 
 resource "google_sql_database_instance" "catalog" {
+  #checkov:skip=CKV_GCP_60:no network is authorized, and connections need a certificate from the connector
   name                = "lookalike"
   database_version    = "MYSQL_8_4"
   region              = var.region

@@ -64,6 +64,7 @@ resource "google_eventarc_trigger" "ingest" {
 }
 
 resource "google_pubsub_topic" "dead_letters" {
+  #checkov:skip=CKV_GCP_83:messages only have names of photos, and Google encrypts them with its own keys
   name = "lookalike-dead-letters"
 }
 

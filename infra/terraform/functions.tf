@@ -81,6 +81,12 @@ locals {
     }
   }
 
+  # Amount of memory = GiB.
+  gib = {
+    for memory in distinct(concat([for function in local.functions : function.memory], [local.l4_limits.memory])) :
+    memory => endswith(memory, "Gi") ? tonumber(trimsuffix(memory, "Gi")) : tonumber(trimsuffix(memory, "Mi")) / 1024
+  }
+
   # Accounts that may call the private functions, which check the account again.
   callers = {
     ingest  = google_service_account.trigger.email
@@ -97,11 +103,13 @@ locals {
     CLOUD_SQL_INSTANCE = google_sql_database_instance.catalog.connection_name
     CORS_ORIGINS       = var.cors_origins
     DB_NAME            = google_sql_database.catalog.name
-    MODELS             = var.gpu_image == "" ? "compact" : "full"
-    RATE_LIMIT         = var.rate_limit
-    REQUEST_TIMEOUT    = local.request_timeout
-    STORE_URL          = "gs://${google_storage_bucket.closet.name}"
-    TRUSTED_PROXIES    = local.trusted_proxies
+    # of the traces that log lines name
+    GOOGLE_CLOUD_PROJECT = var.project
+    MODELS               = var.gpu_image == "" ? "compact" : "full"
+    RATE_LIMIT           = var.rate_limit
+    REQUEST_TIMEOUT      = local.request_timeout
+    STORE_URL            = "gs://${google_storage_bucket.closet.name}"
+    TRUSTED_PROXIES      = local.trusted_proxies
   }
 }
 
@@ -179,6 +187,22 @@ resource "google_cloud_run_v2_service" "function" {
       }
       dynamic "env" {
         for_each = local.environment
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+      # Size of the instance, from which the cost of a request is estimated if there are prices.
+      env {
+        name  = "INSTANCE_VCPUS"
+        value = contains(local.on_gpu, each.key) ? local.l4_limits.cpu : each.value.cpu
+      }
+      env {
+        name  = "INSTANCE_GIB"
+        value = contains(local.on_gpu, each.key) ? local.gib[local.l4_limits.memory] : local.gib[each.value.memory]
+      }
+      dynamic "env" {
+        for_each = local.measurement
         content {
           name  = env.key
           value = env.value

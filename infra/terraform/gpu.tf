@@ -33,6 +33,8 @@ locals {
 # Created with the first deployment, so that the weights can be uploaded before GPU instances need them:
 #   MODELS_DIR=gs://PROJECT-lookalike-models lookalike models fetch
 resource "google_storage_bucket" "models" {
+  #checkov:skip=CKV_GCP_62:published weights are no secret
+  #checkov:skip=CKV_GCP_78:weights can be downloaded again, and each download is compared with a checksum
   name                        = "${var.project}-lookalike-models"
   location                    = var.region
   uniform_bucket_level_access = true

@@ -31,15 +31,26 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "supabase_signs_hs256": True,
         "photo_buckets": ["photos"],
         "high_availability": True,
+        "alert_emails": ["operator@example.com"],
+        "billing_account": "000000-000000-000000",
+        "monthly_budget": 100,
+        "prices": {"PRICE_VCPU_SECOND": "0.000024", "PRICE_GIB_SECOND": "0.0000025"},
     },
 }
 """Values of variables by name of the plan: with all defaults, and with everything that a default leaves out."""
+MADE_UP = {
+    "google_cloud_run_v2_service": {"uri": "https://function-1.run.app"},
+    "google_eventarc_trigger": {
+        "transport": [{"pubsub": [{"subscription": "projects/shop/subscriptions/events", "topic": "topic"}]}]
+    },
+}
+"""Values that the provider would set, where a random text would not do."""
 FILES = ("infra/terraform", "shared/lookalike/web", "shared/lookalike/sample_closet/queries")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The resources that a plan would create, by address. Values that are known only after a deployment are missing."""
+    """The resources that a plan would create, by address. Values that the provider would set are made up."""
 
     resources: Mapping[str, Mapping[str, Any]]
 
@@ -85,8 +96,14 @@ def make_plans(folder: Path) -> dict[str, Plan]:
 
 
 def _write_test() -> Iterator[str]:
-    """Yield the lines of a test for Terraform. JSON is the syntax of its values, too."""
-    yield 'mock_provider "google" {}'
+    """Yield the lines of a test for Terraform. JSON is the syntax of its values, too.
+
+    Values that the provider sets are made up in the plan already, so that everything that depends on them is known.
+    """
+    yield 'mock_provider "google" {\n  override_during = plan'
+    for kind, defaults in MADE_UP.items():
+        yield f'  mock_resource "{kind}" {{\n    defaults = {json.dumps(defaults)}\n  }}'
+    yield "}"
     for name, variables in VARIANTS.items():
         yield f'run "{name}" {{\n  command = plan\n  variables {{'
         yield from (f"    {key} = {json.dumps(value)}" for key, value in {**REQUIRED, **variables}.items())

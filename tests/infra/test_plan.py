@@ -1,8 +1,14 @@
 """Tests of the deployment as Terraform plans it, with the published schema of the provider. `make check-cloud` runs them."""
 
+import base64
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lookalike.settings import read_settings
+from tests.functions.harness import Client
 from tests.infra.deployment import FUNCTIONS, terraform
 from tests.infra.plans import VARIANTS, Plan, attribute_errors, make_plans, provider_schemas
 
@@ -64,3 +70,76 @@ def test_functions_accept_only_the_load_balancer_if_there_is_one(
         assert service["ingress"] == f"INGRESS_TRAFFIC_{ingress if is_public else 'INTERNAL_ONLY'}"
         variables = {one["name"]: one.get("value") for one in service["template"][0]["containers"][0]["env"]}
         assert variables["TRUSTED_PROXIES"] == proxies
+
+
+def variables(plan: Plan, function: str) -> dict[str, str]:
+    """Return the environment variables of a function."""
+    service = plan.resources[f'google_cloud_run_v2_service.function["{function}"]']
+    return {one["name"]: one.get("value", "") for one in service["template"][0]["containers"][0]["env"]}
+
+
+def test_size_of_the_instance_is_that_of_its_limits(plans: dict[str, Plan]) -> None:
+    expected = {"plain": ("2", "1.5"), "complete": ("4", "16")}
+    for name, sizes in expected.items():
+        relay = variables(plans[name], "relay")
+        assert (relay["INSTANCE_VCPUS"], relay["INSTANCE_GIB"]) == sizes
+    assert variables(plans["plain"], "detail")["INSTANCE_GIB"] == "0.5"
+    assert "PRICE_VCPU_SECOND" in variables(plans["complete"], "detail")
+    assert "PRICE_VCPU_SECOND" not in variables(plans["plain"], "detail")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_settings_of_every_function_are_valid(
+    plans: dict[str, Plan], variant: str, home: Path, monkeypatch: Any
+) -> None:
+    """With the values that Terraform computes. Secrets and names that Cloud SQL makes up are filled in."""
+    made_up = {"CLOUD_SQL_INSTANCE": "project:region:lookalike", "INDEX_SIGNING_KEY": "s" * 64, "SUPABASE_KEY": "key"}
+    for function in FUNCTIONS:
+        with monkeypatch.context() as patch:
+            for name, value in {**variables(plans[variant], function), **made_up, "K_SERVICE": function}.items():
+                patch.setenv(name, value)
+            settings = read_settings()
+            assert settings.trusted_proxies == (variant == "complete")
+            assert (settings.prices is not None) == (variant == "complete")
+
+
+def test_uptime_check_searches(plans: dict[str, Plan], client: Client) -> None:
+    """The planned request, sent to the function."""
+    (check,) = plans["plain"].of_type("google_monitoring_uptime_check_config").values()
+    http, (matcher,) = check["http_check"][0], check["content_matchers"]
+    response = client("relay").open(
+        http["path"],
+        method=http["request_method"],
+        data=base64.b64decode(http["body"]),
+        content_type=http["custom_content_type"],
+    )
+    assert response.status_code == 200 and response.json
+    assert len(response.json["groups"]) > 1, "no garment was detected"
+    field = matcher["json_path_matcher"][0]["json_path"].removeprefix("$.")
+    assert json.dumps(response.json[field]) == matcher["content"]
+    hosts = {name: one.of_type("google_monitoring_uptime_check_config")["search[0]"] for name, one in plans.items()}
+    hosts = {name: one["monitored_resource"][0]["labels"]["host"] for name, one in hosts.items()}
+    assert hosts == {"plain": "function-1.run.app", "complete": "shop.example.com"}
+
+
+def test_tiles_of_the_dashboard_fill_its_rows_without_overlap(plans: dict[str, Plan]) -> None:
+    layout = json.loads(plans["plain"].resources["google_monitoring_dashboard.lookalike"]["dashboard_json"])[
+        "mosaicLayout"
+    ]
+    cells = [
+        (tile.get("xPos", 0) + x, tile.get("yPos", 0) + y)
+        for tile in layout["tiles"]
+        for x in range(tile["width"])
+        for y in range(tile["height"])
+    ]
+    assert len(cells) == len(set(cells)) and max(x for x, _ in cells) < layout["columns"]
+
+
+def test_each_alert_has_a_condition_and_advice(plans: dict[str, Plan]) -> None:
+    policies = plans["complete"].of_type("google_monitoring_alert_policy")
+    assert len(policies) == len(terraform().locals["alerts"]) + 1
+    for policy in policies.values():
+        (condition,) = policy["conditions"]
+        assert len(condition["condition_threshold"]) + len(condition["condition_absent"]) == 1
+        assert policy["documentation"][0]["content"] and policy["severity"]
+    assert not plans["plain"].of_type("google_billing_budget") and plans["complete"].of_type("google_billing_budget")
