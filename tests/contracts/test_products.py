@@ -226,6 +226,24 @@ def test_outcomes_of_lines(store: FakeCatalog) -> None:
     assert [*store.lines("other")] == first[:1] and [*store.lines("none")] == []
 
 
+def test_interrupted_synchronization_is_found(store: FakeCatalog) -> None:
+    day, later = timedelta(days=1), NOW + timedelta(hours=1)
+    assert store.begin_sync("shop", NOW, NOW - day) == NOW
+    assert store.begin_sync("shop", later, later - day) == NOW and store.begin_sync("SHOP", later, later - day) == later
+    assert store.begin_sync("shop", later, later) == later
+    outcomes = [
+        LineOutcome(1, LineStatus.STORED, "a"),
+        LineOutcome(2, LineStatus.FAILED, "b"),
+        LineOutcome(3, LineStatus.FAILED),
+    ]
+    store.record_lines("shop", [*outcomes, LineOutcome(4, LineStatus.UNCHANGED, "d")], NOW)
+    store.record_lines("shop", [LineOutcome(5, LineStatus.UNCHANGED, "e")], later)
+    assert store.products_done_since("shop", NOW) == {"a", "d", "e"}
+    assert store.products_done_since("shop", later) == {"e"} and store.products_done_since("other", NOW) == set()
+    store.end_sync("shop")
+    assert store.begin_sync("shop", later + day, NOW) == later + day
+
+
 def between(minimum: float | None, maximum: float | None) -> Condition:
     return Condition((), minimum, maximum)
 

@@ -9,6 +9,7 @@ from lookalike.domain.filter import NO_CONDITIONS, Filter, matches_filter
 from lookalike.domain.model import Photo, ProductDetails, Segment
 from lookalike.domain.stored_product import (
     LineOutcome,
+    LineStatus,
     StoredPicture,
     StoredProduct,
     feed_values,
@@ -33,6 +34,7 @@ class FakeProducts(FakeFacets):
         self._photos: dict[str, Photo] = {}
         self._products: dict[str, StoredProduct] = {}
         self._lines: dict[tuple[str, int], tuple[LineOutcome, datetime]] = {}
+        self._syncs: dict[str, datetime] = {}
 
     def _segments(self) -> Iterator[Segment]:
         """Return all segments."""
@@ -130,6 +132,21 @@ class FakeProducts(FakeFacets):
             if photo.name == product_photo_name(photo.sha256) and first[photo.name] < before
             if photo.name not in self._product_photos()
         )
+
+    @transaction
+    def begin_sync(self, feed: str, moment: datetime, oldest: datetime) -> datetime:
+        if feed not in self._syncs or self._syncs[feed] < oldest:
+            self._syncs[feed] = moment
+        return self._syncs[feed]
+
+    @transaction
+    def end_sync(self, feed: str) -> None:
+        self._syncs.pop(feed, None)
+
+    @transaction
+    def products_done_since(self, feed: str, moment: datetime) -> set[str]:
+        recent = [one for (name, _), (one, recorded) in self._lines.items() if name == feed and recorded >= moment]
+        return {one.product_id for one in recent if one.product_id and one.status is not LineStatus.FAILED}
 
     @transaction
     def record_lines(self, feed: str, outcomes: Sequence[LineOutcome], moment: datetime) -> None:

@@ -12,6 +12,7 @@ from lookalike.adapters.catalog.details_words import write_words
 from lookalike.adapters.catalog.tables import (
     details_words,
     feed_lines,
+    feed_syncs,
     image_details,
     originals,
     product_pictures,
@@ -159,6 +160,28 @@ class ProductQueries(Database):
         is_old = originals.c.create_time < to_naive_utc(before)
         query = select(originals.c.name).where(originals.c.name.startswith(product_photo_name("")))
         return sorted(tx.execute(query.where(originals.c.name == name, is_old, is_unused)).scalars())
+
+    @write_transaction
+    def begin_sync(self, tx: Connection, feed: str, moment: datetime, oldest: datetime) -> datetime:
+        """Record that a synchronization begins, unless one was interrupted. Returns the start of either."""
+        started = tx.execute(select(feed_syncs.c.start_time).where(name_in(feed_syncs.c.feed, feed))).scalar()
+        if started is not None and to_aware_utc(started) >= oldest:
+            return to_aware_utc(started)
+        upsert(tx, feed_syncs, [validated(feed_syncs, feed=feed, start_time=to_naive_utc(moment))])
+        return moment
+
+    @write_transaction
+    def end_sync(self, tx: Connection, feed: str) -> None:
+        """Record that a synchronization is complete."""
+        tx.execute(delete(feed_syncs).where(name_in(feed_syncs.c.feed, feed)))
+
+    @read_transaction
+    def products_done_since(self, tx: Connection, feed: str, moment: datetime) -> set[str]:
+        """Return the ids of products whose line was recorded since that time and did not fail."""
+        is_recent = name_in(_lines.feed, feed), _lines.update_time >= to_naive_utc(moment)
+        is_done = _lines.status != LineStatus.FAILED.value
+        found = tx.execute(select(_lines.product).where(*is_recent, is_done)).scalars()
+        return {product for product in found if product is not None}
 
     @write_transaction
     def record_lines(self, tx: Connection, feed: str, outcomes: Sequence[LineOutcome], moment: datetime) -> None:

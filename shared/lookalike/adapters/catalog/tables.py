@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0013"
+REVISION = "0014"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -295,6 +295,14 @@ feed_lines = Table(
     Index("ix_feed_lines_update", "feed", "update_time"),
 )
 """Outcome of each line of a feed at its last synchronization."""
+
+feed_syncs = Table(
+    "feed_syncs",
+    metadata,
+    Column("feed", NAME, primary_key=True),
+    Column("start_time", MOMENT, nullable=False),
+)
+"""Synchronizations that have not finished: they are running, or were interrupted."""
 
 duplicate_decisions = Table(
     "duplicate_decisions",

@@ -61,6 +61,21 @@ class Products(Protocol):
         """
         ...
 
+    def begin_sync(self, feed: str, moment: datetime, oldest: datetime) -> datetime:
+        """Record that a synchronization of a feed begins, and return its start: the moment.
+
+        If one was interrupted that began after `oldest`, returns the start of that one, which is not changed.
+        """
+        ...
+
+    def end_sync(self, feed: str) -> None:
+        """Record that the synchronization of a feed is complete."""
+        ...
+
+    def products_done_since(self, feed: str, moment: datetime) -> set[str]:
+        """Return the ids of products whose line was recorded since that time and did not fail."""
+        ...
+
     def record_lines(self, feed: str, outcomes: Sequence[LineOutcome], moment: datetime) -> None:
         """Insert or replace the outcomes of lines of a feed."""
         ...
