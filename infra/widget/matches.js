@@ -103,11 +103,13 @@ export class MatchList {
 
   #createPrice(offer) {
     if (!offer) return [];
-    const { price, sale_price: salePrice, currency } = offer;
-    if (price === null || salePrice === null) return [this.ui.translator.price(salePrice ?? price, currency)];
+    const { price, sale_price: salePrice } = offer;
+    const current = salePrice ?? price;
+    if (!current) return [];
+    if (current === price || !price) return [this.ui.translator.price(current)];
     const old = document.createElement("s");
-    old.textContent = this.ui.translator.price(price, currency);
-    return [this.ui.translator.price(salePrice, currency), " ", old];
+    old.textContent = this.ui.translator.price(price);
+    return [this.ui.translator.price(current), " ", old];
   }
 
   #connectExampleButton(button, match, weight) {

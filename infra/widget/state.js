@@ -3,6 +3,8 @@
  *
  * @typedef {[number, number, number, number]} Box x1, y1, x2, y2 in pixels of the upright photo.
  *
+ * @typedef {{amount: string, currency: string}} Money
+ *
  * @typedef {object} Match A stored garment that was found.
  * @property {number} id Row number of the stored garment.
  * @property {string} splitted_image_id Name of the stored garment.
@@ -12,7 +14,7 @@
  * @property {number} [match] Probability that both are the same garment.
  * @property {string} [thumbnail_base64] JPEG.
  * @property {Record<string, any> | null} [details] Product details.
- * @property {{price: string, sale_price: string | null, currency: string}} [offer] Price of the product.
+ * @property {{price: Money | null, sale_price: Money | null}} [offer] Price of the product.
  * @property {{key: string | number | null, size: number}} [group]
  * @property {{same_label?: boolean, colour_distance?: number, color_distance?: number, shared_details?: string[]}} [why]
  *

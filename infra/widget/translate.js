@@ -66,15 +66,14 @@ export class Translator {
 
   /**
    * Return an amount of money.
-   * @param {number | string} amount
-   * @param {string | null} currency ISO 4217 code.
+   * @param {import("./state.js").Money} price
    */
-  price(amount, currency) {
+  price({ amount, currency }) {
     try {
       return Number(amount).toLocaleString(this.language, { style: "currency", currency });
     } catch {
       // An unknown currency.
-      return `${amount} ${currency ?? ""}`.trim();
+      return `${amount} ${currency}`;
     }
   }
 

@@ -15,7 +15,7 @@ from lookalike.adapters.catalog import SqlCatalog
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.filter import FEED_FIELDS, Condition, Filter, matches_filter
 from lookalike.domain.model import ProductDetails
-from lookalike.domain.product import Money, Product
+from lookalike.domain.product import Money, Offer, Product
 from lookalike.domain.stored_product import (
     LineOutcome,
     LineStatus,
@@ -185,6 +185,16 @@ def test_garments_show_products(store: FakeCatalog) -> None:
     assert store.first_products_showing(names, without="a") == {"look_segment_0": store.products(["b"])["b"]}
     assert store.product_ids(names) == {"look_segment_0": "a", "look_segment_2": "a"}
     assert store.photos_in_use(["look", "other"]) == {"look"}
+
+
+def test_offers_are_exact(store: FakeCatalog) -> None:
+    price, sale_price = Money(Decimal("79.99"), "EUR"), Money(Decimal("59.5"), "EUR")
+    store.save_product(stored(Product("reduced", price=price, sale_price=sale_price, availability="in_stock")))
+    store.save_product(stored(Product("unknown")))
+    assert store.offers(["reduced", "unknown", "missing"]) == {
+        "reduced": Offer("reduced", price, sale_price, "in_stock"),
+        "unknown": Offer("unknown"),
+    }
 
 
 def test_unused_photos_of_products(store: FakeCatalog) -> None:

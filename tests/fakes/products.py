@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from lookalike.adapters.catalog.products import line_row, picture_row, product_row
 from lookalike.domain.filter import NO_CONDITIONS, Filter, matches_filter
 from lookalike.domain.model import Photo, ProductDetails, Segment
+from lookalike.domain.product import Offer
 from lookalike.domain.stored_product import (
     LineOutcome,
     LineStatus,
@@ -73,6 +74,11 @@ class FakeProducts(FakeFacets):
             for garment in garments
         }
         return {garment: found[0] for garment, found in matching.items() if found}
+
+    @transaction
+    def offers(self, product_ids: Sequence[str]) -> dict[str, Offer]:
+        found = [self._products[name].product for name in product_ids if name in self._products]
+        return {one.id: Offer(one.id, one.price, one.sale_price, one.availability) for one in found}
 
     def _shown_values(self, garment: str) -> list[dict[str, object]]:
         return [feed_values(stored.product) for stored in self._showing(garment)]

@@ -27,6 +27,17 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What a product costs."""
+
+    product_id: str
+    price: Money | None = None
+    sale_price: Money | None = None
+    """Reduced price. `price` is then the price before."""
+    availability: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """A product of a feed. Fields have the names and meanings of the Google Merchant product data specification.
 

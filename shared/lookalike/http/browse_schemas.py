@@ -13,7 +13,7 @@ from lookalike.domain.filter import FILTERABLE_FIELDS, NUMBER_FIELDS
 from lookalike.domain.model import ProductDetails
 from lookalike.http.filters import CREATED, FacetField, check_field
 from lookalike.http.request_schemas import FilteredRequest, RequestBody, parse_json_text
-from lookalike.http.response_schemas import OPTIONAL, Corners, DataResponse, Schema
+from lookalike.http.response_schemas import OPTIONAL, Corners, DataResponse, Price, Schema
 from lookalike.http.search_schemas import MAX_FACETS, ColorNear, FacetValue, UnderstoodWords
 from lookalike.usecases.search.request import MAX_TEXT
 
@@ -196,15 +196,6 @@ class Garments(ListedPage):
 
 class GarmentsResponse(DataResponse[Garments]):
     """A page of garments."""
-
-
-class Price(Schema):
-    """An exact amount of money."""
-
-    amount: str
-    """A decimal number, such as `79.99`. It is text, so that it stays exact."""
-    currency: str
-    """ISO 4217 code, such as `EUR`."""
 
 
 class ProductView(Schema):

@@ -172,6 +172,25 @@ class Explanation(Schema):
     """Names of product details that both share."""
 
 
+class Price(Schema):
+    """An exact amount of money."""
+
+    amount: str
+    """A decimal number, such as `79.99`. It is text, so that it stays exact."""
+    currency: str
+    """ISO 4217 code, such as `EUR`."""
+
+
+class Offer(Schema):
+    """What a product of a feed costs."""
+
+    product_id: str
+    price: Price | None
+    sale_price: Price | None
+    """Reduced price; `price` is then the price before."""
+    availability: str | None
+
+
 class Match(Segment):
     """A stored garment that is similar to the query."""
 
@@ -183,6 +202,8 @@ class Match(Segment):
     """Probability, 0 to 1, that both are the same garment. Absent if the model is not calibrated."""
     details: ProductDetails = OPTIONAL
     """Present if requested with `include_details` and known."""
+    offer: Offer = OPTIONAL
+    """Present if requested with `include_details` and the garment shows a product of a feed."""
     processed_image_base64: str = OPTIONAL
     """The cut-out in base64, with `include` set to `image`."""
     thumbnail_base64: str = OPTIONAL

@@ -1,6 +1,7 @@
 """Searches of callers that may see a part of the garments only."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from lookalike.domain.errors import InvalidField, NotFound
 from lookalike.domain.filter import Condition, Filter
 from lookalike.domain.model import ProductDetails
+from lookalike.domain.product import Money, Offer, Product
+from lookalike.domain.stored_product import StoredPicture, StoredProduct
 from lookalike.usecases.search import GarmentExample, Include, PhotoExample, SearchRequest, TextExample
 from lookalike.usecases.search.request import Example
 from tests.usecases.search.harness import SearchHarness, encode_stripes, photo_names
@@ -115,3 +118,22 @@ def test_words_of_hidden_garments_are_not_understood(shop: SearchHarness) -> Non
         assert search_words(hidden, {})
         with pytest.raises(InvalidField, match="understood"):
             search_words(hidden, OST)
+
+
+def test_offers_are_those_of_visible_products(shop: SearchHarness) -> None:
+    picture = StoredPicture("https://shop.example/red", photo="red", garment="red_segment_0")
+    for name, amount, availability in (("a", "80", "out_of_stock"), ("b", "59.90", "in_stock")):
+        product = Product(name, price=Money(Decimal(amount), "EUR"), availability=availability)
+        shop.catalog.save_product(StoredProduct(product, "feed", (picture,)))
+
+    def offers(scope: Filter, **fields: object) -> dict[str, Offer | None]:
+        request = scoped(GarmentExample("red_segment_0"), scope=scope, **fields)
+        return {match.segment.name: match.offer for match in shop.run(request).groups[0].matches}
+
+    first = Offer("a", Money(Decimal(80), "EUR"), None, "out_of_stock")
+    found = offers({}, include_details=True)
+    assert found.pop("red_segment_0") == first and set(found.values()) == {None}
+    in_stock: Filter = {"availability": Condition(("in_stock",))}
+    second = Offer("b", Money(Decimal("59.90"), "EUR"), None, "in_stock")
+    assert offers(in_stock, include_details=True) == {"red_segment_0": second}
+    assert set(offers({}).values()) == {None}

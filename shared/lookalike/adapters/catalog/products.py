@@ -37,7 +37,7 @@ from lookalike.domain.errors import InvalidField
 from lookalike.domain.feed_columns import column_values
 from lookalike.domain.filter import CUSTOM_LABELS, FEED_FIELDS, PRICE_FIELDS
 from lookalike.domain.model import ProductDetails
-from lookalike.domain.product import ATTRIBUTE_FIELDS, Money, Product
+from lookalike.domain.product import ATTRIBUTE_FIELDS, Money, Offer, Product
 from lookalike.domain.stored_product import (
     MAX_STORED_AMOUNT,
     MONEY_SCALE,
@@ -88,6 +88,18 @@ class ProductQueries(Database):
         first = select_first_shown(tx, garments, _pictures.product != without)
         found = _select_products(tx, sorted(set(first.values())))
         return {garment: found[product] for garment, product in first.items()}
+
+    @read_transaction
+    def offers(self, tx: Connection, product_ids: Sequence[str]) -> dict[str, Offer]:
+        """Return what products cost, by id."""
+        query = select(_products.id, _products.price, _products.sale_price, _products.currency, _products.availability)
+        found = [
+            row for batch in batches(product_ids) for row in tx.execute(query.where(name_in(_products.id, *batch)))
+        ]
+        return {
+            name: Offer(name, to_money(price, currency), to_money(sale_price, currency), availability)
+            for name, price, sale_price, currency, availability in found
+        }
 
     @read_transaction
     def price_currencies(self, tx: Connection) -> list[str]:

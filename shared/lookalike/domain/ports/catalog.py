@@ -26,6 +26,7 @@ from lookalike.domain.model import (
     Vectors,
 )
 from lookalike.domain.personal_data import OwnedPhoto
+from lookalike.domain.product import Offer
 
 
 class Snapshot(Protocol):
@@ -232,6 +233,10 @@ class Catalog(Protocol):
 
         Only products whose own fields match the filter count. Garments, given by name, that show none are missing.
         """
+        ...
+
+    def offers(self, product_ids: Sequence[str]) -> dict[str, Offer]:
+        """Return what products of feeds cost, by id. Those that do not exist are missing."""
         ...
 
     def feed_columns(self, names: Sequence[str] | None = None, limit: int = 100) -> list[str]:

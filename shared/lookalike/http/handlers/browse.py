@@ -9,9 +9,8 @@ from urllib.parse import quote
 from lookalike.bootstrap import Services
 from lookalike.domain.color import parse_hex, to_hex
 from lookalike.domain.filter import Condition, Filter
-from lookalike.domain.product import Money
 from lookalike.http.browse_schemas import BrowseQuery, GarmentsRequest, ProductRequest, ProductsRequest, to_sort
-from lookalike.http.handlers.responses import rounded_score
+from lookalike.http.handlers.responses import price_response, rounded_score
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult
 from lookalike.usecases.browse import BrowsedGarment, BrowsedProduct, BrowseRequest, View
@@ -121,8 +120,8 @@ def product_data(services: Services, product: BrowsedProduct, include: str, is_s
         "id": fields["id"],
         "feed": stored.feed,
         **{name: value for name, value in fields.items() if name not in NOT_SHOWN},
-        "price": _price_data(stored.product.price),
-        "sale_price": _price_data(stored.product.sale_price),
+        "price": price_response(stored.product.price),
+        "sale_price": price_response(stored.product.sale_price),
         "size": [*stored.product.size],
         "columns": dict(stored.product.extra),
         "created": _time_data(stored.created),
@@ -141,10 +140,6 @@ def _view_data(services: Services, view: View, include: str, is_single: bool) ->
         "garment": garment_data(services, view.garment, include) if view.garment else None,
         **({"worn_with": others} if is_single else {}),
     }
-
-
-def _price_data(price: Money | None) -> dict[str, str] | None:
-    return {"amount": f"{price.amount:f}", "currency": price.currency} if price else None
 
 
 def _time_data(moment: datetime | None) -> str | None:

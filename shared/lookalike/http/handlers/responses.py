@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lookalike.domain.model import Detection, Segment
+from lookalike.domain.product import Money, Offer
 from lookalike.usecases.explanation import Explanation
 from lookalike.usecases.search import Match, MatchGroup
 
@@ -40,7 +41,20 @@ def match_response(match: Match) -> dict[str, Any]:
         response["group"] = asdict(match.group)
     if match.details is not None:
         response["details"] = asdict(match.details)
+    if match.offer is not None:
+        response["offer"] = offer_response(match.offer)
     return response | dict(match.image_fields)
+
+
+def offer_response(offer: Offer) -> dict[str, Any]:
+    """Return what a product costs."""
+    prices = {"price": price_response(offer.price), "sale_price": price_response(offer.sale_price)}
+    return {"product_id": offer.product_id, **prices, "availability": offer.availability}
+
+
+def price_response(price: Money | None) -> dict[str, str] | None:
+    """Return an amount of money as exact text."""
+    return {"amount": f"{price.amount:f}", "currency": price.currency} if price else None
 
 
 def explanation_response(explanation: Explanation) -> dict[str, Any]:

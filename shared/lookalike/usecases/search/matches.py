@@ -2,13 +2,16 @@
 
 import base64
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import NotFound
+from lookalike.domain.filter import Filter, feed_conditions
 from lookalike.domain.model import Segment
 from lookalike.domain.ports import Catalog, ObjectStore
+from lookalike.domain.product import Offer
 from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases import segment_images
 from lookalike.usecases.explanation import details_for, details_keys, known_product_details, required_values
@@ -31,13 +34,14 @@ class MatchReader:
     catalog: Catalog
 
     def explain(self, matches: Matches, query: Query, selection: Selection, request: SearchRequest) -> Matches:
-        """Add explanations and, if requested, product details to the matches."""
+        """Add explanations and, if requested, product details and prices to the matches."""
         found = [match.segment for group in matches for match in group]
         own = query.wanted_segments if found else []
         # The details are read in one query, and only if they can change the response.
         needs_details = found and (own or required_values(request.filter) or request.include_details)
         with stage(Stage.ROWS):
             details = self.catalog.details(details_keys([*own, *found])) if needs_details else {}
+            offers = self._offers(found, request.scope) if request.include_details else {}
         included = details if request.include_details else {}
         known_details = known_product_details(own, details, request.filter)
         garments = [replace(garment, known_details=known_details) for garment in query.garments]
@@ -50,11 +54,18 @@ class MatchReader:
                         color_distance=selection.color_distance(match.segment.row_id),
                     ),
                     details=details_for(match.segment, included),
+                    offer=offers.get(match.segment.name),
                 )
                 for match in group
             ]
             for garment, group in zip(garments, matches, strict=True)
         ]
+
+    def _offers(self, segments: Sequence[Segment], scope: Filter) -> dict[str, Offer]:
+        """Return what the products that are visible in the scope cost, by the name of the segment that shows one."""
+        products = self.catalog.product_ids([segment.name for segment in segments], feed_conditions(scope))
+        offers = self.catalog.offers(sorted(set(products.values()))) if products else {}
+        return {name: offers[product] for name, product in products.items() if product in offers}
 
     def add_images(self, matches: Matches, include: Include, cancel: CancelToken) -> Matches:
         """Add the image fields. Leaves out matches whose image does not exist."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lookalike.domain.model import Detection, ProductDetails, Segment
+from lookalike.domain.product import Offer
 from lookalike.usecases.explanation import Explanation
 from lookalike.usecases.live_index import IndexInfo
 
@@ -31,6 +32,8 @@ class Match:
     explanation: Explanation = field(default_factory=Explanation)
     details: ProductDetails | None = None
     """Product details, if requested and known."""
+    offer: Offer | None = None
+    """Price of the product of a feed that the garment shows, if requested and known."""
     image_fields: dict[str, str] = field(default_factory=dict)
     """Response fields with the image, in the form that `Include` selects."""
     group: ResultGroup | None = None

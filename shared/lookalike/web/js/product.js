@@ -54,8 +54,12 @@ function describeSimilarity({ similarity, match }) {
   return parts.filter(Boolean).join(" · ");
 }
 
-const describePrice = ({ price, sale_price: salePrice, currency }) =>
-  [salePrice ?? price, currency, salePrice !== null && price !== null && `instead of ${price}`].filter(Boolean).join(" ");
+const money = ({ amount, currency }) => `${amount} ${currency}`;
+
+function describePrice({ price, sale_price: salePrice }) {
+  if (salePrice && price) return `${money(salePrice)} instead of ${money(price)}`;
+  return [salePrice ?? price].filter(Boolean).map(money).join("");
+}
 
 function createField(name, value) {
   const text = [value ?? []].flat().join(", ");
