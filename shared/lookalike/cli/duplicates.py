@@ -20,8 +20,8 @@ PROGRESS_STEPS = 100
 @click.command()
 @click.option("--state", type=click.Choice(["open", "accepted", "rejected", "all"]), default="open", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0.5, 1), help="Cosine of copies.  [default: of the embedder]")
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Groups to print and to draw.")
-@click.option("--out", type=OUTPUT_FILE, help="Write an HTML page with the pictures side by side.")
+@click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Groups to print.")
+@click.option("--out", type=OUTPUT_FILE, help="Write HTML pages with the pictures side by side.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each pair.")
 @click.option("--accept", type=PAIR, multiple=True, metavar="GARMENT GARMENT", help="Both show the same.")
 @click.option("--reject", type=PAIR, multiple=True, metavar="GARMENT GARMENT", help="They are different.")
@@ -98,10 +98,18 @@ def _list(
         bound = threshold or review.threshold
         click.echo(f"{len(pairs)} pairs in {len(groups)} groups with a similarity of at least {bound:g} ({state})")
     if out:
-        from lookalike.batch.duplicates_page import write_duplicates_page
+        _write_pages(services, out, groups, threshold or review.threshold)
 
-        write_duplicates_page(out, groups[:limit], services.store, services.catalog, threshold or review.threshold)
-        click.echo(f"Wrote {out}", err=True)
+
+def _write_pages(services: "Services", out: Path, groups: "list[DuplicateGroup]", threshold: float) -> None:
+    from lookalike.batch.duplicates_page import GROUPS_PER_PAGE, write_duplicates_pages
+
+    with progress_bar_of_length(max(1, -(-len(groups) // GROUPS_PER_PAGE)), "Writing") as progress:
+        pages = write_duplicates_pages(
+            out, groups, services.store, services.catalog, threshold, lambda: progress.update(1)
+        )
+    more = f" and {len(pages) - 1} more pages, up to {pages[-1].name}" if len(pages) > 1 else ""
+    click.echo(f"Wrote {out}{more}", err=True)
 
 
 def _print_pairs(services: "Services", pairs: "list[DuplicatePair]") -> None:
