@@ -74,7 +74,7 @@ class ProductQueries(Database):
     @read_transaction
     def products(self, tx: Connection, product_ids: Sequence[str]) -> dict[str, StoredProduct]:
         """Return the existing products by id."""
-        return _select_products(tx, product_ids)
+        return select_products(tx, product_ids)
 
     @read_transaction
     def product_ids_of_feed(self, tx: Connection, feed: str) -> list[tuple[str, bool]]:
@@ -86,7 +86,7 @@ class ProductQueries(Database):
     def first_products_showing(self, tx: Connection, garments: Sequence[str], without: str) -> dict[str, StoredProduct]:
         """Return the product with the first id that each garment shows, apart from the product `without`."""
         first = select_first_shown(tx, garments, _pictures.product != without)
-        found = _select_products(tx, sorted(set(first.values())))
+        found = select_products(tx, sorted(set(first.values())))
         return {garment: found[product] for garment, product in first.items()}
 
     @read_transaction
@@ -322,7 +322,8 @@ def select_first_shown(
     return first
 
 
-def _select_products(tx: Connection, product_ids: Sequence[str]) -> dict[str, StoredProduct]:
+def select_products(tx: Connection, product_ids: Sequence[str]) -> dict[str, StoredProduct]:
+    """Return the existing products by id, inside the caller's transaction."""
     found: dict[str, StoredProduct] = {}
     for batch in batches(product_ids):
         rows = tx.execute(select(products).where(name_in(_products.id, *batch))).mappings().all()

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, exist
 
 from lookalike.adapters.catalog.commits import next_commit_number
 from lookalike.adapters.catalog.database import Database, write_transaction
-from lookalike.adapters.catalog.products import _select_products
+from lookalike.adapters.catalog.products import select_products
 from lookalike.adapters.catalog.tables import (
     commits,
     duplicate_decisions,
@@ -147,7 +147,7 @@ class SqlTransferSnapshot:
     def products(self) -> Iterator[StoredProduct]:
         """Yield all products, ordered by id."""
         for page in self._pages(select(products.c.id), products.c.id):
-            found = _select_products(self._tx, [row["id"] for row in page])
+            found = select_products(self._tx, [row["id"] for row in page])
             yield from (found[row["id"]] for row in page)
 
     def decisions(self) -> Iterator[TransferDecision]:
