@@ -62,6 +62,21 @@ def test_doctor_names_garments_of_another_model_and_the_command(real: Services, 
     assert run("doctor").exit_code == 0
 
 
+def test_doctor_tells_what_does_not_fit_together_and_mends_it_when_confirmed(real: Services, folder: Path) -> None:
+    run("ingest", folder)
+    segment = real.catalog.segments_of_photo("dress")[0]
+    real.store.delete(segment.path)
+    broken = run("doctor")
+    assert broken.exit_code == 1 and "BAD  objects    1 garments without an image, whose photo exists" in broken.output
+    asked = run("doctor", "--repair")
+    assert asked.exit_code == 1 and "cut out again from their photo (dress_segment_0)" in asked.output
+    assert "run the command again with --yes" in asked.output.lower() and not real.store.stat(segment.path)
+    mended = run("doctor", "--repair", "--yes")
+    assert mended.exit_code == 0 and "1 garments cut out again" in mended.output, mended.output
+    assert "nothing to repair" in run("doctor", "--repair").output
+    assert run("doctor", "--yes").exit_code == 2
+
+
 def test_db_upgrade_creates_the_database(home: Path) -> None:
     assert run("db", "upgrade").exit_code == 0
     services().catalog.start_job("job", "search", Caller())

@@ -27,7 +27,7 @@ from lookalike.domain.model import (
 from lookalike.domain.personal_data import OwnedPhoto
 from lookalike.domain.stored_product import feed_values
 from tests.fakes.database import transaction
-from tests.fakes.duplicates import FakeDuplicates
+from tests.fakes.originals import FakeOriginals
 from tests.fakes.snapshot import FakeSnapshot
 
 NO_VECTORS = np.empty((0, 0), np.float32)
@@ -43,7 +43,7 @@ class Row:
     commit: int
 
 
-class FakeCatalog(FakeDuplicates):
+class FakeCatalog(FakeOriginals):
     """Set `is_unavailable` to make every method raise `Unavailable`."""
 
     def __init__(self) -> None:

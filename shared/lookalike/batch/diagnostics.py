@@ -1,4 +1,4 @@
-"""Checks of `lookalike doctor`: settings, database, bucket, models, index and sign-in, each by using it."""
+"""Checks of `lookalike doctor`: settings, database, bucket, models, index, their consistency, and sign-in."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +30,7 @@ def run_checks(services: Services) -> Iterator[CheckResult]:
         "models": _models,
         "index": _index,
         "vectors": _vectors,
+        "objects": _objects,
         "sign-in": _sign_in,
     }
     for part, check in checks.items():
@@ -90,6 +91,13 @@ def _vectors(services: Services) -> str:
     if notice := services.missing_vectors.notice():
         raise LookalikeError(notice)
     return f"every garment has a vector of {services.models.embedder}"
+
+
+def _objects(services: Services) -> str:
+    findings = services.inspection.run()
+    if not findings.is_empty:
+        raise LookalikeError(f"{findings.summary()}. `lookalike doctor --repair` shows what it would do, and asks")
+    return "every garment has its images, and every object and the index have their rows"
 
 
 def _sign_in(services: Services) -> str:

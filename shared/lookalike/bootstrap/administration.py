@@ -8,6 +8,8 @@ from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.users import UserServices
 from lookalike.usecases.claims import Claims
+from lookalike.usecases.consistency import Inspection, Repair
+from lookalike.usecases.consistency.index_check import ExternalCheck, IndexCheck, VersionCheck
 from lookalike.usecases.index_overview import IndexOverview
 from lookalike.usecases.job_figures import JobFigures
 from lookalike.usecases.model_overview import EmbedderChoice, ModelOverview
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from lookalike.bootstrap.services import Services
     from lookalike.usecases.external_index import ExternalIndex
     from lookalike.usecases.index_versions import IndexVersions
+    from lookalike.usecases.ingest import Ingest
     from lookalike.usecases.live_index import LiveIndex
     from lookalike.usecases.models import Models
     from lookalike.usecases.photo_reader import PhotoReader
+    from lookalike.usecases.segments import Segments
 
 BUILT_IN_EMBEDDERS = (("compact", ""), ("full", "resnet50"), ("full", "dinov2"))
 """Values of MODELS and EMBEDDER that need no model folder."""
@@ -35,6 +39,8 @@ class AdminServices(UserServices):
         versions: IndexVersions
         _external_index: ExternalIndex
         _photo_reader: PhotoReader
+        segments: Segments
+        ingest: Ingest
 
         @property
         def _embedder_name_and_dim(self) -> tuple[str, int]: ...
@@ -57,6 +63,23 @@ class AdminServices(UserServices):
         names = NameClaims(claims, self.store, self.catalog)
         change, photos = self._notify_external_index, self._photo_reader
         return Recut(self.models, self.store, self.catalog, names, change, photos)
+
+    @lazy
+    def inspection(self) -> Inspection:
+        """Compares catalog, bucket and index."""
+        return Inspection(self._sql_catalog, self._sql_catalog, self.store, self._index_check)
+
+    @lazy
+    def repair(self) -> Repair:
+        """Mends catalog, bucket and index."""
+        catalog, models = self._sql_catalog, (lambda: self.ingest, lambda: self.recut)
+        return Repair(catalog, catalog, self.store, self.segments, self.jobs, self._index_check, *models)
+
+    @lazy
+    def _index_check(self) -> IndexCheck:
+        if self._uses_external_index:
+            return ExternalCheck(self._external_index)
+        return VersionCheck(self.catalog, self.versions)
 
     @lazy
     def index_overview(self) -> IndexOverview:

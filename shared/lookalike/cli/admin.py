@@ -53,11 +53,20 @@ def db_adopt() -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--repair", is_flag=True, help="Mend what does not fit together after a restore. Asks before it changes.")
+@click.option("--yes", is_flag=True, help="With --repair: do not ask.")
+@click.option(
+    "--store-photos", is_flag=True, help="With --repair: store photos without a row again, without their owner."
+)
 @report_errors
-def doctor(as_json: bool) -> None:
-    """Check settings, database, bucket, models, index and sign-in."""
+def doctor(as_json: bool, repair: bool, yes: bool, store_photos: bool) -> None:
+    """Check settings, database, bucket, models, index and sign-in, and whether rows, images and index fit together."""
     from lookalike.batch.diagnostics import run_checks
 
+    if (yes or store_photos) and not repair:
+        raise click.UsageError("--yes and --store-photos need --repair")
+    if repair:
+        _repair(yes, store_photos)
     results = list(run_checks(open_services()))
     if as_json:
         click.echo(json.dumps([{"what": one.part, "well": one.is_ok, "said": one.message} for one in results]))
@@ -65,3 +74,26 @@ def doctor(as_json: bool) -> None:
         for result in results:
             click.echo(f"{'ok ' if result.is_ok else 'BAD'}  {result.part:<10} {result.message}")
     sys.exit(0 if all(result.is_ok for result in results) else 1)
+
+
+def _repair(is_confirmed: bool, stores_photos: bool) -> None:
+    """Show what would be mended, ask, and mend it. Prints to stderr, so that `--json` stays readable."""
+    from lookalike.batch.repair_plan import describe_plan
+
+    services = open_services()
+    findings = services.inspection.run()
+    if findings.is_empty:
+        click.echo("Everything fits together: there is nothing to repair", err=True)
+        return
+    for line in describe_plan(findings, stores_photos):
+        click.echo(line, err=True)
+    if not is_confirmed:
+        if not sys.stdin.isatty():
+            raise click.ClickException("Nothing was changed. Run the command again with --yes to do this")
+        click.confirm("Do this?", abort=True, err=True)
+    with progress_bar_of_length(sum(findings.counts().values()), "Repairing") as progress:
+        summary = services.repair.run(findings, stores_photos, lambda: progress.update(1))
+    for name, count in summary.done.items():
+        click.echo(f"{count} {name}", err=True)
+    for name, reason in summary.failed.items():
+        click.echo(f"  not mended: {name}: {reason}", err=True)

@@ -18,6 +18,12 @@ MAX_VERIFIED_BYTES = 100_000_000
 """Scheduled builds that are not due verify the current version's checksums if its vectors have at most this size."""
 
 
+NEWER_MESSAGE = (
+    "Index version {} is newer than the catalog: commit {}, not {}. If the catalog was restored from a backup, run "
+    "`lookalike doctor --repair`"
+)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -79,6 +85,8 @@ class Reindex:
     def _extend_if_due(self, pointer: PointerState, generation: int) -> Manifest | None:
         started = self.clock()
         with self._changes_since(pointer.commit) as changes:
+            if changes.last_commit < pointer.commit:
+                raise Conflict(NEWER_MESSAGE.format(pointer.version, pointer.commit, changes.last_commit))
             manifest, old = self.versions.vector_source(pointer.version)
             if _count(changes) < self.min_changes:
                 # Four bytes per float32. Larger versions are verified only when they are extended.

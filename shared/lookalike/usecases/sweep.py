@@ -26,9 +26,17 @@ def sweep(store: ObjectStore, catalog: Catalog, older_than: float, clock: Clock 
 
     An upload writes its objects before their rows, so `older_than` must be well above the duration of an upload.
     """
+    return sum(delete_orphan(store, orphan) for orphan in find_orphans(store, catalog, older_than, clock))
+
+
+def find_orphans(
+    store: ObjectStore, catalog: Catalog, older_than: float, clock: Clock = _utc_now
+) -> Iterator[StoredObject]:
+    """Yield the objects older than `older_than` seconds without a row."""
     before = clock() - timedelta(seconds=older_than)
     old = (stored for stored in store.list() if stored.updated < before and not stored.path.startswith(KEPT_PREFIXES))
-    return sum(_delete(store, orphan) for batch in _batches(old) for orphan in _without_row(catalog, batch))
+    for batch in _batches(old):
+        yield from _without_row(catalog, batch)
 
 
 def _batches(objects: Iterator[StoredObject]) -> Iterator[list[StoredObject]]:
@@ -41,7 +49,8 @@ def _without_row(catalog: Catalog, batch: list[StoredObject]) -> list[StoredObje
     return [stored for stored in batch if stored.path not in referenced]
 
 
-def _delete(store: ObjectStore, stored: StoredObject) -> bool:
+def delete_orphan(store: ObjectStore, stored: StoredObject) -> bool:
+    """Delete an object as it was listed. Returns whether it still existed."""
     try:
         # The generation: an upload may have overwritten the object since it was listed, and be about to add its row.
         return store.delete(stored.path, stored.generation)

@@ -17,6 +17,7 @@ from lookalike.adapters.catalog.jobs import JobQueries
 from lookalike.adapters.catalog.ledger import LedgerQueries
 from lookalike.adapters.catalog.legacy_rows import LegacyRowQueries
 from lookalike.adapters.catalog.matching import MatchingQueries
+from lookalike.adapters.catalog.originals import OriginalQueries
 from lookalike.adapters.catalog.products import ProductQueries
 from lookalike.adapters.catalog.revocations import RevocationQueries
 from lookalike.adapters.catalog.secondary_vectors import SecondaryVectorQueries
@@ -37,6 +38,7 @@ class SqlCatalog(
     FacetQueries,
     LedgerQueries,
     MatchingQueries,
+    OriginalQueries,
     ProductQueries,
     BrowseQueries,
     JobQueries,
@@ -50,7 +52,7 @@ class SqlCatalog(
     TransferQueries,
 ):
     """SQL implementation of the ports `Catalog`, `LegacyRows`, `SecondaryVectors`, `Attempts`, `Revocations`,
-    `ApiKeyStore`, `Products`, `BrowseCatalog`, `CatalogTransfer` and `History`.
+    `ApiKeyStore`, `Products`, `BrowseCatalog`, `CatalogTransfer`, `Originals` and `History`.
 
     Thread-safe. Connects on the first call, not in the constructor.
     """

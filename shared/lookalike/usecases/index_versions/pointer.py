@@ -66,7 +66,7 @@ class Pointer:
             return generation
         if current and current.commit > commit:
             text = f"Index version {current.version} is newer than the catalog: commit {current.commit}, not {commit}"
-            raise Conflict(f"{text}. If the catalog was restored from a backup, delete {self.path}")
+            raise Conflict(f"{text}. If the catalog was restored from a backup, run `lookalike doctor --repair`")
         return generation
 
     def replace(self, manifest: Manifest, generation: int, pinned: bool = False) -> None:

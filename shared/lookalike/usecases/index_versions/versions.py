@@ -135,6 +135,10 @@ class IndexVersions:
             raise NotFound(f"There is no index version of {self.embedder} before {version}")
         return older[-1]
 
+    def discard_pointer(self) -> None:
+        """Delete the pointer, so that no version is current. Searches read all rows until the next build."""
+        self._storage.store.delete(self._pointer.path)
+
     def prune(self, keep: int) -> Sequence[str]:
         """Delete all versions but the newest `keep` and the current one; return the deleted names.
 
