@@ -28,12 +28,12 @@ locals {
   # the route table. The private functions ingest and reindex are missing, and so is everything that the page's bucket serves.
   paths = {
     upload = [
-      "/image/split", "/ingestions/retry", "/recut/*", "/split_image", "/splitted_images", "/upload_image",
-      "/upload_single_image",
+      "/image/split", "/index_versions/rollback", "/ingestions/retry", "/recut/*", "/split_image", "/splitted_images",
+      "/upload_image", "/upload_single_image",
     ]
     relay = [
-      "/docs", "/duplicates", "/feedback", "/healthz", "/index_versions", "/index_versions/rollback", "/models",
-      "/openapi.json", "/readyz", "/relay_image", "/search", "/search_history", "/search_history/*",
+      "/docs", "/duplicates", "/feedback", "/healthz", "/index_versions", "/models", "/openapi.json", "/readyz",
+      "/relay_image", "/search", "/search_history", "/search_history/*",
     ]
     detail = [
       "/duplicates/decisions", "/duplicates/merge", "/erase", "/garments", "/image_detail", "/image_detail/*",

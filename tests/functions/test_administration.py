@@ -48,15 +48,15 @@ def test_recut_explains_what_is_wrong(client: Client, admin: dict[str, str], mon
 
 
 def test_index_versions_and_rollback(client: Client, admin: dict[str, str], real: Services) -> None:
-    relay = client("relay")
+    relay, upload = client("relay"), client("upload")
     empty = relay.get("/index_versions", headers=admin).get_json()["data"]
     assert empty["version"] is None and empty["versions"] == [] and empty["recall"] is None
-    assert relay.post("/index_versions/rollback", json={}, headers=admin).status_code == 404
+    assert upload.post("/index_versions/rollback", json={}, headers=admin).status_code == 404
     upload_photo(client, admin, image_name="one")
     old = real.reindex.build()
     upload_photo(client, admin, jpeg(sample_photo(8)), image_name="two")
     new = real.reindex.build()
-    rolled_back = relay.post("/index_versions/rollback", json={"version": old.version}, headers=admin).get_json()
+    rolled_back = upload.post("/index_versions/rollback", json={"version": old.version}, headers=admin).get_json()
     assert rolled_back["data"]["version"] == old.version
     services.cache_clear()
     state = client("relay").get("/index_versions", headers=admin).get_json()["data"]
@@ -66,8 +66,8 @@ def test_index_versions_and_rollback(client: Client, admin: dict[str, str], real
         (old.version, True),
     ]
     assert state["tail_rows"] == new.rows - old.rows > 0 and state["rows"] == new.rows
-    assert relay.post("/index_versions/rollback", json={"version": "../x"}, headers=admin).status_code == 422
-    assert relay.post("/index_versions/rollback", json={"version": "unknown"}, headers=admin).status_code == 404
+    assert upload.post("/index_versions/rollback", json={"version": "../x"}, headers=admin).status_code == 422
+    assert upload.post("/index_versions/rollback", json={"version": "unknown"}, headers=admin).status_code == 404
 
 
 def test_models_and_what_a_change_needs(client: Client, admin: dict[str, str], real: Services) -> None:
