@@ -76,6 +76,7 @@ widget: .venv/tested
 screenshots: .venv/installed
 	$(BIN)/python -m infra.images.flow
 	$(BIN)/python -m infra.images.page $(ARGS)
+	$(BIN)/python -m infra.images.admin
 
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)

@@ -189,7 +189,7 @@ class TestGarments:
         assert segment(server, "deleted_segment_0")["label"]
         control.click()
         page.get_by_role("button", name="Delete it").click()
-        expect(page.locator(".notice.done")).to_contain_text("1 garments")
+        expect(page.locator(".notice.done")).to_contain_text("Deleted: 1 garment, 1 photo, 3 files.")
         expect(page.locator(".notice.done")).to_contain_text("Receipt ")
         assert server.request("GET", "/splitted_images/deleted_segment_0").status == 404
 

@@ -24,7 +24,7 @@ export function showAccess(view) {
     element(
       "p",
       {},
-      "The sign-in service does not let this page list accounts. Make an account an administrator with ",
+      "The sign-in service keeps the accounts, and this page cannot list them. Make an account that of an administrator with ",
       element("code", { text: "lookalike users grant EMAIL admin" }),
       " or in the sign-in service.",
     ),

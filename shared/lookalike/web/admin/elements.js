@@ -18,7 +18,8 @@ function setProperty(created, name, value) {
   if (value === null || value === undefined || value === false) return;
   if (name === "text") created.textContent = value;
   else if (name.startsWith("on")) created.addEventListener(name.slice(2), value);
-  else if (name === "value") created.value = value;
+  // Of other controls, the attribute is the value to which their form is reset.
+  else if (name === "value" && created instanceof HTMLTextAreaElement) created.value = value;
   else created.setAttribute(name, value === true ? "" : value);
 }
 

@@ -2,6 +2,8 @@
 
 import { button, element } from "./elements.js";
 
+const MAX_VALUES = 12;
+
 /**
  * Return the buttons of each field with values. Pressing one sets or removes its condition.
  * @param {Record<string, Array<{value: string | number, count: number}>>} facets
@@ -14,7 +16,8 @@ export function facetButtons(facets, filter, reload) {
 }
 
 function facet(name, values, filter, reload) {
-  const buttons = values.map(({ value, count }) => {
+  const shown = values.filter(({ value }, index) => index < MAX_VALUES || filter[name] === value);
+  const buttons = shown.map(({ value, count }) => {
     const isPressed = filter[name] === value;
     const toggle = () => {
       if (isPressed) delete filter[name];

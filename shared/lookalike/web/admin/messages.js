@@ -2,6 +2,7 @@
 
 import { CancelledError } from "../js/api.js";
 import { byId } from "../js/dom.js";
+import { formatCount, formatTime } from "../js/format.js";
 import { button, element } from "./elements.js";
 
 const SHOWN_MILLISECONDS = 8000;
@@ -97,17 +98,27 @@ export function confirmAction(title, text, action) {
   });
 }
 
+const COUNTED = {
+  garments: ["garment", "garments"],
+  photos: ["photo", "photos"],
+  objects: ["file", "files"],
+  left: ["file left to the next clean-up", "files left to the next clean-up"],
+  searches: ["search of the history", "searches of the history"],
+  jobs: ["request", "requests"],
+  remaining: ["garment remains", "garments remain"],
+};
+
 /**
  * Return what a receipt of a deletion says.
  * @param {any} receipt
  */
 export function receiptNotice(receipt) {
   const counts = Object.entries(receipt.counts).filter(([, count]) => count > 0);
-  const text = counts.map(([name, count]) => `${count} ${name}`).join(", ") || "nothing";
+  const text = counts.map(([name, count]) => formatCount(count, ...COUNTED[name])).join(", ") || "nothing";
   return element(
     "div",
     { class: "notice done", role: "status" },
     element("p", {}, element("strong", { text: "Deleted: " }), `${text}.`),
-    element("p", { class: "hint", text: `Receipt ${receipt.receipt_id}, ${new Date(receipt.at).toLocaleString("en-GB")}` }),
+    element("p", { class: "hint", text: `Receipt ${receipt.receipt_id}, ${formatTime(receipt.at)}` }),
   );
 }
