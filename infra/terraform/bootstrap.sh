@@ -7,9 +7,11 @@ region=${2:-europe-west1}
 builder="lookalike-builder@$project.iam.gserviceaccount.com"
 export CLOUDSDK_CORE_PROJECT="$project"
 
-gcloud services enable artifactregistry.googleapis.com cloudbuild.googleapis.com cloudresourcemanager.googleapis.com \
-    cloudscheduler.googleapis.com eventarc.googleapis.com iam.googleapis.com iamcredentials.googleapis.com \
-    pubsub.googleapis.com run.googleapis.com secretmanager.googleapis.com sqladmin.googleapis.com storage.googleapis.com
+gcloud services enable artifactregistry.googleapis.com billingbudgets.googleapis.com cloudbuild.googleapis.com \
+    cloudresourcemanager.googleapis.com cloudscheduler.googleapis.com cloudtrace.googleapis.com compute.googleapis.com \
+    eventarc.googleapis.com iam.googleapis.com iamcredentials.googleapis.com logging.googleapis.com \
+    monitoring.googleapis.com pubsub.googleapis.com run.googleapis.com secretmanager.googleapis.com \
+    sqladmin.googleapis.com storage.googleapis.com telemetry.googleapis.com
 
 # Terraform's state, with object versions, so that an overwritten state can be restored.
 if ! gcloud storage buckets describe "gs://$project-lookalike-state" >/dev/null 2>&1; then
@@ -24,9 +26,9 @@ gcloud artifacts repositories describe lookalike --location="$region" >/dev/null
 # Account that builds and deploys. It creates accounts and grants roles, so everyone who may start a build controls the project.
 gcloud iam service-accounts describe "$builder" >/dev/null 2>&1 ||
     gcloud iam service-accounts create lookalike-builder --display-name="lookalike: builds and deploys"
-for role in artifactregistry.writer cloudscheduler.admin cloudsql.admin eventarc.admin iam.serviceAccountAdmin \
-    iam.serviceAccountUser logging.logWriter pubsub.admin resourcemanager.projectIamAdmin run.admin secretmanager.admin \
-    storage.admin; do
+for role in artifactregistry.writer cloudscheduler.admin cloudsql.admin compute.loadBalancerAdmin compute.securityAdmin \
+    eventarc.admin iam.serviceAccountAdmin iam.serviceAccountUser logging.configWriter logging.logWriter monitoring.editor \
+    pubsub.admin resourcemanager.projectIamAdmin run.admin secretmanager.admin storage.admin; do
     gcloud projects add-iam-policy-binding "$project" --member="serviceAccount:$builder" --role="roles/$role" \
         --condition=None >/dev/null
 done

@@ -13,7 +13,10 @@ locals {
   # Setting name = secret name. bootstrap.sh asks for the secrets of Supabase.
   own_secrets = {
     INDEX_SIGNING_KEY = google_secret_manager_secret.index_signing_key.secret_id
-    SUPABASE_KEY      = "lookalike-supabase-key"
+  }
+  # Only auth registers and signs in.
+  extra_secrets = {
+    auth = { SUPABASE_KEY = "lookalike-supabase-key" }
   }
   hs256_secrets = {
     SUPABASE_JWT_SECRET = "lookalike-supabase-jwt-secret"

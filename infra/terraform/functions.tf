@@ -87,6 +87,8 @@ locals {
     memory => endswith(memory, "Gi") ? tonumber(trimsuffix(memory, "Gi")) : tonumber(trimsuffix(memory, "Mi")) / 1024
   }
 
+  function_secrets = { for name in keys(local.functions) : name => merge(local.secrets, lookup(local.extra_secrets, name, {})) }
+
   # Accounts that may call the private functions, which check the account again.
   callers = {
     ingest  = google_service_account.trigger.email
@@ -209,7 +211,7 @@ resource "google_cloud_run_v2_service" "function" {
         }
       }
       dynamic "env" {
-        for_each = local.secrets
+        for_each = local.function_secrets[each.key]
         content {
           name = env.key
           value_source {
@@ -302,10 +304,10 @@ resource "google_service_account_iam_member" "auth_signs" {
 }
 
 resource "google_secret_manager_secret_iam_member" "function" {
-  for_each = {
-    for pair in setproduct(keys(local.functions), keys(local.secrets)) :
-    "${pair[0]} ${pair[1]}" => { function = pair[0], secret = local.secrets[pair[1]] }
-  }
+  for_each = merge([
+    for name, secrets in local.function_secrets :
+    { for setting, secret in secrets : "${name} ${setting}" => { function = name, secret = secret } }
+  ]...)
   secret_id = each.value.secret
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.function[each.value.function].member

@@ -55,7 +55,9 @@ def environment(function: str) -> dict[str, str]:
     each = {"key": function, "value": terraform().functions[function]}
     own = {variable["name"]: terraform().resolve(variable["value"], each) for variable in container()["env"]}
     shared = {name: terraform().resolve(value) for name, value in terraform().locals["environment"].items()}
-    secrets = dict.fromkeys([*terraform().locals["own_secrets"], *terraform().locals["hs256_secrets"]], "s" * 64)
+    names = [*terraform().locals["own_secrets"], *terraform().locals["hs256_secrets"]]
+    names += terraform().locals["extra_secrets"].get(function, ())
+    secrets = dict.fromkeys(names, "s" * 64)
     variables = {**own, **shared, **secrets}
     return {name: str(CLOUD_VALUES[name] if "${" in str(value) else value) for name, value in variables.items()}
 
