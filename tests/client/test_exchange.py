@@ -1,5 +1,8 @@
 """Attempts, waits, errors and cancellation of a call, without input or output."""
 
+import asyncio
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -9,6 +12,7 @@ import pytest
 
 from lookalike.client import (
     ApiError,
+    AsyncClient,
     Busy,
     Cancelled,
     Client,
@@ -22,6 +26,7 @@ from lookalike.client import (
 from lookalike.client.calls import Call, JobOptions
 from lookalike.client.errors import ERROR_CLASSES
 from lookalike.client.exchange import Session, Step, Wait, run_call
+from lookalike.client.models import Job, SplitPhoto
 from lookalike.client.retries import MAX_JITTER, parse_retry_after
 from lookalike.domain import errors as server_errors
 
@@ -151,3 +156,51 @@ def test_client_waits_and_retries() -> None:
     with pytest.raises(NotFound), client:
         client.garment("missing")
     assert responses == []
+
+
+class SplitServer:
+    """Answers a split only after the progress of its job was asked for twice, or the reports have ended."""
+
+    def __init__(self) -> None:
+        self.is_watched, self.count = threading.Event(), 0
+
+    def respond(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/request_status/"):
+            self.count += 1
+            if self.count == 2:
+                self.is_watched.set()
+            times = {"created": "2026-11-28T11:10:33+00:00", "updated": "2026-11-28T11:10:34+00:00", "finished": None}
+            fields = {"request_id": "r1", "status": "processing", "kind": "split", "stage": "detecting", **times}
+            return httpx.Response(200, json=fields)
+        self.is_watched.wait(1.5)
+        return httpx.Response(200, json={"width": 3, "height": 4, "data": {"segments": []}})
+
+    async def respond_later(self, request: httpx.Request) -> httpx.Response:
+        return await asyncio.to_thread(self.respond, request)
+
+
+def split(*, is_async: bool, on_progress: Callable[[Job], None]) -> SplitPhoto:
+    async def split_later() -> SplitPhoto:
+        async with AsyncClient(transport=httpx.MockTransport(SplitServer().respond_later)) as client:
+            return await client.split(b"photo", on_progress=on_progress)
+
+    if is_async:
+        return asyncio.run(split_later())
+    with Client(transport=httpx.MockTransport(SplitServer().respond)) as client:
+        return client.split(b"photo", on_progress=on_progress)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_progress_is_reported_while_the_job_runs(is_async: bool) -> None:
+    reported = list[Job]()
+    assert split(is_async=is_async, on_progress=reported.append).width == 3
+    assert reported[0].stage == "detecting" and reported[0].kind == "split"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_exception_of_the_callback_is_raised_after_the_job(is_async: bool) -> None:
+    def fail(_: Job) -> None:
+        raise RuntimeError("of the callback")
+
+    with pytest.raises(RuntimeError, match="of the callback"):
+        split(is_async=is_async, on_progress=fail)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lookalike.client import Client
+
 REMOVED_SETTINGS = ("DATABASE_URL", "STORE_URL", "K_SERVICE")
 
 
@@ -42,6 +44,8 @@ class Server:
     timeout: float = 60
     """Seconds to wait for a response."""
     process: subprocess.Popen[bytes] | None = None
+    clients: list[Client] = field(default_factory=list)
+    """Clients to close when the server stops."""
 
     def start(self) -> "Server":
         """Start the process and wait until it is ready."""
@@ -84,6 +88,8 @@ class Server:
     def stop(self, stop_signal: signal.Signals = signal.SIGTERM) -> int:
         """Stop the server and return its exit status. SIGTERM goes to the parent process, SIGKILL to all processes."""
         assert self.process is not None
+        while self.clients:
+            self.clients.pop().close()
         if self.process.poll() is None:
             if stop_signal is signal.SIGKILL:
                 os.killpg(self.process.pid, stop_signal)
@@ -101,6 +107,16 @@ class Server:
         """Authorization header of the administrator."""
         return {"Authorization": f"Bearer {self.token}"}
 
+    @property
+    def address(self) -> str:
+        """Base address of the server."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, token: str | None = None) -> Client:
+        """Return a client, with the administrator's token unless another one or "" is given. It is closed by `stop`."""
+        self.clients.append(Client(self.address, self.token if token is None else token, timeout=self.timeout))
+        return self.clients[-1]
+
     def request(
         self, method: str, path: str, fields: Any = None, headers: Mapping[str, str] | None = None
     ) -> HttpResponse:
@@ -108,7 +124,7 @@ class Server:
         data, headers = None, dict(headers or {})
         if fields is not None:
             data, headers["Content-Type"] = json.dumps(fields).encode(), "application/json"
-        url = path if path.startswith("http") else f"http://127.0.0.1:{self.port}{path}"
+        url = path if path.startswith("http") else f"{self.address}{path}"
         request = urllib.request.Request(url, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:

@@ -67,6 +67,14 @@ EVENT_MODELS: dict[str, type[BaseModel]] = {"application/json": StoredObjectData
 """Body of a CloudEvent by content type: in binary mode the data alone, in structured mode the whole event."""
 BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 """Schema of an image. OpenAPI 3.1 needs none, but generators of clients know `format: binary` of OpenAPI 3.0."""
+REQUEST_ID_HEADER = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "required": False,
+    "description": "Like the field `request_id`, which has priority.",
+    "schema": {"type": "string"},
+}
+"""Every route accepts it. It is documented for jobs, which can be looked up and canceled by it."""
 Json = dict[str, Any]
 Refs = Mapping[Any, Json]
 """A `$ref` object for each model."""
@@ -147,12 +155,14 @@ def _security(route: Route) -> list[Json]:
 
 
 def _parameters(route: Route, schemas: Json) -> list[Json]:
+    if route.accepts_events:
+        return _event_headers()
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"<(\w+)>", route.path)
     ]
-    if route.accepts_events:
-        return _event_headers()
+    if route.is_job:
+        return [*in_path, REQUEST_ID_HEADER]
     if not (route.request and route.method == "GET"):
         return in_path
     # OpenAPI has no query schema as a whole, so each field becomes a parameter
