@@ -21,6 +21,7 @@ from lookalike.cli.photos import detect, embed, ingest, search
 from lookalike.cli.report import report
 from lookalike.cli.serve import serve, token
 from lookalike.cli.transfer import export_catalog, import_catalog
+from lookalike.cli.widget import widget
 
 
 @click.group()
@@ -34,6 +35,6 @@ for command in (
     *(index, reembed, models, evaluate),
     *(catalog, closet, details, duplicates, report, erase),
     *(export_catalog, import_catalog),
-    *(users, keys, token, db, doctor),
+    *(users, keys, token, widget, db, doctor),
 ):
     main.add_command(command)

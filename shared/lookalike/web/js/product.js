@@ -49,7 +49,7 @@ export function openProduct(match) {
 function describeSimilarity({ similarity, match }) {
   const parts = [
     similarity !== undefined && `Similarity ${similarity.toFixed(2)}`,
-    match !== undefined && `${formatPercent(match)} likely to be the same garment`,
+    match !== undefined && `${match < 0.01 ? "less than 1%" : formatPercent(match)} likely to be the same garment`,
   ];
   return parts.filter(Boolean).join(" · ");
 }

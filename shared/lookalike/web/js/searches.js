@@ -63,12 +63,25 @@ async function showMatches(item, id) {
   try {
     const { data, message } = await get(`search_history/${encodeURIComponent(id)}`);
     note.textContent = `${message}.`;
-    const chosen = new Set(data.chosen.map((one) => one.id));
-    item.querySelector(".past-matches").append(...data.results.map((match) => createMatch(match, chosen.has(match.id))));
+    item.querySelector(".past-garments").append(...createGarments(data));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     note.textContent = errorMessage(error);
   }
+}
+
+/** Return a list of matches for each garment that was searched for. */
+function createGarments({ results, garments, chosen }) {
+  const chosenIds = new Set(chosen.map(({ id }) => id));
+  const numbers = [...new Set(results.map(({ garment }) => garment))].sort((a, b) => a - b);
+  return numbers.map((number) => {
+    const section = cloneTemplate("past-garment-template");
+    section.querySelector("h3").textContent = garments[number]?.label ?? "";
+    section.querySelector("h3").hidden = numbers.length === 1;
+    const matches = results.filter(({ garment }) => garment === number);
+    section.querySelector("ol").append(...matches.map((match) => createMatch(match, chosenIds.has(match.id))));
+    return section;
+  });
 }
 
 function createMatch(match, isChosen) {
