@@ -1,4 +1,4 @@
-"""Program that kills upload, ingest and reindex before each of their calls to database, bucket and models.
+"""Program that kills upload, ingest, recut and reindex before each of their calls to database, bucket and models.
 
 Reads database and bucket from the settings. For each call, one child process does the work and is killed there. Another
 inspects the state, repeats the work and sweeps. Prints one line of JSON for each operation.
@@ -23,13 +23,16 @@ from PIL import Image
 from lookalike.adapters.neighbors_index import NeighborsFormat
 from lookalike.bootstrap import Services
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.model import Caller, Segment
+from lookalike.domain.model import Box, Caller, Segment
 from lookalike.settings import read_settings
+from lookalike.usecases.claims import Claims
 from lookalike.usecases.index_versions import IndexVersions
 from lookalike.usecases.ingest import Ingest, Source
 from lookalike.usecases.jobs import Jobs, validate_or_create_job_id
 from lookalike.usecases.live_index import LiveIndex
 from lookalike.usecases.models import Models
+from lookalike.usecases.name_claims import NameClaims
+from lookalike.usecases.recut import Recut
 from lookalike.usecases.reindex import Reindex
 from lookalike.usecases.segments import Segments
 from lookalike.usecases.sweep import sweep
@@ -78,6 +81,8 @@ class Deployment:
         detector: Any = KillingProxy(FakeDetector(make_detection(0), make_detection(30)), calls, fatal_call)
         models = Models(detector, FakeEmbedder(), max_waiting=4)
         self.upload = Upload(models, self.store, self.catalog, True, timedelta(0))
+        claims = NameClaims(Claims(self.store, timedelta(0)), self.store, self.catalog)
+        self.recut = Recut(models, self.store, self.catalog, claims)
         self.jobs = Jobs(self.catalog, 50)
         self.ingest = Ingest(self.upload, Segments(self.catalog, self.store), self.catalog, self.jobs)
         self.versions = IndexVersions(
@@ -116,7 +121,17 @@ def reindex(deployment: Deployment, number: int) -> None:
     sweep(deployment.store, deployment.catalog, older_than=3600)
 
 
-OPERATIONS: dict[str, Callable[[Deployment, int], None]] = {"upload": upload, "ingest": ingest, "reindex": reindex}
+def recut(deployment: Deployment, number: int) -> None:
+    with deployment.jobs.run_job("recut", Caller(), validate_or_create_job_id(None)) as job:
+        deployment.recut.recut("upload_segment_0", Box(5, 5, 55, 35), job)
+
+
+OPERATIONS: dict[str, Callable[[Deployment, int], None]] = {
+    "upload": upload,
+    "ingest": ingest,
+    "recut": recut,
+    "reindex": reindex,
+}
 GARMENTS = 2
 """Garments that the fake detector finds in each photo."""
 
@@ -208,15 +223,16 @@ def unreferenced_paths(deployment: Deployment) -> list[str]:
 
 
 def prepare(operation: str) -> None:
-    """Empty catalog and bucket. For `reindex`, store two photos."""
+    """Empty catalog and bucket. For `recut` store a photo, and for `reindex` two."""
     deployment = Deployment()
     segments = Segments(deployment.catalog, deployment.store)
     for segment in deployment.rows().values():
         segments.delete_segment(segment.name)
     for entry in list(deployment.store.list()):
         deployment.store.delete(entry.path)
-    if operation == "reindex":
+    if operation in ("recut", "reindex"):
         upload(deployment, 0)
+    if operation == "reindex":
         ingest(deployment, -random.randrange(10**12))
 
 
