@@ -1,13 +1,13 @@
 """Make docs/images/admin-*.jpg: sections of the page for administrators, with the sample closet in the catalog."""
 
 import argparse
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 
-from infra.images.chromium import Page, start_chromium
-from infra.images.page import JPEG_QUALITY, LOOKALIKE, fill_catalog, serve
+from playwright.sync_api import Page
+
+from infra.images.chromium import open_page, start_chromium
+from infra.images.page import JPEG_QUALITY, fill_catalog, lookalike, serve
 
 FOLDER = Path("docs/images")
 WIDTH = 1180
@@ -22,23 +22,18 @@ IS_LOADED = (
 )
 
 
-def create_token(home: Path) -> str:
-    """Return the access token of an administrator of this home."""
-    environment = os.environ | {"LOOKALIKE_HOME": str(home)}
-    created = subprocess.run([LOOKALIKE, "token"], check=True, env=environment, capture_output=True, text=True)
-    return created.stdout.strip()
-
-
-def take_screenshot(page: Page, address: str, fragment: str, height: int, color_scheme: str) -> bytes:
+def take_screenshot(page: Page, address: str, fragment: str, height: int) -> bytes:
     """Return a JPEG of a section. The page must have the token already."""
-    page.open(address, WIDTH, height, color_scheme)
-    page.wait_for(IS_LOADED)
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.goto(address)
+    page.wait_for_function(IS_LOADED)
     page.evaluate(f"location.hash = '{fragment}'")
-    page.wait_for(f"location.hash === '{fragment}' && {IS_LOADED}")
+    page.wait_for_function(f"location.hash === '{fragment}' && {IS_LOADED}")
     # a list loads its pictures when they come into view
-    page.wait_for(f"document.querySelector('.cards, .editor') !== null && {IS_LOADED}")
-    page.wait_for("Array.from(document.querySelectorAll('.frame')).slice(0, 6).every((one) => one.firstElementChild)")
-    return page.screenshot(JPEG_QUALITY)
+    page.wait_for_function(f"document.querySelector('.cards, .editor') !== null && {IS_LOADED}")
+    frames = "Array.from(document.querySelectorAll('.frame')).slice(0, 6)"
+    page.wait_for_function(f"{frames}.every((one) => one.firstElementChild)")
+    return page.screenshot(type="jpeg", quality=JPEG_QUALITY)
 
 
 def main() -> None:
@@ -51,11 +46,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         fill_catalog(home)
-        with serve(home) as address, start_chromium() as page:
-            page.open(f"{address}admin#token={create_token(home)}", WIDTH, 800, arguments.color_scheme)
-            page.wait_for("document.querySelector('.section h2') !== null")
+        with serve(home) as address, start_chromium() as browser:
+            url = f"{address}admin#token={lookalike(home, 'token').strip()}"
+            page = open_page(browser, url, WIDTH, 800, color_scheme=arguments.color_scheme)
+            page.locator(".section h2").first.wait_for()
             for name, (fragment, height) in SECTIONS.items():
-                image = take_screenshot(page, f"{address}admin", fragment, height, arguments.color_scheme)
+                image = take_screenshot(page, f"{address}admin", fragment, height)
                 file = arguments.folder / f"admin-{name}.jpg"
                 file.write_bytes(image)
                 print(f"{file}: {len(image) / 1000:.0f} kB")

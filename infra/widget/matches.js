@@ -98,7 +98,6 @@ export class MatchList {
     find("similarity-bar").hidden = match.similarity === undefined;
     find("similarity-bar").firstElementChild.style.inlineSize = `${100 * Math.max(0, match.similarity ?? 0)}%`;
     find("reasons").textContent = describeReasons(ui, match);
-    find("photo-id").textContent = match.details ? "" : match.original_image_id;
   }
 
   #createPrice(offer) {

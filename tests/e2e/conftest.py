@@ -1,12 +1,11 @@
 """Chromium for the tests in a browser, through Playwright."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from infra.images.chromium import find_chromium
+from infra.images.chromium import find_chromium, start_chromium
 
 
 @pytest.fixture(scope="module")
@@ -16,12 +15,8 @@ def chromium() -> Iterator[Browser]:
     It ends with the module: Playwright runs an event loop in this thread, in which `asyncio.run` would fail.
     """
     try:
-        path = find_chromium()
+        find_chromium()
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
-    # Chromium refuses to start its sandbox as root, for example in a container
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=options)
+    with start_chromium() as browser:
         yield browser
-        browser.close()

@@ -1,20 +1,17 @@
 """The map of a catalog report in headless Chromium: hover, zoom and move, on wide and narrow windows."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
-from infra.images.chromium import Page, find_chromium, start_chromium
+from infra.images.chromium import open_page
 from lookalike.batch.report_page import write_report
+from tests.e2e.browser import drag_mouse
 from tests.usecases.test_catalog_report import ReportHarness
-
-try:
-    find_chromium()
-except FileNotFoundError as missing:
-    pytest.skip(str(missing), allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +27,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Page]:
-    with start_chromium() as tab:
-        yield tab
-
-
-def open_report(page: Page, address: str, width: int) -> None:
-    page.open(address, width, 900)
-    page.wait_for("document.readyState === 'complete' && document.getElementById('map').width > 300")
-    page.evaluate("document.getElementById('map').scrollIntoView()")
+@contextmanager
+def open_report(browser: Browser, address: str, width: int) -> Iterator[Page]:
+    page = open_page(browser, address, width, 900)
+    page.wait_for_function("document.readyState === 'complete' && document.getElementById('map').width > 300")
+    page.locator("#map").evaluate("map => map.scrollIntoView()")
+    yield page
+    page.close()
 
 
 def note(page: Page) -> str:
@@ -62,49 +56,41 @@ def point_of(page: Page, number: int) -> tuple[float, float]:
     return box["left"] + box["width"] / 2 + (x - 0.5) * side, box["top"] + box["height"] / 2 + (y - 0.5) * side
 
 
-def mouse(page: Page, kind: str, x: float, y: float, **fields: Any) -> None:
-    page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **fields)
-
-
 def pixels(page: Page) -> str:
     return str(page.evaluate("document.getElementById('map').toDataURL()"))
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_page_fits_and_shows_the_garment_under_the_pointer(browser: Page, address: str, width: int) -> None:
-    open_report(browser, address, width)
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
-    for number in (0, 12):
-        mouse(browser, "mouseMoved", *point_of(browser, number))
-        assert "photo-" in note(browser)
-    mouse(browser, "mouseMoved", map_box(browser)["left"] + 2, map_box(browser)["top"] + 2)
-    assert note(browser).startswith("Drag to move")
+def test_page_fits_and_shows_the_garment_under_the_pointer(chromium: Browser, address: str, width: int) -> None:
+    with open_report(chromium, address, width) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for number in (0, 12):
+            page.mouse.move(*point_of(page, number))
+            assert "photo-" in note(page)
+        page.mouse.move(map_box(page)["left"] + 2, map_box(page)["top"] + 2)
+        assert note(page).startswith("Drag to move")
 
 
-def test_wheel_keeps_the_garment_under_the_pointer(browser: Page, address: str) -> None:
-    open_report(browser, address, 1280)
-    x, y = point_of(browser, 0)
-    mouse(browser, "mouseMoved", x, y)
-    before, name = pixels(browser), note(browser)
-    mouse(browser, "mouseWheel", x, y, deltaX=0, deltaY=-400)
-    browser.wait_for("true")
-    assert pixels(browser) != before
-    mouse(browser, "mouseMoved", x + 1, y)
-    assert note(browser) == name
+def test_wheel_keeps_the_garment_under_the_pointer(chromium: Browser, address: str) -> None:
+    with open_report(chromium, address, 1280) as page:
+        x, y = point_of(page, 0)
+        page.mouse.move(x, y)
+        before, name = pixels(page), note(page)
+        page.mouse.wheel(0, -400)
+        page.wait_for_function("before => document.getElementById('map').toDataURL() !== before", arg=before)
+        page.mouse.move(x + 1, y)
+        assert note(page) == name
 
 
-def test_drag_moves_the_map_and_keys_move_it_back(browser: Page, address: str) -> None:
-    open_report(browser, address, 1280)
-    box = map_box(browser)
-    left, top = box["left"] + 5, box["top"] + 5
-    before = pixels(browser)
-    mouse(browser, "mousePressed", left, top, button="left", clickCount=1, buttons=1)
-    mouse(browser, "mouseMoved", left + 40, top, button="left", buttons=1)
-    mouse(browser, "mouseReleased", left + 40, top, button="left", clickCount=1)
-    moved = pixels(browser)
-    assert moved != before
-    browser.evaluate("document.getElementById('map').focus()")
-    browser.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
-    assert pixels(browser) == before
-    browser.evaluate("document.getElementById('zoom-in').click()")
-    assert pixels(browser) != before
+def test_drag_moves_the_map_and_keys_move_it_back(chromium: Browser, address: str) -> None:
+    with open_report(chromium, address, 1280) as page:
+        box = map_box(page)
+        left, top = box["left"] + 5, box["top"] + 5
+        before = pixels(page)
+        drag_mouse(page, (left, top), (left + 40, top))
+        assert pixels(page) != before
+        page.locator("#map").focus()
+        page.keyboard.press("ArrowRight")
+        assert pixels(page) == before
+        page.locator("#zoom-in").click()
+        assert pixels(page) != before
