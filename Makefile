@@ -73,7 +73,7 @@ widget: .venv/tested
 	$(BIN)/python -m infra.widget.build
 
 # Needs Chromium (Debian and Ubuntu: apt-get install chromium). Writes docs/images.
-screenshots: .venv/installed
+screenshots: .venv/tested
 	$(BIN)/python -m infra.images.flow
 	$(BIN)/python -m infra.images.page $(ARGS)
 	$(BIN)/python -m infra.images.admin
