@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.conftest import jpeg
 from tests.e2e.browser import open_tab, page_url, search, text, texts
@@ -19,7 +19,7 @@ def test_search_shows_garments_and_matches_without_layout_shift(chromium: Browse
             page.locator(".sample img").first.wait_for()
             assert page.evaluate("window.shift") == 0
             search(page, photo)
-            assert page.locator("#widget #status").text_content().startswith("Found ")
+            expect(page.locator("#widget #status")).to_contain_text("Found ")
             assert page.locator(".bounding-box").count() > 0
             assert texts(page, ".match .similarity")[0] == "Similarity 1.00"
             assert page.locator(".match img").first.evaluate("image => image.naturalWidth") > 0

@@ -51,7 +51,7 @@ def serve_widget(request: Request) -> flask.Response | None:
     if request.path != WIDGET_PATH or request.method not in ("GET", "HEAD"):
         return None
     widget = load_widget()
-    is_compressed = "gzip" in request.accept_encodings
+    is_compressed = request.accept_encodings.quality("gzip") > 0
     response = flask.Response(widget.compressed if is_compressed else widget.script, content_type=CONTENT_TYPE)
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
     response.headers["Vary"] = "Accept-Encoding"
