@@ -54,7 +54,7 @@ def _started_since(since: datetime) -> tuple[ColumnElement[bool], ...]:
     return jobs.c.update_time >= moment, jobs.c.create_time >= moment
 
 
-def _seconds(tx: Connection) -> ColumnElement[float]:
+def _seconds(tx: Connection) -> ColumnElement[Any]:
     """Return the duration of a finished job."""
     start, end = jobs.c.create_time, jobs.c.finish_time
     if tx.dialect.name == "sqlite":
