@@ -26,13 +26,13 @@ def take_screenshot(page: Page, address: str, fragment: str, height: int) -> byt
     """Return a JPEG of a section. The page must have the token already."""
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.goto(address)
-    page.wait_for_function(IS_LOADED)
+    page.wait_for_function(f"() => {IS_LOADED}")
     page.evaluate(f"location.hash = '{fragment}'")
-    page.wait_for_function(f"location.hash === '{fragment}' && {IS_LOADED}")
+    page.wait_for_function(f"() => location.hash === '{fragment}' && {IS_LOADED}")
     # a list loads its pictures when they come into view
-    page.wait_for_function(f"document.querySelector('.cards, .editor') !== null && {IS_LOADED}")
+    page.wait_for_function(f"() => document.querySelector('.cards, .editor') !== null && {IS_LOADED}")
     frames = "Array.from(document.querySelectorAll('.frame')).slice(0, 6)"
-    page.wait_for_function(f"{frames}.every((one) => one.firstElementChild)")
+    page.wait_for_function(f"() => {frames}.every((one) => one.firstElementChild)")
     return page.screenshot(type="jpeg", quality=JPEG_QUALITY)
 
 

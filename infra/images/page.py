@@ -109,7 +109,9 @@ def search(page: Page, garment: int) -> None:
         widget.locator("#file").set_input_files(QUERY)
         widget.locator("#widget:not(.is-busy) .match .card").first.wait_for()
     widget.locator(".garment").nth(garment - 1).click()
-    page.wait_for_function("Array.from(document.images).every((image) => image.hidden || !image.src || image.complete)")
+    page.wait_for_function(
+        "() => Array.from(document.images).every((image) => image.hidden || !image.src || image.complete)"
+    )
 
 
 def take_page(browser: Browser, address: str, garment: int, scheme: Scheme) -> bytes:

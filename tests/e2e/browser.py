@@ -54,7 +54,11 @@ def page_url(server: Server, fragment: str = "") -> str:
 
 
 def finish_search(page: Page, action: Callable[[], object]) -> None:
-    """Do something that starts a search, and wait for its results or its error."""
+    """Do something that starts a search, and wait for its results or its error.
+
+    `wait_for_function` needs a function here and elsewhere: it evaluates an expression again and again, which the
+    content security policy of the page forbids.
+    """
     before = page.evaluate(COUNT_FINISHED)
     action()
     page.wait_for_function(f"before => {COUNT_FINISHED} > before", arg=before)

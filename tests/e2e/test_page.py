@@ -210,9 +210,9 @@ def test_first_paint_is_fast_and_nothing_moves(server: Server, chromium: Browser
     for _ in range(3):
         with open_tab(chromium, page_url(server)) as page:
             expect(page.locator(".sample img")).to_have_count(3)
-            page.wait_for_function("[...document.images].every((image) => image.complete)")
+            page.wait_for_function("() => [...document.images].every((image) => image.complete)")
             paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-            page.wait_for_function(paint)
+            page.wait_for_function(f"() => {paint}")
             paints.append(page.evaluate(paint))
             assert page.evaluate("window.shift") == 0
     print(f"first contentful paint: {', '.join(f'{paint:.0f} ms' for paint in paints)}")

@@ -257,7 +257,7 @@ def test_new_search_cancels_the_running_one(page: Page) -> None:
           void widget.search({ words: "skirt" });
         }"""
     )
-    page.wait_for_function("window.events.some(({ name }) => name === 'results')")
+    page.wait_for_function("() => window.events.some(({ name }) => name === 'results')")
     assert "skirt" in text(page, "matches-title") and len(canceled) == 1
     assert len(events(page, "results")) == 1
 

@@ -30,7 +30,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @contextmanager
 def open_report(browser: Browser, address: str, width: int) -> Iterator[Page]:
     page = open_page(browser, address, width, 900)
-    page.wait_for_function("document.readyState === 'complete' && document.getElementById('map').width > 300")
+    page.wait_for_function("() => document.readyState === 'complete' && document.getElementById('map').width > 300")
     page.locator("#map").evaluate("map => map.scrollIntoView()")
     yield page
     page.close()

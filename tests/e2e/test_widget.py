@@ -106,7 +106,7 @@ def open_shop(chromium: Browser, shop: str, path: str = "index.html", **options:
     with open_tab(chromium, f"{shop}/{path}", **options) as tab:
         policy: list[str] = []
         tab.on("console", lambda message: policy.append(message.text) if "Content Security" in message.text else None)
-        tab.wait_for_function("customElements.get('lookalike-search') !== undefined")
+        tab.wait_for_function("() => customElements.get('lookalike-search') !== undefined")
         tab.evaluate("document.getElementById('quick').remove()")
         yield tab
         assert policy == []
@@ -134,7 +134,7 @@ def test_shop_finds_its_products_with_a_search_key(page: Page, server: Server) -
 
 def test_dialog_opens_from_its_button_and_closes(shop: str, chromium: Browser) -> None:
     with open_tab(chromium, f"{shop}/index.html") as page:
-        page.wait_for_function("customElements.get('lookalike-search') !== undefined")
+        page.wait_for_function("() => customElements.get('lookalike-search') !== undefined")
         page.evaluate("document.getElementById('search').remove()")
         expect(page.locator("#widget")).to_be_hidden()
         page.locator("#open").click()
