@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from tests.conftest import jpeg
 from tests.e2e.browser import DESKTOP, PHONE, drag_mouse, open_tab, violations
 from tests.e2e.server import Server
+from tests.emulators.file_server import file_server
 from tests.sample_photos import sample_photo
 
 pytestmark = pytest.mark.slow
@@ -199,6 +200,29 @@ class TestGarments:
         page.get_by_role("button", name="Open").click()
         expect(page.locator(".section .notice.error")).to_contain_text("There is no garment 'nothing'")
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_products_are_browsed_with_their_pictures(server: Server, page: Page) -> None:
+    with file_server({"dress.jpg": jpeg(sample_photo(34))}) as web:
+        feed = server.folder / "summer.csv"
+        lines = ["id,title,price,brand,image_link,fabric", f"A-1,Linen dress,79.99 EUR,Ost,{web.url}/dress.jpg,linen"]
+        feed.write_text("\n".join([*lines, f"A-2,<b>Wool</b> skirt,120 EUR,Marlow,{web.url}/missing.jpg,wool"]))
+        server.settings["PICTURE_HOSTS"] = f"127.0.0.1:{web.server_port},127.0.0.0/8"
+        server.run("catalog", "sync", str(feed))
+    open_section(page, "products")
+    cards = page.locator(".cards li")
+    expect(cards).to_have_count(2)
+    expect(cards.filter(has_text="<b>Wool</b> skirt")).to_contain_text("Marlow · 120.00 EUR")
+    page.get_by_role("button", name="Ost (1)").click()
+    expect(cards).to_have_count(1)
+    cards.locator("a").click()
+    expect(page.locator(".section h2")).to_have_text("Linen dress")
+    expect(page.locator("dl")).to_contain_text("linen")
+    assert violations(page) == []
+    page.locator(".thumbnail-link").first.click()
+    expect(page.get_by_role("button", name="Save the label")).to_be_visible()
+    open_section(page, "products", "A-2")
+    expect(page.locator("tbody .state.failed")).to_contain_text("404")
 
 
 def test_duplicates_are_rejected_and_merged(server: Server, page: Page) -> None:
