@@ -4,7 +4,8 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from decimal import Decimal
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lookalike.adapters.catalog import open_catalog
+from lookalike.domain.product import Money, Product
+from lookalike.domain.stored_product import StoredPicture, StoredProduct
 from lookalike.http.widget import WIDGET_PATH
 from tests.conftest import jpeg
 from tests.docs.markdown import ROOT
@@ -70,6 +74,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         assert running.upload(photo, name).status == 200
     details = {"product_name": "Blue dress", "brand": "Ost", "url": "https://shop.example/blue-dress"}
     running.request("PUT", "/image_detail/one", details, running.admin_headers)
+    price, sale_price = Money(Decimal("79.99"), "EUR"), Money(Decimal("59.99"), "EUR")
+    picture = StoredPicture("https://shop.example/one.jpg", photo="one", garment="one_segment_0")
+    with closing(open_catalog(f"sqlite:///{running.folder / '.lookalike' / 'lookalike.db'}")) as catalog:
+        product = Product("A-1", price=price, sale_price=sale_price)
+        catalog.save_product(StoredProduct(product, "feed", (picture,)))
     yield running
     assert running.stop() == 0
 
@@ -119,6 +128,7 @@ def test_shop_finds_its_products_with_a_search_key(page: Page, server: Server) -
     expect(card).to_have_attribute("target", "_self")
     assert "Ost" in (card.locator(".brand").text_content() or "")
     assert (card.locator(".similarity").text_content() or "").startswith("Similarity 1.00")
+    expect(card.locator(".price")).to_have_text("€59.99 €79.99")
     feedback: list[str] = []
     page.on("request", lambda request: feedback.append(request.url) if "/feedback" in request.url else None)
     page.evaluate("document.querySelector('#search').addEventListener('lookalike-select', (e) => e.preventDefault())")

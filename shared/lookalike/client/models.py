@@ -2,6 +2,7 @@
 
 import base64
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic import AliasPath, BaseModel, ConfigDict, Field
@@ -102,6 +103,24 @@ class ResultGroup(Result):
     size: int
 
 
+class Price(Result):
+    """An exact amount of money."""
+
+    amount: Decimal
+    currency: str
+    """ISO 4217 code, such as `EUR`."""
+
+
+class Offer(Result):
+    """What a product of a feed costs."""
+
+    product_id: str
+    price: Price | None = None
+    sale_price: Price | None = None
+    """Reduced price; `price` is then the price before."""
+    availability: str | None = None
+
+
 class Match(StoredGarment):
     """A garment that was found."""
 
@@ -111,6 +130,8 @@ class Match(StoredGarment):
     match: float | None = None
     """Probability that both are the same garment. `None` if the model is not calibrated."""
     details: ProductDetails | None = None
+    offer: Offer | None = None
+    """Price of the product that the garment shows, if requested with `include_details`."""
     group: ResultGroup | None = None
     processed_image_base64: str | None = Field(None, repr=False)
     thumbnail_base64: str | None = Field(None, repr=False)
