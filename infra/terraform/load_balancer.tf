@@ -28,7 +28,7 @@ locals {
   # the route table. The private functions ingest and reindex are missing, and so is everything that the page's bucket serves.
   paths = {
     upload = [
-      "/image/split", "/index_versions/rollback", "/ingestions/retry", "/recut/*", "/split_image", "/splitted_images",
+      "/catalog/sync", "/image/split", "/index_versions/rollback", "/ingestions/retry", "/recut/*", "/split_image", "/splitted_images",
       "/upload_image", "/upload_single_image",
     ]
     relay = [
