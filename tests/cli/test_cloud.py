@@ -28,7 +28,7 @@ def emulator(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudRun]:
 
 
 def test_ingest_runs_as_tasks_and_follows_them(emulator: CloudRun) -> None:
-    result = run("ingest", "gs://photos/2026/", "--cloud", "--tasks", 2, "--retry-failed")
+    result = run("ingest", "gs://photos/2026/", "--cloud", "--tasks", "2", "--retry-failed")
     assert result.exit_code == 0, result.output
     assert "Started lookalike-ingest-00001 with 2 tasks" in result.stderr
     assert result.stdout == "2 tasks have stored their photos. Log: https://console.example/log\n"

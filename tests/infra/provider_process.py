@@ -93,7 +93,7 @@ def encode_provider(schemas: dict[str, Block]) -> bytes:
 class Plugin(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Answers Terraform's calls."""
 
-    def __init__(self, schemas: dict[str, Block], stop: Callable[[], None]) -> None:
+    def __init__(self, schemas: dict[str, Block], stop: Callable[[], bytes]) -> None:
         secret = (
             dict.fromkeys(schemas["random_password"].attributes, None) | SECRET if "random_password" in schemas else {}
         )
@@ -103,7 +103,7 @@ class Plugin(grpc.GenericRpcHandler):  # type: ignore[misc]
             "PrepareProviderConfig": lambda request: request,
             "OpenEphemeralResource": lambda _: encode_bytes(3, encode_bytes(2, json.dumps(secret).encode())),
             "Check": lambda _: SERVING,
-            "Shutdown": lambda _: stop() or b"",
+            "Shutdown": lambda _: stop(),
         }
         self._empty = {"ValidateResourceTypeConfig", "ValidateDataSourceConfig", "ValidateEphemeralResourceConfig"}
         self._empty |= {"Configure", "CloseEphemeralResource", "Stop"}
@@ -130,11 +130,17 @@ def make_certificate() -> tuple[bytes, bytes, bytes]:
     return key.private_bytes(*formats), certificate.public_bytes(encodings.PEM), certificate.public_bytes(encodings.DER)
 
 
+def stop_process() -> bytes:
+    """End this process, and return the empty response to the request for it."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    return b""
+
+
 def main() -> None:
     """Serve the schemas of the pickle file named by the argument until Terraform ends the process."""
     schemas = pickle.loads(Path(sys.argv[1]).read_bytes())
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_send_message_length", -1)])
-    server.add_generic_rpc_handlers([Plugin(schemas, lambda: os.kill(os.getpid(), signal.SIGTERM))])
+    server.add_generic_rpc_handlers([Plugin(schemas, stop_process)])
     key, pem, der = make_certificate()
     with tempfile.TemporaryDirectory() as folder:
         address = f"{folder}/plugin.sock"

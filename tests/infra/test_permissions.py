@@ -101,7 +101,7 @@ METHODS = {
 @pytest.fixture
 def recorder(home: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingStore]:
     """The recording store behind all functions of this process."""
-    opened, original = [], storage.open_store
+    opened, original = list[RecordingStore](), storage.open_store
 
     def open_recording(*arguments: Any) -> RecordingStore:
         opened[:] = opened or [RecordingStore(original(*arguments))]
@@ -109,7 +109,8 @@ def recorder(home: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recordin
 
     monkeypatch.setattr(storage, "open_store", open_recording)
     services.cache_clear()
-    yield services().store  # type: ignore[misc]
+    store: Any = services().store
+    yield store
     services.cache_clear()
 
 

@@ -117,8 +117,8 @@ def test_uptime_check_searches(plans: dict[str, Plan], client: Client) -> None:
     assert len(response.json["groups"]) > 1, "no garment was detected"
     field = matcher["json_path_matcher"][0]["json_path"].removeprefix("$.")
     assert json.dumps(response.json[field]) == matcher["content"]
-    hosts = {name: one.of_type("google_monitoring_uptime_check_config")["search[0]"] for name, one in plans.items()}
-    hosts = {name: one["monitored_resource"][0]["labels"]["host"] for name, one in hosts.items()}
+    checks = {name: one.of_type("google_monitoring_uptime_check_config")["search[0]"] for name, one in plans.items()}
+    hosts = {name: one["monitored_resource"][0]["labels"]["host"] for name, one in checks.items()}
     assert hosts == {"plain": "function-1.run.app", "complete": "shop.example.com"}
 
 

@@ -35,7 +35,7 @@ class CloudRunJobs:
         """Return the state of an execution; see `BatchJobs.read`."""
         return _execution(self._call("GET", execution))
 
-    def _call(self, method: str, path: str, body: object = None) -> Any:
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
         import requests
         from google.auth.exceptions import GoogleAuthError, RefreshError
 
@@ -59,7 +59,7 @@ SIGN_IN = "Sign in with: gcloud auth application-default login"
 
 def _execution(state: Any) -> JobExecution:
     """Return an execution from its JSON. Counts of 0 and conditions that are not known yet are missing there."""
-    completed = next((one for one in state.get("conditions", ()) if one.get("type") == "Completed"), {})
+    completed: dict[str, Any] = next((one for one in state.get("conditions", ()) if one.get("type") == "Completed"), {})
     has_failed = completed.get("state") == "CONDITION_FAILED"
     return JobExecution(
         name=state["name"],
