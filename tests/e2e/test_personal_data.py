@@ -1,11 +1,11 @@
 """Export and erasure of personal data over HTTP, on `lookalike serve`."""
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lookalike.client import NotFound, Unauthenticated
 from tests.conftest import jpeg
 from tests.e2e.server import Server
 from tests.sample_photos import sample_photo
@@ -23,16 +23,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_administrator_exports_downloads_and_erases_their_photos(server: Server) -> None:
     """From the registration to an empty bucket, with the role granted by the command line."""
-    assert server.request("POST", "/api/auth/register", ANNA).status == 201
+    anonymous = server.client("")
+    anonymous.register(**ANNA)
     assert server.run("users", "grant", ANNA["email"], "admin").returncode == 0
-    session = server.request("POST", "/api/auth/login", ANNA).json["data"]
-    headers = {"Authorization": f"Bearer {session['access_token']}"}
-    upload = {"image_base64": base64.b64encode(PHOTO).decode(), "image_name": "look"}
-    assert server.request("POST", "/upload_image", upload, headers).status == 200
-    search = {"image_base64": upload["image_base64"], "include": "none", "request_id": "mine"}
-    assert server.request("POST", "/relay_image", search, headers).status == 200
+    session = anonymous.login(**ANNA)
+    anna = server.client(session.access_token)
+    anna.upload(PHOTO, name="look")
+    anna.search(PHOTO, request_id="mine")
 
-    exported = server.request("GET", "/me/export?links=true", None, headers).json["data"]
+    exported = anna.export(links=True)
     (photo,) = exported["photos"]
     assert exported["account"]["email"] == ANNA["email"] and exported["sessions"] == 1
     assert [past["search_id"] for past in exported["searches"]] == ["mine"]
@@ -40,15 +39,19 @@ def test_administrator_exports_downloads_and_erases_their_photos(server: Server)
         image = server.request("GET", url.replace("localhost", "127.0.0.1"))
         assert image.status == 200 and image.headers["Content-Type"].startswith("image/")
 
-    wrong = server.request("DELETE", "/me", {"password": "wrong"}, headers)
-    assert wrong.status == 401 and server.request("GET", "/me/export", None, headers).json["data"]["photos"]
-    erased = server.request("DELETE", "/me", {"password": ANNA["password"]}, headers).json["data"]
-    assert erased["is_account_deleted"] and erased["counts"]["photos"] == erased["counts"]["searches"] == 1
-    assert server.request("GET", "/splitted_images/by_original/look").status == 404
-    assert server.request("GET", "/search_history", None, headers).status == 401
-    assert server.request("POST", "/api/auth/login", ANNA).status == 401
-    refresh = {"refresh_token": session["refresh_token"]}
-    assert server.request("POST", "/api/auth/refresh", refresh).status == 401
+    with pytest.raises(Unauthenticated):
+        anna.erase_account("wrong")
+    assert anna.export()["photos"]
+    erased = anna.erase_account(ANNA["password"])
+    assert erased.is_account_deleted and erased.counts["photos"] == erased.counts["searches"] == 1
+    with pytest.raises(NotFound):
+        anonymous.garments_of_photo("look")
+    with pytest.raises(Unauthenticated):
+        list(anna.history())
+    with pytest.raises(Unauthenticated):
+        anonymous.login(**ANNA)
+    with pytest.raises(Unauthenticated):
+        anonymous.refresh(session.refresh_token)
     bucket = server.folder / ".lookalike" / "bucket"
     assert [path for path in bucket.rglob("*") if path.is_file() and "look" in str(path.relative_to(bucket))] == []
 
