@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,8 @@ from lookalike.client import Client, Conflict, Example, InvalidField, NotFound, 
 from lookalike.client.calls import listing, operation
 from lookalike.client.operations import Operations
 from lookalike.domain.model import User
+from lookalike.domain.product import Money, Product
+from lookalike.domain.stored_product import StoredProduct
 from lookalike.local.gateway import Gateway
 from lookalike.usecases.ingest import Source
 from tests.conftest import FUNCTIONS_FOLDER, bearer_header, jpeg
@@ -73,6 +76,21 @@ def test_matches_are_read_page_by_page(client: Client) -> None:
     assert [match.id for match in client.matches(PHOTO, page_size=2)] == everything and len(everything) > 4
     assert {match.id for match in client.matches(examples, page_size=3)} == set(everything)
     assert [match.id for match in client.matches(filter={"label": "no such label"})] == []
+
+
+def test_garments_and_products_are_read_page_by_page(client: Client, real: Services) -> None:
+    for number in range(3):
+        client.upload(jpeg(sample_photo(number)), name=f"look{number}")
+    names = [garment.name for garment in client.garments(page_size=1)]
+    assert len(names) >= 3 and [one.name for one in client.garments(sort="-id")] == names[::-1]
+    kind = client.garment(names[0]).label
+    assert {garment.label for garment in client.garments(filter={"label": [kind]})} == {kind}
+    for number in range(3):
+        product = Product(f"A/{number}", title=f"Dress {number}", price=Money(Decimal("79.99"), "EUR"))
+        real.browse.products.save_product(StoredProduct(product, "autumn", ()))
+    assert [one.title for one in client.products(feed="autumn", page_size=2)] == ["Dress 0", "Dress 1", "Dress 2"]
+    price = client.product("A/1").price
+    assert price and (price.amount, price.currency) == (Decimal("79.99"), "EUR")
 
 
 def test_duplicates_are_listed_decided_and_merged(client: Client) -> None:

@@ -339,6 +339,70 @@ class IngestionRetry(Result):
     elsewhere: list[dict[str, Any]]
 
 
+class BrowsedGarment(Result):
+    """A stored garment in a list."""
+
+    id: int
+    """Row number."""
+    name: str
+    photo: str
+    label: str | None
+    score: float | None
+    box: Box | None
+    thumbnail: str
+    """Path of the route that returns the thumbnail."""
+    color: str | None
+    """Mean color in sRGB, such as `#8a1c2b`."""
+    created: datetime
+    product: str | None
+    """Id of the product of a feed that it shows."""
+    details: ProductDetails | None
+    url: str | None = None
+    thumbnail_url: str | None = None
+
+
+class ProductView(Result):
+    """A picture of a product."""
+
+    address: str
+    photo: str | None
+    reason: str | None
+    """Why the last attempt to fetch or store the picture failed."""
+    garment: BrowsedGarment | None
+    worn_with: list[BrowsedGarment] = []
+    """The other garments of the photo. Only of a single product."""
+
+
+class Product(Result):
+    """A product of a feed. Fields are `None` if the feed leaves them out."""
+
+    id: str
+    feed: str
+    title: str | None
+    description: str | None
+    link: str | None
+    item_group_id: str | None
+    price: Price | None
+    sale_price: Price | None
+    availability: str | None
+    brand: str | None
+    color: str | None
+    size: list[str]
+    gender: str | None
+    age_group: str | None
+    material: str | None
+    pattern: str | None
+    google_product_category: str | None
+    product_type: str | None
+    columns: dict[str, str]
+    """All other columns of the feed."""
+    created: datetime
+    updated: datetime
+    gone: datetime | None
+    """Time since which the feed does not contain the product."""
+    views: list[ProductView]
+
+
 class DuplicateGarment(StoredGarment):
     """A garment of a group of duplicates."""
 
