@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lookalike.batch.feed_sources import feed_name
 from lookalike.bootstrap import Services, services
 from lookalike.domain.filter import Condition
 from lookalike.domain.model import Segment
+from lookalike.usecases.catalog_sync.feeds import feed_name
 from tests.cli.conftest import run
 from tests.conftest import jpeg
 from tests.emulators.storage_server import storage_server

@@ -229,7 +229,8 @@ def test_more_than_a_fifth_is_deleted_only_by_force(shop: SyncHarness) -> None:
 def test_dry_run_tells_what_would_happen_and_does_nothing(shop: SyncHarness) -> None:
     feed = [shop.product(str(number)) for number in range(10)]
     shop.sync(feed)
-    state, requests = shop.state(), shop.web.full.total() + shop.web.not_modified.total()
+    state, fetched = shop.state(), shop.web.full.total()
+    shop.add_picture("5", "blue")
     moved = replace(feed[2], pictures=(shop.add_picture("moved"),))
     lines: list[Line] = [
         replace(feed[1], title="New"),
@@ -239,10 +240,11 @@ def test_dry_run_tells_what_would_happen_and_does_nothing(shop: SyncHarness) -> 
         InvalidFeedLine(99, "bad", "99"),
     ]
     report = shop.sync(lines, dry_run=True, delete_missing=True)
-    assert (report.new, report.changed, report.unchanged, report.failed) == (1, 2, 7, 1)
-    assert (report.gone, report.deleted, report.pictures_stored, report.pictures_unchanged) == (1, 1, 2, 8)
+    assert (report.new, report.changed, report.unchanged, report.failed) == (1, 3, 6, 1)
+    assert (report.gone, report.deleted, report.pictures_stored, report.pictures_unchanged) == (1, 1, 3, 7)
     assert shop.state() == state and len(shop.outcomes()) == 10
-    assert shop.web.full.total() + shop.web.not_modified.total() == requests
+    # known addresses are asked whether their picture has changed; new ones are not
+    assert shop.web.full.total() == fetched + 1 and shop.web.not_modified.total() == 7
 
 
 def test_product_of_another_feed_is_left_alone(shop: SyncHarness) -> None:

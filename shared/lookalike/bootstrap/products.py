@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lookalike import images
+from lookalike.bootstrap.feed_sources import FeedSources
 from lookalike.bootstrap.index import utc_now
 from lookalike.bootstrap.lazy import lazy
 from lookalike.bootstrap.web import WebServices, open_feeds
@@ -14,10 +15,11 @@ from lookalike.domain.ports import ObjectStore
 from lookalike.domain.ports.pictures import Validators
 from lookalike.domain.ports.transfer import CatalogTransfer
 from lookalike.usecases.browse import Browse
-from lookalike.usecases.catalog_sync import CatalogSync, ProductPictures
+from lookalike.usecases.catalog_sync import CatalogSync, FeedSync, ProductPictures
 from lookalike.usecases.claims import Claims
 from lookalike.usecases.import_catalog import ImportCatalog
 from lookalike.usecases.ingest import Ingest
+from lookalike.usecases.jobs import Jobs
 from lookalike.usecases.leases import LEASE_SECONDS, Leases
 from lookalike.usecases.name_claims import NameClaims
 from lookalike.usecases.segments import Segments
@@ -34,6 +36,7 @@ class ProductServices(WebServices):
         store: ObjectStore
         ingest: Ingest
         segments: Segments
+        jobs: Jobs
 
         @property
         def _signing_key(self) -> bytes:
@@ -87,12 +90,19 @@ class ProductServices(WebServices):
         catalog = self._sql_catalog
         return Browse(catalog, catalog, catalog, self._signing_key)
 
-    def fetch_feed(self, address: str) -> bytes:
+    @property
+    def feeds(self) -> FeedSync:
+        """Synchronizes the catalog with feeds at addresses."""
+        sources = FeedSources(self.fetch_feed, self.open_store)
+        close = self.close_picture_connections
+        return FeedSync(sources.open_lines, self.catalog_sync, self.notify, self.jobs, close)
+
+    def fetch_feed(self, address: str, cancel: CancelToken) -> bytes:
         """Return the feed at an address on the web, from the hosts that PICTURE_HOSTS permits.
 
         Raises the same as `PictureFetcher.fetch`.
         """
         with closing(open_feeds(self.settings)) as feeds:
-            fetched = feeds.fetch(address, Validators(), CancelToken())
+            fetched = feeds.fetch(address, Validators(), cancel)
         assert fetched is not None, "without validators, a server cannot answer that nothing has changed"
         return fetched.data

@@ -38,12 +38,10 @@ def catalog_sync(
     Fetches and stores pictures that are new or have changed. May be stopped and repeated. With WEBHOOK_URL, sends an
     event at the end.
     """
-    from lookalike.batch.catalog_sync import sync_feed
-    from lookalike.batch.feed_sources import feed_name
-    from lookalike.usecases.catalog_sync import SyncOptions
+    from lookalike.usecases.catalog_sync import FeedRequest, SyncOptions
 
-    services, options = open_services(), SyncOptions(dry_run, delete_missing, force)
-    report = sync_feed(services, feed, name or feed_name(feed), options, currency, show_progress)
+    request = FeedRequest(feed, name, currency, SyncOptions(dry_run, delete_missing, force))
+    report = open_services().feeds.sync(request, on_progress=show_progress)
     click.echo(json.dumps(asdict(report)) if as_json else format_report(report))
     sys.exit(1 if report.failed or report.refused else 0)
 
@@ -56,21 +54,12 @@ def show_progress(report: "SyncReport") -> None:
 
 def format_report(report: "SyncReport") -> str:
     """Format a report for people."""
+    from lookalike.usecases.catalog_sync.feeds import summary
+
     lines = [
         f"  line {one.number}{f' ({one.product_id})' if one.product_id else ''}: {one.reason}"
         for one in report.failures[:MAX_SHOWN_FAILURES]
     ]
     if report.failed > MAX_SHOWN_FAILURES:
         lines.append(f"  … and {report.failed - MAX_SHOWN_FAILURES} more lines; --json lists them")
-    verb = "would be " if report.dry_run else ""
-    lines.append(
-        f"Feed {report.feed}: {report.lines} lines. Products: {report.new} new, {report.changed} changed, "
-        f"{report.unchanged} unchanged, {report.failed} failed, {report.gone} gone, {report.deleted} {verb}deleted"
-    )
-    lines.append(
-        f"Pictures: {report.pictures_stored} {verb}stored, {report.pictures_unchanged} unchanged, "
-        f"{report.pictures_failed} failed, in {report.seconds:.1f} s"
-    )
-    if report.refused:
-        lines.append(f"Nothing deleted: {report.refused}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *summary(report)])

@@ -13,6 +13,7 @@ from lookalike.domain.product import Product
 
 MONEY_SCALE = 10_000
 """Amounts of money are stored as whole ten-thousandths of the currency unit, so that they stay exact."""
+STORED_PREFIX = "stored:"
 MAX_STORED_AMOUNT = 2**63 - 1
 """Largest stored amount, in ten-thousandths."""
 
@@ -38,6 +39,11 @@ class StoredPicture:
         """Whether the last attempt failed."""
         return self.reason is not None
 
+    @property
+    def has_own_photo(self) -> bool:
+        """Whether the photo was stored from this picture, and not before by somebody else."""
+        return stored_photo_name(self.address) is None
+
 
 @dataclass(frozen=True, slots=True)
 class StoredProduct:
@@ -62,6 +68,11 @@ class StoredProduct:
     def photos(self) -> frozenset[str]:
         """Names of the stored photos."""
         return frozenset(picture.photo for picture in self.pictures if picture.photo)
+
+    @property
+    def own_photos(self) -> frozenset[str]:
+        """Names of the photos that were stored from pictures of products. They are deleted with their last product."""
+        return frozenset(picture.photo for picture in self.pictures if picture.photo and picture.has_own_photo)
 
     @property
     def garments(self) -> frozenset[str]:
@@ -122,6 +133,16 @@ def to_ten_thousandths(amount: Decimal) -> int | Decimal:
     """Return an amount of money in ten-thousandths: an integer, unless it has more decimals or is not finite."""
     scaled = amount * MONEY_SCALE
     return int(scaled) if scaled.is_finite() and scaled == scaled.to_integral_value() else scaled
+
+
+def stored_photo_address(name: str) -> str:
+    """Return the address that stands for a photo, or a garment of one, that is stored already."""
+    return f"{STORED_PREFIX}{name}"
+
+
+def stored_photo_name(address: str) -> str | None:
+    """Return the name in an address of `stored_photo_address`, and `None` for all other addresses."""
+    return address.removeprefix(STORED_PREFIX) if address.startswith(STORED_PREFIX) else None
 
 
 def product_photo_name(sha256: str) -> str:

@@ -90,7 +90,7 @@ class RunningJob(Schema):
 
     id: str
     kind: str
-    """`upload`, `split`, `search`, `ingest` or `recut`."""
+    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
     stage: str
     """The step that runs now."""
     owner: str | None
@@ -120,7 +120,7 @@ class KindFigures(Schema):
     """Requests of one kind. Durations are of completed requests, in seconds; null if there are none."""
 
     kind: str
-    """`upload`, `split`, `search`, `ingest` or `recut`."""
+    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
     completed: int
     failed: int
     cancelled: int

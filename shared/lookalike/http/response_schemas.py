@@ -327,9 +327,9 @@ class JobResponse(BaseResponse):
     status: str
     """`processing`, `completed`, `cancelled` or `failed`."""
     kind: str
-    """`upload`, `split`, `search` or `ingest`."""
+    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
     stage: str
-    """The step that runs now, or ran last."""
+    """The step that runs now, or ran last; of a synchronization, its progress."""
     created: str
     updated: str
     finished: str | None
@@ -341,7 +341,7 @@ class RecentJob(Schema):
 
     id: str
     kind: str
-    """`upload`, `split`, `search` or `ingest`."""
+    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
     status: str
     """`processing`, `completed`, `cancelled` or `failed`."""
     timestamp: float

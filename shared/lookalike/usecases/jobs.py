@@ -46,6 +46,8 @@ class RunningJob:
     """Duration of each finished stage."""
     stage: str = ""
     """Current stage. `CancellationWatcher` writes it to the row, so that requests do not wait for the database."""
+    progress: str = ""
+    """How far the work is, shown instead of the stage. Change it at most every few seconds: each change is written."""
     late_row: "LateRow | None" = None
     """Set if the job had no row when it began."""
     _stage_start: float = 0.0
@@ -295,7 +297,7 @@ class CancellationWatcher:
         self._write_stages({job_id: jobs[job_id] for job_id in visible})
 
     def _write_stages(self, jobs: dict[str, RunningJob]) -> None:
-        stages = {job_id: job.stage for job_id, job in jobs.items() if job.stage}
+        stages = {job_id: shown for job_id, job in jobs.items() if (shown := job.progress or job.stage)}
         for job_id, stage in stages.items():
             if self._written_stages.get(job_id) != stage:
                 self._catalog.set_job_stage(job_id, stage)

@@ -9,6 +9,7 @@ from lookalike.adapters.product_feeds.columns import PRODUCT_COLUMNS, TEXT_COLUM
 from lookalike.adapters.product_feeds.html_text import to_feed_text
 from lookalike.adapters.product_feeds.money import format_price
 from lookalike.domain.product import Product
+from lookalike.domain.stored_product import stored_photo_name
 
 
 def write_feed(products: Iterable[Product], extra_columns: Collection[str] | None = None) -> Iterator[str]:
@@ -30,12 +31,14 @@ def write_feed(products: Iterable[Product], extra_columns: Collection[str] | Non
 
 
 def _fields(product: Product) -> dict[str, str | None]:
+    # photos that were stored before have no address; the column `image_id` names them
+    pictures = [address for address in product.pictures if stored_photo_name(address) is None]
     return {name: getattr(product, name) for name in TEXT_COLUMNS} | {
         "id": product.id,
         "description": to_feed_text(product.description or ""),
         "link": product.link,
-        "image_link": product.pictures[0] if product.pictures else None,
-        "additional_image_link": _list_of_addresses(product.pictures[1:]),
+        "image_link": pictures[0] if pictures else None,
+        "additional_image_link": _list_of_addresses(pictures[1:]),
         "price": format_price(product.price) if product.price else None,
         "sale_price": format_price(product.sale_price) if product.sale_price else None,
         "availability": product.availability,

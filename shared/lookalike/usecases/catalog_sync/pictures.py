@@ -11,7 +11,7 @@ from lookalike.domain.errors import Cancelled, DeadlineExceeded, LookalikeError
 from lookalike.domain.ports import Catalog
 from lookalike.domain.ports.pictures import FetchedPicture, PictureFetcher, Validators
 from lookalike.domain.product import Product
-from lookalike.domain.stored_product import StoredPicture, StoredProduct, product_photo_name
+from lookalike.domain.stored_product import StoredPicture, StoredProduct, product_photo_name, stored_photo_name
 from lookalike.usecases.catalog_sync.garment import choose_garment
 from lookalike.usecases.ingest import TRANSIENT_ERRORS, Ingest
 from lookalike.usecases.upload import sha256_hex
@@ -43,31 +43,65 @@ class ProductPictures:
             cancel.check()
             before = known.get(address, StoredPicture(address))
             after = self._update_file(before, cancel)
-            if after.photo and (is_text_new or after.photo != before.photo or after.garment is None):
+            is_chosen = stored_photo_name(address) is not None and after.garment is not None
+            if after.photo and not is_chosen and (is_text_new or after.photo != before.photo or after.garment is None):
                 after = replace(after, garment=self._find_garment(product, after.photo))
             pictures.append(after)
         return tuple(pictures)
 
+    def check(self, product: Product, previous: StoredProduct | None, cancel: CancelToken) -> tuple[StoredPicture, ...]:
+        """Return the pictures as `update` would, as far as that is known without storing anything.
+
+        Pictures at new addresses are not fetched. A changed picture has its new SHA-256 and still the old photo.
+        """
+        known = {picture.address: picture for picture in previous.pictures if picture.photo} if previous else {}
+        return tuple(
+            self._check_file(known[address], cancel) if address in known else StoredPicture(address)
+            for address in product.pictures
+        )
+
+    def _check_file(self, before: StoredPicture, cancel: CancelToken) -> StoredPicture:
+        cancel.check()
+        if not before.has_own_photo:
+            return before
+        fetched = self._fetch(before, cancel)
+        return replace(before, sha256=sha256_hex(fetched.data)) if isinstance(fetched, FetchedPicture) else fetched
+
     def _update_file(self, before: StoredPicture, cancel: CancelToken) -> StoredPicture:
         """Return the picture with the photo of its present file. If that fails, with its previous photo and a reason."""
+        if (name := stored_photo_name(before.address)) is not None:
+            return self._link(before.address, name)
+        fetched = self._fetch(before, cancel)
+        if isinstance(fetched, StoredPicture):
+            return fetched
         try:
-            # without the photo, the file is needed even if it has not changed
-            known = Validators(before.etag, before.last_modified) if before.photo else Validators()
-            fetched = self.fetcher.fetch(before.address, known, cancel)
-        except (Cancelled, DeadlineExceeded):
-            raise
-        except LookalikeError as error:
-            return replace(before, reason=error.message)
-        if fetched is None:
-            return replace(before, reason=None)
-        try:
-            return self._store(before, fetched)
+            return self._store(before, fetched, cancel)
         except TRANSIENT_ERRORS:
             raise
         except LookalikeError as error:
             return replace(before, reason=error.message)
 
-    def _store(self, before: StoredPicture, fetched: FetchedPicture) -> StoredPicture:
+    def _link(self, address: str, name: str) -> StoredPicture:
+        """Return the picture that is a stored photo, or the photo of a stored garment."""
+        segment = self.catalog.segment(name) if self.catalog.photo(name) is None else None
+        photo = self.catalog.photo(segment.photo if segment else name)
+        if photo is None:
+            return StoredPicture(address, reason=f"no photo or garment {name[:255]!r} is stored")
+        return StoredPicture(address, sha256=photo.sha256, photo=photo.name, garment=segment.name if segment else None)
+
+    def _fetch(self, before: StoredPicture, cancel: CancelToken) -> FetchedPicture | StoredPicture:
+        """Return the present file, or the picture if its file has not changed or cannot be fetched."""
+        # without the photo, the file is needed even if it has not changed
+        known = Validators(before.etag, before.last_modified) if before.photo else Validators()
+        try:
+            fetched = self.fetcher.fetch(before.address, known, cancel)
+        except (Cancelled, DeadlineExceeded):
+            raise
+        except LookalikeError as error:
+            return replace(before, reason=error.message)
+        return replace(before, reason=None) if fetched is None else fetched
+
+    def _store(self, before: StoredPicture, fetched: FetchedPicture, cancel: CancelToken) -> StoredPicture:
         sha256 = sha256_hex(fetched.data)
         validators = fetched.validators.etag, fetched.validators.last_modified
         if sha256 == before.sha256 and before.photo:
@@ -77,6 +111,8 @@ class ProductPictures:
         stored = self.catalog.photo(name)
         if stored is None or stored.sha256 != sha256:
             with self._admission:
+                # threads that waited for the models would go on for long
+                cancel.check()
                 self.load_ingest().store_photo(name, fetched.data)
         return StoredPicture(before.address, *validators, sha256, name)
 

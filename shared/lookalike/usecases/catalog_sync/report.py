@@ -15,7 +15,7 @@ class SyncOptions:
     """Options of a synchronization."""
 
     dry_run: bool = False
-    """Whether to only count what would happen. Nothing is fetched or written."""
+    """Whether to only count what would happen. Nothing is written, and only pictures at known addresses are fetched."""
     delete_missing: bool = False
     """Whether to delete the products that the feed does not contain any more. Otherwise they are marked as gone."""
     force: bool = False
@@ -26,11 +26,13 @@ class SyncOptions:
 class SyncReport:
     """Counts of one synchronization. Each line is new, changed, unchanged or failed.
 
-    In a dry run, the counts are those of the lines that can be used: a picture at a known address counts as unchanged.
+    In a dry run, pictures at new addresses are not fetched and count as stored.
     """
 
     feed: str
     dry_run: bool = False
+    is_complete: bool = True
+    """False if the time limit was reached. The next synchronization goes on from there."""
     lines: int = 0
     new: int = 0
     changed: int = 0
@@ -42,7 +44,7 @@ class SyncReport:
     deleted: int = 0
     """Products that were deleted, or would be in a dry run."""
     pictures_stored: int = 0
-    """Pictures that are new for their product; in a dry run, those with a new address."""
+    """Pictures that are new for their product or have changed."""
     pictures_unchanged: int = 0
     pictures_failed: int = 0
     refused: str | None = None

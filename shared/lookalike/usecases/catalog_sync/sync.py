@@ -14,11 +14,18 @@ from itertools import islice
 from typing import TypeVar
 
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import InvalidField, NotFound
+from lookalike.domain.errors import DeadlineExceeded, InvalidField, LookalikeError, NotFound
 from lookalike.domain.model import ProductDetails
 from lookalike.domain.ports import Catalog, Clock, Products
 from lookalike.domain.product import FeedLine, InvalidFeedLine, Product
-from lookalike.domain.stored_product import LineOutcome, LineStatus, StoredPicture, StoredProduct, text_fingerprint
+from lookalike.domain.stored_product import (
+    LineOutcome,
+    LineStatus,
+    StoredPicture,
+    StoredProduct,
+    stored_photo_address,
+    text_fingerprint,
+)
 from lookalike.usecases.catalog_sync.garment import product_details
 from lookalike.usecases.catalog_sync.pictures import ProductPictures
 from lookalike.usecases.catalog_sync.report import SyncOptions, SyncReport, refusal
@@ -33,6 +40,10 @@ THREADS = 16
 """Products whose pictures are fetched at a time. The fetcher limits the requests to one host."""
 UNUSED_PHOTO_AGE = timedelta(hours=1)
 """Age from which a product's photo that belongs to no product is deleted. Younger ones may be in the making."""
+RESUME_WITHIN = timedelta(days=1)
+"""Time after its start in which a synchronization that was interrupted goes on. Later, all pictures are checked again."""
+IMAGE_COLUMN = "image_id"
+"""Column of the original system's product details with the name of a stored photo or garment."""
 Lines = Iterable[FeedLine | InvalidFeedLine]
 T = TypeVar("T")
 OnProgress = Callable[[SyncReport], object]
@@ -71,8 +82,9 @@ class CatalogSync:
         """Bring the products of a feed up to date, and return a report. `feed` is the name that they are stored under.
 
         Lines and pictures that cannot be used are counted and recorded; the next synchronization tries them again.
-        Raises `Conflict` if another process synchronizes the same feed, unless this is a dry run. Raises `Unavailable`
-        and other errors that are not about a line, and all errors of `lines`. The same call then resumes.
+        At the deadline of `cancel`, stops and returns a report that is not complete. Raises `Conflict` if another
+        process synchronizes the same feed, unless this is a dry run. Raises `Cancelled`, `Unavailable` and other errors
+        that are not about a line, and all errors of `lines`. In all of these cases, the same call resumes.
         """
         cancel = cancel or CancelToken()
         run = _Run(self, feed, options, cancel, self.clock())
@@ -104,6 +116,8 @@ class _Run:
     unidentified_lines: int = 0
     outcomes: list[LineOutcome] = field(default_factory=list)
     """Outcomes to be written."""
+    done: set[str] = field(default_factory=set)
+    """Products that a synchronization has done that was interrupted. Their pictures are not fetched again."""
     old_photos: set[str] = field(default_factory=set)
     """Photos that a product does not have any more. Another one may."""
 
@@ -116,8 +130,26 @@ class _Run:
         return self.use_case.products
 
     def run(self, lines: Lines) -> Iterator[SyncReport]:
-        """Synchronize. Yields the report so far after every line."""
+        """Synchronize. Yields the report so far after every line.
+
+        Ends early at the deadline of the token. Raises `Cancelled` after a cancellation, and other errors.
+        """
+        try:
+            yield from self._run_to_end(lines)
+        except DeadlineExceeded:
+            # an error of a photo that took too long is not the end of this work
+            if not self.cancel.is_cancelled:
+                raise
+            self.report.is_complete = False
+        finally:
+            # what was done need not be repeated
+            if self.outcomes:
+                with suppress(LookalikeError):
+                    self._write_outcomes()
+
+    def _run_to_end(self, lines: Lines) -> Iterator[SyncReport]:
         before = dict(self.products.product_ids_of_feed(self.feed))
+        self._begin()
         # Only this thread writes products, so that two of them cannot disagree about a garment that shows both.
         for task, pictures in map_unordered(self._update, self._tasks(lines), self.use_case.threads):
             self._finish(task, pictures)
@@ -127,6 +159,15 @@ class _Run:
         if not self.options.dry_run:
             self.products.delete_lines(self.feed, self.started)
             self._delete_old_photos()
+            self.products.end_sync(self.feed)
+
+    def _begin(self) -> None:
+        """Find out what a synchronization that was interrupted has done."""
+        if self.options.dry_run:
+            return
+        first = self.products.begin_sync(self.feed, self.started, self.started - RESUME_WITHIN)
+        if first < self.started:
+            self.done = self.products.products_done_since(self.feed, first)
 
     def _tasks(self, lines: Lines) -> Iterator[_Task]:
         for batch in _batches(lines):
@@ -142,7 +183,7 @@ class _Run:
                 # its product is not missing in the feed
                 self.seen.setdefault(line.product_id, line.number)
             return _failed(line.number, Product(line.product_id or ""), line.problem)
-        product, previous = line.product, stored.get(line.product.id)
+        product, previous = with_stored_photo(line.product), stored.get(line.product.id)
         if (first := self.seen.setdefault(product.id, line.number)) != line.number:
             return _failed(line.number, product, f"id: line {first} has the same")
         if previous and previous.feed != self.feed:
@@ -156,9 +197,16 @@ class _Run:
             return ()
         known = task.previous.pictures if task.previous else ()
         if self.options.dry_run:
-            usable = {picture.address: picture for picture in known if picture.photo}
-            return tuple(usable.get(address, StoredPicture(address)) for address in task.product.pictures)
+            return self.use_case.pictures.check(task.product, task.previous, self.cancel)
+        if task.previous and self._is_done(task, task.previous):
+            return known
         return self.use_case.pictures.update(task.product, task.previous, _is_text_new(task), self.cancel)
+
+    def _is_done(self, task: _Task, previous: StoredProduct) -> bool:
+        """Return whether the synchronization that was interrupted has done the line already."""
+        stored = tuple(picture.address for picture in previous.pictures if picture.garment)
+        has_same_pictures = task.product.pictures == stored
+        return previous.product.id in self.done and has_same_pictures and not _is_text_new(task)
 
     def _finish(self, task: _Task, pictures: tuple[StoredPicture, ...]) -> None:
         """Store the product, and count and record the outcome of its line."""
@@ -181,7 +229,7 @@ class _Run:
         except InvalidField as error:
             return LineOutcome(task.number, LineStatus.FAILED, task.product.id, error.message)
         failed = [f"{one.address}: {one.reason}" for one in stored.pictures if one.has_failed]
-        if failed and not self.options.dry_run:
+        if failed:
             return LineOutcome(task.number, LineStatus.FAILED, task.product.id, "; ".join(failed))
         is_same = previous and not _is_text_new(task) and _contents(stored) == _contents(previous)
         return LineOutcome(task.number, LineStatus.UNCHANGED if is_same else LineStatus.STORED, task.product.id)
@@ -192,7 +240,7 @@ class _Run:
         garments = stored.garments | (previous.garments if previous else frozenset())
         self.products.save_product(stored, *self._details(garments, stored.product.id, stored))
         if previous:
-            self.old_photos |= previous.photos - stored.photos
+            self.old_photos |= previous.own_photos - stored.photos
 
     def _details(
         self, garments: frozenset[str], product_id: str, stored: StoredProduct | None
@@ -233,14 +281,15 @@ class _Run:
             self.products.mark_products_gone(new, self.started)
 
     def _delete(self, product_ids: Sequence[str]) -> None:
-        self.report.deleted = len(product_ids)
         if self.options.dry_run:
+            self.report.deleted = len(product_ids)
             return
         for batch in _batches(product_ids):
             self.cancel.check()
             for product_id, stored in self.products.products(batch).items():
                 self.products.delete_product(product_id, *self._details(stored.garments, product_id, None))
-                self.old_photos |= stored.photos
+                self.old_photos |= stored.own_photos
+                self.report.deleted += 1
 
     def _delete_old_photos(self) -> None:
         """Delete photos without a product, also photos that an interrupted synchronization left."""
@@ -248,9 +297,16 @@ class _Run:
         left = self.products.unused_product_photos(self.started - UNUSED_PHOTO_AGE)
         unused = self.old_photos - self.products.photos_in_use(sorted(self.old_photos)) | set(left)
         for photo in sorted(unused):
+            self.cancel.check()
             for segment in self.use_case.catalog.segments_of_photo(photo):
                 with suppress(NotFound):
                     self.use_case.segments.delete_segment(segment.name)
+
+
+def with_stored_photo(product: Product) -> Product:
+    """Return the product with the photo that its column `image_id` names, if it has no pictures of its own."""
+    name = product.extra.get(IMAGE_COLUMN)
+    return replace(product, pictures=(stored_photo_address(name),)) if name and not product.pictures else product
 
 
 def _failed(number: int, product: Product, problem: str) -> _Task:
