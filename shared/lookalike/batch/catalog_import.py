@@ -68,7 +68,7 @@ class ExportFolder:
             photo = _read_photo(line, garments, vectors)
             without_images = ImportedPhoto(photo, {})
             yield ImportedPhoto(photo, dict(self._read_images(without_images.paths, images)))
-        if any(rest.next for rest in (garments, images, *vectors.values())):
+        if garments.next or images.next or any(rest.next for rest in vectors.values()):
             raise BadRequest("The files of the export do not agree: garments, vectors or images are left over")
 
     def details(self) -> Iterator[ProductDetails]:
