@@ -244,3 +244,35 @@ def test_key_with_conditions_on_products_cannot_sort_garments_by_price(detail: F
     key = {"Authorization": f"Bearer {real.api_keys.create(KeyRequest(filter={'material': 'linen'}))[1]}"}
     assert detail.get("/garments?sort=price", headers=key).status_code == 422
     assert names(get(detail, "/products", {"sort": "price"}, key)) == ["A/1"]
+
+
+def found_by(client: Client, headers: dict[str, str], **body: Any) -> dict[str, Any]:
+    """Return the response of a search without examples."""
+    response = client("relay").post("/search", json={"include": "none", **body}, headers=headers)
+    assert response.status_code == 200, response.get_data(as_text=True)
+    found: dict[str, Any] = response.get_json()
+    return found
+
+
+def test_search_knows_the_fields_and_columns_of_feeds(
+    detail: FlaskClient, client: Client, real: Services, admin: dict[str, str]
+) -> None:
+    real.reindex.build()
+    # the garment of "one" also shows a product that a key with conditions on products does not
+    real.browse.products.save_product(stored(replace(SHIRT, id="A", material="silk", extra={}), "one_segment_0"))
+    fields = ["feed.drop", "material", "availability"]
+    found = found_by(client, {}, filter={"feed.drop": {"min": 7}}, facets=fields)
+    assert [one["original_image_id"] for one in found["results"]] == ["one", "two"]
+    assert [one["value"] for one in found["facets"]["material"]] == ["cotton", "linen", "silk"]
+    assert found["facets"]["availability"] == []
+    key = {"Authorization": f"Bearer {real.api_keys.create(KeyRequest(filter={'material': 'linen'}))[1]}"}
+    scoped = found_by(client, key, filter={"score": {"min": 0}}, facets=fields, group_by="product")
+    assert scoped["facets"]["material"] == [{"value": "linen", "count": 1}]
+    assert [one["group"]["key"] for one in scoped["results"]] == ["A/1"]
+    for body in ({"filter": {"feed.none": "x"}}, {"filter": {"label": "x"}, "facets": ["feed.none"]}):
+        response = client("relay").post("/search", json=body)
+        assert response.status_code == 422 and "no product has the column 'none'" in response.get_json()["message"]
+    erased = detail.post("/erase", json={"filter": {"feed.none": "x"}}, headers=admin)
+    assert erased.status_code == 422
+    erased = detail.post("/erase", json={"filter": {"feed.gtin": 42}, "dry_run": True}, headers=admin)
+    assert erased.get_json()["data"]["segments"] == ["one_segment_0"]

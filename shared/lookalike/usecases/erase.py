@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lookalike.domain.errors import Conflict, DeadlineExceeded, NotFound, Unavailable
-from lookalike.domain.filter import Filter
+from lookalike.domain.filter import NO_CONDITIONS, Filter
 from lookalike.domain.model import LedgerEntry
 from lookalike.domain.paths import INCOMING_PREFIX
 from lookalike.domain.ports import Catalog, Clock, History
 from lookalike.usecases.deferred_writes import DeferredWrites
+from lookalike.usecases.feed_columns import check_feed_columns
 from lookalike.usecases.segments import Segments
 
 PAGE_SIZE = 200
@@ -75,7 +76,11 @@ class Erase:
         return self._preview(row_ids) if dry_run else self._erase_all(row_ids, self._new_receipt())
 
     def erase_matching(self, wanted: Filter, dry_run: bool = False) -> Receipt:
-        """Erase all segments that match the filter, whichever embedder their vectors are of."""
+        """Erase all segments that match the filter, whichever embedder their vectors are of.
+
+        Raises the same as `check_feed_columns`.
+        """
+        check_feed_columns(self.catalog, wanted, NO_CONDITIONS, "filter")
         row_ids = self.catalog.matching_row_ids(None, wanted).tolist()
         return self._preview(row_ids) if dry_run else self._erase_all(row_ids, self._new_receipt())
 
