@@ -118,6 +118,8 @@ GARMENT_CONDITIONS: tuple[tuple[dict[str, str], list[str]], ...] = (
 
 
 def test_conditions_on_garments(detail: FlaskClient) -> None:
+    assert get(detail, "/garments", {"brand": ["Ost", "Nord"], "price": [20, 79.99]})["total"] == 2
+    assert detail.get("/garments?limit=1&limit=2").status_code == 422
     for query, expected in GARMENT_CONDITIONS:
         data = get(detail, "/garments", query)
         assert [name.partition("_")[0] for name in names(data)] == expected, query

@@ -24,6 +24,8 @@ COUNTABLE_PRODUCT_FIELDS = tuple(name for name in OWN_PRODUCT_FIELDS if name != 
 
 def _parse_value(name: str, value: Any) -> Any:
     """Return the value of a query parameter: JSON if it is an object or a list, a number for fields with numbers."""
+    if isinstance(value, list):
+        return [_parse_value(name, one) for one in value]
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith(("{", "[")):

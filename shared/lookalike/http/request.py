@@ -120,7 +120,7 @@ def read_body(request: flask.Request, accepted: AcceptedBody) -> Body:
     Raises `BadRequest`, `UnsupportedFormat` and `InvalidField`, the last also if a required body is missing.
     """
     if request.method in ("GET", "HEAD"):
-        return Body(request.args.to_dict(), None, False)
+        return Body(_query_fields(request), None, False)
     # werkzeug's default of 500 kB for form fields is too small for a photo in base64
     request.max_form_memory_size = MAX_BODY_BYTES
     content_type = request.mimetype
@@ -148,6 +148,11 @@ def read_json_and_files(request: flask.Request) -> Body:
     if not text:
         raise InvalidField(f"{JSON_PART}: a form needs the JSON of the request in this part", field=JSON_PART)
     return Body(_parse_json(text), files=files)
+
+
+def _query_fields(request: flask.Request) -> dict[str, Any]:
+    """Return the query parameters. One that is repeated is a list, which fields with one value refuse."""
+    return {name: values[0] if len(values) == 1 else values for name, values in request.args.lists()}
 
 
 def requested_job_id(request: flask.Request, fields: dict[str, Any]) -> str | None:
