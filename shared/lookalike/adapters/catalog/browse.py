@@ -43,7 +43,9 @@ class BrowseQueries(Database):
     @read_transaction
     def segments_by_name(self, tx: Connection, names: Sequence[str]) -> list[Segment]:
         """Return the garments of these names, ordered by row id."""
-        found = [row for batch in batches(names) for row in select_segments(tx, name_in(_rows.splitted_image_id, *batch))]
+        found = [
+            row for batch in batches(names) for row in select_segments(tx, name_in(_rows.splitted_image_id, *batch))
+        ]
         return sorted(found, key=lambda segment: segment.row_id)
 
     @read_transaction
