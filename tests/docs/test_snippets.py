@@ -19,7 +19,7 @@ from tests.docs.markdown import ROOT, Block, blocks, pages
 from tests.docs.session import run, run_page
 from tests.e2e.server import Server
 
-LANGUAGES = {"sh", "python", "json", "text", "html", "http"}
+LANGUAGES = {"sh", "python", "ts", "json", "text", "html", "http"}
 MAKE_RUN = "make run"
 WITH_SNIPPETS = [page for page in pages() if any(one.is_run for one in blocks(page))]
 
