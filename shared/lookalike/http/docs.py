@@ -131,9 +131,14 @@ def _type_name(schema: Json) -> str:
     if inner := schema.get("items") or next(iter(schema.get("prefixItems", ())), None):
         return f"list of {_in_parentheses(inner)}"
     if isinstance(values := schema.get("additionalProperties"), dict):
-        names = ", ".join(schema.get("propertyNames", {}).get("enum", ()))
+        names = ", ".join(_listed_names(schema.get("propertyNames", {})))
         return f"object of {_in_parentheses(values)}{html.escape(f', by {names}' if names else '')}"
     return html.escape(str(schema.get("format", schema.get("type", "any"))))
+
+
+def _listed_names(schema: Json) -> list[str]:
+    """Return the names that a schema of property names lists. Others that it accepts are in the description."""
+    return [name for part in schema.get("anyOf", [schema]) for name in part.get("enum", ())]
 
 
 def _in_parentheses(schema: Json) -> str:
