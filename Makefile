@@ -14,6 +14,7 @@
 #   bench-million  measure approximate search on a million garments
 #   bench-full     compare the full models with the packages they come from
 #   bench-crashes  kill processes and check what they leave behind
+#   rollback       return to the revisions of before the last release (PROJECT=…, REGION=…, DOMAIN=… if there is one)
 #   clean          delete environments and data
 # ARGS=… is passed to the command. See docs/contributing.md and docs/benchmarks.md.
 
@@ -28,7 +29,7 @@ QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$
 PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-full slow soak check check-cloud docs screenshots widget bench bench-search bench-million bench-full bench-crashes clean
+.PHONY: help run test test-full slow soak check check-cloud docs screenshots widget bench bench-search bench-million bench-full bench-crashes rollback clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -100,6 +101,10 @@ bench-full: .venv-full/tested
 
 bench-crashes: .venv/tested
 	$(BIN)/python -m tests.benchmarks.crash_safety $(ARGS)
+
+# Needs gcloud, signed in as an account that may deploy.
+rollback:
+	$(PYTHON) -m infra.release rollback --project="$(PROJECT)" --region="$(or $(REGION),europe-west1)" --domain="$(DOMAIN)"
 
 clean:
 	rm -rf .venv .venv-full .venv-cloud .lookalike site

@@ -258,6 +258,11 @@ resource "google_cloud_run_v2_service" "function" {
     google_storage_bucket_iam_member.models,
     terraform_data.migrated,
   ]
+
+  # A release moves the traffic (infra/release). New revisions are created without traffic.
+  lifecycle {
+    ignore_changes = [traffic]
+  }
 }
 
 # Permission to call a service. The public functions authenticate and authorize requests themselves.

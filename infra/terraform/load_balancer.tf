@@ -199,6 +199,25 @@ resource "google_compute_url_map" "lookalike" {
     path_matcher = "lookalike"
   }
 
+  # See candidates.tf.
+  host_rule {
+    hosts        = ["candidate.${var.domain}"]
+    path_matcher = "candidate"
+  }
+
+  path_matcher {
+    name            = "candidate"
+    default_service = google_compute_backend_bucket.page[0].id
+
+    dynamic "path_rule" {
+      for_each = local.patterns
+      content {
+        paths   = path_rule.value
+        service = google_compute_backend_service.candidate[path_rule.key].id
+      }
+    }
+  }
+
   path_matcher {
     name            = "lookalike"
     default_service = google_compute_backend_bucket.page[0].id
@@ -264,6 +283,11 @@ resource "google_compute_global_forwarding_rule" "redirect" {
 output "address" {
   description = "Where the page and the API are: the domain, or the address of the function relay"
   value       = var.domain == "" ? google_cloud_run_v2_service.function["relay"].uri : "https://${var.domain}"
+}
+
+output "domain" {
+  description = "The domain of the load balancer, or nothing"
+  value       = var.domain
 }
 
 output "dns_records" {

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,12 @@ def test_build_config_matches_the_json_schema() -> None:
 
 def test_build_steps_run_in_order() -> None:
     steps = {step["id"]: step for step in build()["steps"]}
-    order = ["check", "test", "build", "push", "migrate", "deploy", "smoke-test"]
+    order = ["check", "test", "build", "push", "migrate", "pin", "deploy", "release", "smoke-test"]
     assert [name for name in steps if name in order] == order
     waits_for = {name: set(step["waitFor"]) for name, step in steps.items() if name != "check"}
     assert waits_for["push"] == {"test", "build"}
-    assert waits_for["deploy"] == {"migrate"} and waits_for["smoke-test"] == {"deploy"}
+    last = order[order.index("migrate") :]
+    assert all(waits_for[name] == {before} for before, name in pairwise(last))
     assert {name for names in waits_for.values() for name in names} <= {*steps, "-"}
 
 

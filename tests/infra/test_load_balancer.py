@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from infra.release.rollout import CANDIDATE, PRIVATE, PUBLIC
 from lookalike.http.docs import serve_docs
 from lookalike.http.request_timing import HEALTH_CHECKS
 from lookalike.http.routes import DOCS_PATHS, ROUTES
@@ -121,3 +122,20 @@ def test_all_variables_of_the_plans_exist() -> None:
     declared = {name for block in terraform().blocks["variable"] for name in block}
     assert declared >= REQUIRED.keys()
     assert declared >= {name for variables in VARIANTS.values() for name in variables}
+
+
+def test_new_revisions_are_reached_by_the_host_and_the_tag_that_a_release_uses() -> None:
+    group = terraform().resources["google_compute_region_network_endpoint_group.candidate"]
+    assert group["cloud_run"][0]["tag"] == CANDIDATE and group["for_each"] == "${local.balanced}"
+    url_map = terraform().resources["google_compute_url_map.lookalike"]
+    hosts = {rule["path_matcher"]: rule["hosts"] for rule in url_map["host_rule"]}
+    assert hosts["candidate"] == [f"{CANDIDATE}.${{var.domain}}"] and hosts["lookalike"] == ["*"]
+    rules = {matcher["name"]: matcher["dynamic"] for matcher in url_map["path_matcher"]}
+    assert "backend_service.candidate[" in str(rules["candidate"]) and "local.patterns" in str(rules["candidate"])
+    public = {name for name, function in terraform().functions.items() if function["public"]}
+    assert public == {*PUBLIC} and {*terraform().functions} - public == {*PRIVATE}
+
+
+def test_a_release_moves_the_traffic_and_terraform_leaves_it() -> None:
+    service = terraform().resources["google_cloud_run_v2_service.function"]
+    assert service["lifecycle"][0]["ignore_changes"] == ["traffic"] and "traffic" not in service

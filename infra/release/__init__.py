@@ -1,0 +1,1 @@
+"""Staged releases on Cloud Run. `python3 -m infra.release --help`. Needs nothing but Python's standard library."""
