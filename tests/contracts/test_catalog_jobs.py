@@ -177,7 +177,7 @@ class TestJobs:
         assert hangs is not None
         assert other is not None
         assert (hangs.status, other.status) == (JobStatus.FAILED, JobStatus.PROCESSING)
-        assert hangs.finished is not None
+        assert hangs.finished is not None and hangs.error == "interrupted"
         assert catalog.delete_finished_jobs(None, one_minute_later()) == 2
 
     def test_concurrent_cancellation_and_upload_agree(self, world: World) -> None:

@@ -1,12 +1,13 @@
 """Contract of the port `Catalog`: figures about jobs of a period."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.job_statistics import JobCount
+from lookalike.domain.job_statistics import JobCount, JobErrorCount
 from lookalike.domain.model import Job, JobStatus
 from lookalike.domain.ports import Catalog
 from tests.contracts.rows import ANNA, BERT, few_examples, serial
@@ -51,6 +52,24 @@ def test_durations_are_of_completed_jobs_by_kind(catalog: Catalog) -> None:
     assert search.median == pytest.approx(1, abs=0.002) and search.p95 == pytest.approx(4, abs=0.002)
     assert upload.median == upload.p95 == pytest.approx(2.5, abs=0.002)
     assert catalog.job_durations(datetime.now(UTC)) == []
+
+
+def test_errors_of_failed_jobs_are_counted_by_kind_the_most_frequent_first(catalog: Catalog) -> None:
+    jobs = [finished(NOON, 1, kind, FAILED) for kind in ("upload", "search", "search", "search")]
+    jobs = [replace(job, error=error) for job, error in zip(jobs, ("busy", "internal", "internal", None), strict=True)]
+    catalog.add_finished_jobs([*jobs, finished(NOON, 1), replace(jobs[0], id="early", created=NOON - timedelta(1))])
+    for name, status in (("failed", FAILED), ("canceled", CANCELLED)):
+        catalog.start_job(name, "recut", ANNA)
+        catalog.finish_job(name, status, "conflict")
+    assert catalog.job_error_counts(NOON) == [
+        JobErrorCount("search", "internal", 2),
+        JobErrorCount("recut", "conflict", 1),
+        JobErrorCount("search", None, 1),
+        JobErrorCount("upload", "busy", 1),
+    ]
+    canceled, failed = catalog.job("canceled"), catalog.job("failed")
+    assert canceled and failed and (canceled.error, failed.error) == (None, "conflict")
+    assert catalog.job_error_counts(datetime.now(UTC) + timedelta(hours=1)) == []
 
 
 @few_examples

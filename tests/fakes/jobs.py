@@ -10,8 +10,8 @@ from lookalike.adapters.catalog.jobs import job_row
 from lookalike.adapters.catalog.tables import jobs
 from lookalike.adapters.catalog.values import validated
 from lookalike.domain.errors import Cancelled, Conflict, NotFound
-from lookalike.domain.job_statistics import JobCount, JobDurations
-from lookalike.domain.model import Caller, Job, JobStatus
+from lookalike.domain.job_statistics import JobCount, JobDurations, JobErrorCount
+from lookalike.domain.model import INTERRUPTED, Caller, Job, JobStatus
 from tests.fakes.database import FakeDatabase, is_own_job, transaction
 
 
@@ -42,6 +42,7 @@ class FakeJobs(FakeDatabase):
     def add_finished_jobs(self, finished: Sequence[Job]) -> None:
         for job in finished:
             job_row(job.id, job.kind, Caller(job.owner, address=job.address))
+            validated(jobs, error=job.error)
             if job.id in self._jobs:
                 raise Conflict("A request with this id exists")
         self._jobs |= {job.id: job for job in finished}
@@ -77,6 +78,13 @@ class FakeJobs(FakeDatabase):
             for kind, seconds in sorted(by_kind.items())
         ]
 
+    @transaction
+    def job_error_counts(self, since: datetime) -> list[JobErrorCount]:
+        failed = [job for job in self._started_since(since) if job.status is JobStatus.FAILED]
+        counts = Counter((job.kind, job.error) for job in failed)
+        found = [JobErrorCount(*group, count) for group, count in counts.items()]
+        return sorted(found, key=lambda one: (-one.count, one.kind, one.error or ""))
+
     def _started_since(self, since: datetime) -> list[Job]:
         return [job for job in self._jobs.values() if job.created >= since]
 
@@ -86,12 +94,12 @@ class FakeJobs(FakeDatabase):
         self._update_running(job_id, stage=stage)
 
     @transaction
-    def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
+    def finish_job(self, job_id: str, status: JobStatus, error: str | None = None) -> JobStatus:
         job = self._jobs.get(job_id)
         if job is None:
             raise NotFound("The request does not exist")
         is_cancelled = status is JobStatus.COMPLETED and job.cancel_requested
-        self._finish(job_id, JobStatus.CANCELLED if is_cancelled else status)
+        self._finish(job_id, JobStatus.CANCELLED if is_cancelled else status, error)
         return self._jobs[job_id].status
 
     @transaction
@@ -107,7 +115,7 @@ class FakeJobs(FakeDatabase):
         own = [job for job in self._jobs.values() if caller is None or is_own_job(caller, job)]
         stale = [job for job in own if job.updated < before]
         for job in stale:
-            if not self._finish(job.id, JobStatus.FAILED):
+            if not self._finish(job.id, JobStatus.FAILED, INTERRUPTED):
                 del self._jobs[job.id]
         return len(stale)
 
@@ -133,6 +141,7 @@ class FakeJobs(FakeDatabase):
         self._jobs[job_id] = replace(job, **{"updated": datetime.now(UTC), **values})  # type: ignore[arg-type]
         return True
 
-    def _finish(self, job_id: str, status: JobStatus) -> bool:
-        moment = datetime.now(UTC)
-        return self._update_running(job_id, status=status, updated=moment, finished=moment)
+    def _finish(self, job_id: str, status: JobStatus, error: str | None = None) -> bool:
+        moment, error = datetime.now(UTC), error if status is JobStatus.FAILED else None
+        validated(jobs, error=error)
+        return self._update_running(job_id, status=status, updated=moment, finished=moment, error=error)

@@ -108,6 +108,7 @@ def test_statistics_count_jobs_by_kind_and_hour(client: Client, admin: dict[str,
     assert counts == {"completed": 2, "failed": 1, "cancelled": 0, "processing": 1}
     assert 0 < kinds["search"]["median_seconds"] <= kinds["search"]["p95_seconds"]
     assert kinds["upload"]["completed"] == 1
+    assert data["errors"] == [{"kind": "search", "error": "invalid_image", "count": 1}]
     assert sum(hour["completed"] for hour in data["hours"] if hour["kind"] == "search") == 2
 
 

@@ -40,11 +40,24 @@ def test_running_job_shows_its_stage_and_completes() -> None:
     assert "embedding" in job.stage_seconds
 
 
-def test_job_fails_when_its_body_raises() -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidImage("broken"), "invalid_image"),
+        (ValueError("secret"), "internal"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
+)
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_job_fails_with_the_code_of_the_error_that_its_body_raises(
+    error: BaseException, code: str, is_read_only: bool
+) -> None:
     jobs, catalog = make_jobs()
-    with pytest.raises(InvalidImage), jobs.run_job("search", ANNA, "job"):
-        raise InvalidImage("broken")
-    assert status_of(catalog) is JobStatus.FAILED
+    run_job = jobs.run_read_only_job if is_read_only else jobs.run_job
+    with pytest.raises(type(error)), run_job("search", ANNA, "job"):
+        raise error
+    job = catalog.job("job")
+    assert job and (job.status, job.error) == (JobStatus.FAILED, code)
 
 
 def test_job_stops_soon_after_another_process_cancels_it() -> None:

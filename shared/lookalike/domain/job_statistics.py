@@ -18,6 +18,16 @@ class JobCount:
 
 
 @dataclass(frozen=True, slots=True)
+class JobErrorCount:
+    """Number of failed jobs of one kind with one reason."""
+
+    kind: str
+    error: str | None
+    """Code of the error, as `Job.error`."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobDurations:
     """Durations of the completed jobs of one kind, in seconds with a resolution of about a millisecond."""
 

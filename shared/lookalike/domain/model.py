@@ -242,6 +242,10 @@ class Caller:
         return f"key:{self.key.id}" if self.key else self.user
 
 
+INTERRUPTED = "interrupted"
+"""Error of jobs whose process ended before they did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """State of an upload, split or search, shared by all processes through the catalog. Times are in UTC."""
@@ -256,6 +260,8 @@ class Job:
     created: datetime
     updated: datetime
     finished: datetime | None = None
+    error: str | None = None
+    """Why a failed job failed: the code of the error, or `INTERRUPTED`. `None` if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

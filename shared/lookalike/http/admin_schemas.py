@@ -130,12 +130,23 @@ class KindFigures(Schema):
     """Duration that 95 % of the requests did not exceed."""
 
 
+class ErrorFigures(Schema):
+    """Failed requests of one kind with one reason."""
+
+    kind: str
+    error: str | None
+    """Code of the error, as in error responses, or `interrupted` if the process ended first. Null if it is not known."""
+    count: int
+
+
 class Statistics(Schema):
     """Figures of the last 24 hours. Requests whose records were deleted are not counted."""
 
     since: str
     until: str
     kinds: list[KindFigures]
+    errors: list[ErrorFigures]
+    """Reasons of the failed requests, the most frequent first."""
     hours: list[HourFigures]
     """Hours and kinds without requests are left out."""
 

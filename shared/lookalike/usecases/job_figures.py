@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lookalike.domain.job_statistics import JobCount, JobDurations
+from lookalike.domain.job_statistics import JobCount, JobDurations, JobErrorCount
 from lookalike.domain.ports import Catalog, Clock
 from lookalike.usecases.deferred_writes import DeferredWrites
 
@@ -13,12 +13,13 @@ PERIOD = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class DayFigures:
-    """Jobs that started from `since` to `until`, and the durations of those that are completed."""
+    """Jobs that started from `since` to `until`, durations of those that completed, and reasons of those that failed."""
 
     since: datetime
     until: datetime
     counts: Sequence[JobCount]
     durations: Sequence[JobDurations]
+    errors: Sequence[JobErrorCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +36,11 @@ class JobFigures:
         self.deferred.wait()
         until = self.clock()
         since = until - PERIOD
-        return DayFigures(since, until, self.catalog.job_counts(since), self.catalog.job_durations(since))
+        catalog = self.catalog
+        return DayFigures(
+            since,
+            until,
+            catalog.job_counts(since),
+            catalog.job_durations(since),
+            catalog.job_error_counts(since),
+        )

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from lookalike.domain import stage_times
 from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled, Conflict, InvalidField, LookalikeError, NotFound
-from lookalike.domain.model import Caller, Job, JobStatus
+from lookalike.domain.model import INTERRUPTED, Caller, Job, JobStatus
 from lookalike.domain.ports import Catalog
 from lookalike.domain.stage_times import Stage
 from lookalike.usecases.deferred_writes import DeferredWrites
@@ -90,12 +90,11 @@ class LateRow:
             self._is_closed = True
             return self._is_written
 
-    def finished_job(self, job_id: str, status: JobStatus) -> Job:
+    def finished_job(self, job_id: str, status: JobStatus, error: str | None) -> Job:
         """Return the job as its row describes it after its end."""
-        end = datetime.now(UTC)
-        return Job(
-            job_id, self._kind, self._caller.owner, self._caller.address, status, "", False, self._created, end, end
-        )
+        end, caller = datetime.now(UTC), self._caller
+        times = self._created, end, end
+        return Job(job_id, self._kind, caller.owner, caller.address, status, "", False, *times, error)
 
 
 class Jobs:
@@ -149,20 +148,21 @@ class Jobs:
                 job.cancel_token.check()
         except BaseException as error:
             end = JobStatus.CANCELLED if isinstance(error, Cancelled) else JobStatus.FAILED
+            reason = error_code(error) if end is JobStatus.FAILED else None
             # The transaction of an upload completes its job. If the deadline passes between that and the end of the
             # body, the photo is stored, and an error would say that it is not.
-            if self._finish(job, kind, end) is JobStatus.COMPLETED and has_returned:
+            if self._finish(job, kind, end, reason) is JobStatus.COMPLETED and has_returned:
                 return
             raise
         # A cancellation that the watcher has not seen yet is still found by the transaction that completes the job.
         if self._finish(job, kind, JobStatus.COMPLETED) is JobStatus.CANCELLED:
             raise Cancelled("The request was cancelled")
 
-    def _finish(self, job: RunningJob, kind: str, status: JobStatus) -> JobStatus:
+    def _finish(self, job: RunningJob, kind: str, status: JobStatus, error: str | None = None) -> JobStatus:
         job.leave_stage()
         try:
             with stage_times.stage(Stage.JOB):
-                status = self._write_end(job, status)
+                status = self._write_end(job, status, error)
         except LookalikeError:
             # The exception that ended the job matters more to the caller. The next clean-up marks the row as failed.
             if status is JobStatus.COMPLETED:
@@ -171,11 +171,11 @@ class Jobs:
         log.info("%s %s", kind, status, extra={"stages": job.stage_seconds})
         return status
 
-    def _write_end(self, job: RunningJob, status: JobStatus) -> JobStatus:
+    def _write_end(self, job: RunningJob, status: JobStatus, error: str | None) -> JobStatus:
         """Write the end of a job to its row. Returns its final status."""
         if job.late_row is None or job.late_row.close():
-            return self._catalog.finish_job(job.id, status)
-        self._deferred.add(self._catalog.add_finished_jobs, job.late_row.finished_job(job.id, status))
+            return self._catalog.finish_job(job.id, status, error)
+        self._deferred.add(self._catalog.add_finished_jobs, job.late_row.finished_job(job.id, status, error))
         return status
 
     def cancel_job(self, job_id: str, caller: Caller) -> None:
@@ -211,6 +211,13 @@ class Jobs:
         """
         self._deferred.wait()
         return self._catalog.delete_finished_jobs(caller, datetime.now(UTC) - timedelta(seconds=max_age))
+
+
+def error_code(error: BaseException) -> str:
+    """Return the stable code of an error, as a response has it: `internal` for unexpected errors."""
+    if isinstance(error, LookalikeError):
+        return error.code
+    return LookalikeError.code if isinstance(error, Exception) else INTERRUPTED
 
 
 def can_access(caller: Caller, job: Job) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Float, String, and_, case, cas
 from lookalike.adapters.catalog.database import Database, read_transaction
 from lookalike.adapters.catalog.tables import jobs
 from lookalike.adapters.catalog.values import to_naive_utc
-from lookalike.domain.job_statistics import JobCount, JobDurations
+from lookalike.domain.job_statistics import JobCount, JobDurations, JobErrorCount
 from lookalike.domain.model import JobStatus
 
 HOUR_LENGTH = len("2026-11-29 10")
@@ -30,6 +30,15 @@ class JobStatisticQueries(Database):
             JobCount(datetime.strptime(hour, "%Y-%m-%d %H").replace(tzinfo=UTC), kind, JobStatus(status), count)
             for hour, kind, status, count in tx.execute(query)
         ]
+
+    @read_transaction
+    def job_error_counts(self, tx: Connection, since: datetime) -> list[JobErrorCount]:
+        """Return the number of failed jobs that started since that time, by kind and error, the most frequent first."""
+        is_failed = jobs.c.status == JobStatus.FAILED.value
+        groups, count = (jobs.c.kind, jobs.c.error), func.count().label("number")
+        query = select(*groups, count).where(*_started_since(since), is_failed).group_by(*groups)
+        found = [JobErrorCount(*row) for row in tx.execute(query)]
+        return sorted(found, key=lambda one: (-one.count, one.kind, one.error or ""))
 
     @read_transaction
     def job_durations(self, tx: Connection, since: datetime) -> list[JobDurations]:

@@ -23,7 +23,7 @@ from lookalike.adapters.catalog.database import Database, read_transaction, tran
 from lookalike.adapters.catalog.tables import jobs
 from lookalike.adapters.catalog.values import batches, name_in, to_aware_utc, to_naive_utc, utc_now, validated
 from lookalike.domain.errors import Cancelled, Conflict, NotFound
-from lookalike.domain.model import Caller, Job, JobStatus
+from lookalike.domain.model import INTERRUPTED, Caller, Job, JobStatus
 
 _is_running = jobs.c.status == JobStatus.PROCESSING.value
 
@@ -73,8 +73,8 @@ class JobQueries(Database):
         tx.execute(_update_running(name_in(jobs.c.id, job_id), stage=stage))
 
     @write_transaction
-    def finish_job(self, tx: Connection, job_id: str, status: JobStatus) -> JobStatus:
-        """End a running job and return its final status. Raises `NotFound`.
+    def finish_job(self, tx: Connection, job_id: str, status: JobStatus, error: str | None = None) -> JobStatus:
+        """End a running job and return its final status. `error` is the reason of a failed one. Raises `NotFound`.
 
         A job whose cancellation was requested ends as cancelled instead of completed.
         """
@@ -88,8 +88,7 @@ class JobQueries(Database):
             return JobStatus(row["status"])
         if status is JobStatus.COMPLETED and row["cancel_requested"]:
             status = JobStatus.CANCELLED
-        moment = utc_now()
-        tx.execute(_update_running(jobs.c.id == row["id"], status=status.value, update_time=moment, finish_time=moment))
+        tx.execute(_update_running(jobs.c.id == row["id"], **_end(status, error)))
         return status
 
     @write_transaction
@@ -115,8 +114,7 @@ class JobQueries(Database):
         is_stale = and_(true() if caller is None else _is_owned_by(caller), jobs.c.update_time < to_naive_utc(before))
         # Delete first: jobs that are marked as failed here must stay visible until the next call.
         deleted = tx.execute(delete(jobs).where(is_stale, not_(_is_running))).rowcount
-        moment = utc_now()
-        fail = _update_running(is_stale, status=JobStatus.FAILED.value, update_time=moment, finish_time=moment)
+        fail = _update_running(is_stale, **_end(JobStatus.FAILED, INTERRUPTED))
         return deleted + tx.execute(fail).rowcount
 
     @write_transaction
@@ -142,9 +140,14 @@ def _complete(tx: Connection, job_id: str) -> bool:
     """Complete a running job unless its cancellation was requested. Returns whether it was completed."""
     # One conditional UPDATE instead of SELECT and UPDATE: a concurrent cancellation comes entirely before or after it.
     may_complete = and_(name_in(jobs.c.id, job_id), not_(jobs.c.cancel_requested))
+    return tx.execute(_update_running(may_complete, **_end(JobStatus.COMPLETED))).rowcount > 0
+
+
+def _end(status: JobStatus, error: str | None = None) -> dict[str, object]:
+    """Return the values of a job that ends now. Only failed jobs have an error."""
     moment = utc_now()
-    statement = _update_running(may_complete, status=JobStatus.COMPLETED.value, update_time=moment, finish_time=moment)
-    return tx.execute(statement).rowcount > 0
+    error = error if status is JobStatus.FAILED else None
+    return {"status": status.value, "error": error, "update_time": moment, "finish_time": moment}
 
 
 def job_row(job_id: str, kind: str, caller: Caller) -> dict[str, object]:
@@ -170,6 +173,7 @@ def _finished_row(job: Job) -> dict[str, object]:
         **job_row(job.id, job.kind, Caller(job.owner, address=job.address)),
         **{name: to_naive_utc(moment) for name, moment in times.items()},
         "status": job.status.value,
+        **validated(jobs, error=job.error),
     }
 
 
@@ -204,4 +208,5 @@ def _to_job(row: Mapping[Any, Any]) -> Job:
         created=to_aware_utc(row["create_time"]),
         updated=to_aware_utc(row["update_time"]),
         finished=to_aware_utc(finished) if finished else None,
+        error=row.get("error"),
     )

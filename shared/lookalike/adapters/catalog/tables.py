@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
-REVISION = "0014"
+REVISION = "0015"
 """The Alembic revision that creates these tables."""
 VERSION_TABLE = "lookalike_version"
 """Alembic's version table, under a name that does not clash with other applications in the same database."""
@@ -159,6 +159,7 @@ jobs = Table(
     Column("create_time", MOMENT, nullable=False),
     Column("update_time", MOMENT, nullable=False),
     Column("finish_time", MOMENT),
+    Column("error", String(50)),
     Index("ix_jobs_owner", "owner", "create_time"),
     Index("ix_jobs_address", "address", "create_time"),
     Index("ix_jobs_update", "update_time"),
@@ -282,6 +283,20 @@ product_pictures = Table(
     Index("ix_product_pictures_garment", "garment"),
 )
 """Pictures of products, the main one at position 0. `garment` is the segment of `photo` that shows the product."""
+
+product_edits = Table(
+    "product_edits",
+    metadata,
+    Column("product", NAME, primary_key=True),
+    Column("field", NAME, primary_key=True),
+    Column("value", LONG_TEXT, nullable=False),
+    Column("feed_value", LONG_TEXT, nullable=False),
+    Column("editor", NAME),
+    Column("editor_name", String(255)),
+    Column("edit_time", MOMENT, nullable=False),
+    Index("ix_product_edits_editor", "editor"),
+)
+"""Values of fields that administrators set instead of the feed's. Both are JSON text. `products` has the edited value."""
 
 feed_lines = Table(
     "feed_lines",

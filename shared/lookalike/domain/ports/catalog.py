@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.facets import MAX_FACET_VALUES, FieldValues
 from lookalike.domain.filter import NO_CONDITIONS, Filter, Value
-from lookalike.domain.job_statistics import JobCount, JobDurations
+from lookalike.domain.job_statistics import JobCount, JobDurations, JobErrorCount
 from lookalike.domain.ledger import LedgerPage, LedgerSelection
 from lookalike.domain.model import (
     Caller,
@@ -282,12 +282,16 @@ class Catalog(Protocol):
         """Return the durations of completed jobs that started since that time, by kind in alphabetical order."""
         ...
 
+    def job_error_counts(self, since: datetime) -> list[JobErrorCount]:
+        """Return the number of failed jobs that started since that time, by kind and error, the most frequent first."""
+        ...
+
     def set_job_stage(self, job_id: str, stage: str) -> None:
         """Set the progress text of a running job. Does nothing if the job is not running."""
         ...
 
-    def finish_job(self, job_id: str, status: JobStatus) -> JobStatus:
-        """End a running job and return its final status. Raises `NotFound`.
+    def finish_job(self, job_id: str, status: JobStatus, error: str | None = None) -> JobStatus:
+        """End a running job and return its final status. `error` is the reason of a failed one. Raises `NotFound`.
 
         A job whose cancellation was requested ends as cancelled instead of completed. A finished job keeps its status.
         """
@@ -302,7 +306,7 @@ class Catalog(Protocol):
         ...
 
     def delete_finished_jobs(self, caller: Caller | None, before: datetime) -> int:
-        """Delete finished jobs last updated before that time, and mark older running ones as failed.
+        """Delete finished jobs last updated before that time, and mark older running ones as failed with `INTERRUPTED`.
 
         Without a caller, the jobs of all callers. Returns the number of changed jobs.
         """

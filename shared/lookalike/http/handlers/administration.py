@@ -100,12 +100,13 @@ def list_running_jobs(services: Services, request: ApiRequest) -> HandlerResult:
 
 
 def get_statistics(services: Services, request: ApiRequest) -> HandlerResult:
-    """Get the figures of the last 24 hours: number of requests and their durations, by kind and by hour."""
+    """Get the figures of the last 24 hours: number of requests, durations and reasons of failures, by kind, and by hour."""
     figures = services.job_figures.last_day()
     data = {
         "since": figures.since.isoformat(),
         "until": figures.until.isoformat(),
         "kinds": _kinds_response(figures.counts, figures.durations),
+        "errors": [asdict(one) for one in figures.errors],
         "hours": _hours_response(figures.counts),
     }
     return {"success": True, "data": data}
