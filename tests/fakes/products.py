@@ -4,10 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lookalike.adapters.catalog.products import line_row, picture_row, product_row
+from lookalike.adapters.catalog.feed_lines import line_row
+from lookalike.adapters.catalog.product_edits import edit_row
+from lookalike.adapters.catalog.products import picture_row, product_row
+from lookalike.domain.errors import Conflict
 from lookalike.domain.filter import NO_CONDITIONS, Filter, matches_filter
 from lookalike.domain.model import Photo, ProductDetails, Segment
 from lookalike.domain.product import Offer
+from lookalike.domain.product_edits import ProductEdit
 from lookalike.domain.stored_product import (
     LineOutcome,
     LineStatus,
@@ -92,14 +96,22 @@ class FakeProducts(FakeFacets):
 
     @transaction
     def save_product(
-        self, stored: StoredProduct, details: Sequence[ProductDetails] = (), dropped: Sequence[str] = ()
+        self,
+        stored: StoredProduct,
+        details: Sequence[ProductDetails] = (),
+        dropped: Sequence[str] = (),
+        previous: StoredProduct | None = None,
     ) -> None:
+        known = self._products.get(stored.product.id)
+        if previous and (known is None or (known.updated, known.gone) != (previous.updated, previous.gone)):
+            raise Conflict("The product was changed meanwhile: try again")
         product_row(stored)
+        for edit in stored.edits:
+            edit_row(stored.product.id, edit)
         for number, picture in enumerate(stored.pictures):
             picture_row(stored.product.id, number, picture)
         self._change_details(details, dropped)
         moment = datetime.now(UTC)
-        known = self._products.get(stored.product.id)
         created = known.created if known else moment
         self._products[stored.product.id] = replace(stored, created=created, updated=moment)
 
@@ -121,6 +133,25 @@ class FakeProducts(FakeFacets):
     ) -> None:
         self._change_details(details, dropped)
         self._products.pop(product_id, None)
+
+    @transaction
+    def edits_of_editor(self, editor: str) -> list[tuple[str, ProductEdit]]:
+        return [
+            (name, one)
+            for name, stored in sorted(self._products.items())
+            for one in stored.edits
+            if one.editor == editor
+        ]
+
+    @transaction
+    def forget_editor(self, editor: str) -> int:
+        count = len([one for stored in self._products.values() for one in stored.edits if one.editor == editor])
+        for name, stored in self._products.items():
+            edits = (
+                replace(one, editor=None, editor_name=None) if one.editor == editor else one for one in stored.edits
+            )
+            self._products[name] = replace(stored, edits=tuple(edits))
+        return count
 
     @transaction
     def photos_in_use(self, photos: Sequence[str]) -> set[str]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from lookalike.domain.feed_columns import PREFIX, column_values, comparable
 from lookalike.domain.filter import CUSTOM_LABELS, FEED_FIELDS
 from lookalike.domain.product import Product
+from lookalike.domain.product_edits import ProductEdit
 
 MONEY_SCALE = 10_000
 """Amounts of money are stored as whole ten-thousandths of the currency unit, so that they stay exact."""
@@ -50,7 +51,7 @@ class StoredProduct:
     """A product of the catalog. Times are in UTC."""
 
     product: Product
-    """`product.pictures` are the addresses of `pictures`, in the same order."""
+    """The product with its edited values. `product.pictures` are the addresses of `pictures`, in the same order."""
     feed: str
     """Name of the feed that the product belongs to."""
     pictures: tuple[StoredPicture, ...] = ()
@@ -58,6 +59,8 @@ class StoredProduct:
     """Time since which the feed does not contain the product."""
     created: datetime | None = field(default=None, compare=False)
     updated: datetime | None = field(default=None, compare=False)
+    edits: tuple[ProductEdit, ...] = ()
+    """Fields with a value of an administrator, sorted by name."""
 
     @property
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from lookalike.adapters.catalog.details import DetailQueries
 from lookalike.adapters.catalog.details_words import FullTextQueries
 from lookalike.adapters.catalog.duplicates import DuplicateQueries
 from lookalike.adapters.catalog.facets import FacetQueries
+from lookalike.adapters.catalog.feed_lines import FeedLineQueries
 from lookalike.adapters.catalog.history import HistoryQueries
 from lookalike.adapters.catalog.job_statistics import JobStatisticQueries
 from lookalike.adapters.catalog.jobs import JobQueries
@@ -18,6 +19,7 @@ from lookalike.adapters.catalog.ledger import LedgerQueries
 from lookalike.adapters.catalog.legacy_rows import LegacyRowQueries
 from lookalike.adapters.catalog.matching import MatchingQueries
 from lookalike.adapters.catalog.originals import OriginalQueries
+from lookalike.adapters.catalog.product_edits import ProductEditQueries
 from lookalike.adapters.catalog.products import ProductQueries
 from lookalike.adapters.catalog.revocations import RevocationQueries
 from lookalike.adapters.catalog.secondary_vectors import SecondaryVectorQueries
@@ -40,6 +42,8 @@ class SqlCatalog(
     MatchingQueries,
     OriginalQueries,
     ProductQueries,
+    ProductEditQueries,
+    FeedLineQueries,
     BrowseQueries,
     JobQueries,
     JobStatisticQueries,

@@ -1,20 +1,32 @@
-"""Products of feeds, their pictures, and the outcomes of the lines of each feed."""
+"""Products of feeds, with their pictures and edits."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
 from lookalike.adapters.catalog.details_words import write_words
+from lookalike.adapters.catalog.product_edits import edit_row, select_edits
 from lookalike.adapters.catalog.tables import (
     details_words,
-    feed_lines,
-    feed_syncs,
     image_details,
     originals,
+    product_edits,
     product_pictures,
     product_values,
     products,
@@ -33,16 +45,15 @@ from lookalike.adapters.catalog.values import (
     utc_now_seconds,
     validated,
 )
-from lookalike.domain.errors import InvalidField
+from lookalike.domain.errors import Conflict, InvalidField
 from lookalike.domain.feed_columns import column_values
 from lookalike.domain.filter import CUSTOM_LABELS, FEED_FIELDS, PRICE_FIELDS
 from lookalike.domain.model import ProductDetails
 from lookalike.domain.product import ATTRIBUTE_FIELDS, Money, Offer, Product
+from lookalike.domain.product_edits import ProductEdit
 from lookalike.domain.stored_product import (
     MAX_STORED_AMOUNT,
     MONEY_SCALE,
-    LineOutcome,
-    LineStatus,
     StoredPicture,
     StoredProduct,
     product_photo_name,
@@ -65,11 +76,11 @@ FEED_COLUMNS: Mapping[str, ColumnElement[Any]] = {
     name: products.c[{"product_id": "id", "color_name": "color"}.get(name, name)] for name in FEED_FIELDS
 }
 """Column of each filterable field of a product."""
-_products, _pictures, _lines = products.c, product_pictures.c, feed_lines.c
+_products, _pictures = products.c, product_pictures.c
 
 
 class ProductQueries(Database):
-    """Queries of the port `Products`, and those of the port `Catalog` about products of feeds."""
+    """Queries of the port `Products` about products, and those of the port `Catalog` about products of feeds."""
 
     @read_transaction
     def products(self, tx: Connection, product_ids: Sequence[str]) -> dict[str, StoredProduct]:
@@ -109,25 +120,36 @@ class ProductQueries(Database):
         return sorted(currency for currency in found if currency)
 
     def save_product(
-        self, stored: StoredProduct, details: Sequence[ProductDetails] = (), dropped: Sequence[str] = ()
+        self,
+        stored: StoredProduct,
+        details: Sequence[ProductDetails] = (),
+        dropped: Sequence[str] = (),
+        previous: StoredProduct | None = None,
     ) -> None:
-        """Insert or replace a product with its pictures, and change product details. Raises `InvalidField`."""
-        pictures = [picture_row(stored.product.id, number, one) for number, one in enumerate(stored.pictures)]
-        values = value_rows(stored.product)
-        self._save(product_row(stored), pictures, values, _details_rows(details), dropped)
+        """Insert or replace a product with its pictures and edits, and change product details.
+
+        Raises `InvalidField`, and `Conflict` if the product is not `previous` any more.
+        """
+        name = stored.product.id
+        pictures = [picture_row(name, number, one) for number, one in enumerate(stored.pictures)]
+        edits = [edit_row(name, one) for one in stored.edits]
+        tables = {product_pictures: pictures, product_values: value_rows(stored.product), product_edits: edits}
+        self._save(product_row(stored), tables, _details_rows(details), dropped, previous)
 
     @write_transaction
     def _save(
         self,
         tx: Connection,
         row: Mapping[str, object],
-        pictures: Sequence[Mapping[str, object]],
-        values: Sequence[Mapping[str, object]],
+        tables: Mapping[Table, Sequence[Mapping[str, object]]],
         details: Sequence[Mapping[str, object]],
         dropped: Sequence[str],
+        previous: StoredProduct | None,
     ) -> None:
+        if previous is not None:
+            _check_unchanged(tx, previous)
         upsert(tx, products, [row])
-        for table, rows in ((product_pictures, pictures), (product_values, values)):
+        for table, rows in tables.items():
             tx.execute(delete(table).where(table.c.product == row["id"]))
             if rows:
                 tx.execute(insert(table), rows)
@@ -151,7 +173,7 @@ class ProductQueries(Database):
         self, tx: Connection, product_id: str, details: Sequence[Mapping[str, object]], dropped: Sequence[str]
     ) -> None:
         tx.execute(delete(products).where(name_in(_products.id, product_id)))
-        for table in (product_pictures, product_values):
+        for table in (product_pictures, product_values, product_edits):
             tx.execute(delete(table).where(name_in(table.c.product, product_id)))
         _change_details(tx, details, dropped)
 
@@ -173,51 +195,13 @@ class ProductQueries(Database):
         query = select(originals.c.name).where(originals.c.name.startswith(product_photo_name("")))
         return sorted(tx.execute(query.where(originals.c.name == name, is_old, is_unused)).scalars())
 
-    @write_transaction
-    def begin_sync(self, tx: Connection, feed: str, moment: datetime, oldest: datetime) -> datetime:
-        """Record that a synchronization begins, unless one was interrupted. Returns the start of either."""
-        started = tx.execute(select(feed_syncs.c.start_time).where(name_in(feed_syncs.c.feed, feed))).scalar()
-        if started is not None and to_aware_utc(started) >= oldest:
-            return to_aware_utc(started)
-        upsert(tx, feed_syncs, [validated(feed_syncs, feed=feed, start_time=to_naive_utc(moment))])
-        return moment
 
-    @write_transaction
-    def end_sync(self, tx: Connection, feed: str) -> None:
-        """Record that a synchronization is complete."""
-        tx.execute(delete(feed_syncs).where(name_in(feed_syncs.c.feed, feed)))
-
-    @read_transaction
-    def products_done_since(self, tx: Connection, feed: str, moment: datetime) -> set[str]:
-        """Return the ids of products whose line was recorded since that time and did not fail."""
-        is_recent = name_in(_lines.feed, feed), _lines.update_time >= to_naive_utc(moment)
-        is_done = _lines.status != LineStatus.FAILED.value
-        found = tx.execute(select(_lines.product).where(*is_recent, is_done)).scalars()
-        return {product for product in found if product is not None}
-
-    @write_transaction
-    def record_lines(self, tx: Connection, feed: str, outcomes: Sequence[LineOutcome], moment: datetime) -> None:
-        """Insert or replace outcomes of lines. Raises `InvalidField`."""
-        for batch in batches([line_row(feed, outcome, moment) for outcome in outcomes]):
-            upsert(tx, feed_lines, batch)
-
-    @write_transaction
-    def delete_lines(self, tx: Connection, feed: str, before: datetime) -> int:
-        """Delete outcomes recorded before that time. Returns their number."""
-        is_old = name_in(_lines.feed, feed), _lines.update_time < to_naive_utc(before)
-        return tx.execute(delete(feed_lines).where(*is_old)).rowcount
-
-    def lines(self, feed: str) -> Iterator[LineOutcome]:
-        """Yield the outcomes of the lines of a feed, ordered by number."""
-        return iter(self._read_lines(feed))
-
-    @read_transaction
-    def _read_lines(self, tx: Connection, feed: str) -> list[LineOutcome]:
-        query = select(feed_lines).where(name_in(_lines.feed, feed)).order_by(_lines.number)
-        return [
-            LineOutcome(row["number"], LineStatus(row["status"]), row["product"], row["reason"])
-            for row in tx.execute(query).mappings()
-        ]
+def _check_unchanged(tx: Connection, previous: StoredProduct) -> None:
+    """Lock the row of a product. Raises `Conflict` if it was changed or deleted since it was read."""
+    query = select(_products.update_time, _products.gone_time).where(name_in(_products.id, previous.product.id))
+    row = tx.execute(query.with_for_update()).first()
+    if row is None or tuple(moment and to_aware_utc(moment) for moment in row) != (previous.updated, previous.gone):
+        raise Conflict("The product was changed meanwhile: try again")
 
 
 def product_row(stored: StoredProduct) -> dict[str, object]:
@@ -260,19 +244,6 @@ def picture_row(product_id: str, position: int, picture: StoredPicture) -> dict[
         garment=picture.garment,
         status=FAILED if picture.has_failed else STORED,
         reason=picture.reason and picture.reason[:MAX_TEXT_LENGTH],
-    )
-
-
-def line_row(feed: str, outcome: LineOutcome, moment: datetime) -> dict[str, object]:
-    """Return the column values of an outcome. Raises `InvalidField`."""
-    return validated(
-        feed_lines,
-        feed=feed,
-        number=outcome.number,
-        product=outcome.product_id,
-        status=outcome.status.value,
-        reason=outcome.reason and outcome.reason[:MAX_TEXT_LENGTH],
-        update_time=to_naive_utc(moment),
     )
 
 
@@ -330,7 +301,10 @@ def select_products(tx: Connection, product_ids: Sequence[str]) -> dict[str, Sto
         pictures: dict[str, list[StoredPicture]] = {}
         for picture in tx.execute(_picture_query(batch)).mappings():
             pictures.setdefault(picture["product"], []).append(_to_picture(picture))
-        found |= {row["id"]: _to_stored_product(row, tuple(pictures.get(row["id"], ()))) for row in rows}
+        edits = select_edits(tx, batch)
+        for row in rows:
+            name = row["id"]
+            found[name] = _to_stored_product(row, tuple(pictures.get(name, ())), edits.get(name, ()))
     return found
 
 
@@ -350,7 +324,9 @@ def _to_picture(row: RowMapping) -> StoredPicture:
     return StoredPicture(**{name: row[name] for name in names})
 
 
-def _to_stored_product(row: RowMapping, pictures: tuple[StoredPicture, ...]) -> StoredProduct:
+def _to_stored_product(
+    row: RowMapping, pictures: tuple[StoredPicture, ...], edits: tuple[ProductEdit, ...]
+) -> StoredProduct:
     labels = {name: row[name] for name in CUSTOM_LABELS if row[name] is not None}
     product = Product(
         **{name: row[name] for name in PLAIN_FIELDS},
@@ -362,7 +338,7 @@ def _to_stored_product(row: RowMapping, pictures: tuple[StoredPicture, ...]) -> 
     )
     gone = to_aware_utc(row["gone_time"]) if row["gone_time"] else None
     times = to_aware_utc(row["create_time"]), to_aware_utc(row["update_time"])
-    return StoredProduct(product, row["feed"], pictures, gone, *times)
+    return StoredProduct(product, row["feed"], pictures, gone, *times, edits)
 
 
 def to_amount(ten_thousandths: int) -> Decimal:

@@ -27,6 +27,7 @@ from lookalike.domain.model import (
 )
 from lookalike.domain.personal_data import OwnedPhoto
 from lookalike.domain.product import Offer
+from lookalike.domain.product_edits import ProductEdit
 
 
 class Snapshot(Protocol):
@@ -310,6 +311,14 @@ class Catalog(Protocol):
 
         Without a caller, the jobs of all callers. Returns the number of changed jobs.
         """
+        ...
+
+    def edits_of_editor(self, editor: str) -> list[tuple[str, ProductEdit]]:
+        """Return the edits of products that a user made, with the ids of the products, ordered by id and field."""
+        ...
+
+    def forget_editor(self, editor: str) -> int:
+        """Remove a user from the edits of products that they made. The edits stay. Returns their number."""
         ...
 
     def delete_jobs_of_owner(self, user: str) -> int:

@@ -31,12 +31,17 @@ class Products(Protocol):
         ...
 
     def save_product(
-        self, stored: StoredProduct, details: Sequence[ProductDetails] = (), dropped: Sequence[str] = ()
+        self,
+        stored: StoredProduct,
+        details: Sequence[ProductDetails] = (),
+        dropped: Sequence[str] = (),
+        previous: StoredProduct | None = None,
     ) -> None:
-        """Insert or replace a product with its pictures and product details, and delete the details named `dropped`.
+        """Insert or replace a product with its pictures, edits and product details, and delete the details `dropped`.
 
         `create_time` of an existing product is kept. Raises `InvalidField` for a value that cannot be stored, such as
-        prices in two currencies or with more than four decimals.
+        prices in two currencies or with more than four decimals. With `previous`, the product as it was read before,
+        raises `Conflict` if it was changed or deleted since.
         """
         ...
 
