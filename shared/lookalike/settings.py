@@ -13,11 +13,13 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lookalike.domain.cdn import parse_cdn_key
 from lookalike.domain.errors import InvalidField, Misconfigured
 from lookalike.domain.instance import Prices
 from lookalike.domain.web_address import AllowedHosts, parse_web_address
 from lookalike.domain.webhook import parse_secrets
 
+PUBLIC_URL = r"^(|https?://[\w.\[\]:-]+(/[\w.~-]+)*/?)$"
 STORE_URL = r"^(|file:.+|gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?)$"
 INDEX_URL = r"^(store:|milvus:(https?://[\w.-]+(:\d{1,5})?(/\w*)?|[^:]+\.db))$"
 ORIGINS = r"^(|https?://[\w.\[\]:-]+(, ?https?://[\w.\[\]:-]+)*)$"
@@ -48,6 +50,14 @@ class Settings(BaseSettings):
     )
     store_url: str = Field("", pattern=STORE_URL, description="`file:folder`, or `gs://bucket/prefix`")
     storage_emulator_host: str = Field("", description="Address of a Cloud Storage emulator, used without credentials")
+    cdn_url: str = Field(
+        "",
+        pattern=PUBLIC_URL,
+        description="Address under which Cloud CDN serves the bucket's thumbnails; needs CDN_KEY",
+    )
+    cdn_key: SecretStr = Field(
+        SecretStr(""), description="Name and key that sign links below CDN_URL: `name:` and 16 bytes in base64url"
+    )
     models: Literal["compact", "full"] = Field(
         "compact", description="`compact`: the built-in models; `full`: the original system's (extra `[full]`)"
     )
@@ -109,6 +119,9 @@ class Settings(BaseSettings):
     )
     cors_origins: str = Field(
         "", pattern=ORIGINS, description="Comma-separated origins whose pages may call the API: `https://shop.example`"
+    )
+    public_url: str = Field(
+        "", pattern=PUBLIC_URL, description="Address of the whole API, which `/openapi.json` and `/docs` then describe"
     )
     trusted_proxies: int = Field(
         0,
@@ -188,6 +201,13 @@ class Settings(BaseSettings):
         parse_secrets(value.get_secret_value())
         return value
 
+    @field_validator("cdn_key")
+    @classmethod
+    def _check_cdn_key(cls, value: SecretStr) -> SecretStr:
+        if key := value.get_secret_value():
+            parse_cdn_key(key)
+        return value
+
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if self.database_url and self.db_host and self.database_url != self._database_url_from_parts():
@@ -206,6 +226,14 @@ class Settings(BaseSettings):
             raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET, which signs what it receives")
         if (self.k_service or self.cloud_run_job) and (local := self._find_local_defaults()):
             raise ValueError(f"On Cloud Run, set {', '.join(local)}: local defaults would lose data there")
+        return self
+
+    @model_validator(mode="after")
+    def _check_cdn(self) -> Self:
+        if bool(self.cdn_url) != bool(self.cdn_key.get_secret_value()):
+            raise ValueError("CDN_URL and CDN_KEY must both be set, or neither of them")
+        if self.cdn_url and not self.store.startswith("gs://"):
+            raise ValueError("CDN_URL needs a bucket: set STORE_URL to gs://bucket")
         return self
 
     @property

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from lookalike.adapters.cloud_store import CloudStore
+from lookalike.adapters.cloud_store import CdnLinks, CloudStore
 from lookalike.adapters.directory_store import DirectoryStore
+from lookalike.domain.cdn import CdnKey
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unavailable
 from lookalike.domain.ports import ObjectStore
 from tests.emulators.bucket import Preconditions
@@ -28,12 +29,13 @@ def directory_store(folder: Path) -> DirectoryStore:
 
 
 @contextmanager
-def cloud_store(_: Path) -> Iterator[CloudStore]:
+def cloud_store(_: Path, thumbnail_links: CdnLinks | None = None) -> Iterator[CloudStore]:
     """A store with a prefix, on an emulated bucket that also contains an object outside the prefix."""
     with storage_server("closet") as server:
         server.bucket("closet").write({"name": "others/a.png"}, b"others", Preconditions())
         account = credentials_with_key(server.account)
-        yield CloudStore("closet", "photos", server.url, account.with_token_uri(f"{server.url}/token"))
+        signer = account.with_token_uri(f"{server.url}/token")
+        yield CloudStore("closet", "photos", server.url, signer, thumbnail_links=thumbnail_links)
 
 
 STORES: dict[str, Callable[[Path], AbstractContextManager[ObjectStore]]] = {
@@ -43,9 +45,20 @@ STORES: dict[str, Callable[[Path], AbstractContextManager[ObjectStore]]] = {
 }
 
 
+LINKS_BY_CDN = "cloud with a CDN"
+
+
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     with STORES[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[*STORES, LINKS_BY_CDN])
+def linking_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+    """The stores, and the cloud store whose thumbnails are linked through Cloud CDN."""
+    links = CdnLinks("https://shop.example/pictures", CdnKey("key-1", KEY[:16]))
+    with cloud_store(tmp_path, links) if request.param == LINKS_BY_CDN else STORES[request.param](tmp_path) as opened:
         yield opened
 
 
@@ -230,8 +243,10 @@ def test_concurrent_writes_succeed_once(store: ObjectStore) -> None:
     assert succeeded.count(True) == 1 and store.get("claim") == b"%d" % succeeded.index(True)
 
 
-def test_url_contains_the_path(store: ObjectStore) -> None:
-    assert "look/segment_0.png" in unquote(store.url("look/segment_0.png"))
+def test_url_contains_the_path(linking_store: ObjectStore) -> None:
+    for path in ("look/segment_0.png", "look/ä b.thumbnail.jpg"):
+        url = urlsplit(linking_store.url(path))
+        assert url.scheme in ("http", "https") and unquote(url.path).endswith(f"/{path}")
 
 
 INVALID_PATHS = [

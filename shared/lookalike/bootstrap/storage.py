@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.bootstrap.secrets import Secrets
+from lookalike.domain.cdn import parse_cdn_key
 from lookalike.domain.ports import ObjectStore
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
     from lookalike.adapters.catalog import SqlCatalog
     from lookalike.adapters.catalog.database import ConnectionFactory
+    from lookalike.adapters.cloud_store import CdnLinks
 
 POOL_SIZE = 5
 """Connections that each process keeps open to a database server. The adapter may open a few more under load."""
@@ -54,11 +56,22 @@ def open_store(settings: Settings, secrets: Callable[[], Secrets], address: str)
         from lookalike.adapters.cloud_store import CloudStore
 
         bucket, _, prefix = location.removeprefix("//").partition("/")
-        return CloudStore(bucket, prefix, *_emulator_options(settings))
+        return CloudStore(
+            bucket, prefix, *_emulator_options(settings), thumbnail_links=_thumbnail_links(settings, address)
+        )
     from lookalike.adapters.directory_store import DirectoryStore
 
     url_base = f"http://localhost:{settings.port}/bucket"
     return DirectoryStore(Path(location), url_base, bytes.fromhex(secrets().urls))
+
+
+def _thumbnail_links(settings: Settings, address: str) -> "CdnLinks | None":
+    """Return what signs links through Cloud CDN, which serves thumbnails of the bucket of STORE_URL only."""
+    if not settings.cdn_url or address != settings.store:
+        return None
+    from lookalike.adapters.cloud_store import CdnLinks
+
+    return CdnLinks(settings.cdn_url, parse_cdn_key(settings.cdn_key.get_secret_value()))
 
 
 def _emulator_options(settings: Settings) -> tuple[Any, ...]:

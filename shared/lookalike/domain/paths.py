@@ -10,6 +10,8 @@ INDEX_PREFIX, INCOMING_PREFIX = "index/", "incoming/"
 """Prefixes of index versions and of photos to be ingested. Photos must not have these names."""
 LEASE_PREFIX = ".leases/"
 """Prefix of leases. No photo has it, as names of photos do not start with a dot."""
+THUMBNAIL_SUFFIX = ".thumbnail.jpg"
+"""End of the paths of all thumbnails. Cloud CDN may read only objects with it."""
 FORBIDDEN_CHARACTERS = frozenset("\0\\\r\n")
 
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from lookalike import images
 from lookalike.domain.errors import Conflict, InvalidImage, LookalikeError
 from lookalike.domain.legacy_rows import AdoptedRow, LegacyRow
-from lookalike.domain.paths import is_valid_path
+from lookalike.domain.paths import THUMBNAIL_SUFFIX, is_valid_path
 from lookalike.domain.ports import LegacyRows, ObjectStore
 from lookalike.usecases.ingest import photo_name_from_path
 
@@ -78,7 +78,7 @@ class AdoptDatabase:
         data = self.store.get(legacy.path) if legacy.image is None else legacy.image
         thumbnail = images.thumbnail(images.read_image(data))
         path = legacy.path if legacy.image is None else self._store_image(legacy, data)
-        thumbnail_path = f"{PurePosixPath(path).with_suffix('')}.thumbnail.jpg"
+        thumbnail_path = f"{PurePosixPath(path).with_suffix('')}{THUMBNAIL_SUFFIX}"
         self._put(thumbnail_path, thumbnail)
         if legacy.vector is not None:
             dims.add(len(legacy.vector))

@@ -15,6 +15,7 @@ from lookalike import images
 from lookalike.domain.color import mean_color
 from lookalike.domain.errors import Conflict, InvalidField, NotFound
 from lookalike.domain.model import Box, Detection, NewSegment, Photo, Segment, StoredObject
+from lookalike.domain.paths import THUMBNAIL_SUFFIX
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.claims import delete_written
@@ -102,7 +103,7 @@ class Recut:
             job.enter_stage("storing")
             # not a number: an object of an earlier change may still exist
             path = f"{segment.photo}/segment_{segment.row_id}.{uuid4().hex[:12]}"
-            paths = (f"{path}.png", f"{path}.thumbnail.jpg")
+            paths = (f"{path}.png", f"{path}{THUMBNAIL_SUFFIX}")
             color = mean_color(cut_out)
             new = NewSegment(segment.name, *paths, box, label, detection.score, vectors[0], color)
             with stage(Stage.ENCODE):

@@ -20,7 +20,7 @@ from lookalike import images
 from lookalike.domain.color import Lab
 from lookalike.domain.errors import Conflict, InvalidField
 from lookalike.domain.model import Box, Detection, LedgerEntry, NewSegment, Photo, Segment, Vectors
-from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX
+from lookalike.domain.paths import INCOMING_PREFIX, INDEX_PREFIX, THUMBNAIL_SUFFIX
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.claims import Claims
@@ -201,7 +201,7 @@ def new_segment(
     return NewSegment(
         segment_name(photo, number),
         f"{path}.png",
-        f"{path}.thumbnail.jpg",
+        f"{path}{THUMBNAIL_SUFFIX}",
         detection.box,
         detection.label,
         detection.score,

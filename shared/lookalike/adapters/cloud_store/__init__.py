@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lookalike.adapters.cloud_store.cdn import CdnLinks
 from lookalike.adapters.cloud_store.checksums import crc32c, md5
 from lookalike.adapters.cloud_store.clients import SHARED_CLIENTS, ClientCache
 from lookalike.adapters.cloud_store.errors import is_missing_bucket, translate_errors
@@ -17,13 +18,13 @@ from lookalike.adapters.cloud_store.signing import signing_credentials
 from lookalike.adapters.cloud_store.streams import ChecksummedChunks, ChunkReader
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unavailable
 from lookalike.domain.model import StoredObject
-from lookalike.domain.paths import MAX_PATH_BYTES, check_path, check_prefix, is_valid_path
+from lookalike.domain.paths import MAX_PATH_BYTES, THUMBNAIL_SUFFIX, check_path, check_prefix, is_valid_path
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud.storage import Blob, Client
 
-__all__ = ["SHARED_CLIENTS", "ClientCache", "CloudStore"]
+__all__ = ["SHARED_CLIENTS", "CdnLinks", "ClientCache", "CloudStore"]
 T = TypeVar("T")
 ENDPOINT = "https://storage.googleapis.com"
 """Always passed to the library. Without it, the library uses STORAGE_EMULATOR_HOST if set, and drops the credentials."""
@@ -42,7 +43,7 @@ class CloudStore:
 
     `retry_timeout`: seconds for which a failed call is retried. `timeout`: seconds without a response after which one
     attempt fails. Every method raises `Unavailable` when retries are exhausted, or at once if the bucket, the credentials
-    or a permission is missing.
+    or a permission is missing. `thumbnail_links`: Cloud CDN, through which thumbnails are linked.
     """
 
     is_remote = True
@@ -58,11 +59,13 @@ class CloudStore:
         timeout: float = 10.0,
         clients: ClientCache = SHARED_CLIENTS,
         iam_endpoint: str = IAM_ENDPOINT,
+        thumbnail_links: CdnLinks | None = None,
     ) -> None:
         self._bucket, self._endpoint, self._credentials = bucket, endpoint or ENDPOINT, credentials
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._retry_timeout, self._timeout = retry_timeout, timeout
         self._clients, self._iam_endpoint = clients, iam_endpoint
+        self._thumbnail_links = thumbnail_links
 
     def put(self, path: str, data: bytes, content_type: str, if_generation: int = 0) -> StoredObject:
         """Write an object if its current generation is `if_generation`; 0 means that it must not exist.
@@ -156,9 +159,12 @@ class CloudStore:
     def url(self, path: str, expires_in: int = 3600) -> str:
         """Return a signed URL of the object, valid for `expires_in` seconds, at most seven days.
 
-        Signs with the key of the credentials, or by IAM (one request) for a service account without a key.
+        Signs with the key of the credentials, or by IAM (one request) for a service account without a key. Links to
+        thumbnails lead to Cloud CDN, if it is given, and are signed with its key.
         """
         check_path(path)
+        if self._thumbnail_links and path.endswith(THUMBNAIL_SUFFIX):
+            return self._thumbnail_links.url(self._name(path), expires_in)
         with self._translate_errors(path, "iam.serviceAccounts.signBlob"):
             options = {"version": "v4", "expiration": timedelta(seconds=min(expires_in, MAX_URL_SECONDS))}
             blob = self._blob(path)
@@ -184,12 +190,16 @@ class CloudStore:
         return result
 
     def _blob(self, path: str) -> "Blob":
+        return self._client.bucket(self._bucket).blob(self._name(path))
+
+    def _name(self, path: str) -> str:
+        """Return the name of an object in the bucket. Raises `InvalidField` if it is too long."""
         name = self._prefix + path
         if len(name.encode()) > MAX_PATH_BYTES:
             raise InvalidField(
                 f"The object name is longer than {MAX_PATH_BYTES} bytes, including the prefix", field="path"
             )
-        return self._client.bucket(self._bucket).blob(name)
+        return name
 
     def _new_blob(self, path: str, data: bytes, content_type: str, write_id: str) -> "Blob":
         """Return a blob with checksums, which let the service reject corrupted uploads."""
