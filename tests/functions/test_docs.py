@@ -4,9 +4,12 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from lookalike.bootstrap import services
 from lookalike.http.docs import render_page
 from lookalike.http.openapi import build_openapi
+from lookalike.http.routes import ROUTES, Role
 from lookalike.local.gateway import FUNCTION_NAMES
 from tests.functions.harness import Client
 
@@ -22,6 +25,24 @@ def test_function_serves_docs_of_its_routes(client: Client, function: str) -> No
     assert page.status_code == 200
     text = page.get_data(as_text=True)
     assert all(f"<code>{path}</code>" in text for path in document["paths"])
+
+
+@pytest.mark.parametrize("function", ["relay", "auth"])
+def test_function_behind_a_public_address_serves_docs_of_the_whole_api(
+    client: Client, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://shop.example/")
+    services.cache_clear()
+    function_client = client(function)
+    document = function_client.get("/openapi.json").get_json()
+    OpenAPIV31SpecValidator(document).validate()
+    assert [server["url"] for server in document["servers"]] == ["https://shop.example"]
+    documented = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    reachable = {
+        (route.method, re.sub("<(.+?)>", r"{\1}", route.path)) for route in ROUTES if route.role is not Role.PLATFORM
+    }
+    assert documented == reachable | {("GET", "/healthz"), ("GET", "/readyz")}
+    assert "Address: <code>https://shop.example</code>" in function_client.get("/docs").get_data(as_text=True)
 
 
 def test_page_has_no_scripts_and_loads_nothing(client: Client) -> None:

@@ -13,6 +13,12 @@ def test_document_is_valid(function: str | None) -> None:
     OpenAPIV31SpecValidator(build_openapi(function)).validate()
 
 
+def test_server_with_all_functions_documents_every_route_at_its_public_address() -> None:
+    document = build_openapi(None, "https://shop.example")
+    assert document["servers"][0]["url"] == "https://shop.example"
+    assert document["paths"] == build_openapi()["paths"]
+
+
 def test_document_has_every_route_with_its_role_and_errors() -> None:
     paths = build_openapi()["paths"]
     for route in ROUTES:

@@ -33,30 +33,32 @@ PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark"><title>lookalike API</title>
 <style>{style}</style></head><body>
 <h1>lookalike <small>{version}</small></h1>
-<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).
+{address}<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).
 All errors have the same form, <a href="#ErrorResponse">ErrorResponse</a>.</p>
 {routes}<h2>Schemas</h2><p>Fields with a star are required.</p>{schemas}</body></html>
 """
 
 
-def serve_docs(path: str, function: str | None = None) -> flask.Response | None:
+def serve_docs(path: str, function: str | None = None, public_url: str = "") -> flask.Response | None:
     """Return the response for `/openapi.json` or `/docs`, and `None` for other paths.
 
-    The response documents one function, or all functions.
+    The response documents what `build_openapi` does with the same arguments.
     """
     if path == "/openapi.json":
-        return flask.Response(json.dumps(build_openapi(function)), mimetype="application/json")
+        return flask.Response(json.dumps(build_openapi(function, public_url)), mimetype="application/json")
     if path == "/docs":
         # the page needs no scripts, and only this style sheet: the policy makes injected markup harmless
         digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
-        return flask.Response(render_page(function), mimetype="text/html", headers={"Content-Security-Policy": policy})
+        page = render_page(function, public_url)
+        return flask.Response(page, mimetype="text/html", headers={"Content-Security-Policy": policy})
     return None
 
 
-def render_page(function: str | None = None) -> str:
+def render_page(function: str | None = None, public_url: str = "") -> str:
     """Return an HTML page that lists routes and schemas as collapsed sections."""
-    spec = build_openapi(function)
+    spec = build_openapi(function, public_url)
+    address = f"<p>Address: <code>{html.escape(spec['servers'][0]['url'])}</code></p>\n" if public_url else ""
     parts = [
         _render_route(path, method, operation)
         for path, operations in spec["paths"].items()
@@ -64,7 +66,11 @@ def render_page(function: str | None = None) -> str:
     ]
     schemas = [_render_schema(name, schema) for name, schema in sorted(spec["components"]["schemas"].items())]
     return PAGE.format(
-        style=STYLE, version=html.escape(lookalike.__version__), routes="".join(parts), schemas="".join(schemas)
+        style=STYLE,
+        version=html.escape(lookalike.__version__),
+        address=address,
+        routes="".join(parts),
+        schemas="".join(schemas),
     )
 
 

@@ -81,9 +81,12 @@ Refs = Mapping[Any, Json]
 
 
 @cache
-def build_openapi(function: str | None = None) -> Json:
-    """Return the document of one function's routes and health checks, or of the routes of all functions."""
-    routes = routes_of_function(function) if function else ROUTES
+def build_openapi(function: str | None = None, public_url: str = "") -> Json:
+    """Return the document of one function's routes and health checks, or of the routes of all functions.
+
+    With `public_url`, the common address of all functions, a function also documents all routes that clients reach there.
+    """
+    routes = _documented_routes(function, bool(public_url))
     models = {route.response for route in routes} | {route.request for route in routes if route.request}
     models |= (
         {ErrorResponse, *EVENT_MODELS.values()} if any(route.accepts_events for route in routes) else {ErrorResponse}
@@ -99,10 +102,27 @@ def build_openapi(function: str | None = None) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {**info, "summary": "Finds similar fashion items in photographs"},
-        "servers": [{"url": "/", "description": "The server of this document"}],
+        "servers": [_server(public_url)],
         "paths": paths,
         "components": {"schemas": _used_schemas(paths, schemas["$defs"]), "securitySchemes": SECURITY_SCHEMES},
     }
+
+
+def _documented_routes(function: str | None, is_public: bool) -> Sequence[Route]:
+    if function is None:
+        return ROUTES
+    own = routes_of_function(function)
+    if not is_public:
+        return own
+    # The platform calls the private functions at their own addresses.
+    public = [route for route in ROUTES if route.role is not Role.PLATFORM]
+    return [*public, *(route for route in own if route not in ROUTES)]
+
+
+def _server(public_url: str) -> Json:
+    if public_url:
+        return {"url": public_url.rstrip("/"), "description": "The address of all functions"}
+    return {"url": "/", "description": "The server of this document"}
 
 
 def _used_schemas(paths: Json, schemas: Json) -> Json:

@@ -21,7 +21,7 @@ from lookalike.http.rate_limit_headers import rate_limit_headers
 from lookalike.http.request import ApiRequest, Body, limit_body_size, read_body, requested_job_id
 from lookalike.http.request_schemas import HandlerResult
 from lookalike.http.request_timing import respond_timed
-from lookalike.http.routes import Role, Route, allowed_methods, function_url_map, match_route, route_pattern
+from lookalike.http.routes import DOCS_PATHS, Role, Route, allowed_methods, function_url_map, match_route, route_pattern
 from lookalike.http.widget import serve_widget
 from lookalike.settings import Settings
 from lookalike.usecases.jobs import validate_or_create_job_id
@@ -79,7 +79,9 @@ def _preflight_or_file(function: str, request: flask.Request) -> flask.Response 
         return preflight_response(services().settings, request, methods)
     if function == "relay" and (widget := serve_widget(request)):
         return widget
-    return serve_docs(request.path, function) if request.method == "GET" else None
+    if request.method == "GET" and request.path in DOCS_PATHS:
+        return serve_docs(request.path, function, services().settings.public_url)
+    return None
 
 
 def _call_handler(function: str, request: flask.Request, headers: dict[str, str]) -> flask.Response:

@@ -83,7 +83,7 @@ def _find_file(request: Request) -> Response | None:
         return None
     if request.path.startswith(BUCKET):
         return serve_object(request)
-    return serve_static(request.path) or serve_docs(request.path)
+    return serve_static(request.path) or serve_docs(request.path, public_url=services().settings.public_url)
 
 
 def load_function(name: str, folder: Path) -> Any:
