@@ -27,6 +27,8 @@ def start_chromium() -> Iterator[Browser]:
     """
     # Chromium refuses to start its sandbox as root, for example in a container
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    # a camera with a test picture; pages need permission for it as for a real one
+    options.append("--use-fake-device-for-media-stream")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=options)
         yield browser

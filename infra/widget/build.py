@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from rjsmin import jsmin
+import minify
 
 SOURCE = Path(__file__).parent
 ENTRY = SOURCE / "element.js"
@@ -22,7 +22,6 @@ IMPORT = re.compile(
     r'^import (?:\{[^}]*\}|(?P<name>\w+)) from "(?P<file>[\w./-]+)"(?: with \{[^}]*\})?;\n', re.MULTILINE
 )
 DECLARATION = re.compile(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
-PRIVATE_MEMBER = re.compile(r"^  (?:async )?#([a-z]\w*)", re.MULTILINE)
 HEADER = "/* lookalike: the element <lookalike-search>. Built by infra/widget/build.py, see docs/widget.md. */\n"
 VOID_TAGS = {"input", "img"}
 Node = list[Any]
@@ -41,7 +40,7 @@ def build() -> str:
                 )
             declared[identifier] = module
     code = "".join(map(render_module, modules))
-    return f"{HEADER}(()=>{{{jsmin(code)}}})();\n"
+    return f"{HEADER}{minify.string('text/javascript', f'(()=>{{{code}}})()')};\n"
 
 
 def compressed_size(script: str) -> int:
@@ -76,16 +75,8 @@ def render_module(module: Path) -> str:
     def inline(found: re.Match[str]) -> str:
         return f"const {found['name']}={load_file(module.parent / found['file'])};\n" if found["name"] else ""
 
-    # names first: a style sheet, too, has names with a # in front
-    text = IMPORT.sub(inline, shorten_private_names(module.read_text()))
+    text = IMPORT.sub(inline, module.read_text())
     return re.sub(r"^export ", "", text, flags=re.MULTILINE)
-
-
-def shorten_private_names(code: str) -> str:
-    """Rename the private members of the classes of a module. Other names cannot be changed without parsing the code."""
-    names = sorted(set(PRIVATE_MEMBER.findall(code)))
-    short = {name: f"#{chr(97 + number // 26)}{chr(97 + number % 26)}" for number, name in enumerate(names)}
-    return re.sub(r"#([a-z]\w*)\b", lambda found: short.get(found[1], found[0]), code)
 
 
 def load_file(path: Path) -> str:

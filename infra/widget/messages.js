@@ -23,7 +23,7 @@ export function showError(ui, error) {
   ui.byId("error-text").textContent = `${text}${wait} (${code})`;
   ui.byId("error-server").textContent = status ? message : "";
   // Another attempt with the same request can only help where the server or the network was at fault.
-  ui.byId("error-retry").hidden = status !== 0 && status !== 429 && status < 500;
+  ui.byId("error-retry").hidden = code !== "unreachable" && status !== 429 && status < 500;
   ui.byId("error").hidden = false;
   ui.byId("error").scrollIntoView({ block: "nearest" });
 }

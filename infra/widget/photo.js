@@ -1,6 +1,7 @@
 /** Selects a photo (camera, file dialog, paste, drag and drop) and shows it. */
 
 import { ApiError } from "../../shared/lookalike/web/js/client.js";
+import { initCamera } from "./camera.js";
 import { showError } from "./messages.js";
 
 /**
@@ -55,6 +56,7 @@ export function initPhotoInput(ui, onPhoto) {
     else showError(ui, new ApiError("This file is not an image.", 0, "not_image"));
   };
   listenForFileDialog(ui, selectFrom);
+  initCamera(ui, onPhoto);
   listenForDrop(ui, selectFrom);
   ui.byId("photo").addEventListener("load", ({ target }) => setPhotoSize(ui, target.naturalWidth, target.naturalHeight));
   ui.byId("photo").addEventListener("error", () => {
@@ -71,16 +73,16 @@ export function initPhotoInput(ui, onPhoto) {
 const isForWidget = ({ host }, { target }) => target === document.body || host.contains(target);
 
 function listenForFileDialog(ui, selectFrom) {
-  const connect = (buttons, input) => {
-    for (const button of buttons) button.addEventListener("click", () => input.click());
+  for (const button of [...ui.root.querySelectorAll("[data-choose-file]"), ui.byId("photo-button")]) {
+    button.addEventListener("click", () => ui.byId("file").click());
+  }
+  for (const input of [ui.byId("file"), ui.byId("camera-file")]) {
     input.addEventListener("change", () => {
       if (input.files.length) selectFrom(input.files);
       // Without this, choosing the same file again would not fire a change event.
       input.value = "";
     });
-  };
-  connect([...ui.root.querySelectorAll("[data-choose-file]"), ui.byId("photo-button")], ui.byId("file"));
-  connect([ui.byId("take-photo")], ui.byId("camera-file"));
+  }
 }
 
 function listenForDrop(ui, selectFrom) {
