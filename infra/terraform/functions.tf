@@ -87,7 +87,10 @@ locals {
     memory => endswith(memory, "Gi") ? tonumber(trimsuffix(memory, "Gi")) : tonumber(trimsuffix(memory, "Mi")) / 1024
   }
 
-  function_secrets = { for name in keys(local.functions) : name => merge(local.secrets, lookup(local.extra_secrets, name, {})) }
+  function_secrets = {
+    for name in keys(local.functions) :
+    name => merge(local.secrets, lookup(local.extra_secrets, name, {}), contains(local.linking, name) ? local.cdn_secrets : {})
+  }
 
   # Accounts that may call the private functions, which check the account again.
   callers = {
@@ -108,6 +111,7 @@ locals {
     # of the traces that log lines name
     GOOGLE_CLOUD_PROJECT = var.project
     MODELS               = var.gpu_image == "" ? "compact" : "full"
+    PUBLIC_URL           = var.domain == "" ? "" : "https://${var.domain}"
     RATE_LIMIT           = var.rate_limit
     REQUEST_TIMEOUT      = local.request_timeout
     STORE_URL            = "gs://${google_storage_bucket.closet.name}"
@@ -188,6 +192,13 @@ resource "google_cloud_run_v2_service" "function" {
         }
       }
       dynamic "env" {
+        for_each = contains(local.linking, each.key) ? local.cdn_environment : {}
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+      dynamic "env" {
         for_each = local.environment
         content {
           name  = env.key
@@ -252,6 +263,7 @@ resource "google_cloud_run_v2_service" "function" {
   depends_on = [
     google_project_iam_member.database,
     google_secret_manager_secret_iam_member.function,
+    google_secret_manager_secret_version.cdn_key,
     google_secret_manager_secret_version.index_signing_key,
     google_sql_user.function,
     google_storage_bucket_iam_member.function,
@@ -295,17 +307,22 @@ resource "google_storage_bucket_iam_member" "function" {
   member   = google_service_account.function[each.key].member
 }
 
-# Signed URLs without a key file: the account signs with its own identity. Only searches and exports return signed URLs.
-resource "google_service_account_iam_member" "relay_signs" {
-  service_account_id = google_service_account.function["relay"].name
+# Signed URLs without a key file: the account signs with its own identity.
+resource "google_service_account_iam_member" "signs" {
+  for_each           = toset(local.linking)
+  service_account_id = google_service_account.function[each.key].name
   role               = "roles/iam.serviceAccountTokenCreator"
-  member             = google_service_account.function["relay"].member
+  member             = google_service_account.function[each.key].member
 }
 
-resource "google_service_account_iam_member" "auth_signs" {
-  service_account_id = google_service_account.function["auth"].name
-  role               = "roles/iam.serviceAccountTokenCreator"
-  member             = google_service_account.function["auth"].member
+moved {
+  from = google_service_account_iam_member.relay_signs
+  to   = google_service_account_iam_member.signs["relay"]
+}
+
+moved {
+  from = google_service_account_iam_member.auth_signs
+  to   = google_service_account_iam_member.signs["auth"]
 }
 
 resource "google_secret_manager_secret_iam_member" "function" {

@@ -227,6 +227,18 @@ resource "google_compute_url_map" "lookalike" {
       service = google_compute_backend_bucket.widget[0].id
     }
 
+    # Cloud CDN verifies the address as the client sends it. The object has the rest of the path as its name.
+    path_rule {
+      paths   = ["${local.pictures}/*"]
+      service = google_compute_backend_bucket.thumbnails[0].id
+
+      route_action {
+        url_rewrite {
+          path_prefix_rewrite = "/"
+        }
+      }
+    }
+
     dynamic "path_rule" {
       for_each = local.patterns
       content {

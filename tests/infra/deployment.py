@@ -20,6 +20,7 @@ CLOUD_VALUES = {
     "INSTANCE_GIB": "1.5",
     "INSTANCE_VCPUS": "2",
     "MODELS": "compact",
+    "PUBLIC_URL": "https://shop.example",
     "RATE_LIMIT": "120",
     "STORE_URL": "gs://project-lookalike",
     "TRUSTED_PROXIES": "0",

@@ -45,6 +45,8 @@ MADE_UP = {
     },
 }
 """Values that the provider would set, where a random text would not do."""
+OVERRIDDEN = {"random_bytes.cdn_key": {"base64": "+/ECAwQFBgcICQoLDA0ODw=="}}
+"""Values of resources of other providers than google."""
 FILES = ("infra/terraform", "shared/lookalike/web", "shared/lookalike/sample_closet/queries")
 
 
@@ -68,7 +70,7 @@ def provider_schemas() -> dict[str, dict[str, Block]]:
     try:
         return {
             "google": read_schemas("google", google),
-            "random": read_schemas("random", ["random_password", "provider"]),
+            "random": read_schemas("random", ["random_password", "random_bytes", "provider"]),
         }
     except PackageMissing as error:
         pytest.skip(f"The schema of the provider cannot be read: {error}")
@@ -104,6 +106,8 @@ def _write_test() -> Iterator[str]:
     for kind, defaults in MADE_UP.items():
         yield f'  mock_resource "{kind}" {{\n    defaults = {json.dumps(defaults)}\n  }}'
     yield "}"
+    for target, values in OVERRIDDEN.items():
+        yield f"override_resource {{\n  target = {target}\n  values = {json.dumps(values)}\n  override_during = plan\n}}"
     for name, variables in VARIANTS.items():
         yield f'run "{name}" {{\n  command = plan\n  variables {{'
         yield from (f"    {key} = {json.dumps(value)}" for key, value in {**REQUIRED, **variables}.items())

@@ -22,7 +22,7 @@ def backend(path: str) -> str:
     """
     patterns = {pattern: name for name, patterns in terraform().locals["paths"].items() for pattern in patterns}
     patterns |= {f"{pattern}/": name for pattern, name in patterns.items() if not pattern.endswith("*")}
-    patterns["/widget/*"] = "widget"
+    patterns |= {"/widget/*": "widget", "/pictures/*": "thumbnails"}
     stars = [pattern for pattern in patterns if pattern.endswith("*") and path.startswith(pattern[:-1])]
     return patterns.get(path) or (patterns[max(stars, key=len)] if stars else "page")
 
@@ -89,6 +89,25 @@ def test_bucket_sends_the_headers_of_the_local_server() -> None:
     assert "Access-Control-Allow-Origin: *" in buckets["widget"]["custom_response_headers"]
 
 
+def test_pictures_are_thumbnails_of_the_bucket_of_photos() -> None:
+    """The address that the functions sign, and the object that the load balancer makes of it."""
+    local = terraform().locals
+    assert 'CDN_URL = "https://${var.domain}${local.pictures}"' in local["cdn_environment"]
+    assert backend(f"{local['pictures']}/look/segment_0.thumbnail.jpg") == "thumbnails"
+    (matcher,) = [one for one in url_map()["path_matcher"] if one["name"] == "lookalike"]
+    (rule,) = [rule for rule in matcher["path_rule"] if rule["paths"] == ["${local.pictures}/*"]]
+    assert rule["route_action"][0]["url_rewrite"][0]["path_prefix_rewrite"] == "/"
+    assert "backend_bucket.thumbnails" in rule["service"]
+    bucket = terraform().resources["google_compute_backend_bucket.thumbnails"]
+    assert bucket["bucket_name"] == "${google_storage_bucket.closet.name}"
+    assert terraform().resources["google_storage_bucket.closet"]["public_access_prevention"] == "enforced"
+    assert bucket["cdn_policy"][0]["signed_url_cache_max_age_sec"] <= 3600
+
+
+def url_map() -> Any:
+    return terraform().resources["google_compute_url_map.lookalike"]
+
+
 def test_only_buckets_are_cached() -> None:
     assert terraform().resources["google_compute_backend_service.function"]["enable_cdn"] is False
     assert all(
@@ -127,10 +146,9 @@ def test_all_variables_of_the_plans_exist() -> None:
 def test_new_revisions_are_reached_by_the_host_and_the_tag_that_a_release_uses() -> None:
     group = terraform().resources["google_compute_region_network_endpoint_group.candidate"]
     assert group["cloud_run"][0]["tag"] == CANDIDATE and group["for_each"] == "${local.balanced}"
-    url_map = terraform().resources["google_compute_url_map.lookalike"]
-    hosts = {rule["path_matcher"]: rule["hosts"] for rule in url_map["host_rule"]}
+    hosts = {rule["path_matcher"]: rule["hosts"] for rule in url_map()["host_rule"]}
     assert hosts["candidate"] == [f"{CANDIDATE}.${{var.domain}}"] and hosts["lookalike"] == ["*"]
-    rules = {matcher["name"]: matcher["dynamic"] for matcher in url_map["path_matcher"]}
+    rules = {matcher["name"]: matcher["dynamic"] for matcher in url_map()["path_matcher"]}
     assert "backend_service.candidate[" in str(rules["candidate"]) and "local.patterns" in str(rules["candidate"])
     public = {name for name, function in terraform().functions.items() if function["public"]}
     assert public == {*PUBLIC} and {*terraform().functions} - public == {*PRIVATE}

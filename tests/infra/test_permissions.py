@@ -14,6 +14,7 @@ import pytest
 
 from lookalike.bootstrap import Services, services, storage
 from lookalike.domain.model import User
+from lookalike.domain.paths import THUMBNAIL_SUFFIX
 from lookalike.http.handlers.events import FINALIZED
 from lookalike.http.routes import ROUTES
 from lookalike.http.widget import WIDGET_PATH
@@ -183,6 +184,7 @@ def change_details(caller: Caller) -> None:
         "/products",
     ):
         caller.send("detail", "GET", path)
+    caller.send("detail", "GET", "/garments?include=url")
     caller.send("detail", "GET", "/splitted_images/by_original/one")
     caller.json("detail", "PUT", "/splitted_images/one_segment_0", label="dress")
     caller.json("detail", "PUT", "/image_detail/two", brand="Marlow")
@@ -216,9 +218,9 @@ def ingest(caller: Caller, real: Services) -> None:
 def granted(function: str) -> set[str]:
     """Return the permissions of a function's account on the bucket and on itself."""
     role = terraform().functions[function]["bucket_role"]
-    signs = terraform().resources_of_type("google_service_account_iam_member")
     roles = [role] if role else []
-    roles += [one["role"] for one in signs.values() if f'function["{function}"]' in one["service_account_id"]]
+    if function in terraform().locals["linking"]:
+        roles.append(terraform().resources["google_service_account_iam_member.signs"]["role"])
     return set().union(*(ROLES[role] for role in roles))
 
 
@@ -231,6 +233,17 @@ def test_functions_may_do_what_they_do_and_hardly_more(recorder: RecordingStore,
     assert not any(missing.values()), missing
     surplus = {name: granted(name) - needed[name] for name in FUNCTIONS}
     assert {name: names for name, names in surplus.items() if names} == SURPLUS
+
+
+def test_cloud_cdn_may_read_thumbnails_only() -> None:
+    """Its account reads for requests with a valid signature. The account of the load balancer, which reads for all others,
+    has no access to the photos."""
+    members = terraform().resources_of_type("google_storage_bucket_iam_member")
+    readers = [one for one in members.values() if "gserviceaccount.com" in one["member"] and "closet" in one["bucket"]]
+    assert readers == [members["thumbnails"]] and "@cloud-cdn-fill." in members["thumbnails"]["member"]
+    (condition,) = members["thumbnails"]["condition"]
+    assert condition["expression"].endswith(f"resource.name.endsWith('{THUMBNAIL_SUFFIX}')")
+    assert "@https-lb." in members["page"]["member"] and "bucket.page" in members["page"]["bucket"]
 
 
 def test_roles_in_the_project_have_a_reason() -> None:
@@ -254,7 +267,8 @@ def test_every_account_is_in_a_table() -> None:
 
 
 def test_secrets_are_given_to_the_functions_that_use_them() -> None:
-    """The key of Supabase is sent with registrations and sign-ins only."""
+    """The key of Supabase is sent with registrations and sign-ins only. Who links to images also has the key of the CDN."""
+    assert "contains(local.linking, name) ? local.cdn_secrets" in terraform().locals["function_secrets"]
     assert terraform().locals["extra_secrets"] == {"auth": {"SUPABASE_KEY": "lookalike-supabase-key"}}
     routes = {route.function for route in ROUTES if route.path.startswith("/api/auth/")}
     assert routes == set(terraform().locals["extra_secrets"])

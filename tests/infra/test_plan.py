@@ -94,12 +94,19 @@ def test_settings_of_every_function_are_valid(
 ) -> None:
     """With the values that Terraform computes. Secrets and names that Cloud SQL makes up are filled in."""
     made_up = {"CLOUD_SQL_INSTANCE": "project:region:lookalike", "INDEX_SIGNING_KEY": "s" * 64, "SUPABASE_KEY": "key"}
+    secrets = plans[variant].of_type("google_secret_manager_secret_version")
     for function in FUNCTIONS:
+        planned = variables(plans[variant], function)
+        if "CDN_KEY" in planned:
+            planned["CDN_KEY"] = secrets["cdn_key[0]"]["secret_data"]
         with monkeypatch.context() as patch:
-            for name, value in {**variables(plans[variant], function), **made_up, "K_SERVICE": function}.items():
+            for name, value in {**planned, **made_up, "K_SERVICE": function}.items():
                 patch.setenv(name, value)
             settings = read_settings()
             assert settings.trusted_proxies == (variant == "complete")
+            assert settings.public_url == ("https://shop.example.com" if variant == "complete" else "")
+            is_linking = variant == "complete" and function in terraform().locals["linking"]
+            assert settings.cdn_url == ("https://shop.example.com/pictures" if is_linking else "")
             assert (settings.prices is not None) == (variant == "complete")
 
 

@@ -31,7 +31,8 @@ def test_each_function_folder_has_a_service() -> None:
 
 def test_environment_comes_from_the_known_lists() -> None:
     lists = [block["env"]["for_each"] for block in container()["dynamic"] if "env" in block]
-    assert lists[2:] == ["${local.environment}", "${local.measurement}", "${local.function_secrets[each.key]}"]
+    assert lists[2] == "${contains(local.linking, each.key) ? local.cdn_environment : {}}"
+    assert lists[3:] == ["${local.environment}", "${local.measurement}", "${local.function_secrets[each.key]}"]
     assert "PLATFORM_ACCOUNTS" in lists[0]
     assert "local.gpu_environment" in lists[1]
     assert "local.own_secrets" in terraform().locals["secrets"]

@@ -102,10 +102,10 @@ def test_roles_are_minimal() -> None:
     assert not [
         role for role in granted if role in ("roles/owner", "roles/editor") or role.endswith((".admin", "Admin"))
     ]
-    for name in ("relay", "auth"):
-        signs = terraform().resources[f"google_service_account_iam_member.{name}_signs"]
-        assert signs["role"] == "roles/iam.serviceAccountTokenCreator"
-        assert f'function["{name}"]' in signs["service_account_id"] and f'function["{name}"]' in signs["member"]
+    signs = terraform().resources["google_service_account_iam_member.signs"]
+    assert signs["role"] == "roles/iam.serviceAccountTokenCreator"
+    assert signs["for_each"] == "${toset(local.linking)}"
+    assert all("function[each.key]" in signs[name] for name in ("service_account_id", "member"))
 
 
 def test_undelivered_events_go_to_the_dead_letters() -> None:
@@ -146,8 +146,15 @@ def test_reindex_is_scheduled_with_its_own_account() -> None:
 
 
 def test_files_contain_no_secrets() -> None:
-    """Secrets come from Secret Manager. The one that Terraform generates is ephemeral and not in its state."""
+    """Secrets come from Secret Manager. Those that Terraform generates are ephemeral and not in its state.
+
+    The exception is the key of Cloud CDN: the provider has no write-only attribute for it.
+    """
     versions = terraform().resources_of_type("google_secret_manager_secret_version")
+    assert "random_bytes.cdn_key" in str(
+        terraform().resources["google_compute_backend_bucket_signed_url_key.thumbnails"]
+    )
+    del versions["cdn_key"]
     assert all("secret_data" not in body and "ephemeral." in body["secret_data_wo"] for body in versions.values())
     plain = set(terraform().locals["environment"]) | {variable["name"] for variable in container()["env"]}
     assert not [name for name in plain if re.search("KEY|SECRET|PASSWORD|TOKEN", name)]
