@@ -13,6 +13,7 @@ from infra.release.photo import draw_photo
 NAME_PREFIX = "release-check-"
 """Start of the names of photos of checks, by which a left-over one is recognized."""
 MIN_SIMILARITY = 0.98
+KEY_ADVICE = ". If the API key was revoked or its signing key replaced, `gcloud run jobs execute lookalike-release-key` makes another"
 
 
 class CheckFailed(Exception):
@@ -39,7 +40,7 @@ class Check:
     def search(self, photo: str = "") -> list[dict[str, Any]]:
         """Return the results of a search by a photo in base64, by default a new one."""
         body = {"image_base64": photo or base64.b64encode(draw_photo()).decode(), "num": 3, "include": "none"}
-        answer = call("POST", self.addresses["relay"], "/relay_image", body, self._headers)
+        answer = self._call("POST", "relay", "/relay_image", body)
         results: list[dict[str, Any]] = answer["results"]
         return results
 
@@ -61,7 +62,10 @@ class Check:
 
     def _upload(self, photo: str, name: str) -> list[str]:
         body = {"image_base64": photo, "image_name": name, "force_process": True}
-        answer = call("POST", self.addresses["upload"], "/upload_image", body, self._headers)
+        try:
+            answer = self._call("POST", "upload", "/upload_image", body)
+        except RequestFailed as error:
+            raise CheckFailed(f"{error}{self._advice(error)}{self._delete_left(name)}") from error
         garments = [segment["splitted_image_id"] for segment in answer["data"]["segments"]]
         if not garments:
             raise CheckFailed(f"The upload of {name} stored no garment")
@@ -72,7 +76,7 @@ class Check:
         try:
             self._must_find(photo, garments)
             for function, path in (("cancel", "/jobs"), ("auth", "/api_keys")):
-                call("GET", self.addresses[function], path, None, self._headers)
+                self._call("GET", function, path)
         except (CheckFailed, RequestFailed) as error:
             return [str(error)]
         return []
@@ -80,7 +84,7 @@ class Check:
     def _must_find(self, photo: str, garments: list[str]) -> None:
         # The query is cut like the stored photo, so that the vectors are equal.
         body = {"image_base64": photo, "num": 3, "include": "none", "segment": True}
-        results = call("POST", self.addresses["relay"], "/relay_image", body, self._headers)["results"]
+        results = self._call("POST", "relay", "/relay_image", body)["results"]
         best = results[0] if results else {}
         if best.get("splitted_image_id") not in garments or best["similarity"] < MIN_SIMILARITY:
             shown = f"{best['splitted_image_id']} ({best['similarity']:.3f})" if best else "nothing"
@@ -90,13 +94,39 @@ class Check:
         """Delete a garment, if need be by the revision that serves. Returns what was wrong, or an empty string."""
         path = f"/splitted_images/{garment}"
         try:
-            call("DELETE", self.addresses["detail"], path, None, self._headers)
+            self._call("DELETE", "detail", path)
         except RequestFailed as error:
             if self.fallback is None:
                 return f"{error}. Delete {garment} by hand"
-            call("DELETE", self.fallback, path, None, self._headers)
-            return f"{error}. The serving revision deleted {garment}"
+            return f"{error}. {self._delete_by_fallback(garment, path)}"
         return ""
+
+    def _delete_by_fallback(self, garment: str, path: str) -> str:
+        assert self.fallback is not None
+        try:
+            call("DELETE", self.fallback, path, None, self._headers)
+        except RequestFailed as error:
+            return f"Nor could the serving revision: {error}. Delete {garment} by hand"
+        return f"The serving revision deleted {garment}"
+
+    def _delete_left(self, name: str) -> str:
+        """Delete what an upload has stored whose response was an error or did not arrive. Returns a text about it."""
+        address = self.fallback or self.addresses.get("detail")
+        if address is None:
+            return ""
+        try:
+            call("DELETE", address, f"/splitted_images/by_original/{name}", None, self._headers)
+        except RequestFailed as error:
+            return "" if error.status in (401, 403, 404) else f". If it stored {name}, delete that by hand"
+        return f". It had stored {name}, which was deleted"
+
+    def _advice(self, error: RequestFailed) -> str:
+        return KEY_ADVICE if error.status in (401, 403) else ""
+
+    def _call(self, method: str, function: str, path: str, body: Any = None) -> Any:
+        if function not in self.addresses:
+            raise CheckFailed(f"The function {function} does not exist. Deploy it first")
+        return call(method, self.addresses[function], path, body, self._headers)
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from infra.release.http import Address, RequestFailed, call
 REVISION_TYPE = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
 SETTLE_SECONDS = 180
 """Longest time until a change of traffic takes effect."""
+TOKEN_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,18 @@ class Service:
         """The revision with most traffic."""
         return max(self.traffic, key=lambda target: target.percent).revision if self.traffic else self.newest_ready
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the newest revision has no traffic, or only a part of it."""
+        return self.newest != self.serving
+
     def tagged(self, tag: str) -> str:
         """Return the revision with that tag, or an empty string."""
         return next((target.revision for target in self.traffic if target.tag == tag), "")
+
+    def percent_of(self, tag: str) -> int:
+        """Return the share of the traffic of the revision with that tag."""
+        return sum(target.percent for target in self.traffic if target.tag == tag)
 
 
 @dataclass(frozen=True)
@@ -68,10 +79,21 @@ class Traffic:
     errors: int
 
 
-def gcloud_token() -> str:
-    """Return an access token of the account of gcloud."""
+@cache
+def _token_of(_period: int) -> str:
     command = ["gcloud", "auth", "print-access-token"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        raise RequestFailed("gcloud is not installed: https://cloud.google.com/sdk/docs/install") from None
+    except subprocess.CalledProcessError as error:
+        raise RequestFailed(f"gcloud has no access token. Run `gcloud auth login`. {error.stderr.strip()}") from None
+
+
+def gcloud_token() -> str:
+    """Return an access token of the account of gcloud. Raises `RequestFailed` if there is none."""
+    # gcloud takes a second to start, and its tokens are valid for at least five minutes
+    return _token_of(int(time.monotonic() // TOKEN_SECONDS))
 
 
 @dataclass
@@ -116,6 +138,7 @@ class CloudRun:
         """Return the requests to a revision since that time. Cloud Monitoring has them about three minutes later."""
         conditions = [
             'metric.type="run.googleapis.com/request_count"',
+            f'resource.labels.location="{self.region}"',
             f'resource.labels.service_name="{name}"',
             f'resource.labels.revision_name="{revision}"',
         ]

@@ -1,5 +1,6 @@
 """HTTP requests with JSON bodies."""
 
+import http.client
 import json
 import time
 import urllib.error
@@ -65,6 +66,11 @@ def _send(method: str, url: str, data: bytes | None, headers: Mapping[str, str])
         with error:
             detail = error.read()[:500].decode(errors="replace")
         raise RequestFailed(f"{method} {url} was answered with {error.code}: {detail}", error.code) from None
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise RequestFailed(f"{method} {url} got no response: {getattr(error, 'reason', error)}") from None
-    return json.loads(text) if text else None
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", "") or error or type(error).__name__
+        raise RequestFailed(f"{method} {url} got no response: {reason}") from None
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        start = text[:100].decode(errors="replace")
+        raise RequestFailed(f"{method} {url} was answered with something other than JSON: {start}") from None

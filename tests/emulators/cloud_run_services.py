@@ -19,7 +19,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 SERVICE = re.compile(r"/v2/projects/shop/locations/europe-west1/services/([\w-]+)")
 SERIES = "/v3/projects/shop/timeSeries"
-FILTER = re.compile(r'metric.type="run.googleapis.com/request_count" AND .*name="(.+)" AND .*revision_name="(.+)"')
+FILTER = re.compile(
+    r'metric.type="run.googleapis.com/request_count" AND resource.labels.location="europe-west1"'
+    r' AND resource.labels.service_name="(.+)" AND resource.labels.revision_name="(.+)"'
+)
 
 
 class SilentHandler(WSGIRequestHandler):
@@ -73,9 +76,9 @@ class EmulatedService:
     _requests: int = 0
 
     @property
-    def newest_ready(self) -> EmulatedRevision:
+    def newest_ready(self) -> EmulatedRevision | None:
         """The newest revision that is ready."""
-        return [revision for revision in self.revisions if revision.is_ready][-1]
+        return next((revision for revision in reversed(self.revisions) if revision.is_ready), None)
 
     def revision(self, name: str) -> EmulatedRevision:
         """Return a revision."""
@@ -83,7 +86,8 @@ class EmulatedService:
 
     def shares(self) -> dict[str, int]:
         """Return the percentage of each revision with traffic."""
-        pairs = [(target.get("revision") or self.newest_ready.name, target["percent"]) for target in self.traffic]
+        newest = self.newest_ready.name if self.newest_ready else ""
+        pairs = [(target.get("revision") or newest, target["percent"]) for target in self.traffic]
         return {name: percent for name, percent in pairs if percent}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -102,11 +106,13 @@ class EmulatedService:
         failed = {"type": "Ready", "state": "CONDITION_FAILED", "message": f"Revision {newest.name} is not ready"}
         ready = {"type": "Ready", "state": "CONDITION_SUCCEEDED"}
         tagged = [target for target in self.traffic if "tag" in target]
+        folder = f"{path.removeprefix('/v2/')}/revisions"
         return {
             "name": path.removeprefix("/v2/"),
             "uri": self.url,
-            "latestCreatedRevision": f"{path.removeprefix('/v2/')}/revisions/{newest.name}",
-            "latestReadyRevision": f"{path.removeprefix('/v2/')}/revisions/{self.newest_ready.name}",
+            "latestCreatedRevision": f"{folder}/{newest.name}",
+            # the API leaves out empty texts
+            **({"latestReadyRevision": f"{folder}/{self.newest_ready.name}"} if self.newest_ready else {}),
             "terminalCondition": ready if newest.is_ready else failed,
             # the API leaves out zeros
             "traffic": [{key: value for key, value in target.items() if value} for target in self.traffic],

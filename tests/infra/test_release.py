@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ from PIL import Image
 
 from infra.release import __main__ as command
 from infra.release.cloud_run import CloudRun
-from infra.release.http import Address
+from infra.release.http import Address, RequestFailed, call
 from infra.release.photo import draw_photo
 from infra.release.rollout import PRIVATE, PUBLIC, ReleaseFailed, Rollout
 from lookalike.bootstrap import Services, services
@@ -18,7 +20,8 @@ from lookalike.domain.api_keys import KeyRole
 from lookalike.local.gateway import Gateway
 from lookalike.usecases.api_keys import KeyRequest
 from tests.conftest import FUNCTIONS_FOLDER
-from tests.emulators.cloud_run_services import CloudRunServices, WsgiApp, emulate_services
+from tests.emulators.cloud_run_services import CloudRunServices, WsgiApp, emulate_services, served
+from tests.infra.deployment import ROOT
 
 NAMES = [f"lookalike-{name}" for name in PUBLIC + PRIVATE]
 
@@ -90,10 +93,123 @@ def test_good_release_moves_the_traffic_in_steps_and_can_be_rolled_back(deployme
     assert deployment.serving() == {"1"} and "lookalike-relay-00001 has all traffic again" in deployment.log
     with pytest.raises(ReleaseFailed, match="no revision to return to"):
         deployment.rollout.roll_back()
+    # what was rolled back is not released again, also after another pin
+    assert not deployment.rollout.pin()
+    assert not deployment.rollout.release() and deployment.serving() == {"1"}
+    assert "lookalike-relay-00002 was rolled back and is not released again" in deployment.log
     # the next release starts from the revision that serves
-    deployment.rollout.pin()
     deployment.deploy(deployment.application)
     assert deployment.rollout.release() and deployment.serving() == {"3"}
+
+
+def test_first_release_is_checked_although_it_serves_already(deployment: Deployment) -> None:
+    deployment.emulator.changes.clear()
+    assert not deployment.rollout.release()
+    assert deployment.log.count("Through the public address, a photo was uploaded, found, and deleted") == 1
+    deployment.rollout.key = "lk_invented"
+    with pytest.raises(ReleaseFailed, match=r"(?s)401.*jobs execute lookalike-release-key.*serve all traffic"):
+        deployment.rollout.release()
+    assert deployment.emulator.changes == []
+
+
+def test_services_whose_first_revision_is_not_ready_are_left_alone(deployment: Deployment) -> None:
+    deployment.emulator.services.clear()
+    deployment.deploy(deployment.application, is_ready=False)
+    assert not deployment.rollout.pin()
+    with pytest.raises(ReleaseFailed, match="lookalike-upload-00001 is not ready"):
+        deployment.rollout.release()
+    assert deployment.emulator.changes == []
+
+
+class Killed(BaseException):
+    """The process of a release ends at once."""
+
+
+@pytest.mark.parametrize("step", [10, 100])
+def test_release_that_was_killed_can_be_rolled_back(deployment: Deployment, step: int) -> None:
+    deployment.deploy(deployment.application)
+
+    def kill(line: str) -> None:
+        if line.startswith(f"{step} % of the traffic"):
+            raise Killed
+
+    deployment.rollout.say = kill
+    with pytest.raises(Killed):
+        deployment.rollout.release()
+    assert deployment.emulator.services["lookalike-relay"].shares().get("lookalike-relay-00002") == step
+    deployment.rollout.say = deployment.lines.append
+    deployment.rollout.roll_back()
+    assert deployment.serving() == {"1"}
+
+
+def test_interrupted_release_sets_the_traffic_back(deployment: Deployment) -> None:
+    deployment.deploy(deployment.application)
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    deployment.rollout.sleep = interrupt
+    with pytest.raises(ReleaseFailed, match="It was interrupted\nThe revisions of before serve, with all traffic"):
+        deployment.rollout.release()
+    assert deployment.serving() == {"1"}
+
+
+def test_rollback_does_not_mix_revisions_of_two_releases(deployment: Deployment) -> None:
+    """The second release changes one function only."""
+    deployment.deploy(deployment.application)
+    assert deployment.rollout.release()
+    deployment.rollout.pin()
+    deployment.emulator.deploy("lookalike-relay", deployment.application)
+    assert deployment.rollout.release()
+    deployment.rollout.roll_back()
+    assert deployment.serving() == {"2"}
+
+
+def test_rollback_changes_all_services_that_it_can_and_can_be_repeated(deployment: Deployment) -> None:
+    deployment.deploy(deployment.application)
+    assert deployment.rollout.release()
+    deployment.emulator.refused.add("lookalike-auth")
+    with pytest.raises(ReleaseFailed, match=r"(?s)lookalike-auth: .*403.*Repeat the rollback"):
+        deployment.rollout.roll_back()
+    assert deployment.serving() == {"1", "2"}
+    deployment.emulator.refused.clear()
+    deployment.rollout.roll_back()
+    assert deployment.serving() == {"1"}
+
+
+def test_nothing_is_deployed_in_the_region(deployment: Deployment) -> None:
+    deployment.emulator.services.clear()
+    for action in (deployment.rollout.release, deployment.rollout.roll_back):
+        with pytest.raises(ReleaseFailed, match="no functions in europe-west1 of the project shop"):
+            action()
+
+
+def test_upload_without_a_response_leaves_nothing(deployment: Deployment) -> None:
+    def lose_response(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] != "/upload_image":
+            return deployment.application(environ, start_response)
+        b"".join(deployment.application(environ, lambda status, headers, error=None: None))
+        return answering(deployment.application, "/upload_image", "500 Error", {})(environ, start_response)
+
+    deployment.deploy(lose_response)
+    with pytest.raises(ReleaseFailed, match=r"It had stored release-check-\w+, which was deleted"):
+        deployment.rollout.release()
+
+
+@pytest.mark.parametrize("action", ["rollback", "release", "check"])
+def test_missing_variables_of_make_are_named(action: str) -> None:
+    command = [sys.executable, "-m", "infra.release", action, "--project=", "--region=europe-west1"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 2 and "--project: it is empty. With make, set PROJECT=… and REGION=…" in result.stderr
+
+
+def test_responses_that_are_no_json_are_reported() -> None:
+    def html(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "6")])
+        return [b"<html>"]
+
+    with served(html) as url, pytest.raises(RequestFailed, match="other than JSON: <html>"):
+        call("GET", Address(url), "/readyz")
 
 
 BROKEN: dict[str, tuple[Callable[[WsgiApp], WsgiApp], str, list[int]]] = {
@@ -155,7 +271,7 @@ def test_revision_that_is_not_ready_gets_no_traffic(deployment: Deployment) -> N
     deployment.deploy(deployment.application, is_ready=False)
     with pytest.raises(ReleaseFailed, match="00002 is not ready"):
         deployment.rollout.release()
-    assert deployment.serving() == {"1"} and deployment.shares_of_new() == [0]
+    assert deployment.serving() == {"1"} and deployment.shares_of_new() == []
 
 
 def test_traffic_that_cannot_be_changed_is_reported(deployment: Deployment) -> None:
