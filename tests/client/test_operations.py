@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from lookalike.bootstrap import Services
-from lookalike.client import Client, Conflict, Example, InvalidField, NotFound, Unauthenticated
+from lookalike.client import Client, Conflict, Example, InvalidField, NotFound, Unauthenticated, models
 from lookalike.client.calls import listing, operation
 from lookalike.client.operations import Operations
 from lookalike.domain.model import User
@@ -91,6 +91,11 @@ def test_garments_and_products_are_read_page_by_page(client: Client, real: Servi
     assert [one.title for one in client.products(feed="autumn", page_size=2)] == ["Dress 0", "Dress 1", "Dress 2"]
     price = client.product("A/1").price
     assert price and (price.amount, price.currency) == (Decimal("79.99"), "EUR")
+    edited = client.edit_product("A/1", {"price": "12.50", "size": ["S", "M"], "title": None})
+    assert edited.price and edited.price.amount == Decimal("12.50") and edited.title is None
+    (of_price, _, of_title) = client.product("A/1").edits
+    assert isinstance(of_price.feed_value, models.Price) and of_title.feed_value == "Dress 1"
+    assert len(client.edit_product("A/1", use_feed_value=["title", "price"]).edits) == 1
 
 
 def test_duplicates_are_listed_decided_and_merged(client: Client) -> None:

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.adapters.catalog import SqlCatalog
-from lookalike.domain.errors import Conflict, InvalidField
+from lookalike.domain.errors import InvalidField
 from lookalike.domain.filter import FEED_FIELDS, Condition, Filter, matches_filter
 from lookalike.domain.model import ProductDetails
 from lookalike.domain.product import Money, Offer, Product
-from lookalike.domain.product_edits import ProductEdit
 from lookalike.domain.stored_product import (
     LineOutcome,
     LineStatus,
@@ -95,52 +94,6 @@ def test_save_replaces_a_product_and_keeps_the_time_of_its_creation(store: FakeC
     assert after == replace(changed, pictures=after.pictures) and after.created == before.created
     assert [picture.address for picture in after.pictures] == ["https://shop.example/0.jpg"]
     assert before.updated and after.updated and after.updated > before.updated
-
-
-LABEL = ProductEdit("custom_label_0", NOW, "linen", None, "key:1")
-EDITS = (
-    LABEL,
-    ProductEdit("price", NOW, Money(Decimal("12.50"), "EUR"), DRESS.price, "anna", "anna@example.com"),
-    ProductEdit("size", NOW, (), ("S", "M"), "anna", "anna@example.com"),
-    ProductEdit("title", NOW, "Dress 👗", None, "bert", "bert@example.com"),
-)
-
-
-def test_edits_are_stored_with_their_product(store: FakeCatalog) -> None:
-    store.save_product(stored(DRESS, edits=EDITS))
-    store.save_product(stored(Product("other"), edits=EDITS[1:2]))
-    found = store.products([DRESS.id, "other"])
-    for one in (found[DRESS.id].edits, EDITS):
-        assert [(edit.editor, edit.editor_name) for edit in one][1:3] == [("anna", "anna@example.com")] * 2
-    assert found[DRESS.id].edits == EDITS and found["other"].edits == EDITS[1:2]
-    own = [(DRESS.id, "price"), (DRESS.id, "size"), ("other", "price")]
-    assert [(name, edit.field) for name, edit in store.edits_of_editor("anna")] == own
-    assert store.forget_editor("anna") == 3 and store.edits_of_editor("anna") == []
-    after = store.products([DRESS.id])[DRESS.id].edits
-    assert after == EDITS and [edit.editor for edit in after] == ["key:1", None, None, "bert"]
-    store.save_product(stored(DRESS, edits=EDITS[:1]))
-    assert store.products([DRESS.id])[DRESS.id].edits == (LABEL,)
-    with pytest.raises(InvalidField):
-        store.save_product(stored(DRESS, edits=(replace(LABEL, field="x" * 256),)))
-    store.delete_product(DRESS.id)
-    store.save_product(stored(DRESS))
-    assert store.products([DRESS.id])[DRESS.id].edits == ()
-
-
-def test_product_that_was_changed_since_it_was_read_is_not_replaced(store: FakeCatalog) -> None:
-    store.save_product(stored(DRESS))
-    read = store.products([DRESS.id])[DRESS.id]
-    store.save_product(stored(replace(DRESS, title="First")), previous=read)
-    with pytest.raises(Conflict):
-        store.save_product(stored(replace(DRESS, title="Second")), previous=read)
-    now = store.products([DRESS.id])[DRESS.id]
-    store.mark_products_gone([DRESS.id], NOW)
-    with pytest.raises(Conflict):
-        store.save_product(stored(replace(DRESS, title="Second")), previous=now)
-    store.delete_product(DRESS.id)
-    with pytest.raises(Conflict):
-        store.save_product(stored(DRESS), previous=now)
-    assert store.products([DRESS.id]) == {} and now.product.title == "First"
 
 
 def test_pictures_forget_photos_and_garments_that_were_deleted(store: FakeCatalog) -> None:

@@ -11,6 +11,8 @@ from werkzeug.test import TestResponse
 from lookalike.bootstrap import Services, services
 from lookalike.domain.errors import Unavailable
 from lookalike.domain.model import Caller, JobStatus, ProductDetails
+from lookalike.domain.product import Product
+from lookalike.domain.stored_product import StoredProduct
 from lookalike.http import streaming
 from lookalike.usecases import personal_data
 from lookalike.usecases.sign_in import MAX_LOGINS_PER_ACCOUNT
@@ -98,7 +100,19 @@ def test_export_has_everything_that_is_kept(client: Client, kind: str) -> None:
     assert not [secret for secret in secrets if secret in json.dumps(data)]
     others = export(client, other)
     assert others["account"]["email"] == "bert@example.com"
-    assert others["photos"] == others["searches"] == others["jobs"] == []
+    assert others["photos"] == others["searches"] == others["jobs"] == others["edits"] == []
+
+
+def test_edits_of_products_are_exported_and_stay_without_their_author(client: Client, real: Services) -> None:
+    session, products = sign_in(client), real.browse.products
+    products.save_product(StoredProduct(Product("A"), "shop"))
+    caller = Caller(session["user_id"], is_admin=True, email=EMAIL)
+    real.edit_product.edit("A", {"title": ["Dress"]}, (), caller)
+    (edit,) = export(client, session)["edits"]
+    assert (edit["product"], edit["field"], edit["email"]) == ("A", "title", EMAIL)
+    assert erase(client, session).status_code == 200
+    (left,) = products.products(["A"])["A"].edits
+    assert (left.value, left.editor, left.editor_name) == ("Dress", None, None)
 
 
 def test_links_of_an_export_lead_to_the_images(client: Client, real: Services) -> None:

@@ -17,6 +17,7 @@ from lookalike.domain.ports.transfer import CatalogTransfer
 from lookalike.usecases.browse import Browse
 from lookalike.usecases.catalog_sync import CatalogSync, FeedSync, ProductPictures
 from lookalike.usecases.claims import Claims
+from lookalike.usecases.edit_product import EditProduct
 from lookalike.usecases.import_catalog import ImportCatalog
 from lookalike.usecases.ingest import Ingest
 from lookalike.usecases.jobs import Jobs
@@ -60,6 +61,13 @@ class ProductServices(WebServices):
         catalog = self._sql_catalog
         pictures = ProductPictures(catalog, fetcher, lambda: self.ingest)
         return CatalogSync(catalog, catalog, self.segments, pictures, self.leases, utc_now)
+
+    @lazy
+    def edit_product(self) -> EditProduct:
+        """Edits fields of products."""
+        from lookalike.adapters.product_feeds import read_columns
+
+        return EditProduct(self._sql_catalog, self._sql_catalog, read_columns, utc_now)
 
     @lazy
     def leases(self) -> Leases:

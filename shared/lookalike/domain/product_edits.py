@@ -4,7 +4,8 @@ An edited value is kept over the feed's, whatever the feed says, until the edit 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
+from dataclasses import field as attribute
 from datetime import datetime
 
 from lookalike.domain.product import Money, Product
@@ -28,9 +29,9 @@ class ProductEdit:
     """The value that was set."""
     feed_value: FieldValue = None
     """The value that the feed had last."""
-    editor: str | None = field(default=None, compare=False)
+    editor: str | None = attribute(default=None, compare=False)
     """`Caller.owner` of who set it. `None` if that user was erased."""
-    editor_name: str | None = field(default=None, compare=False)
+    editor_name: str | None = attribute(default=None, compare=False)
     """Email address at that time, `None` for API keys."""
 
 

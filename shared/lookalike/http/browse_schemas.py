@@ -3,7 +3,7 @@
 The docstrings of schemas and fields are their descriptions in the API documentation.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -19,6 +19,8 @@ from lookalike.usecases.search.request import MAX_TEXT
 
 MAX_PAGE = 200
 """Rows of one page."""
+MAX_EDITED_COLUMNS = 100
+"""Columns that one request edits."""
 COUNTABLE_PRODUCT_FIELDS = tuple(name for name in OWN_PRODUCT_FIELDS if name != CREATED)
 
 
@@ -141,6 +143,28 @@ class ProductRequest(RequestBody):
     """`url`: each garment has links to its images that expire."""
 
 
+class ProductEditRequest(RequestBody):
+    """Values of fields of a product that are kept over those of its feed."""
+
+    columns: Annotated[dict[str, str | list[str] | None], BeforeValidator(parse_json_text)] = Field(
+        default_factory=dict, max_length=MAX_EDITED_COLUMNS
+    )
+    """Values by the names of the feed's columns, written as in a feed: `{"price": "59.99 EUR", "size": ["S", "M"]}`.
+
+    Names other than those of the Google Merchant specification are columns of your own. Null or empty: the product has
+    no value, whatever the feed says. Id and pictures cannot be edited."""
+    use_feed_value: Annotated[list[str], BeforeValidator(parse_json_text)] = Field(
+        default_factory=list, max_length=MAX_EDITED_COLUMNS
+    )
+    """Edited columns that get the value of the feed again."""
+
+    @model_validator(mode="after")
+    def _check_purpose(self) -> Self:
+        if not (self.columns or self.use_feed_value):
+            raise ValueError("send columns, use_feed_value or both")
+        return self
+
+
 class BrowsedGarment(Schema):
     """A stored garment."""
 
@@ -217,6 +241,23 @@ class ProductView(Schema):
     """The other garments of the photo. Present for a single product."""
 
 
+class ProductEdit(Schema):
+    """A field with a value that an administrator set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str
+    """Name of the column of the feed."""
+    feed_value: Price | str | list[str] | None
+    """The value that the feed had last. Null if it has none."""
+    at: str
+    """Time of the edit, in UTC."""
+    by: str | None
+    """Id of the user, or `key:` and the id of an API key. Null if the user was erased."""
+    by_name: str | None
+    """Email address that the user had. Null for API keys."""
+
+
 class Product(Schema):
     """A product of a feed. Fields are null if the feed leaves them out."""
 
@@ -251,6 +292,8 @@ class Product(Schema):
     """Time since which the feed does not contain the product. Null if it does."""
     views: list[ProductView]
     """Its pictures, the main one first."""
+    edits: list[ProductEdit] = OPTIONAL
+    """Fields that are kept over the feed's values. Present for administrators."""
 
 
 class Products(ListedPage):

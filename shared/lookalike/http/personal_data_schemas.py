@@ -39,6 +39,8 @@ class PersonalData(Schema):
     """Search history: the requests without their photos, and the row numbers of the results and of those you chose."""
     jobs: list[dict[str, Any]]
     """Requests that run or ended within the last seven days, with the address they came from."""
+    edits: list[dict[str, Any]]
+    """Fields of products that you set as an administrator."""
 
 
 class ExportResponse(DataResponse[PersonalData]):

@@ -189,6 +189,8 @@ ROUTES = (
             browse_schemas.ProductsRequest, allows_search_keys=True),
     _detail("GET", "/products/<id>", Role.ANYONE, browse.get_product, browse_schemas.ProductResponse,
             browse_schemas.ProductRequest, allows_search_keys=True, id_has_slashes=True),
+    _detail("PATCH", "/products/<id>", Role.ADMIN, browse.edit_product, browse_schemas.ProductResponse,
+            browse_schemas.ProductEditRequest, extra_error_statuses=(404, 409), id_has_slashes=True),
     _relay("GET", "/duplicates", Role.ADMIN, duplicates.list_duplicates, duplicate_schemas.DuplicatesResponse,
            duplicate_schemas.DuplicatesRequest),
     _detail("PUT", "/duplicates/decisions", Role.ADMIN, duplicates.decide_duplicate, responses.StatusResponse,

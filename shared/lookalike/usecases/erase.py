@@ -99,6 +99,8 @@ class Erase:
             self.deferred.wait()
             receipt.searches = self.history.delete_searches(user)
             receipt.jobs = self.catalog.delete_jobs_of_owner(user)
+            # the values belong to the shop
+            self.catalog.forget_editor(user)
         except Unavailable:
             # Without any deletion yet, the error is more useful than an empty receipt.
             if not (receipt.garments or receipt.searches):

@@ -11,6 +11,7 @@ from lookalike.domain.history import PastSearch
 from lookalike.domain.model import Caller, JobStatus, Segment
 from lookalike.domain.personal_data import OwnedPhoto
 from lookalike.domain.ports import Accounts, Catalog, Clock, History, ObjectStore
+from lookalike.domain.product_edits import ProductEdit
 from lookalike.usecases.deferred_writes import DeferredWrites
 from lookalike.usecases.erase import Erase, Receipt
 from lookalike.usecases.history import MAX_SEARCHES_PER_USER
@@ -37,6 +38,8 @@ class PersonalDataExport:
     photos: Iterator[dict[str, Any]]
     searches: Iterator[dict[str, Any]]
     jobs: Iterator[dict[str, Any]]
+    edits: Iterator[dict[str, Any]]
+    """Fields of products that the user set, as an administrator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class PersonalData:
             self._photos(user, links),
             self._searches(user),
             (_without_none(asdict(job)) for job in self.catalog.list_jobs(Caller(user), MAX_JOBS)),
+            (_edit(product, edit) for product, edit in self.catalog.edits_of_editor(user)),
         )
 
     def erase(self, caller: Caller, password: str, access_token: str) -> AccountReceipt:
@@ -186,6 +190,11 @@ def _search(search: PastSearch) -> dict[str, Any]:
         "hits": hits,
         "choices": choices,
     }
+
+
+def _edit(product: str, edit: ProductEdit) -> dict[str, Any]:
+    fields = {"product": product, "field": edit.field, "at": edit.at, "email": edit.editor_name}
+    return _without_none(fields)
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from lookalike.adapters.product_feeds import (
 )
 from lookalike.adapters.product_feeds.detection import Detected, Format, detect, read_head
 from lookalike.adapters.product_feeds.money import parse_currency
+from lookalike.adapters.product_feeds.products import read_columns
 from lookalike.adapters.product_feeds.text_lines import PrefixedStream, TextLines
 from lookalike.adapters.product_feeds.writer import write_feed
 from lookalike.domain.errors import BadRequest
 from lookalike.domain.product import FeedLine, InvalidFeedLine
 
-__all__ = ["parse_feed", "write_feed"]
+__all__ = ["parse_feed", "read_columns", "write_feed"]
 
 
 def parse_feed(

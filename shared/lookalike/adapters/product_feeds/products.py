@@ -24,7 +24,9 @@ from lookalike.adapters.product_feeds.limits import (
     quote,
 )
 from lookalike.adapters.product_feeds.money import parse_currency, parse_price
+from lookalike.domain.errors import InvalidField
 from lookalike.domain.product import FeedLine, InvalidFeedLine, Money, Product
+from lookalike.domain.product_edits import FIXED_COLUMNS, FieldValue, field_value
 
 Values = Mapping[str, Sequence[str]]
 """Values by the name of their column. Most columns have one value."""
@@ -55,6 +57,25 @@ def read_line(number: int, values: Values, currency: str | None) -> FeedLine | I
         return FeedLine(number, _build(named, currency))
     except InvalidValue as error:
         return InvalidFeedLine(number, str(error), known_id(named.get("id", ())))
+
+
+def read_columns(columns: Mapping[str, Sequence[str]], currency: str | None) -> dict[str, FieldValue]:
+    """The values that a line with these columns would have, by the names of the specification.
+
+    Columns without text have none. `currency` is that of prices without one. Raises `InvalidField`, also for columns
+    that cannot be edited.
+    """
+    named = {column_name(name): list(texts) for name, texts in columns.items()}
+    try:
+        if len(named) < len(columns):
+            raise InvalidValue("a column is given under two names")
+        if fixed := sorted(FIXED_COLUMNS & named.keys()):
+            raise InvalidValue(f"{fixed[0]}: cannot be edited; change it in the feed")
+        _check(named)
+        product = _build({"id": ["-"], **_by_column(named)}, currency)
+    except InvalidValue as error:
+        raise InvalidField(f"columns: {error}", field="columns") from error
+    return {name: field_value(product, name) for name in named}
 
 
 def known_id(values: Sequence[str]) -> str | None:

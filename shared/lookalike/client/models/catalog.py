@@ -138,6 +138,19 @@ class ProductView(Result):
     """The other garments of the photo. Only of a single product."""
 
 
+class ProductEdit(Result):
+    """A field of a product with a value that an administrator set."""
+
+    field: str
+    feed_value: Price | str | list[str] | None
+    """The value that the feed had last."""
+    at: datetime
+    by: str | None
+    """Id of the user, or `key:` and the id of an API key."""
+    by_name: str | None
+    """Email address of the user."""
+
+
 class Product(Result):
     """A product of a feed. Fields are `None` if the feed leaves them out."""
 
@@ -166,6 +179,8 @@ class Product(Result):
     gone: datetime | None
     """Time since which the feed does not contain the product."""
     views: list[ProductView]
+    edits: list[ProductEdit] = Field(default_factory=list)
+    """Fields that are kept over the feed's values. Only for administrators."""
 
 
 class DuplicateGarment(StoredGarment):

@@ -1,7 +1,7 @@
 """Lists of garments and products."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack
 
 from lookalike.client import models
@@ -46,6 +46,21 @@ class BrowseOperations:
     def product(self, product_id: str, *, include: Literal["none", "url"] = "none") -> Call[models.Product]:
         """Get a product with all its pictures."""
         return Call("GET", f"/products/{quoted(product_id)}", data(models.Product), query={"include": include})
+
+    @operation
+    def edit_product(
+        self,
+        product_id: str,
+        columns: Mapping[str, str | Sequence[str] | None] | None = None,
+        *,
+        use_feed_value: Sequence[str] = (),
+    ) -> Call[models.Product]:
+        """Set columns of a product to values that are kept over the feed's, or use the feed's values again.
+
+        Values are written as in a feed: `{"price": "59.99 EUR"}`.
+        """
+        body = {"columns": dict(columns or {}), "use_feed_value": list(use_feed_value)}
+        return Call("PATCH", f"/products/{quoted(product_id)}", data(models.Product), body=body)
 
 
 def browse_query(page_size: int, options: BrowseOptions) -> dict[str, Any]:

@@ -9,7 +9,16 @@ from urllib.parse import quote
 from lookalike.bootstrap import Services
 from lookalike.domain.color import parse_hex, to_hex
 from lookalike.domain.filter import Condition, Filter
-from lookalike.http.browse_schemas import BrowseQuery, GarmentsRequest, ProductRequest, ProductsRequest, to_sort
+from lookalike.domain.product import Money
+from lookalike.domain.product_edits import ProductEdit
+from lookalike.http.browse_schemas import (
+    BrowseQuery,
+    GarmentsRequest,
+    ProductEditRequest,
+    ProductRequest,
+    ProductsRequest,
+    to_sort,
+)
 from lookalike.http.handlers.responses import price_response, rounded_score
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult
@@ -47,7 +56,7 @@ def list_products(services: Services, request: ApiRequest) -> HandlerResult:
     body = request.parse_body(ProductsRequest)
     conditions = {**body.conditions(), **({"feed": Condition((body.feed,))} if body.feed else {})}
     page = services.browse.list_products(_to_request(request, body, conditions, body.sort, body.facets))
-    products = [product_data(services, one, body.include) for one in page.products]
+    products = [product_data(services, one, body.include, with_edits=request.caller.is_admin) for one in page.products]
     return {
         "success": True,
         "message": _count(page.total, "product"),
@@ -62,7 +71,26 @@ def get_product(services: Services, request: ApiRequest) -> HandlerResult:
     """
     body = request.parse_body(ProductRequest)
     product = services.browse.get_product(request.path_parameters["id"], request.caller.scope)
-    return {"success": True, "data": product_data(services, product, body.include, is_single=True)}
+    data = product_data(services, product, body.include, is_single=True, with_edits=request.caller.is_admin)
+    return {"success": True, "data": data}
+
+
+def edit_product(services: Services, request: ApiRequest) -> HandlerResult:
+    """Edit fields of a product.
+
+    Values are checked as those of feeds. They are kept when the feed is synchronized, until `use_feed_value` names
+    them. Searches, filters, exports and the product details of its garments have them at once.
+    """
+    body, name = request.parse_body(ProductEditRequest), request.path_parameters["id"]
+    columns = {column: _texts(value) for column, value in body.columns.items()}
+    services.edit_product.edit(name, columns, body.use_feed_value, request.caller)
+    product = services.browse.get_product(name)
+    data = product_data(services, product, "none", is_single=True, with_edits=True)
+    return {"success": True, "message": f"Changed the product {name}", "data": data}
+
+
+def _texts(value: str | list[str] | None) -> list[str]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _to_request(
@@ -113,8 +141,13 @@ def garment_data(services: Services, garment: BrowsedGarment, include: str) -> d
     }
 
 
-def product_data(services: Services, product: BrowsedProduct, include: str, is_single: bool = False) -> dict[str, Any]:
-    """Return a product with its views, which have the garments worn with it if it is the only one."""
+def product_data(
+    services: Services, product: BrowsedProduct, include: str, is_single: bool = False, with_edits: bool = False
+) -> dict[str, Any]:
+    """Return a product with its views, which have the garments worn with it if it is the only one.
+
+    Edits name users, so that only administrators may see them.
+    """
     stored, fields = product.stored, asdict(product.stored.product)
     return {
         "id": fields["id"],
@@ -128,6 +161,18 @@ def product_data(services: Services, product: BrowsedProduct, include: str, is_s
         "updated": _time_data(stored.updated),
         "gone": _time_data(stored.gone),
         "views": [_view_data(services, view, include, is_single) for view in product.views],
+        **({"edits": [_edit_data(edit) for edit in stored.edits]} if with_edits else {}),
+    }
+
+
+def _edit_data(edit: ProductEdit) -> dict[str, Any]:
+    value = edit.feed_value
+    return {
+        "field": edit.field,
+        "feed_value": price_response(value) if isinstance(value, Money) else value,
+        "at": edit.at.isoformat(),
+        "by": edit.editor,
+        "by_name": edit.editor_name,
     }
 
 

@@ -11,7 +11,7 @@ from lookalike.http.streaming import stream_json
 def export_personal_data(services: Services, request: ApiRequest) -> HandlerResult:
     """Export everything that is kept of you.
 
-    Contains your account, uploads, search history and requests. With `links`, photos and garments have links to their
+    Contains your account, uploads, search history, requests and edits of products. With `links`, photos and garments have links to their
     images, which expire.
     """
     links = request.parse_body(ExportRequest).links
@@ -23,6 +23,7 @@ def export_personal_data(services: Services, request: ApiRequest) -> HandlerResu
         "photos": export.photos,
         "searches": export.searches,
         "jobs": export.jobs,
+        "edits": export.edits,
     }
     return stream_json({"request_id": request.request_id, "success": True, "data": data})
 

@@ -1,7 +1,7 @@
 """Fetches and stores the pictures of a product."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -45,7 +45,7 @@ class ProductPictures:
             after = self._update_file(before, cancel)
             is_chosen = stored_photo_name(address) is not None and after.garment is not None
             if after.photo and not is_chosen and (is_text_new or after.photo != before.photo or after.garment is None):
-                after = replace(after, garment=self._find_garment(product, after.photo))
+                after = replace(after, garment=find_garment(self.catalog, product, after.photo))
             pictures.append(after)
         return tuple(pictures)
 
@@ -127,6 +127,19 @@ class ProductPictures:
         with self._lock:
             return self._semaphore
 
-    def _find_garment(self, product: Product, photo: str) -> str | None:
-        garment = choose_garment(product, self.catalog.segments_of_photo(photo))
-        return garment.name if garment else None
+
+def find_garment(catalog: Catalog, product: Product, photo: str) -> str | None:
+    """Return the name of the segment of a stored photo that shows the product, `None` if it has no segments."""
+    garment = choose_garment(product, catalog.segments_of_photo(photo))
+    return garment.name if garment else None
+
+
+def choose_garments(catalog: Catalog, product: Product, pictures: Sequence[StoredPicture]) -> tuple[StoredPicture, ...]:
+    """Return the pictures of a product whose text has changed, with the segments that show it now."""
+    return tuple(
+        one
+        # the shop itself has chosen a garment that it names
+        if one.photo is None or (one.garment and stored_photo_name(one.address) == one.garment)
+        else replace(one, garment=find_garment(catalog, product, one.photo))
+        for one in pictures
+    )

@@ -14,10 +14,10 @@ from itertools import islice
 from typing import TypeVar
 
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.errors import DeadlineExceeded, InvalidField, LookalikeError, NotFound
-from lookalike.domain.model import ProductDetails
+from lookalike.domain.errors import Conflict, DeadlineExceeded, InvalidField, LookalikeError, NotFound
 from lookalike.domain.ports import Catalog, Clock, Products
 from lookalike.domain.product import FeedLine, InvalidFeedLine, Product
+from lookalike.domain.product_edits import ProductEdit, apply_edits, with_values
 from lookalike.domain.stored_product import (
     LineOutcome,
     LineStatus,
@@ -26,9 +26,9 @@ from lookalike.domain.stored_product import (
     stored_photo_address,
     text_fingerprint,
 )
-from lookalike.usecases.catalog_sync.garment import product_details
 from lookalike.usecases.catalog_sync.pictures import ProductPictures
 from lookalike.usecases.catalog_sync.report import SyncOptions, SyncReport, refusal
+from lookalike.usecases.catalog_sync.shown import changed_details
 from lookalike.usecases.leases import Leases
 from lookalike.usecases.segments import Segments
 from lookalike.usecases.thread_pool import map_unordered
@@ -36,6 +36,8 @@ from lookalike.usecases.thread_pool import map_unordered
 log = logging.getLogger("lookalike.catalog_sync")
 BATCH_SIZE = 500
 """Lines whose products are read with one query, and outcomes written in one transaction."""
+MAX_ATTEMPTS = 3
+"""Attempts to store a product that administrators change meanwhile."""
 THREADS = 16
 """Products whose pictures are fetched at a time. The fetcher limits the requests to one host."""
 UNUSED_PHOTO_AGE = timedelta(hours=1)
@@ -55,8 +57,10 @@ class _Task:
 
     number: int
     product: Product
+    """The product with its edited values."""
     previous: StoredProduct | None = None
     problem: LineOutcome | None = None
+    edits: tuple[ProductEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ class _Run:
         if previous and previous.feed != self.feed:
             problem = f"id: belongs to the feed {previous.feed!r}; use --name {previous.feed} if this is the same feed"
             return _failed(line.number, product, problem)
-        return _Task(line.number, product, previous)
+        return _task_of_product(line.number, product, previous)
 
     def _update(self, task: _Task) -> tuple[StoredPicture, ...]:
         """Return the up-to-date pictures of a product. Runs on several threads."""
@@ -212,17 +216,33 @@ class _Run:
         """Store the product, and count and record the outcome of its line."""
         outcome = task.problem
         if outcome is None:
-            stored = StoredProduct(task.product, self.feed, pictures)
-            outcome = self._save(task, stored)
+            task, pictures, outcome = self._save_unless_edited(task, pictures)
             self.report.count_pictures(pictures, task.previous.pictures if task.previous else ())
         self.report.count_line(outcome, is_new=task.previous is None)
         self.outcomes.append(outcome)
         if len(self.outcomes) >= BATCH_SIZE:
             self._write_outcomes()
 
-    def _save(self, task: _Task, stored: StoredProduct) -> LineOutcome:
-        """Store the product if anything differs from before. Returns the outcome of its line."""
+    def _save_unless_edited(
+        self, task: _Task, pictures: tuple[StoredPicture, ...]
+    ) -> tuple[_Task, tuple[StoredPicture, ...], LineOutcome]:
+        """Store the product, from the beginning if an administrator has changed it since it was read."""
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                return task, pictures, self._save(task, pictures)
+            except Conflict:
+                if attempt == MAX_ATTEMPTS - 1:
+                    raise
+                name = task.product.id
+                of_feed = with_values(task.product, {edit.field: edit.feed_value for edit in task.edits})
+                task = _task_of_product(task.number, of_feed, self.products.products([name]).get(name))
+                pictures = self._update(task)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _save(self, task: _Task, pictures: tuple[StoredPicture, ...]) -> LineOutcome:
+        """Store the product if anything differs from before. Returns the outcome of its line. Raises `Conflict`."""
         previous = task.previous
+        stored = StoredProduct(task.product, self.feed, pictures, edits=task.edits)
         try:
             if previous is None or not _are_equal(stored, previous):
                 self._write(stored, previous)
@@ -238,29 +258,10 @@ class _Run:
         if self.options.dry_run:
             return
         garments = stored.garments | (previous.garments if previous else frozenset())
-        self.products.save_product(stored, *self._details(garments, stored.product.id, stored))
+        details = changed_details(self.products, garments, stored.product.id, stored)
+        self.products.save_product(stored, *details, previous=previous)
         if previous:
             self.old_photos |= previous.own_photos - stored.photos
-
-    def _details(
-        self, garments: frozenset[str], product_id: str, stored: StoredProduct | None
-    ) -> tuple[list[ProductDetails], list[str]]:
-        """Return the product details of garments after a change of one product, and the garments without any.
-
-        A garment can show several products, such as the sizes of one dress. Its details are those of the first by id,
-        whatever the order in which they are stored.
-        """
-        others = self.products.first_products_showing(sorted(garments), without=product_id)
-        details, dropped = [], []
-        for garment in sorted(garments):
-            shown = [others[garment].product] if garment in others else []
-            if stored and garment in stored.garments:
-                shown.append(stored.product)
-            if shown:
-                details.append(product_details(min(shown, key=lambda product: product.id), garment))
-            else:
-                dropped.append(garment)
-        return details, dropped
 
     def _write_outcomes(self) -> None:
         if not self.options.dry_run:
@@ -287,7 +288,8 @@ class _Run:
         for batch in _batches(product_ids):
             self.cancel.check()
             for product_id, stored in self.products.products(batch).items():
-                self.products.delete_product(product_id, *self._details(stored.garments, product_id, None))
+                details = changed_details(self.products, stored.garments, product_id, None)
+                self.products.delete_product(product_id, *details)
                 self.old_photos |= stored.own_photos
                 self.report.deleted += 1
 
@@ -307,6 +309,12 @@ def with_stored_photo(product: Product) -> Product:
     """Return the product with the photo that its column `image_id` names, if it has no pictures of its own."""
     name = product.extra.get(IMAGE_COLUMN)
     return replace(product, pictures=(stored_photo_address(name),)) if name and not product.pictures else product
+
+
+def _task_of_product(number: int, product: Product, previous: StoredProduct | None) -> _Task:
+    """Return the task of a product of the feed. Edited values are kept over the feed's."""
+    edited, edits = apply_edits(product, previous.edits if previous else ())
+    return _Task(number, edited, previous, edits=edits)
 
 
 def _failed(number: int, product: Product, problem: str) -> _Task:
