@@ -1,12 +1,14 @@
 """Contract of the port `History`."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from lookalike.domain.errors import InvalidField, NotFound
-from lookalike.domain.history import Choice, PastHit, PastSearch
+from lookalike.domain.history import Choice, PastHit, PastSearch, PhotoVectors
 from tests.contracts.rows import World, add_photo
 from tests.fakes.catalog import FakeCatalog
 
@@ -32,6 +34,18 @@ def test_search_is_stored_with_request_and_hits(history: FakeCatalog) -> None:
     history.save_searches([saved], 9)
     assert history.get_search("anna", "one") == saved
     assert history.get_search("anna", "two") is None and history.get_search("bert", "one") is None
+
+
+def test_vectors_of_photos_are_stored_with_the_search_and_deleted_with_it(history: FakeCatalog) -> None:
+    vectors = np.eye(2, 640, dtype=np.float32)
+    saved = replace(search("one"), photo_vectors=PhotoVectors.encode("model-1", vectors))
+    history.save_searches([saved], 9)
+    stored = history.get_search("anna", "one")
+    assert stored and (stored.photo_vectors, stored.request) == (saved.photo_vectors, saved.request)
+    assert history.list_searches("anna", 1)[0].photo_vectors == saved.photo_vectors
+    history.delete_searches("anna", "one")
+    history.save_searches([search("one")], 9)
+    assert history.list_searches("anna", 9)[0].photo_vectors is None
 
 
 def test_searches_are_listed_newest_first_in_pages(history: FakeCatalog) -> None:

@@ -1,10 +1,14 @@
 """Search history of signed-in users: reading, paging and deleting."""
 
+from datetime import UTC, datetime
+
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import Unavailable
+from lookalike.domain.history import PastSearch, PhotoVectors
 from lookalike.domain.model import User
 from tests.conftest import bearer_header
 from tests.functions.harness import PHOTO, Client, encode_base64, upload_photo
@@ -55,6 +59,40 @@ def test_history_is_paged_and_deleted_as_a_whole(relay: FlaskClient, real: Servi
     assert [entry["search_id"] for entry in last_page["data"]] == ["n0"]
     assert "3" in relay.delete("/search_history", headers=anna).get_json()["message"]
     assert relay.get("/search_history", headers=anna).get_json()["data"] == []
+
+
+def test_photo_search_is_repeated_from_its_vectors(relay: FlaskClient, real: Services) -> None:
+    anna, bert = (bearer_header(real, User(name, f"{name}@example.org")) for name in ("anna", "bert"))
+    body = {"query": [{"image_base64": ENCODED_PHOTO}], "segment": True, "include": "none", "request_id": "photo"}
+    groups = relay.post("/search", json=body, headers=anna).get_json()["groups"]
+    (listed,) = relay.get("/search_history", headers=anna).get_json()["data"]
+    assert listed["reusable_vectors"] == len(groups) and "photo_vectors" not in listed
+    last = len(groups) - 1
+    again = {"query": [{"search": "photo", "garment": last}], "include": "none", "request_id": "again"}
+    results = relay.post("/search", json=again, headers=anna).get_json()["results"]
+    expected = {one["id"]: one["similarity"] for one in groups[last]["results"]}
+    assert {one["id"]: one["similarity"] for one in results} == pytest.approx(expected, abs=1e-3)
+    # it can be repeated after the first search was deleted
+    relay.delete("/search_history/photo", headers=anna)
+    (listed,) = relay.get("/search_history", headers=anna).get_json()["data"]
+    assert (listed["reusable_vectors"], listed["query"]) == (1, [{}])
+    assert listed["garments"][0]["label"] == groups[last]["label"]
+    assert [relay.post("/search", json=again, headers=who).status_code for who in (anna, bert, {})] == [404, 404, 401]
+    further = {"query": [{"search": "again"}, {"text": "dress", "weight": 0.5}], "include": "none"}
+    assert relay.post("/search", json=further, headers=anna).status_code == 200
+    for wrong in ({"search": "again", "garment": 1}, {"search": "again", "garment": 10_000}):
+        response = relay.post("/search", json={"query": [wrong]}, headers=anna)
+        assert response.status_code == 404 and "query[0].garment" in response.get_json()["message"]
+
+
+def test_vectors_of_another_model_are_not_compared(relay: FlaskClient, real: Services) -> None:
+    anna = bearer_header(real, User("anna", "a@example.org"))
+    vectors = PhotoVectors.encode("another", np.ones((1, 4), np.float32))
+    past = PastSearch("old", "anna", datetime.now(UTC), {"num": 5, "garments": []}, photo_vectors=vectors)
+    real.history.history.save_searches([past], 9)
+    assert relay.get("/search_history", headers=anna).get_json()["data"][0]["reusable_vectors"] == 0
+    response = relay.post("/search", json={"query": [{"search": "old"}]}, headers=anna)
+    assert response.status_code == 404 and "model in use" in response.get_json()["message"]
 
 
 @pytest.mark.parametrize(

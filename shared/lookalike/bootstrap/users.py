@@ -38,6 +38,9 @@ class UserServices(WebServices):
         @property
         def _time_limit(self) -> float: ...
 
+        @property
+        def _embedder_name_and_dim(self) -> tuple[str, int]: ...
+
     @lazy
     def jobs(self) -> Jobs:
         """Runs uploads and searches as jobs that every process can observe and cancel."""
@@ -46,7 +49,8 @@ class UserServices(WebServices):
     @lazy
     def history(self) -> SearchHistory:
         """Past searches of signed-in users."""
-        return SearchHistory(self._sql_catalog, self.catalog, utc_now, self._deferred_writes)
+        embedder, _ = self._embedder_name_and_dim
+        return SearchHistory(self._sql_catalog, self.catalog, utc_now, self._deferred_writes, embedder)
 
     @lazy
     def _deferred_writes(self) -> DeferredWrites:

@@ -11,12 +11,16 @@ Photo = bytes | Path
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An example of what to search for: exactly one of `garment`, `photo` and `text`."""
+    """An example of what to search for: exactly one of `garment`, `photo`, `text` and `past_search`."""
 
     garment: int | str | None = None
     """Row number or name of a stored garment."""
     photo: Photo | None = None
     text: str | None = None
+    past_search: str | None = None
+    """Id of one of your past searches with a photo."""
+    past_garment: int | None = None
+    """Which garment of that photo, or which of several photos, from 0."""
     bounding_box: Sequence[float] | None = None
     """Part of the photo to search for: x1, y1, x2, y2 in its pixels."""
     weight: float = 1.0
@@ -69,6 +73,7 @@ def search_body(query: Query | Sequence[Query], options: Mapping[str, Any]) -> t
     examples, photos = [], dict[str, bytes]()
     for number, example in enumerate(map(to_example, queries)):
         fields: dict[str, Any] = {"id": example.garment, "text": example.text, "bounding_box": example.bounding_box}
+        fields |= {"search": example.past_search, "garment": example.past_garment}
         if example.photo is not None:
             fields["image"] = f"photo{number}"
             photos[fields["image"]] = read_photo(example.photo)

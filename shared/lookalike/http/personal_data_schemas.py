@@ -36,7 +36,8 @@ class PersonalData(Schema):
     photos: list[dict[str, Any]]
     """Photos that you uploaded, with their garments, product details, and paths in the bucket."""
     searches: list[dict[str, Any]]
-    """Search history: the requests without their photos, and the row numbers of the results and of those you chose."""
+    """Search history: the requests without their photos, the vectors of these photos (`photo_vectors`), and the row
+    numbers of the results and of those you chose."""
     jobs: list[dict[str, Any]]
     """Requests that run or ended within the last seven days, with the address they came from."""
     edits: list[dict[str, Any]]

@@ -260,6 +260,9 @@ class SearchSummary(Schema):
     """Label and box of each query garment."""
     query: list[dict[str, Any]] = []
     """Examples of a request to `/search`, without photos."""
+    reusable_vectors: int
+    """Vectors of the photos with which the search can be repeated: one for each garment of a segmented photo, otherwise
+    one for each photo, in the order of `query`. Send them as `search` and `garment`. 0 if the model was changed."""
     num: int = 5
     limit: int = 10
     segment: bool = False

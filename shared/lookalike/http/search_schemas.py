@@ -24,7 +24,7 @@ def _to_include(value: Any) -> Any:
 
 
 class SearchExample(BaseModel):
-    """One example of what to search for: exactly one of `id`, `image_base64`, `image` and `text`."""
+    """One example of what to search for: exactly one of `id`, `image_base64`, `image`, `text` and `search`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -36,6 +36,10 @@ class SearchExample(BaseModel):
     """A photo: the name of a file in the form, or `gs://bucket/name` of an object in the server's own bucket."""
     text: str | None = Field(None, min_length=1, max_length=MAX_TEXT)
     """Words that describe garments, such as `floral summer dress`."""
+    search: Name | None = None
+    """The photo of one of your past searches, by the `search_id`. Its vector is kept, the photo is not."""
+    garment: int | None = Field(None, ge=0, le=10_000)
+    """With `search`: which garment of that photo, or of several photos which one, from 0. Default 0."""
     bounding_box: Corners | None = None
     """Part of the photo to search for: x1, y1, x2, y2 in pixels of the upright photo. Clipped to the photo."""
     weight: Number = Field(1.0, ge=-1, le=1)
@@ -43,11 +47,14 @@ class SearchExample(BaseModel):
 
     @model_validator(mode="after")
     def _require_one_kind(self) -> Self:
-        given = [name for name in ("id", "image_base64", "image", "text") if getattr(self, name) is not None]
+        kinds = ("id", "image_base64", "image", "text", "search")
+        given = [name for name in kinds if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("send exactly one of id, image_base64, image and text")
-        if self.bounding_box is not None and given[0] in ("id", "text"):
+            raise ValueError("send exactly one of id, image_base64, image, text and search")
+        if self.bounding_box is not None and given[0] in ("id", "text", "search"):
             raise ValueError("bounding_box belongs to a picture: send it with image or image_base64")
+        if self.garment is not None and given[0] != "search":
+            raise ValueError("garment belongs to a past search: send it with search")
         if self.weight == 0:
             raise ValueError("weight must not be 0")
         return self

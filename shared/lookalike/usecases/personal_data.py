@@ -189,7 +189,16 @@ def _search(search: PastSearch) -> dict[str, Any]:
         "request": dict(search.request),
         "hits": hits,
         "choices": choices,
+        **_photo_vectors(search),
     }
+
+
+def _photo_vectors(search: PastSearch) -> dict[str, Any]:
+    vectors = search.photo_vectors
+    if vectors is None:
+        return {}
+    values = [vectors.decode(number).tolist() for number in range(len(vectors.encoded))]
+    return {"photo_vectors": {"embedder": vectors.embedder, "vectors": values}}
 
 
 def _edit(product: str, edit: ProductEdit) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Search history: past searches of users with their results, and which of these the users chose."""
 
+import base64
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, insert, or_, select, true
 from sqlalchemy.exc import IntegrityError
@@ -10,9 +12,11 @@ from lookalike.adapters.catalog.database import Database, read_transaction, writ
 from lookalike.adapters.catalog.tables import search_choices, search_hits, searches, splitted_images
 from lookalike.adapters.catalog.values import batches, name_in, row_id_in, to_aware_utc, to_naive_utc, validated
 from lookalike.domain.errors import NotFound
-from lookalike.domain.history import Choice, PastHit, PastSearch
+from lookalike.domain.history import Choice, PastHit, PastSearch, PhotoVectors
 
 _searches, _hits, _choices = searches.c, search_hits.c, search_choices.c
+_PHOTO_VECTORS = "photo_vectors"
+"""Key in the column `question`, beside the fields of the request."""
 _DELETE_LIMIT = 100
 """Old searches deleted at a time. There are more only after the maximum was lowered."""
 
@@ -155,8 +159,15 @@ def _search_row(search: PastSearch) -> dict[str, object]:
     key = {"owner": search.owner, "id": search.id}
     return {
         **validated(searches, **key, create_time=to_naive_utc(search.searched_at)),
-        "question": dict(search.request),
+        "question": {**search.request, **_vector_fields(search.photo_vectors)},
     }
+
+
+def _vector_fields(vectors: PhotoVectors | None) -> dict[str, object]:
+    if vectors is None:
+        return {}
+    encoded = [base64.b64encode(vector).decode() for vector in vectors.encoded]
+    return {_PHOTO_VECTORS: {"embedder": vectors.embedder, "vectors": encoded}}
 
 
 def _hit_columns(hit: PastHit) -> dict[str, object]:
@@ -164,4 +175,8 @@ def _hit_columns(hit: PastHit) -> dict[str, object]:
 
 
 def _to_search(row: RowMapping, hits: Sequence[PastHit] = (), choices: tuple[Choice, ...] = ()) -> PastSearch:
-    return PastSearch(row["id"], row["owner"], to_aware_utc(row["create_time"]), row["question"], hits, choices)
+    request: dict[str, Any] = dict(row["question"])
+    stored = request.pop(_PHOTO_VECTORS, None)
+    vectors = stored and PhotoVectors(stored["embedder"], tuple(map(base64.b64decode, stored["vectors"])))
+    time = to_aware_utc(row["create_time"])
+    return PastSearch(row["id"], row["owner"], time, request, hits, choices, vectors)

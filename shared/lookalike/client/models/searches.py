@@ -134,6 +134,8 @@ class SearchSummary(Result):
     asked_at: datetime
     garments: list[dict[str, Any]] = Field(default_factory=list)
     query: list[dict[str, Any]] = Field(default_factory=list)
+    reusable_vectors: int = 0
+    """Vectors of the photos with which the search can be repeated, see `Example.past_search`."""
     num: int = 5
     limit: int = 10
     segment: bool = False

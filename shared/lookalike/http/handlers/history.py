@@ -19,7 +19,7 @@ def list_searches(services: Services, request: ApiRequest) -> HandlerResult:
     body = request.parse_body(HistoryRequest)
     searches = services.history.list_searches(request.owner, body.limit, body.before)
     before = searches[-1].searched_at.isoformat() if len(searches) == body.limit else None
-    data = [_search_response(search) for search in searches]
+    data = [_search_response(services, search) for search in searches]
     return {"success": True, "message": _count_of_searches(len(searches)), "data": data, "before": before}
 
 
@@ -40,7 +40,7 @@ def get_search(services: Services, request: ApiRequest) -> HandlerResult:
     ]
     message = f"{len(results)} of {len(search.hits)} garments are still stored"
     chosen = [_choice_response(segments[one.row_id], one) for one in search.choices if one.row_id in segments]
-    data = {**_search_response(search), "results": results, "chosen": chosen}
+    data = {**_search_response(services, search), "results": results, "chosen": chosen}
     return {"success": True, "message": message, "data": data}
 
 
@@ -81,5 +81,10 @@ def _choice_response(segment: Segment, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _search_response(search: PastSearch) -> dict[str, Any]:
-    return {"search_id": search.id, "asked_at": search.searched_at.isoformat(), **search.request}
+def _search_response(services: Services, search: PastSearch) -> dict[str, Any]:
+    return {
+        "search_id": search.id,
+        "asked_at": search.searched_at.isoformat(),
+        "reusable_vectors": services.history.reusable_vectors(search),
+        **search.request,
+    }

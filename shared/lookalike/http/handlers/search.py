@@ -6,7 +6,7 @@ from typing import Any
 from lookalike import images
 from lookalike.bootstrap import Services
 from lookalike.domain.color import parse_hex
-from lookalike.domain.errors import InvalidField
+from lookalike.domain.errors import InvalidField, Unauthenticated
 from lookalike.domain.model import Box
 from lookalike.http.handlers.responses import group_response, match_response
 from lookalike.http.request import ApiRequest
@@ -38,7 +38,7 @@ def relay_image(services: Services, request: ApiRequest) -> HandlerResult:
 
     With `segment`, the garments in the photo are detected, and the response has a group of matches for each. Otherwise
     the whole photo is the query, or the part of it in `bounding_box`. The searches of signed-in users are added to their
-    search history, without the photo.
+    search history, with the vectors of the photo, but without the photo.
     """
     body = request.parse_body(RelayRequest)
     box = Box(*body.bounding_box) if body.bounding_box else None
@@ -70,7 +70,7 @@ def search(services: Services, request: ApiRequest) -> HandlerResult:
     Examples with a negative weight push the results away. Words become conditions if the server's embedder has no text
     encoder; `understood` and `ignored` tell what became of each word. Send JSON, or a form with the JSON in the part
     `request` and the photos as files that `image` names. The searches of signed-in users are added to their search
-    history, without the photos.
+    history, with the vectors of the photos, but without the photos; `search` uses such a vector again.
     """
     body = request.parse_body(SearchBody)
     search_request = SearchRequest(
@@ -113,8 +113,20 @@ def _to_example(services: Services, request: ApiRequest, number: int, example: S
         return GarmentExample(example.id, example.weight, prefix)
     if example.text is not None:
         return TextExample(example.text, example.weight, prefix)
+    if example.search is not None:
+        return _read_past_search(services, request, example.search, example, prefix)
     box = Box(*example.bounding_box) if example.bounding_box else None
     return PhotoExample(_read_photo(services, request, example, prefix), box, example.weight, prefix)
+
+
+def _read_past_search(
+    services: Services, request: ApiRequest, search_id: str, example: SearchExample, prefix: str
+) -> Example:
+    if request.caller.user is None:
+        raise Unauthenticated(f"{prefix}search: sign in to use one of your past searches", field=f"{prefix}search")
+    return services.history.photo_example(
+        request.caller.user, search_id, example.garment or 0, example.weight, field_prefix=prefix
+    )
 
 
 def _read_photo(services: Services, request: ApiRequest, example: SearchExample, prefix: str) -> bytes:

@@ -18,7 +18,14 @@ from lookalike.usecases.explanation import QueryGarment, garment_color
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.models import Models, whole_photo_detection
 from lookalike.usecases.photo_reader import PhotoReader
-from lookalike.usecases.search.request import Example, GarmentExample, PhotoExample, SearchRequest, TextExample
+from lookalike.usecases.search.request import (
+    Example,
+    GarmentExample,
+    PastExample,
+    PhotoExample,
+    SearchRequest,
+    TextExample,
+)
 from lookalike.usecases.thread_pool import start_call
 from lookalike.usecases.upload import sha256_hex
 from lookalike.usecases.visibility import visible_segments
@@ -50,6 +57,8 @@ class Query:
     """Those of them whose example has a positive weight."""
     is_calibrated: bool = False
     """Whether similarities are those of two single images, which the calibration is for."""
+    photo_vectors: Vectors | None = None
+    """Vectors (n, dim) of the garments of a segmented photo, otherwise of each photo; `None` without a photo."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +80,7 @@ class EmbeddedExample:
     garment: QueryGarment = field(default_factory=QueryGarment)
     own_segments: list[Segment] = field(default_factory=list)
     photo: EmbeddedPhoto | None = None
+    is_photo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,7 @@ class QueryReader:
             return Query(np.empty((0, 0), np.float32), [QueryGarment()], [None])
         main = max(embedded, key=lambda one: one.weight)
         only = main.photo if len(embedded) == 1 else None
+        photos = [one.vector for one in embedded if one.is_photo]
         is_single_image = len(examples) == 1 and not isinstance(examples[0], TextExample) and examples[0].weight > 0
         return Query(
             weighted_sum(embedded)[None],
@@ -106,6 +117,7 @@ class QueryReader:
             distinct_segments(embedded),
             distinct_segments([one for one in embedded if one.weight > 0]),
             is_single_image,
+            np.stack(photos) if photos else None,
         )
 
     def _read_segmented_photo(self, request: SearchRequest, examples: Sequence[Example], job: RunningJob) -> Query:
@@ -114,7 +126,11 @@ class QueryReader:
         own_rows = self._start_reading_own_rows(examples[0])
         photo = self._embed_photo(examples[0], True, job)
         own = own_rows.result()
-        return Query(photo.vectors, photo.garments, [*photo.detections], photo.size, own, own, examples[0].weight > 0)
+        is_calibrated = examples[0].weight > 0
+        detections: list[Detection | None] = [*photo.detections]
+        return Query(
+            photo.vectors, photo.garments, detections, photo.size, own, own, is_calibrated, photo_vectors=photo.vectors
+        )
 
     def _embed_example(self, example: Example, job: RunningJob) -> EmbeddedExample:
         match example:
@@ -125,7 +141,9 @@ class QueryReader:
                 photo = self._embed_photo(example, False, job)
                 with stage(Stage.ROWS):
                     own = own_rows.result()
-                return EmbeddedExample(example.weight, photo.vectors[0], photo.garments[0], own, photo)
+                return EmbeddedExample(example.weight, photo.vectors[0], photo.garments[0], own, photo, is_photo=True)
+            case PastExample():
+                return reuse_vector(example)
             case TextExample():
                 job.enter_stage("embedding")
                 return EmbeddedExample(
@@ -187,6 +205,14 @@ class QueryReader:
             return [whole_photo_detection(image)]
         job.enter_stage("detecting")
         return self.load_models().detect(image, job.cancel_token) or [whole_photo_detection(image)]
+
+
+def reuse_vector(example: PastExample) -> EmbeddedExample:
+    """Return the example with its stored vector."""
+    found = example.garment
+    garment = QueryGarment(found.label if found else None)
+    photo = EmbeddedPhoto((0, 0), [found], example.vector[None], [garment]) if found else None
+    return EmbeddedExample(example.weight, example.vector, garment, photo=photo, is_photo=True)
 
 
 def distinct_segments(examples: Sequence[EmbeddedExample]) -> list[Segment]:

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lookalike.domain.color import Lab
 from lookalike.domain.filter import PRODUCT_FIELDS, Filter
-from lookalike.domain.model import Box
+from lookalike.domain.model import Box, Detection
 
 MAX_EXAMPLES = 16
 """Examples of one request."""
@@ -58,7 +61,19 @@ class TextExample:
     field_prefix: str = ""
 
 
-Example = GarmentExample | PhotoExample | TextExample
+@dataclass(frozen=True, slots=True)
+class PastExample:
+    """A photo, or a garment in it, that was searched for before: its vector (dim,), without the photo."""
+
+    search_id: str
+    number: int
+    vector: NDArray[np.float32] = field(repr=False, compare=False)
+    garment: Detection | None = None
+    """What was detected in the photo."""
+    weight: float = 1.0
+
+
+Example = GarmentExample | PhotoExample | TextExample | PastExample
 
 
 @dataclass(frozen=True, slots=True)

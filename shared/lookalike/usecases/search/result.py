@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lookalike.domain.model import Detection, ProductDetails, Segment
+from lookalike.domain.model import Detection, ProductDetails, Segment, Vectors
 from lookalike.domain.product import Offer
 from lookalike.usecases.explanation import Explanation
 from lookalike.usecases.live_index import IndexInfo
@@ -82,6 +82,8 @@ class SearchResult:
     """Words without a meaning for the search."""
     facets: Mapping[str, Sequence[FacetValue]] = field(default_factory=dict)
     next_cursor: str | None = None
+    photo_vectors: Vectors | None = None
+    """Vectors (n, dim) of the garments of a segmented photo, otherwise of each photo of the request."""
     is_approximate: bool = False
     """Whether groups may be incomplete because too many rows would have to be examined."""
 

@@ -97,6 +97,7 @@ class Search:
             words.ignored,
             count_facets(self.catalog, self.embedder, request.facets, selection, request.scope),
             self._next_cursor(request, cursor, found),
+            query.photo_vectors,
             found.is_approximate,
         )
 
