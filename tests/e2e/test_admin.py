@@ -217,12 +217,41 @@ def test_products_are_browsed_with_their_pictures(server: Server, page: Page) ->
     expect(cards).to_have_count(1)
     cards.locator("a").click()
     expect(page.locator(".section h2")).to_have_text("Linen dress")
-    expect(page.locator("dl")).to_contain_text("linen")
+    expect(page.get_by_label("fabric", exact=True)).to_have_value("linen")
     assert violations(page) == []
     page.locator(".thumbnail-link").first.click()
     expect(page.get_by_role("button", name="Save the label")).to_be_visible()
     open_section(page, "products", "A-2")
     expect(page.locator("tbody .state.failed")).to_contain_text("404")
+
+
+def test_product_is_edited_over_its_feed(server: Server, page: Page) -> None:
+    server.upload(PHOTO, "edited")
+    feed = server.folder / "edited.csv"
+    feed.write_text("id,title,price,fabric,image_id\nE-1,Skirt,20 EUR,wool,edited_segment_0\n")
+    server.run("catalog", "sync", str(feed))
+    open_section(page, "products", "E-1")
+    price, fabric = (page.get_by_role("textbox", name=name) for name in ("Price, such as", "fabric"))
+    price.fill("cheap")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".section .notice.error")).to_contain_text('price: "cheap" is not a price')
+    price.fill("15.50 EUR")
+    fabric.fill("")
+    page.get_by_label("Another column").fill("season_code")
+    page.get_by_label("Its value").fill("S27")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#announcement")).to_have_text("Changed the product E-1")
+    expect(page.locator("dl")).to_contain_text("fabric, price, season_code")
+    feed.write_text(feed.read_text().replace("20 EUR,wool", "25 EUR,cotton"))
+    server.run("catalog", "sync", str(feed))
+    page.reload()
+    expect(price).to_have_value("15.50 EUR")
+    expect(page.locator(".field", has=price)).to_contain_text("Edited by admin@localhost")
+    expect(page.locator(".field", has=fabric)).to_contain_text("The feed has “cotton”")
+    assert violations(page) == []
+    page.get_by_role("button", name="Use the feed’s value of Price").click()
+    expect(price).to_have_value("25.00 EUR")
+    assert server.request("GET", "/products?price=25&feed.season_code=S27").json["data"]["total"] == 1
 
 
 def test_duplicates_are_rejected_and_merged(server: Server, page: Page) -> None:
@@ -317,10 +346,14 @@ def test_failed_ingestion_is_listed_with_its_reason_and_tried_again(server: Serv
 
 def test_figures_count_the_requests_of_the_day(server: Server, page: Page) -> None:
     server.search(PHOTO)
+    assert server.request("POST", "/relay_image", {"image_base64": "AAAA"}).status == 400
     open_section(page, "figures")
     tile = page.locator(".tile", has=page.get_by_text("Searches", exact=True))
     expect(tile.locator(".tile-value")).not_to_have_text("0")
-    expect(page.locator("tbody tr", has_text="Searches")).to_contain_text("ms")
+    kinds = page.get_by_role("region", name="Requests by kind")
+    expect(kinds.locator("tbody tr", has_text="Searches")).to_contain_text("ms")
+    reasons = page.get_by_role("region", name="Failures by reason and kind")
+    expect(reasons.locator("tbody tr", has_text="invalid_image")).to_contain_text("Searches")
     open_section(page, "models")
     expect(page.locator("tbody tr", has_text="dinov2")).to_contain_text(
         "lookalike reembed --models full --embedder dinov2"

@@ -17,7 +17,7 @@ export function showFigures(view) {
   void load();
 }
 
-function figures({ since, until, kinds, hours }) {
+function figures({ since, until, kinds, errors, hours }) {
   const of = (kind) => kinds.find((one) => one.kind === kind);
   const total = (name) => kinds.reduce((sum, one) => sum + one[name], 0);
   const tiles = element(
@@ -43,6 +43,8 @@ function figures({ since, until, kinds, hours }) {
     chart(since, until, hours),
     element("h3", { text: "By kind" }),
     table("Requests by kind", ["Kind", "Done", "Failed", "Canceled", "Running", "Median", "95 %"], rows),
+    element("h3", { text: "Reasons of failures" }),
+    reasons(errors),
     element("h3", { text: "Failures by hour" }),
     failures(hours),
   ];
@@ -57,6 +59,13 @@ const tile = (name, value, state = "") =>
     element("p", { class: "tile-value", text: typeof value === "number" ? value.toLocaleString("en") : value }),
     element("p", { class: "tile-name", text: name }),
   );
+
+/** Codes as in error responses. Requests of earlier versions have none. */
+function reasons(errors) {
+  if (!errors.length) return element("p", { class: "empty", text: "No request failed." });
+  const rows = errors.map(({ kind, error, count }) => [error ? element("code", { text: error }) : "not recorded", NAMES[kind] ?? kind, count.toLocaleString("en")]);
+  return table("Failures by reason and kind", ["Error code", "Kind", "Failed"], rows);
+}
 
 function failures(hours) {
   const failed = hours.filter((one) => one.failed > 0);

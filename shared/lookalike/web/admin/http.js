@@ -32,6 +32,8 @@ export function get(path, parameters = {}) {
 export const post = (path, body) => request("POST", path, body);
 /** Return the response of a PUT request. */
 export const put = (path, body) => request("PUT", path, body);
+/** Return the response of a PATCH request. */
+export const patch = (path, body) => request("PATCH", path, body);
 /** Return the response of a DELETE request. */
 export const remove = (path) => request("DELETE", path);
 

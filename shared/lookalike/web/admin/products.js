@@ -6,6 +6,7 @@ import { facetButtons } from "./facets.js";
 import { get } from "./http.js";
 import { runAction, showLoaded } from "./messages.js";
 import { Pictures } from "./pictures.js";
+import { productForm, valueText } from "./product-form.js";
 
 const PAGE_SIZE = 48;
 const SORTS = [
@@ -22,7 +23,8 @@ const FACETS = ["brand", "product_type", "availability", "feed"];
  */
 export function showProducts(view, [id]) {
   const pictures = new Pictures();
-  if (id) void showLoaded(view, () => productParts(id, pictures));
+  const load = () => showLoaded(view, () => productParts(id, pictures, load));
+  if (id) void load();
   else showList(view, pictures);
   return () => pictures.close();
 }
@@ -34,7 +36,7 @@ function showList(view, pictures) {
   const load = () => showLoaded(list, () => loadList(sort.value, filter, pictures, load));
   sort.addEventListener("change", load);
   view.append(
-    sectionHeader("Products", "Products come from feeds: change them there, and the next synchronization takes them over."),
+    sectionHeader("Products", "Products come from feeds. A field that you change here is kept over the feed’s value."),
     element("div", { class: "filters" }, field("Order", sort)),
     list,
   );
@@ -63,7 +65,7 @@ async function loadList(sort, filter, pictures, reload) {
 
 function productCard({ id, title, brand, price, gone, views }, pictures) {
   const shown = views.find(({ garment }) => garment)?.garment;
-  const text = [brand, priceText(price), gone && "not in the feed any more"].filter(Boolean).join(" · ");
+  const text = [brand, valueText(price), gone && "not in the feed any more"].filter(Boolean).join(" · ");
   return element(
     "li",
     {},
@@ -76,27 +78,23 @@ function productCard({ id, title, brand, price, gone, views }, pictures) {
   );
 }
 
-const priceText = (price) => price && `${price.amount} ${price.currency}`;
-
-async function productParts(id, pictures) {
+async function productParts(id, pictures, reload) {
   const { data: product } = await get(`products/${encodeURIComponent(id)}`);
   const back = element("a", { href: "#products", text: "All products" });
-  const texts = ["brand", "color", "gender", "age_group", "material", "pattern", "product_type", "availability", "item_group_id", "description"];
   const fields = [
     ["Feed", product.feed],
-    ["Price", priceText(product.price)],
-    ["Sale price", priceText(product.sale_price)],
-    ["Sizes", product.size.join(", ")],
-    ...texts.map((name) => [name.replaceAll("_", " "), product[name]]),
-    ["Link", safeLink(product.link)],
+    ["Page in the shop", safeLink(product.link)],
     ["Stored", formatTime(product.created)],
     ["Changed", formatTime(product.updated)],
     ["Missing in the feed since", product.gone && formatTime(product.gone)],
-    ...Object.entries(product.columns),
+    ["Edited fields", product.edits.map(({ field: name }) => name).join(", ")],
   ].filter(([, value]) => value);
   return [
     sectionHeader(product.title ?? product.id, `Product ${product.id}`, back),
     definitions(fields),
+    element("h3", { text: "Fields" }),
+    element("p", { class: "hint", text: "A value that you save is kept over the feed’s, until you use the feed’s value again. Empty: the product has none." }),
+    productForm(product, reload),
     element("h3", { text: "Pictures" }),
     table("Pictures", ["Garment", "Worn with it", "Address", "Problem"], product.views.map((view) => viewRow(view, pictures))),
   ];
