@@ -49,7 +49,7 @@ def compressed_size(script: str) -> int:
 
 
 def order_modules(entry: Path) -> list[Path]:
-    """Return the modules that `entry` needs, each after those that it imports."""
+    """Return the modules that `entry` needs, each after its imports."""
     ordered: list[Path] = []
     open_modules: list[Path] = []
 

@@ -146,7 +146,7 @@ def add_row(operation: str, seconds: Sequence[float]) -> None:
 
 
 class CallTime(NamedTuple):
-    """Seconds of a call, and those of them in the models."""
+    """Seconds of a call, and its seconds in the models."""
 
     total: float
     models: float

@@ -17,7 +17,7 @@ from tests.sample_photos import sample_photo
 FUNCTIONS = ("detail", "auth", "relay", "upload")
 STARTS = 3
 IMPORT_TIME = re.compile(r"import time:\s+(\d+) \|")
-"""A line of `python -X importtime`: microseconds of one module without those that it imports."""
+"""A line of `python -X importtime`: microseconds of one module without its imports."""
 SERVE = "from functions_framework._cli import _cli; _cli()"
 
 

@@ -1,4 +1,4 @@
-"""Clients on a running server: the one for Python, and those that are generated from the OpenAPI document."""
+"""Clients on a running server: the Python client, and clients generated from the OpenAPI document."""
 
 import asyncio
 import importlib

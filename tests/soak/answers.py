@@ -11,7 +11,7 @@ from tests.soak.photos import PhotoPool
 
 
 def check_everything(workload: Workload, load: Sequence[Operation], kills: Sequence[tuple[float, str]]) -> list[Check]:
-    """Run all checks of this module. `load`: the operations without those of other checks."""
+    """Run all checks of this module. `load`: the operations before any check."""
     return [
         check_history(workload.recorder, workload.pool),
         check_similarities(workload.recorder, workload.pool),

@@ -7,7 +7,7 @@ unknown takes effect at any time after its start, or never. This is linearizabil
 treatment of unknown outcomes that Jepsen uses.
 
 Linearizable registers do not yet make a consistent read of several garments. `_check_reads` adds that each read sees a
-set of writes that contains with a write all those that had ended before it began.
+set of writes that contains, for each write in it, all writes that had ended before that write began.
 """
 
 import math

@@ -48,7 +48,7 @@ class Rows:
 
     @property
     def paths(self) -> set[str]:
-        """Objects that the rows refer to, without those of the photos."""
+        """Images and thumbnails that the rows refer to."""
         return {path for segment in self.segments.values() for path in (segment.path, segment.thumbnail) if path}
 
 
@@ -96,7 +96,7 @@ def check_rows(recorder: Recorder, rows: Rows, deployment: Deployment) -> Check:
 
 
 def expected_names(recorder: Recorder) -> tuple[set[str], set[str]]:
-    """Return the garments that must be stored at the end, and those that must not."""
+    """Return the garments that must be stored at the end, and the garments that must not."""
     uploaded, maybe_uploaded, deleted, maybe_deleted = set[str](), set[str](), set[str](), set[str]()
     for one in recorder.operations:
         is_known = one.outcome is Outcome.DONE

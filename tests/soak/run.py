@@ -47,7 +47,7 @@ class SoakResult:
     database: str = ""
     """Version of the database server."""
     operations: list[Operation] = field(default_factory=list)
-    """Those of the load, without those of the checks."""
+    """Operations of the load. Operations of the checks are left out."""
     samples: list[Sample] = field(default_factory=list)
     kills: list[tuple[float, str]] = field(default_factory=list)
     """Seconds since the start, and `worker`, or `server` if all of its processes were killed."""

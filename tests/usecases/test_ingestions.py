@@ -140,7 +140,7 @@ def test_retry_selects_by_prefix_and_names() -> None:
 
 
 def test_retries_with_a_limit_try_each_failure_once() -> None:
-    """Also those that fail again, which are the newest failures then."""
+    """Also failures that fail again, which are the newest failures then."""
     world = make_world()
     sources = {world.fail(f"incoming/{number}.png") for number in range(7)}
     tried, remaining, cursor = list[str](), list[int](), None

@@ -84,7 +84,7 @@ class StoredProduct:
 
 
 def feed_values(product: Product) -> dict[str, object]:
-    """Return the values of the fields in `FEED_FIELDS` and of other columns, without those that the feed leaves out."""
+    """Return the values of the fields in `FEED_FIELDS` and of other columns. Fields without a value are missing."""
     prices = [money for money in (product.price, product.sale_price) if money]
     values: dict[str, object] = {
         "product_id": product.id,

@@ -1,4 +1,4 @@
-"""Ingestions: shows the ledger of ingested objects, and retries those that failed."""
+"""Ingestions: shows the ledger of ingested objects, and retries failed ones."""
 
 import logging
 import time

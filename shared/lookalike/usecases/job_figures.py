@@ -13,7 +13,7 @@ PERIOD = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class DayFigures:
-    """Jobs that started from `since` to `until`, durations of those that completed, and reasons of those that failed."""
+    """Jobs that started from `since` to `until`, durations of completed jobs, and reasons of failed ones."""
 
     since: datetime
     until: datetime

@@ -59,10 +59,10 @@ def label_against_neighbors(segment: Segment, neighbor_labels: Sequence[str | No
 
 
 def labels_against_products(segments: Sequence[Segment], catalog: Catalog, products: Products) -> Iterator[WrongLabel]:
-    """Yield the garments whose kind is none of those that their product names by its type, category and title.
+    """Yield the garments whose kind differs from all kinds named by the type, category and title of their product.
 
-    The name of a product in product details counts as a title, if they are those of the garment itself: those of a photo
-    can be about another garment in it.
+    The product name in a garment's own product details counts as a title. Product details of its photo do not count:
+    they can be about another garment in it.
     """
     names = [segment.name for segment in segments]
     shown = products.first_products_showing(names, without="")
@@ -75,7 +75,7 @@ def labels_against_products(segments: Sequence[Segment], catalog: Catalog, produ
 
 
 def label_against_product(segment: Segment, product: Product, is_linked: bool = True) -> WrongLabel | None:
-    """Return the first kind that the product names, if the garment has none of those that it names."""
+    """Return the first kind that the product names, or `None` if the garment has one of its kinds."""
     kind, named = segment_kind(segment), list(kinds_by_field(product))
     if kind is None or not named or kind in [expected for _, expected in named]:
         return None

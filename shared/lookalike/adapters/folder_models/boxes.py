@@ -117,8 +117,8 @@ def with_mask(detection: Detection, query: int, output: RawOutput, size: tuple[i
 def cut_mask(logits: Floats, output: RawOutput, bounds: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return the opacity (rows, columns), 0 to 255, inside whole pixels of the photo, given a mask's logits (h, w).
 
-    The logits are enlarged before the sigmoid, as in DETR and RF-DETR: pixels of at least 128 are those that
-    `post_process_instance` counts as the object.
+    The logits are enlarged before the sigmoid, as in DETR and RF-DETR: `post_process_instance` counts
+    pixels of at least 128 as the object.
     """
     x_scale = logits.shape[1] * output.valid_width / size[0]
     y_scale = logits.shape[0] * output.valid_height / size[1]

@@ -187,9 +187,9 @@ class Catalog(Protocol):
         row_ids: NDArray[np.int64] | None = None,
         shown: Filter = NO_CONDITIONS,
     ) -> dict[str, FieldValues]:
-        """Return the values of each field over all rows with a vector of the embedder, or those of them in `row_ids`.
+        """Return the values of each field over all rows with a vector of the embedder, or over all rows without one.
 
-        Without an embedder, over all rows. Product fields are those of the garment's own details, or of its photo's if
+        With `row_ids`, only rows in it are read. Product fields are those of the garment's own details, or of its photo's if
         it has none of its own. Fields of feeds are those of all products that the garment shows and that match the
         filter `shown`. Raises `InvalidField` for a field that is neither in `FACET_FIELDS` nor a column of feeds.
         """
@@ -237,7 +237,7 @@ class Catalog(Protocol):
         ...
 
     def offers(self, product_ids: Sequence[str]) -> dict[str, Offer]:
-        """Return what products of feeds cost, by id. Those that do not exist are missing."""
+        """Return what products of feeds cost, by id. Products that do not exist are missing."""
         ...
 
     def feed_columns(self, names: Sequence[str] | None = None, limit: int = 100) -> list[str]:

@@ -12,7 +12,7 @@ class Products(Protocol):
     """Products in the database. Each method is one transaction and raises `Unavailable` as those of `Catalog`."""
 
     def products(self, product_ids: Sequence[str]) -> dict[str, StoredProduct]:
-        """Return products by id. Those that do not exist are missing.
+        """Return products by id. Products that do not exist are missing.
 
         A picture whose photo was deleted is returned as one that was never fetched, and one whose garment was deleted
         without a garment.

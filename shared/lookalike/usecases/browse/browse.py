@@ -90,7 +90,7 @@ class Browse:
         check_feed_columns(self.catalog, request.facets, request.scope, "facets")
 
     def _read_garments(self, row_ids: Sequence[int], scope: Filter) -> list[BrowsedGarment]:
-        """Return visible garments in the order of their ids, without those that were deleted meanwhile."""
+        """Return garments in the order of `row_ids`. Skips garments that were deleted meanwhile."""
         found = self.catalog.segments(row_ids)
         return self._to_garments([found[row_id] for row_id in row_ids if row_id in found], scope)
 

@@ -62,6 +62,6 @@ class GarmentPage(Page):
 
 @dataclass(frozen=True, slots=True)
 class ProductPage(Page):
-    """A page of products. Views have the garment that is the product, without those that are worn with it."""
+    """A page of products. Views lack the garments that are worn with the product."""
 
     products: Sequence[BrowsedProduct]

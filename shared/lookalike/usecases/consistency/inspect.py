@@ -66,7 +66,7 @@ class Inspection:
         return found
 
     def _incomplete_garments(self, paths: ObjectPaths) -> tuple[list[Segment], list[Segment]]:
-        """Return the garments without an image, and those that only lack their thumbnail."""
+        """Return the garments without an image, and the garments with an image but without a thumbnail."""
         without_image: list[Segment] = []
         without_thumbnail: list[Segment] = []
         row_ids = [int(row_id) for row_id in self.catalog.matching_row_ids(None, {})]

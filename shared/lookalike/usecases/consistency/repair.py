@@ -113,7 +113,10 @@ class Repair:
         return self.store.stat(photo.path) is None and self.originals.forget_original(photo)
 
     def _store_photo(self, name: str) -> bool:
-        """Store a photo again from its original. Its upload deletes what is there under its name, so that is kept here."""
+        """Store a photo again from its original.
+
+        The upload begins with deleting all objects under the photo's name. If it fails, the original is written back.
+        """
         path = f"{name}{ORIGINAL_NAME}"
         data = self.store.get(path)
         try:

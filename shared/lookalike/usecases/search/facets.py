@@ -21,9 +21,9 @@ def count_facets(
     selection: Selection,
     scope: Filter = NO_CONDITIONS,
 ) -> Mapping[str, Sequence[FacetValue]]:
-    """Return the most frequent values of each field, those with equal counts in the order of the values.
+    """Return the most frequent values of each field. Values with equal counts are sorted.
 
-    Without an embedder, all rows are counted. Of products that rows show, only those that satisfy the scope are.
+    Without an embedder, all rows are counted. Fields of feeds are counted for products that satisfy the scope only.
     """
     if not fields:
         return {}
