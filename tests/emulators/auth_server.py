@@ -181,6 +181,15 @@ class AuthServer(ThreadingHTTPServer):
         users = [account.to_json() for account in self.accounts.values()]
         return {"users": users[(page - 1) * size : page * size], "aud": "authenticated"}
 
+    def create_user(self, body: Json, key: str) -> Json:
+        """Create an account by the Admin API. Requires the service key."""
+        self._require_service_key(key)
+        if len(str(body.get("password", ""))) < 6:
+            raise ApiError(422, "weak_password", "Password should be at least 6 characters.")
+        account = Account(str(body["email"]).lower(), str(body["password"]), bool(body.get("email_confirm")))
+        self.accounts[account.email] = account
+        return account.to_json()
+
     def update_user(self, user_id: str, body: Json, key: str) -> Json:
         """Merge `app_metadata` into that of a user. Requires the service key."""
         self._require_service_key(key)
@@ -290,6 +299,8 @@ class Handler(BaseHTTPRequestHandler):
             return 204, None
         if path == "user":
             return 200, server.get_user(key)
+        if path == "admin/users" and self.command == "POST":
+            return 200, server.create_user(content, key)
         if path == "admin/users":
             return 200, server.list_users(query, key)
         if path.startswith("admin/users/"):
