@@ -25,7 +25,7 @@ from lookalike.client import (
 )
 from lookalike.client.calls import Call, JobOptions
 from lookalike.client.errors import ERROR_CLASSES
-from lookalike.client.exchange import Session, Step, Wait, run_call
+from lookalike.client.exchange import ProgressReports, Session, Step, Wait, run_call
 from lookalike.client.models import Job, SplitPhoto
 from lookalike.client.retries import MAX_JITTER, parse_retry_after
 from lookalike.domain import errors as server_errors
@@ -195,6 +195,13 @@ def test_progress_is_reported_while_the_job_runs(is_async: bool) -> None:
     reported = list[Job]()
     assert split(is_async=is_async, on_progress=reported.append).width == 3
     assert reported[0].stage == "detecting" and reported[0].kind == "split"
+
+
+@pytest.mark.parametrize("response", [respond(503, "unavailable"), httpx.Response(200, text="<p>", request=REQUEST)])
+def test_unreadable_progress_does_not_end_the_job(response: httpx.Response) -> None:
+    reported = list[Job]()
+    ProgressReports(SESSION, JobOptions("my-job", reported.append)).report(response)
+    assert reported == []
 
 
 @pytest.mark.parametrize("is_async", [False, True])

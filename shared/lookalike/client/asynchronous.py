@@ -64,18 +64,19 @@ class AsyncClient(Operations):
 
     async def _drive(self, steps: Steps[T]) -> T:
         """Perform the steps of an exchange, and return its result."""
-        outcome, error = None, None
-        while True:
-            try:
-                step = steps.throw(error) if error else steps.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            outcome, error = None, None
-            try:
-                outcome = await self._perform(step)
-            except BaseException as raised:
-                error = raised
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    outcome = await self._perform(step)
+                except BaseException as error:
+                    # The exchange cancels its job on the server, also if this task is canceled, and raises the error again.
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     async def _perform(self, step: Step) -> httpx.Response | None:
         if isinstance(step, httpx.Request):

@@ -5,7 +5,7 @@ that it raised. Both clients drive it, one with blocking functions and one with 
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import httpx
@@ -48,7 +48,7 @@ class Session:
     """How requests to one server are built and repeated."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
     timeout: float
     policy: RetryPolicy
 
@@ -153,7 +153,10 @@ class ProgressReports:
         """Call the callback if the stage has changed. Errors are ignored: the call itself reports what matters."""
         if find_error(response) or self._job.on_progress is None:
             return
-        job = Job.model_validate_json(response.content)
+        try:
+            job = Job.model_validate_json(response.content)
+        except ValueError:
+            return
         if (job.status, job.stage) != self._last:
             self._last = (job.status, job.stage)
             self._job.on_progress(job)

@@ -67,18 +67,19 @@ class Client(Operations):
 
     def _drive(self, steps: Steps[T]) -> T:
         """Perform the steps of an exchange, and return its result."""
-        outcome, error = None, None
-        while True:
-            try:
-                step = steps.throw(error) if error else steps.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            outcome, error = None, None
-            try:
-                outcome = self._perform(step)
-            except BaseException as raised:
-                error = raised
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    outcome = self._perform(step)
+                except BaseException as error:
+                    # The exchange cancels its job on the server, also after Ctrl-C, and raises the error again.
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def _perform(self, step: Step) -> httpx.Response | None:
         if isinstance(step, httpx.Request):
