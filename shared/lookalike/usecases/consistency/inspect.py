@@ -44,7 +44,8 @@ class Inspection:
         can_recut = [self._can_recut(segment, lost_names) for segment in missing_image]
         orphans = list(find_orphans(self.store, self.catalog, MIN_AGE.total_seconds(), self.clock))
         names = sorted(stored.path.removesuffix(ORIGINAL_NAME) for stored in orphans if _is_original(stored))
-        unknown = [name for name in names if not self.catalog.segments_of_photo(name)]
+        # in the order of the names, with a fast test of membership
+        unknown = dict.fromkeys(name for name in names if not self.catalog.segments_of_photo(name))
         return Findings(
             recuttable=tuple(one for one, can in zip(missing_image, can_recut, strict=True) if can),
             lost=tuple(one for one, can in zip(missing_image, can_recut, strict=True) if not can),
