@@ -6,6 +6,7 @@
 #   test-full      run the tests of the full models, in .venv-full (7 GB)
 #   check          check style, types, layers, spelling and links
 #   check-cloud    check the deployment: plans with the provider's schema, linters, permissions (in .venv-cloud, without a cloud)
+#   sbom           list packages, licenses, sizes and known vulnerabilities of the images (ARGS=cpu: only that one)
 #   docs           build the documentation in site/
 #   screenshots    draw the images of the documentation
 #   widget         build the web widget from infra/widget
@@ -29,7 +30,7 @@ QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$
 PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-full slow soak check check-cloud docs screenshots widget bench bench-search bench-million bench-full bench-crashes rollback clean
+.PHONY: help run test test-full slow soak check check-cloud sbom docs screenshots widget bench bench-search bench-million bench-full bench-crashes rollback clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -63,8 +64,12 @@ check: .venv/tested
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/docs/test_links.py
 
 # Uses Terraform and npm if they are installed. The linters are in an environment of their own, since they pin other packages.
-check-cloud: .venv/tested .venv-cloud/installed
-	$(BIN)/python -m pytest -q -rs $(addprefix tests/infra/test_,plan.py cloud_checks.py cloud_build.py load_balancer.py monitoring.py permissions.py terraform.py services.py bulk_jobs.py dockerfile.py) $(ARGS)
+check-cloud: .venv/tested .venv-cloud/installed .venv-sbom/installed
+	$(BIN)/python -m pytest -q -rs $(addprefix tests/infra/test_,plan.py cloud_checks.py cloud_build.py load_balancer.py monitoring.py permissions.py terraform.py services.py bulk_jobs.py dockerfile.py sbom.py) $(ARGS)
+
+# Installs what the images contain, 7 GB, below .lookalike/sbom.
+sbom: .venv/tested .venv-sbom/installed
+	$(BIN)/python -m infra.sbom $(ARGS)
 
 # The variable suppresses an advertisement of the theme's authors.
 docs: .venv/tested
@@ -107,7 +112,7 @@ rollback:
 	$(PYTHON) -m infra.release rollback --project="$(PROJECT)" --region="$(or $(REGION),europe-west1)" --domain="$(DOMAIN)"
 
 clean:
-	rm -rf .venv .venv-full .venv-cloud .lookalike site
+	rm -rf .venv .venv-full .venv-cloud .venv-sbom .lookalike site
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is required, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -121,6 +126,13 @@ clean:
 
 .venv-cloud/installed: infra/cloud-checks.txt | .venv-cloud/bin/python
 	.venv-cloud/bin/python -m pip --disable-pip-version-check --quiet install --requirement infra/cloud-checks.txt
+	touch $@
+
+.venv-sbom/bin/python: .venv/bin/python
+	$(PYTHON) -m venv .venv-sbom
+
+.venv-sbom/installed: infra/sbom/tools.txt | .venv-sbom/bin/python
+	.venv-sbom/bin/python -m pip --disable-pip-version-check --quiet install --requirement infra/sbom/tools.txt
 	touch $@
 
 .venv/installed: pyproject.toml | .venv/bin/python
