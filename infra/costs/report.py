@@ -35,6 +35,21 @@ GPU_SETTINGS = {
 """The same for an instance with a GPU, whose requests are not charged."""
 
 
+def systems_table(estimate: Estimate) -> str:
+    """Return what the systems have to do."""
+    heading = [
+        "System",
+        "Searches a day",
+        "Photos uploaded a day",
+        "Photos of jobs a month",
+        "Garments",
+        "Releases a month",
+    ]
+    keys = ("searches", "uploads", "bulk_photos", "garments", "releases")
+    systems = estimate.assumptions.systems.values()
+    return table(heading, [[one["title"], *(f"{one[key]:,}" for key in keys)] for one in systems])
+
+
 def main_table(estimate: Estimate) -> str:
     """Return what each row costs, and the totals."""
     rows = dict.fromkeys(row for column in estimate.columns.values() for row in column)
@@ -87,6 +102,7 @@ def unseen_list(prices: Mapping[str, Price]) -> str:
 def sections(estimate: Estimate) -> dict[str, str]:
     """Return all parts of the page that are computed, by name."""
     return {
+        "systems": systems_table(estimate),
         "table": main_table(estimate),
         "variations": variation_table(estimate),
         "coverage": coverage_tables(estimate),
