@@ -114,9 +114,10 @@ def sections(estimate: Estimate) -> dict[str, str]:
 def fill_page(text: str, parts: Mapping[str, str]) -> str:
     """Replace the parts of a page between its markers. Raises `ValueError` if one is missing."""
     for name, part in parts.items():
-        pattern = rf"(?<=<!-- costs: {name} -->\n).*?(?=<!-- end of costs -->)"
-        text, count = re.subn(pattern, f"{part}\n".replace("\\", r"\\"), text, flags=re.DOTALL)
-        if count != 1:
+        start, marker, rest = text.partition(f"<!-- costs: {name} -->\n")
+        _, end, after = rest.partition("<!-- end of costs -->")
+        text = f"{start}{marker}{part}\n{end}{after}"
+        if not end:
             raise ValueError(f"The page has no part <!-- costs: {name} --> … <!-- end of costs -->.")
     return text
 
