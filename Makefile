@@ -7,6 +7,7 @@
 #   check          check style, types, layers, spelling and links
 #   check-cloud    check the deployment: plans with the provider's schema, linters, permissions (in .venv-cloud, without a cloud)
 #   sbom           list packages, licenses, sizes and known vulnerabilities of the images (ARGS=cpu: only that one)
+#   costs          estimate what a deployment costs a month (ARGS=--write-docs: write docs/costs.md)
 #   docs           build the documentation in site/
 #   screenshots    draw the images of the documentation
 #   widget         build the web widget from infra/widget
@@ -30,7 +31,7 @@ QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$
 PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-full slow soak check check-cloud sbom docs screenshots widget bench bench-search bench-million bench-full bench-crashes rollback clean
+.PHONY: help run test test-full slow soak check check-cloud sbom costs docs screenshots widget bench bench-search bench-million bench-full bench-crashes rollback clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -70,6 +71,9 @@ check-cloud: .venv/tested .venv-cloud/installed .venv-sbom/installed
 # Installs what the images contain, 7 GB, below .lookalike/sbom.
 sbom: .venv/tested .venv-sbom/installed
 	$(BIN)/python -m infra.sbom $(ARGS)
+
+costs: .venv/tested
+	$(BIN)/python -m infra.costs $(ARGS)
 
 # The variable suppresses an advertisement of the theme's authors.
 docs: .venv/tested
