@@ -25,6 +25,8 @@ def main() -> None:
         print("\n".join([main_table(estimate), *notes(estimate)]))
         if options.write_docs:
             PAGE.write_text(fill_page(PAGE.read_text(), sections(Estimate())))
+    except KeyError as error:
+        sys.exit(f"The costs cannot be estimated: {error} is missing in the price list or the assumptions.")
     except (ValueError, OSError) as error:
         sys.exit(f"The costs cannot be estimated: {error}")
 

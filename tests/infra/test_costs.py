@@ -117,6 +117,19 @@ def test_a_changed_price_changes_the_table(tmp_path: Path) -> None:
     assert row.split(" | ")[1] == f"{2 * (2 * 1.0413 + 7.5 * 0.007) * 730:,.2f}"
 
 
+def test_command_names_a_missing_price(tmp_path: Path) -> None:
+    """Your own list may be older than the script."""
+    prices = tmp_path / "prices.toml"
+    prices.write_text(PRICES.read_text().replace("[sql_backup]", "[backup]"))
+
+    result = subprocess.run(
+        [sys.executable, "-m", "infra.costs", "--prices", str(prices)], cwd=ROOT, stderr=-1, text=True
+    )
+
+    assert result.returncode == 1
+    assert "'sql_backup' is missing" in result.stderr
+
+
 def test_price_without_a_source_is_refused(tmp_path: Path) -> None:
     """Each price states where it comes from."""
     file = tmp_path / "prices.toml"
