@@ -8,7 +8,7 @@ locals {
   page_files = merge(
     { for name in ["index.html", "searches.html"] : name => "${local.web}/${name}" },
     { "widget/lookalike-search.js" = "${local.web}/lookalike-search.js" },
-    { for name in fileset(local.web, "**/*.{css,js}") : "web/${name}" => "${local.web}/${name}" },
+    { for name in fileset(local.web, "**/*.{css,js,json}") : "web/${name}" => "${local.web}/${name}" },
     { for name in fileset(local.photos, "*.jpg") : "samples/${name}" => "${local.photos}/${name}" },
   )
   content_types = {

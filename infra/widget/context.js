@@ -3,7 +3,7 @@
 import LAYOUT from "./widget.html" with { type: "text" };
 import { ApiError, send } from "../../shared/lookalike/web/js/client.js";
 import { createState } from "./state.js";
-import { Translator, languageOf } from "./translate.js";
+import { createTranslator } from "./translate.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SVG_ELEMENTS = ["svg", "path", "circle"];
@@ -20,7 +20,7 @@ export class Context {
     this.root = host.attachShadow({ mode: "open" });
     this.state = createState();
     this.token = "";
-    this.translator = new Translator(languageOf(host));
+    this.translator = createTranslator(host);
   }
 
   /**
@@ -50,12 +50,9 @@ export class Context {
     return this.translator.text(key, values);
   }
 
-  /** Use the language of the element, and return whether it is another one than before. */
+  /** Use the language of the element. */
   updateLanguage() {
-    const language = languageOf(this.host);
-    if (language === this.translator.language) return false;
-    this.translator = new Translator(language);
-    return true;
+    this.translator = createTranslator(this.host);
   }
 
   /**

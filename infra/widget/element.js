@@ -95,14 +95,18 @@ class LookalikeSearch extends HTMLElement {
 
   /**
    * Search for this and nothing else.
-   * @param {{words?: string, examples?: {id: number | string, weight?: number, label?: string}[], filter?: object,
+   * @param {{words?: string, examples?: {id?: number | string, search?: string, garment?: number, weight?: number, label?: string}[], filter?: object,
    *   color?: {near: string, within: number} | null, groupProducts?: boolean}} query
    */
   search({ words = "", examples = [], filter = {}, color = null, groupProducts = false }) {
     this.open();
     this.#forget();
     this.#ui.byId("words").value = words;
-    const known = examples.map(({ id, weight = 1, label = null }) => ({ match: { id, label, splitted_image_id: String(id) }, weight }));
+    const known = examples.map(({ id, search, garment, weight = 1, label = null }) => {
+      const past = search ? { search, garment } : undefined;
+      const name = past ? `${search}/${garment}` : id;
+      return { match: { id: name, label, splitted_image_id: String(name), past }, weight };
+    });
     Object.assign(this.#ui.state, { examples: known, filter, color, isGrouped: groupProducts });
     return this.#search.run();
   }

@@ -85,6 +85,6 @@ function createExamples({ photo, groups, selected, ownBox, words, examples }) {
   return [
     ...(photo ? [{ image: PHOTO_PART, ...(box && { bounding_box: box }) }] : []),
     ...(words ? [{ text: words }] : []),
-    ...examples.map(({ match, weight }) => ({ id: match.id, weight })),
+    ...examples.map(({ match, weight }) => ({ ...(match.past ?? { id: match.id }), weight })),
   ];
 }

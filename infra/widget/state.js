@@ -16,6 +16,7 @@
  * @property {Record<string, any> | null} [details] Product details.
  * @property {{price: Money | null, sale_price: Money | null}} [offer] Price of the product.
  * @property {{key: string | number | null, size: number}} [group]
+ * @property {{search: string, garment: number}} [past] In place of a stored garment: a photo of a past search.
  * @property {{same_label?: boolean, colour_distance?: number, color_distance?: number, shared_details?: string[]}} [why]
  *
  * @typedef {object} MatchGroup A garment in the photo and its matches, best first.

@@ -1,10 +1,9 @@
 /** Texts in the language of the widget. */
 
 import STRINGS from "./strings.json" with { type: "text" };
+import { Translator } from "../../shared/lookalike/web/js/translator.js";
 
 const DEFAULT_LANGUAGE = "en";
-/** Attributes of elements that hold a key of strings.json, and the attribute that gets its text. */
-const TRANSLATED = { label: "aria-label", title: "title", placeholder: "placeholder", alt: "alt" };
 
 /**
  * Return the code of the language for an element: that of its own or inherited `lang`, else that of the browser.
@@ -12,80 +11,17 @@ const TRANSLATED = { label: "aria-label", title: "title", placeholder: "placehol
  * @param {HTMLElement} element
  * @returns {string}
  */
-export function languageOf(element) {
+function languageOf(element) {
   const wanted = element.closest("[lang]")?.lang || document.documentElement.lang || navigator.language || "";
   const language = wanted.toLowerCase().split("-")[0];
   return language in STRINGS ? language : DEFAULT_LANGUAGE;
 }
 
-/** The strings of one language. */
-export class Translator {
-  /** @param {string} language Code of a language in strings.json. */
-  constructor(language) {
-    this.language = language;
-    this.strings = STRINGS[language];
-    this.plurals = new Intl.PluralRules(language);
-  }
-
-  /**
-   * Return a text with its values filled in. `count` also selects between singular and plural.
-   * @param {string} key
-   * @param {Record<string, string | number>} [values]
-   */
-  text(key, values = {}) {
-    const isSingular = this.plurals.select(values.count ?? 0) === "one";
-    const text = this.strings[key] ?? this.strings[`${key}.${isSingular ? "one" : "other"}`] ?? key;
-    const format = (value) => (typeof value === "number" ? value.toLocaleString(this.language) : value);
-    return text.replace(/\{(\w+)\}/g, (_, name) => format(values[name]));
-  }
-
-  /**
-   * Return the name of a value that the server knows, such as a garment kind; other values are returned unchanged.
-   * @param {"label" | "color" | "field"} kind
-   * @param {string | number} value
-   */
-  name(kind, value) {
-    return this.strings[`${kind}.${value}`] ?? String(value).replaceAll("_", " ");
-  }
-
-  /**
-   * Return a share of 1 as a percentage, or "" if there is none.
-   * @param {number | null | undefined} share
-   */
-  percent(share) {
-    return share === null || share === undefined ? "" : share.toLocaleString(this.language, { style: "percent" });
-  }
-
-  /**
-   * Return a probability as a percentage, which is never 0.
-   * @param {number} probability
-   */
-  chance(probability) {
-    return probability < 0.01 ? `< ${this.percent(0.01)}` : this.percent(probability);
-  }
-
-  /**
-   * Return an amount of money.
-   * @param {import("./state.js").Money} price
-   */
-  price({ amount, currency }) {
-    try {
-      return Number(amount).toLocaleString(this.language, { style: "currency", currency });
-    } catch {
-      // An unknown currency.
-      return `${amount} ${currency}`;
-    }
-  }
-
-  /**
-   * Set the texts of elements whose `data-…` attributes name them.
-   * @param {ParentNode} root
-   */
-  apply(root) {
-    for (const element of root.querySelectorAll("[data-text]")) element.textContent = this.text(element.dataset.text);
-    for (const [name, attribute] of Object.entries(TRANSLATED)) {
-      const elements = root.querySelectorAll(`[data-${name}]`);
-      for (const element of elements) element.setAttribute(attribute, this.text(element.dataset[name]));
-    }
-  }
+/**
+ * Return the texts for an element, in its language.
+ * @param {HTMLElement} element
+ */
+export function createTranslator(element) {
+  const language = languageOf(element);
+  return new Translator(language, STRINGS[language]);
 }

@@ -1,10 +1,12 @@
 """The page around the widget in headless Chromium, against a real server: upload, sign-in, past searches, samples."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lookalike.local.static_files import WEB_FOLDER
 from tests.conftest import jpeg
 from tests.contracts.databases import execute
 from tests.e2e.browser import (
@@ -159,12 +161,16 @@ def test_own_searches_are_listed_opened_repeated_and_deleted(page: Page) -> None
     page.locator(".past-search summary").nth(2).click()
     expect(page.locator(".past-match img").first).to_be_visible()
     assert any("chosen" in one for one in texts(page, ".past-similarity"))
-    # a photo is not stored, so its search cannot be repeated
-    assert page.locator(".past-search .again:visible").count() == 1
     assert violations(page) == []
-    page.locator(".again:visible").click()
+    page.locator(".again").first.click()
     expect(page.locator("#matches-title")).to_contain_text(label)
     assert last_request(page)["query"] == [{"text": label}]
+    page.go_back()
+    # the photo is not stored, but its vector is
+    page.locator(".past-search").last.locator(".again").first.click()
+    expect(page.locator(".chip-name")).to_have_text(label)
+    (example,) = last_request(page)["query"]
+    assert example.keys() == {"search", "garment", "weight"} and page.locator(".match .card").count() > 0
     page.go_back()
     page.locator(".past-search .delete").first.click()
     expect(page.locator(".past-search")).to_have_count(2)
@@ -217,3 +223,41 @@ def test_first_paint_is_fast_and_nothing_moves(server: Server, chromium: Browser
             assert page.evaluate("window.shift") == 0
     print(f"first contentful paint: {', '.join(f'{paint:.0f} ms' for paint in paints)}")
     assert min(paints) < 2000
+
+
+def test_pages_are_in_the_language_of_the_browser_until_another_is_chosen(server: Server, chromium: Browser) -> None:
+    strings = json.loads((WEB_FOLDER / "strings.json").read_text())
+    for locale in ("de-AT", "fr-FR", "es-MX", "zh-CN", "ja-JP", "sv-SE"):
+        language = locale[:2] if locale[:2] in strings else "en"
+        expected = strings[language]
+        with open_tab(chromium, page_url(server), locale=locale) as page:
+            expect(page.locator(".sample img")).to_have_count(3)
+            expect(page.locator("html")).to_have_attribute("lang", language)
+            expect(page.locator("#account-name")).to_have_text(expected["sign-in"])
+            expect(page.locator("#widget")).to_have_attribute("lang", language)
+            assert page.evaluate("window.shift") == 0
+            page.locator("#account summary").click()
+            page.locator("#email").fill("nobody@example.org")
+            page.locator("#password").fill("wrong")
+            page.locator("#password").press("Enter")
+            # in English, the message is that of the server
+            wanted = "password" if language == "en" else expected["error.unauthenticated"]
+            expect(page.locator("#sign-in-message")).to_contain_text(wanted)
+            assert violations(page) == []
+            page.goto(page_url(server, "searches.html"))
+            expect(page.locator("h2")).to_have_text(expected["my-searches"])
+            expect(page).to_have_title(expected["my-searches-title"])
+            expect(page.locator("#error-sign-in")).to_have_text(expected["to-sign-in"])
+
+
+def test_chosen_language_is_kept_and_changes_what_is_shown(page: Page) -> None:
+    search(page, PHOTO)
+    page.locator("#language").select_option(label="Deutsch")
+    expect(page.locator("#account-name")).to_have_text("Anmelden")
+    expect(page.locator("#index-summary")).to_contain_text("im Katalog")
+    expect(page.locator("#matches-title")).to_contain_text("Treffer für")
+    page.locator("#upload-button").click()
+    expect(page.locator("main > #error #error-text")).to_contain_text("Melde dich oben auf der Seite an.")
+    expect(page.locator("main > #error #error-server")).not_to_be_empty()
+    page.goto(page.url + "searches.html")
+    expect(page.locator("html")).to_have_attribute("lang", "de")

@@ -14,6 +14,7 @@ CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
     ".jpg": "image/jpeg",
 }
 """By file suffix. Not `mimetypes`, which reads the system's table: browsers reject a module with a wrong type."""
@@ -43,7 +44,7 @@ def _files() -> dict[str, Path]:
     files = {
         f"/web/{file.relative_to(WEB_FOLDER).as_posix()}": file
         for file in WEB_FOLDER.rglob("*")
-        if file.suffix in (".css", ".js")
+        if file.suffix in (".css", ".js", ".json")
     }
     pages = {path: WEB_FOLDER / name for path, name in PAGES.items()}
     return pages | files | _sample_files()

@@ -2,11 +2,15 @@
 
 import { ApiError, get, post } from "./api.js";
 import { byId } from "./dom.js";
+import { asSentence } from "./format.js";
+import { currentTranslator, onLanguage, text } from "./language.js";
 import { initMenu } from "./menu.js";
-import { clearError } from "./messages.js";
+import { clearError, describeError } from "./messages.js";
 import { getToken, setToken, takeTokenFromUrl } from "./session.js";
 
 let onToken = () => {};
+/** @type {{email?: string, user_id?: string, is_admin?: boolean} | null} Who is signed in. */
+let currentUser = null;
 
 /**
  * Restore the session and connect the controls of the panel.
@@ -26,6 +30,7 @@ export function initAccount(onTokenChange) {
   listen("sign-out", "click", signOut);
   listen("error-sign-in", "click", openPanel);
   initMenu("account", [byId("error-sign-in")]);
+  onLanguage(() => renderUser(currentUser));
 }
 
 function listen(id, type, handle) {
@@ -43,8 +48,8 @@ function openPanel() {
 }
 
 /** Store an access token, and show whose it is. */
-async function storeToken(text) {
-  const token = setToken(text);
+async function storeToken(newToken) {
+  const token = setToken(newToken);
   onToken(token);
   byId("token").value = "";
   byId("sign-in-message").textContent = "";
@@ -58,16 +63,17 @@ async function storeToken(text) {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (error.isUnauthorized) await storeToken("");
-    byId("sign-in-message").textContent = error.isUnauthorized ? `${error.message} Sign in again.` : error.message;
+    byId("sign-in-message").textContent = error.isUnauthorized ? `${asSentence(describeError(error))} ${text("sign-in-again")}` : describeError(error);
   }
 }
 
 /** @param {{email?: string, user_id?: string, is_admin?: boolean} | null} user `null` if nobody is signed in. */
 function renderUser(user) {
-  const name = user ? user.email || user.user_id || "Signed in" : "";
-  byId("account-name").textContent = name || "Sign in";
+  currentUser = user;
+  const name = user ? user.email || user.user_id || text("signed-in") : "";
+  byId("account-name").textContent = name || text("sign-in");
   byId("account-email").textContent = name;
-  byId("account-role").textContent = user?.is_admin ? "(administrator)" : "";
+  byId("account-role").textContent = user?.is_admin ? text("administrator") : "";
   byId("administration").hidden = !user?.is_admin;
   byId("signed-in").hidden = !user;
   for (const id of ["account-form", "token-form"]) byId(id).hidden = Boolean(user);
@@ -80,7 +86,7 @@ async function sendCredentials(path) {
     const { data, message } = await post(path, { email: byId("email").value, password: byId("password").value });
     // Registration returns no token: an address may have to be confirmed first.
     if (!data.access_token) {
-      output.textContent = message;
+      output.textContent = currentTranslator().language === "en" ? message : text("registered");
       return;
     }
     byId("password").value = "";
@@ -89,7 +95,7 @@ async function sendCredentials(path) {
     byId("sign-out").focus();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    output.textContent = error.message;
+    output.textContent = describeError(error);
   }
 }
 

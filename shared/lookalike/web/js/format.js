@@ -25,11 +25,12 @@ export const formatDuration = (milliseconds) =>
 /**
  * Return a local date and time. Text that is not a date is returned unchanged.
  * @param {string} text ISO 8601 time.
+ * @param {string} [language]
  */
-export function formatTime(text) {
+export function formatTime(text, language = "en-GB") {
   const time = new Date(text);
   if (Number.isNaN(time.getTime())) return text;
-  return time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  return time.toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
 }
 
 /**

@@ -39,11 +39,11 @@ function listenToWidget() {
     openProduct(event.detail.match);
   });
   widget.addEventListener("lookalike-error", (event) => {
-    const { status, message } = event.detail;
+    const { status, code, message } = event.detail;
     // The other errors are shown by the widget.
     if (status !== 401 && status !== 403) return;
     event.preventDefault();
-    showError({ status, message, isUnauthorized: true });
+    showError({ status, code, message, isUnauthorized: true });
   });
 }
 

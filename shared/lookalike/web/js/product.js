@@ -1,20 +1,10 @@
 /** The dialog with the product details of a match. */
 
 import { byId } from "./dom.js";
-import { formatPercent } from "./format.js";
+import { currentTranslator, text } from "./language.js";
 
-/** Names of the listed fields and their keys in the API. */
-const FIELDS = [
-  ["Brand", "brand"],
-  ["Store", "store_name"],
-  ["Rating", "rating"],
-  ["Sale", "sale_status"],
-  ["Sizes", "size"],
-  ["Waist", "waist_type"],
-  ["Season", "season"],
-  ["Listed", "listing_season"],
-  ["Tags", "tags"],
-];
+/** Fields of the product details, in the order in which they are listed. */
+const FIELDS = ["brand", "store_name", "rating", "sale_status", "size", "waist_type", "season", "listing_season", "tags"];
 
 /** Close the dialog on its button and on a click outside of it. */
 export function initProductDialog() {
@@ -34,11 +24,11 @@ export function openProduct(match) {
   image.hidden = !match.thumbnail_base64;
   if (match.thumbnail_base64) image.src = `data:image/jpeg;base64,${match.thumbnail_base64}`;
   byId("product-similarity").textContent = describeSimilarity(match);
-  byId("product-title").textContent = product.product_name ?? match.label ?? "garment";
-  byId("product-text").textContent = match.details ? (product.store_description ?? "") : "This garment has no product details.";
+  byId("product-title").textContent = product.product_name ?? currentTranslator().name("label", match.label ?? text("garment"));
+  byId("product-text").textContent = match.details ? (product.store_description ?? "") : text("no-details");
   byId("product-id").textContent = match.splitted_image_id;
-  const price = match.offer ? [["Price", describePrice(match.offer)]] : [];
-  const fields = [...price, ...FIELDS.map(([name, key]) => [name, product[key]])];
+  const price = match.offer ? [["price", describePrice(match.offer)]] : [];
+  const fields = [...price, ...FIELDS.map((name) => [name, product[name]])];
   byId("product-fields").replaceChildren(...fields.flatMap(([name, value]) => createField(name, value)));
   const isLink = isWebUrl(product.url);
   byId("product-link").hidden = !isLink;
@@ -48,27 +38,28 @@ export function openProduct(match) {
 
 function describeSimilarity({ similarity, match }) {
   const parts = [
-    similarity !== undefined && `Similarity ${similarity.toFixed(2)}`,
-    match !== undefined && `${match < 0.01 ? "less than 1%" : formatPercent(match)} likely to be the same garment`,
+    similarity !== undefined && text("similarity", { value: formatSimilarity(similarity) }),
+    match !== undefined && text("same-garment", { chance: currentTranslator().chance(match) }),
   ];
   return parts.filter(Boolean).join(" · ");
 }
 
-const money = ({ amount, currency }) => `${amount} ${currency}`;
+const formatSimilarity = (similarity) =>
+  similarity.toLocaleString(currentTranslator().language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 function describePrice({ price, sale_price: salePrice }) {
-  if (salePrice && price) return `${money(salePrice)} instead of ${money(price)}`;
-  return [salePrice ?? price].filter(Boolean).map(money).join("");
+  const [current, regular] = [salePrice ?? price, price].map((money) => (money ? currentTranslator().price(money) : ""));
+  return salePrice && price ? text("sale-price", { price: current, regular }) : current;
 }
 
 function createField(name, value) {
-  const text = [value ?? []].flat().join(", ");
-  if (text === "") return [];
+  const values = [value ?? []].flat().join(", ");
+  if (values === "") return [];
   const [term, description] = [document.createElement("dt"), document.createElement("dd")];
-  term.textContent = name;
-  description.textContent = text;
+  term.textContent = text(`field.${name}`);
+  description.textContent = values;
   return [term, description];
 }
 
 /** Accept http and https only: a stored "javascript:" address would run as a script. */
-const isWebUrl = (text) => typeof text === "string" && /^https?:\/\//i.test(text) && URL.canParse(text);
+const isWebUrl = (url) => typeof url === "string" && /^https?:\/\//i.test(url) && URL.canParse(url);

@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { byId, cloneTemplate } from "./dom.js";
+import { text } from "./language.js";
 import { showError } from "./messages.js";
 
 /**
@@ -39,10 +40,10 @@ function createButton(sample, widget) {
 async function selectSample({ name, url }, widget) {
   try {
     const response = await fetch(url);
-    if (!response.ok) throw new ApiError(`The sample photo “${name}” could not be loaded (status ${response.status}).`);
+    if (!response.ok) throw new TypeError(response.statusText);
     const data = await response.blob();
     void widget.searchPhoto(new File([data], name, { type: data.type }));
-  } catch (error) {
-    showError(error instanceof ApiError ? error : new ApiError(`The sample photo “${name}” could not be loaded.`));
+  } catch {
+    showError(new ApiError(text("sample-failed", { name }), 0, "sample_failed"));
   }
 }

@@ -2,9 +2,11 @@
 
 import { ApiError, get, loadImage, remove } from "./api.js";
 import { byId, cloneTemplate } from "./dom.js";
-import { formatCount, formatTime } from "./format.js";
+import { formatTime } from "./format.js";
+import { currentTranslator, onLanguage, text } from "./language.js";
 import { errorMessage, showError, showStatus } from "./messages.js";
-import { isRepeatable } from "./reopen.js";
+import { describeSearch, labelOf } from "./past-description.js";
+import { repeatableGarments } from "./reopen.js";
 
 const PAGE_SIZE = 20;
 /** Time before which the next page begins. @type {string | null} */
@@ -23,46 +25,42 @@ async function loadPage() {
 function renderCount() {
   const count = byId("search-list").children.length;
   byId("delete-all").hidden = count === 0;
-  showStatus(count ? `${formatCount(count, "search", "searches")}${before ? " so far" : ""}, newest first.` : "No searches yet. Searches that you make while you are signed in are listed here.");
+  showStatus(count ? text(before ? "search-count-so-far" : "search-count", { count }) : text("no-searches"));
 }
 
 function createItem(past) {
   const item = cloneTemplate("past-search-template");
   const find = (selector) => item.querySelector(selector);
-  const title = describe(past);
+  const title = describeSearch(past);
   find(".past-query").textContent = title;
-  Object.assign(find("time"), { textContent: formatTime(past.asked_at), dateTime: past.asked_at });
+  const time = formatTime(past.asked_at, currentTranslator().language);
+  Object.assign(find("time"), { textContent: time, dateTime: past.asked_at });
   find("details").addEventListener("toggle", () => void showMatches(item, past.search_id), { once: true });
-  find(".again").hidden = !isRepeatable(past);
-  find(".again").href = `./#search=${encodeURIComponent(past.search_id)}`;
-  find(".again").setAttribute("aria-label", `Search again: ${title}`);
-  find(".delete").setAttribute("aria-label", `Delete: ${title}`);
+  find(".past-actions").prepend(...createLinks(past, title));
+  find(".delete").setAttribute("aria-label", text("delete-search", { search: title }));
   find(".delete").addEventListener("click", () => void run(() => deleteItem(item, past.search_id)));
   return item;
 }
 
-/** Return what was searched for. A past search has no examples of photos, but the garments found in them. */
-function describe({ query = [], garments = [], filter = {}, color = null }) {
-  const isPhoto = query.every(({ text, id }) => text === undefined && id === undefined) && garments.length > 0;
-  const labels = garments.map(({ label }) => label ?? "whole photo").join(", ");
-  const words = query.flatMap(({ text }) => (text === undefined ? [] : [`“${text}”`]));
-  const examples = query.filter(({ id }) => id !== undefined);
-  const parts = [
-    isPhoto && `Photo: ${labels}`,
-    ...words,
-    examples.length > 0 && `like ${examples.map(({ id, weight = 1 }) => `${weight < 0 ? "not " : ""}garment ${id}`).join(", ")}`,
-    color && `color ${color.near}`,
-    ...Object.entries(filter).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`),
-  ];
-  return parts.filter(Boolean).join(" · ") || "All garments";
+/** Return a link that repeats the search, or one for each garment of the photo. */
+function createLinks(past, title) {
+  const numbers = repeatableGarments(past);
+  return numbers.map((number) => {
+    const link = cloneTemplate("again-template");
+    link.href = `./#search=${encodeURIComponent(past.search_id)}&garment=${number}`;
+    const label = labelOf(past.garments?.[number]);
+    if (numbers.length > 1) link.textContent = text("search-this-again", { search: label });
+    else link.setAttribute("aria-label", text("search-this-again", { search: title }));
+    return link;
+  });
 }
 
 async function showMatches(item, id) {
   const note = item.querySelector(".past-note");
-  note.textContent = "Loading…";
+  note.textContent = text("loading");
   try {
-    const { data, message } = await get(`search_history/${encodeURIComponent(id)}`);
-    note.textContent = `${message}.`;
+    const { data } = await get(`search_history/${encodeURIComponent(id)}`);
+    note.textContent = text("still-stored", { count: data.results.length });
     item.querySelector(".past-garments").append(...createGarments(data));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -76,7 +74,7 @@ function createGarments({ results, garments, chosen }) {
   const numbers = [...new Set(results.map(({ garment }) => garment))].sort((a, b) => a - b);
   return numbers.map((number) => {
     const section = cloneTemplate("past-garment-template");
-    section.querySelector("h3").textContent = garments[number]?.label ?? "";
+    section.querySelector("h3").textContent = garments[number] ? labelOf(garments[number]) : "";
     section.querySelector("h3").hidden = numbers.length === 1;
     const matches = results.filter(({ garment }) => garment === number);
     section.querySelector("ol").append(...matches.map((match) => createMatch(match, chosenIds.has(match.id))));
@@ -86,8 +84,8 @@ function createGarments({ results, garments, chosen }) {
 
 function createMatch(match, isChosen) {
   const item = cloneTemplate("past-match-template");
-  item.querySelector(".past-label").textContent = match.label ?? "garment";
-  item.querySelector(".past-similarity").textContent = `${match.similarity.toFixed(2)}${isChosen ? " · chosen" : ""}`;
+  item.querySelector(".past-label").textContent = match.label ? currentTranslator().name("label", match.label) : text("garment");
+  item.querySelector(".past-similarity").textContent = [match.similarity.toFixed(2), isChosen && text("chosen")].filter(Boolean).join(" · ");
   item.title = match.splitted_image_id;
   void loadImage(`thumbnails/${encodeURIComponent(match.splitted_image_id)}`).then((url) => {
     const image = item.querySelector("img");
@@ -125,7 +123,7 @@ async function run(action) {
 
 async function showUser() {
   const { data } = await get("api/auth/user");
-  byId("account-name").textContent = `Signed in as ${data.email || data.user_id}`;
+  byId("account-name").textContent = text("signed-in-as", { name: data.email || data.user_id });
 }
 
 byId("show-more").addEventListener("click", () => void run(async () => (await loadPage())[0]?.querySelector("summary").focus()));
@@ -134,4 +132,5 @@ byId("confirm-dialog").addEventListener("close", ({ target }) => {
   if (target.returnValue === "delete") void run(deleteAll);
   target.returnValue = "";
 });
+onLanguage(() => location.reload());
 void run(() => Promise.all([loadPage(), showUser()]));

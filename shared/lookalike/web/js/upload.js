@@ -2,7 +2,7 @@
 
 import { CancelledError, createForm, createRequestId, post } from "./api.js";
 import { byId } from "./dom.js";
-import { formatCount } from "./format.js";
+import { text } from "./language.js";
 import { clearError, showError, showStatus } from "./messages.js";
 
 let requestId = "";
@@ -28,14 +28,14 @@ async function upload(widget) {
   requestId = createRequestId();
   const fields = { image: widget.photo, request_id: requestId, ...(name && { image_name: name }) };
   clearError();
-  showStatus("Adding to the catalog…");
+  showStatus(text("adding"));
   setUploading(true);
   try {
     const { data } = await post("upload_image", createForm(fields));
     showUploaded(data);
     widget.markOutdated();
   } catch (error) {
-    showStatus(error instanceof CancelledError ? "Canceled." : "");
+    showStatus(error instanceof CancelledError ? text("cancelled") : "");
     if (!(error instanceof CancelledError)) showError(error);
   } finally {
     setUploading(false);
@@ -49,7 +49,6 @@ function setUploading(isUploading) {
 }
 
 function showUploaded(data) {
-  const garments = formatCount(data?.segments?.length ?? 0, "garment");
-  showStatus(`Added ${garments} to the catalog as ${data?.original_image_id}.`);
+  showStatus(text("added", { count: data?.segments?.length ?? 0, name: data?.original_image_id ?? "" }));
   byId("image-name").value = "";
 }
