@@ -111,3 +111,15 @@ def test_db_adopt_migrates_the_original_database(home: Path, monkeypatch: pytest
     assert "1 rows adopted, 0 left" in run("db", "adopt").output
     assert "0 rows adopted, 0 left" in run("db", "adopt").output
     assert services().store.get("01/segment_0.png").startswith(b"\x89PNG")
+
+
+def test_users_are_listed_with_role_and_last_sign_in(real: Services) -> None:
+    for name in ("ada", "bob"):
+        real.accounts.register(f"{name}@example.org", "correct horse")
+    real.accounts.sign_in("ada@example.org", "correct horse")
+    run("users", "grant", "bob@example.org", "admin")
+    first, second = run("users", "list").output.splitlines()
+    assert "user " in first and first.endswith("ada@example.org") and "no sign-in known" not in first
+    assert "  admin  no sign-in known" in second
+    accounts = [json.loads(line) for line in run("users", "list", "--json").output.splitlines()]
+    assert [one["role"] for one in accounts] == ["user", "admin"] and accounts[1]["last_sign_in"] is None

@@ -132,6 +132,10 @@ def test_ingestions_are_listed_and_retried(client: Client, real: Services) -> No
 def test_account_is_registered_used_and_erased(client: Client, transport: httpx.WSGITransport) -> None:
     assert client.register("eve@example.org", "correct horse").role == "user"
     session = client.login("eve@example.org", "correct horse")
+    client.register("fay@example.org", "correct horse")
+    first, second = client.accounts(page_size=1)
+    assert (first.email, second.email, second.last_sign_in) == ("eve@example.org", "fay@example.org", None)
+    assert first.last_sign_in and first.role == "user"
     session = client.refresh(session.refresh_token)
     with Client("http://shop.example", session.access_token, transport=transport) as eve:
         assert eve.user().email == "eve@example.org" and eve.export()["account"]["role"] == "user"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lookalike.adapters.local_accounts import LocalAccounts
 from lookalike.adapters.local_auth import LocalAuth
 from lookalike.adapters.supabase_accounts import SupabaseAccounts
 from lookalike.adapters.supabase_auth import SupabaseAuth
+from lookalike.domain.account import Account
 from lookalike.domain.errors import (
     Conflict,
     InvalidField,
@@ -225,6 +227,24 @@ def test_account_record_has_the_fields_without_secrets(world: World) -> None:
         world.accounts.account_record("no token")
 
 
+def test_accounts_are_listed_in_pages_with_role_and_last_sign_in(world: World) -> None:
+    users = {email: world.accounts.register(email, PASSWORD) for email in (ANNA, BERT, "eve@example.com")}
+    world.accounts.set_role(BERT, "admin")
+    before = datetime.now(UTC)
+    world.open_another().sign_in(ANNA, PASSWORD)
+    first = world.accounts.list_accounts(1, 2)
+    second = world.accounts.list_accounts(2, 2)
+    assert (len(first.accounts), first.next_page, second.next_page) == (2, 2, None)
+    found = {account.email: account for account in (*first.accounts, *second.accounts)}
+    assert {email: account.id for email, account in found.items()} == {email: user.id for email, user in users.items()}
+    assert {account.role for account in found.values() if account.email != BERT} == {"user"}
+    assert found[BERT].role == "admin" and found[BERT].last_sign_in is None and found[BERT].created
+    assert found[ANNA].last_sign_in and before <= found[ANNA].last_sign_in <= datetime.now(UTC)
+    assert world.accounts.list_accounts(3, 2).accounts == [] and len(world.accounts.list_accounts(1, 3).accounts) == 3
+    world.accounts.delete_account(users[ANNA].id)
+    assert [*world.accounts.list_accounts(1, 1).accounts] != [found[ANNA]]
+
+
 def test_deleted_account_has_no_sessions_and_its_address_is_free(world: World) -> None:
     anna, bert = world.accounts.register(ANNA, PASSWORD), world.accounts.register(BERT, PASSWORD)
     session, other = world.accounts.sign_in(ANNA, PASSWORD), world.accounts.sign_in(BERT, PASSWORD)
@@ -238,11 +258,13 @@ def test_deleted_account_has_no_sessions_and_its_address_is_free(world: World) -
     assert world.accounts.register(ANNA, PASSWORD).id != anna.id
 
 
-def test_supabase_deletes_accounts_only_with_the_service_key(server: AuthServer) -> None:
+def test_supabase_lists_and_deletes_accounts_only_with_the_service_key(server: AuthServer) -> None:
     accounts = SupabaseAccounts(server.url, server.PUBLIC)
     user = accounts.register(ANNA, PASSWORD)
     with pytest.raises(Misconfigured, match="SUPABASE_SERVICE_KEY"):
         accounts.delete_account(user.id)
+    with pytest.raises(Misconfigured, match="lookalike users list"):
+        accounts.list_accounts(1, 50)
     assert accounts.sign_in(ANNA, PASSWORD).user == user
 
 
@@ -264,6 +286,7 @@ def test_unreachable_service_is_unavailable(server: AuthServer) -> None:
         lambda: accounts.refresh("token"),
         lambda: accounts.set_role(ANNA, "admin"),
         lambda: accounts.register(BERT, PASSWORD),
+        lambda: accounts.list_accounts(1, 50),
     )
     for fault in ("is_unavailable", "returns_html"):
         setattr(server, fault, True)
@@ -343,3 +366,17 @@ def test_accounts_file_contains_no_secrets(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert b"$argon2id$" in content and path.stat().st_mode & 0o077 == 0
     assert PASSWORD.encode() not in content and session.refresh_token.encode() not in content
+
+
+def test_accounts_of_a_version_without_times_are_listed(tmp_path: Path) -> None:
+    """That version inserts accounts without naming the columns, also into the file of this version."""
+    accounts = LocalAccounts(tmp_path / "accounts.db", LocalAuth("s" * 40))
+    with closing(sqlite3.connect(tmp_path / "accounts.db")) as db:
+        db.execute("CREATE TABLE accounts (id TEXT PRIMARY KEY, email TEXT UNIQUE, password TEXT, role TEXT)")
+        db.execute("INSERT INTO accounts VALUES ('1', 'old@example.com', 'x', 'user')")
+        db.commit()
+    assert accounts.list_accounts(1, 9).accounts == [Account("1", "old@example.com", "user")]
+    with closing(sqlite3.connect(tmp_path / "accounts.db")) as db:
+        db.execute("INSERT INTO accounts VALUES ('2', 'z@example.com', 'x', 'user')")
+        db.commit()
+    assert len(accounts.list_accounts(1, 9).accounts) == 2

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.conftest import jpeg
+from tests.e2e.admin_page import admin_url, open_section
 from tests.e2e.browser import DESKTOP, PHONE, drag_mouse, open_tab, violations
 from tests.e2e.server import Server
 from tests.emulators.file_server import file_server
@@ -16,9 +17,6 @@ from tests.sample_photos import sample_photo
 pytestmark = pytest.mark.slow
 PHOTO, OTHER_PHOTO = jpeg(sample_photo(3)), jpeg(sample_photo(8))
 SECTIONS = ("figures", "add", "garments", "products", "duplicates", "ingestions", "jobs", "index", "models", "access")
-SLOW = 30_000
-"""Milliseconds in which the first index is built: that imports scikit-learn."""
-PASSWORD = "a long password of the reader"
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +31,6 @@ def page(server: Server, chromium: Browser) -> Iterator[Page]:
     """A new tab with the page of a signed-in administrator."""
     with open_tab(chromium, admin_url(server)) as tab:
         yield tab
-
-
-def admin_url(server: Server, with_token: bool = True) -> str:
-    """Return the address of the page."""
-    return f"http://localhost:{server.port}/admin{f'#token={server.token}' if with_token else ''}"
-
-
-def open_section(page: Page, section: str, *path: str) -> None:
-    """Show a section of the page."""
-    page.evaluate("fragment => { location.hash = fragment; }", "/".join((f"#{section}", *path)))
-    page.locator(f".section.{section} h2").wait_for()
 
 
 def file(name: str, data: bytes) -> Any:
@@ -67,24 +54,6 @@ def hold_claim(server: Server, name: str) -> Path:
     claim.parent.mkdir(parents=True)
     claim.write_text("somebody\nelse")
     return claim
-
-
-def test_sign_in_is_for_administrators(server: Server, chromium: Browser) -> None:
-    body = {"email": "reader@example.org", "password": PASSWORD}
-    assert server.request("POST", "/api/auth/register", body).status == 201
-    with open_tab(chromium, admin_url(server, with_token=False)) as page:
-        expect(page.locator("#navigation")).to_be_hidden()
-        page.locator("#email").fill(body["email"])
-        page.locator("#password").fill(PASSWORD)
-        page.locator("#sign-in-form button").click()
-        expect(page.locator("#sign-in-error")).to_contain_text("requires the role admin")
-        page.locator("#token").fill(server.token)
-        page.locator("#token-form button").click()
-        expect(page.locator("#account-name")).to_have_text("admin@localhost · administrator")
-        assert server.token not in page.url
-        page.locator("#sign-out").click()
-        expect(page.locator("#sign-in")).to_be_visible()
-        expect(page.locator("#navigation")).to_be_hidden()
 
 
 class TestUploads:
@@ -271,48 +240,6 @@ def test_duplicates_are_rejected_and_merged(server: Server, page: Page) -> None:
     assert sorted(stored) == [200, 404]
     page.get_by_label("Show").select_option("rejected")
     expect(page.locator(".pair")).to_have_count(1 if stored[0] == 200 else 0)
-
-
-def test_index_is_rebuilt_and_rolled_back(server: Server, page: Page) -> None:
-    server.upload(PHOTO, "indexed")
-    open_section(page, "index")
-    versions = page.locator("tbody tr")
-    for count in (1, 2):
-        page.get_by_role("button", name="Rebuild now").click()
-        expect(versions).to_have_count(count, timeout=SLOW)
-    oldest = versions.last
-    name = oldest.locator("code").text_content()
-    oldest.get_by_role("button").click()
-    page.get_by_role("button", name="Return to it").click()
-    expect(versions.last.locator(".state")).to_have_text("Current, pinned")
-    expect(page.locator(".notice.attention")).to_contain_text("pinned")
-    state = server.request("GET", "/index_versions", None, server.admin_headers).json["data"]
-    assert state["version"] == name and state["is_pinned"]
-    page.get_by_role("button", name="Rebuild now").click()
-    expect(page.locator(".notice.attention")).to_have_count(0)
-
-
-def test_key_is_created_shown_once_and_revoked(server: Server, page: Page) -> None:
-    open_section(page, "access")
-    page.locator("summary", has_text="Create a key").click()
-    page.get_by_label("Name").fill("Shop page")
-    page.get_by_label("Web pages that may use it").fill("https://shop.example")
-    page.get_by_label("Only garments that match").fill('{"brand": "Ost", "nothing": 1}')
-    page.get_by_role("button", name="Create the key").click()
-    expect(page.locator(".section .notice.error")).to_contain_text("filter")
-    page.get_by_label("Only garments that match").fill('{"brand": "Ost"}')
-    page.get_by_role("button", name="Create the key").click()
-    key = page.locator(".secret").text_content() or ""
-    headers = {"Authorization": f"Bearer {key}"}
-    assert server.request("GET", "/thumbnails/nothing", None, headers).status == 404
-    page.reload()
-    row = page.locator("tbody tr", has_text="Shop page")
-    expect(row).to_contain_text('{"brand":"Ost"}')
-    expect(page.locator("body")).not_to_contain_text(key)
-    row.get_by_role("button", name="Revoke").click()
-    page.get_by_role("button", name="Revoke it").click()
-    expect(row.locator(".state")).to_contain_text("Revoked")
-    assert server.request("GET", "/thumbnails/nothing", None, headers).status == 401
 
 
 def test_running_job_of_another_client_is_canceled(server: Server, page: Page) -> None:

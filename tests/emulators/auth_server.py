@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -43,6 +44,7 @@ class Account:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     app_metadata: Json = field(default_factory=lambda: {"provider": "email", "providers": ["email"]})
     user_metadata: Json = field(default_factory=dict)
+    last_sign_in_at: str | None = None
 
     def to_json(self) -> Json:
         """Return the user object of the API."""
@@ -56,7 +58,8 @@ class Account:
             "updated_at": TIMESTAMP,
         }
         metadata = {"app_metadata": self.app_metadata, "user_metadata": self.user_metadata}
-        return {**_user_json(self.id, self.email), **metadata, "identities": [identity]}
+        times = {"last_sign_in_at": self.last_sign_in_at} if self.last_sign_in_at else {}
+        return {**_user_json(self.id, self.email), **metadata, **times, "identities": [identity]}
 
 
 def _user_json(user_id: str, email: str) -> Json:
@@ -135,6 +138,7 @@ class AuthServer(ThreadingHTTPServer):
             raise ApiError(400, "invalid_credentials", "Invalid login credentials")
         if not account.is_confirmed:
             raise ApiError(400, "email_not_confirmed", "Email not confirmed")
+        account.last_sign_in_at = datetime.now(UTC).isoformat()
         return self._create_session(account, secrets.token_hex(8))
 
     def refresh(self, body: Json, _key: str) -> Json:

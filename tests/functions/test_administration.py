@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from lookalike import images
+from lookalike.adapters.supabase_accounts import SupabaseAccounts
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import Caller, JobStatus
 from tests.conftest import jpeg
+from tests.emulators.auth_server import auth_server
 from tests.functions.harness import PHOTO, Client, search_photo, upload_photo
 from tests.sample_photos import sample_photo
 
@@ -110,6 +112,44 @@ def test_statistics_count_jobs_by_kind_and_hour(client: Client, admin: dict[str,
     assert kinds["upload"]["completed"] == 1
     assert data["errors"] == [{"kind": "search", "error": "invalid_image", "count": 1}]
     assert sum(hour["completed"] for hour in data["hours"] if hour["kind"] == "search") == 2
+
+
+def test_accounts_are_listed_in_pages(client: Client, admin: dict[str, str], real: Services) -> None:
+    auth, password = client("auth"), "correct horse"
+    for name in ("ada", "bob", "eve"):
+        auth.post("/api/auth/register", json={"email": f"{name}@example.org", "password": password})
+    real.accounts.set_role("bob@example.org", "admin")
+    assert auth.post("/api/auth/login", json={"email": "ada@example.org", "password": password}).status_code == 200
+    first = auth.get("/accounts?limit=2", headers=admin).get_json()
+    last = auth.get(f"/accounts?limit=2&cursor={first['cursor']}", headers=admin).get_json()
+    assert [(one["email"], one["role"]) for one in first["data"] + last["data"]] == [
+        ("ada@example.org", "user"),
+        ("bob@example.org", "admin"),
+        ("eve@example.org", "user"),
+    ]
+    assert first["data"][0]["last_sign_in"] and first["data"][1]["last_sign_in"] is None and last["cursor"] is None
+    assert auth.get("/accounts").status_code == 401
+    assert auth.get("/accounts?cursor=0", headers=admin).status_code == 422
+
+
+def test_accounts_of_supabase_need_the_service_key(
+    client: Client, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with auth_server() as server:
+        monkeypatch.setitem(services().lazy_values, "accounts", SupabaseAccounts(server.url, server.PUBLIC))
+        response = client("auth").get("/accounts", headers=admin)
+    body = response.get_json()
+    assert response.status_code == 500 and body["error"]["code"] == "misconfigured"
+    assert "SUPABASE_SERVICE_KEY" in body["message"] and "lookalike users list" in body["message"]
+
+
+def test_keys_cannot_create_keys_of_administrators(client: Client, admin: dict[str, str]) -> None:
+    auth = client("auth")
+    text = auth.post("/api_keys", json={"role": "admin"}, headers=admin).get_json()["data"]["key"]
+    bearer = {"Authorization": f"Bearer {text}"}
+    refused = auth.post("/api_keys", json={"role": "admin"}, headers=bearer)
+    assert refused.status_code == 403 and "sign in as an administrator" in refused.get_json()["message"]
+    assert auth.post("/api_keys", json={"role": "search"}, headers=bearer).status_code == 201
 
 
 def test_keys_are_created_listed_and_revoked(client: Client, admin: dict[str, str]) -> None:

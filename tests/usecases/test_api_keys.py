@@ -7,6 +7,7 @@ import pytest
 
 from lookalike.domain.api_keys import ApiKey, KeyRole, create_key_text
 from lookalike.domain.errors import Forbidden, InvalidField, NotFound, Unauthenticated, Unavailable
+from lookalike.domain.model import Caller
 from lookalike.usecases.api_keys import ApiKeys, KeyRequest
 from lookalike.usecases.deferred_writes import DeferredWrites
 from tests.fakes.catalog import FakeCatalog
@@ -38,6 +39,17 @@ def test_created_key_is_verified_and_its_secret_not_stored(harness: KeysHarness)
     key, text = harness.keys.create(KeyRequest(name="shop", filter={"brand": "Ost"}, requests_per_minute=60))
     assert harness.keys.verify(text, "").id == key.id and key.filter_json == '{"brand": "Ost"}'
     assert text.split("_")[2] not in repr(harness.store.api_key(key.id))
+
+
+def test_keys_create_no_keys_of_administrators(harness: KeysHarness) -> None:
+    """Otherwise a copied key could be replaced before it is revoked."""
+    admin, wanted = Caller("anna", is_admin=True), KeyRequest(KeyRole.ADMIN)
+    key, _ = harness.keys.create(wanted, admin)
+    by_key = Caller(is_admin=True, key=key)
+    with pytest.raises(Forbidden, match="sign in as an administrator"):
+        harness.keys.create(wanted, by_key)
+    harness.keys.create(KeyRequest(), by_key)
+    assert [one.role for one in harness.keys.list_keys()].count(KeyRole.ADMIN) == 1
 
 
 def test_forged_key_is_refused_without_reading_the_database(harness: KeysHarness) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lookalike.domain.account import AccountPage
 from lookalike.domain.errors import InvalidField, TooManyAttempts, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.domain.personal_data import AccountRecord
@@ -48,6 +49,9 @@ class FakeAccounts:
         return self.sign_in(email, password).user
 
     def account_record(self, access_token: str) -> AccountRecord | None:
+        raise AssertionError("not part of a sign-in")
+
+    def list_accounts(self, page: int, size: int) -> AccountPage:
         raise AssertionError("not part of a sign-in")
 
     def delete_account(self, user: str) -> bool:

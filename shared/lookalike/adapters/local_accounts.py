@@ -8,12 +8,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from lookalike.domain.account import Account, AccountPage
 from lookalike.domain.errors import Conflict, InvalidField, NotFound, Unauthenticated, Unavailable
 from lookalike.domain.model import Session, User
 from lookalike.domain.personal_data import AccountRecord
@@ -31,10 +34,17 @@ CREATE TABLE IF NOT EXISTS accounts (
     id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, password TEXT NOT NULL, role TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS refresh_tokens (
     digest TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, family TEXT NOT NULL, made REAL NOT NULL, used REAL);
+CREATE TABLE IF NOT EXISTS account_times (account TEXT PRIMARY KEY, created REAL, last_sign_in REAL);
 CREATE INDEX IF NOT EXISTS ix_refresh_tokens_family ON refresh_tokens (family);
 CREATE INDEX IF NOT EXISTS ix_refresh_tokens_account ON refresh_tokens (account);
 """
-"""`family`: all refresh tokens that follow from one sign-in. `used`: time of the first use, or NULL."""
+"""`family`: all refresh tokens that follow from one sign-in. `used`: time of the first use, or NULL.
+
+`account_times` is a table of its own, because earlier versions insert rows into `accounts` without naming columns.
+"""
+SELECT_ACCOUNTS = (
+    "SELECT id, email, role, created, last_sign_in FROM accounts LEFT JOIN account_times ON account_times.account = id"
+)
 
 
 class TokenIssuer(Auth, Protocol):
@@ -63,6 +73,7 @@ class LocalAccounts:
                 db.execute("INSERT INTO accounts VALUES (?, ?, ?, ?)", (user.id, user.email, password_hash, user.role))
             except sqlite3.IntegrityError as error:
                 raise Conflict("An account with this email address exists already: sign in instead") from error
+            db.execute("INSERT INTO account_times (account, created) VALUES (?, ?)", (user.id, time.time()))
         return user
 
     def sign_in(self, email: str, password: str) -> Session:
@@ -72,6 +83,11 @@ class LocalAccounts:
             if _select_account(db, user.email) is None:
                 # deleted while the password was verified
                 raise Unauthenticated(UNAUTHENTICATED_MESSAGE)
+            db.execute(
+                "INSERT INTO account_times (account, last_sign_in) VALUES (?, ?)"
+                " ON CONFLICT (account) DO UPDATE SET last_sign_in = excluded.last_sign_in",
+                (user.id, time.time()),
+            )
             return self._new_session(db, user, secrets.token_hex(16))
 
     def verify_password(self, email: str, password: str) -> User:
@@ -126,15 +142,24 @@ class LocalAccounts:
         """Return what is kept of the token's account, except secrets. `None` if it does not exist."""
         user = self._auth.verify_token(access_token)
         with self._transaction() as db:
-            account = db.execute("SELECT id, email, role FROM accounts WHERE id = ?", (user.id,)).fetchone()
+            account = db.execute(f"{SELECT_ACCOUNTS} WHERE id = ?", (user.id,)).fetchone()
             query = "SELECT count(*) FROM refresh_tokens WHERE account = ? AND used IS NULL AND made > ?"
             count = db.execute(query, (user.id, time.time() - REFRESH_TOKEN_SECONDS)).fetchone()[0]
-        return AccountRecord(dict(account), count) if account else None
+        return AccountRecord(_to_fields(_to_account(account)), count) if account else None
+
+    def list_accounts(self, page: int, size: int) -> AccountPage:
+        """Return a page of all accounts, ordered by email address."""
+        with self._transaction() as db:
+            # one more than the page, to know whether there is a next one
+            query = f"{SELECT_ACCOUNTS} ORDER BY email LIMIT ? OFFSET ?"
+            rows = db.execute(query, (size + 1, (page - 1) * size)).fetchall()
+        return AccountPage([_to_account(row) for row in rows[:size]], page + 1 if len(rows) > size else None)
 
     def delete_account(self, user: str) -> bool:
         """Delete an account with its refresh tokens. Returns whether it existed."""
         with self._transaction() as db:
             db.execute("DELETE FROM refresh_tokens WHERE account = ?", (user,))
+            db.execute("DELETE FROM account_times WHERE account = ?", (user,))
             return db.execute("DELETE FROM accounts WHERE id = ?", (user,)).rowcount > 0
 
     def _next_session(self, db: sqlite3.Connection, token: sqlite3.Row, now: float) -> Session:
@@ -196,6 +221,19 @@ def _select_account(db: sqlite3.Connection, email: str) -> Any:
 
 def _to_user(row: Any) -> User:
     return User(row["id"], row["email"], row["role"])
+
+
+def _to_account(row: Any) -> Account:
+    return Account(row["id"], row["email"], row["role"], _to_time(row["created"]), _to_time(row["last_sign_in"]))
+
+
+def _to_time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _to_fields(account: Account) -> dict[str, object]:
+    fields = {name: value for name, value in asdict(account).items() if value is not None}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
 def _normalize_email(email: str) -> str:

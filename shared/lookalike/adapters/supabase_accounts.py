@@ -9,6 +9,7 @@ import httpx
 from supabase import Client, ClientOptions, create_client
 from supabase_auth.errors import AuthApiError, AuthError, AuthRetryableError, AuthUnknownError, AuthWeakPasswordError
 
+from lookalike.domain.account import Account, AccountPage
 from lookalike.domain.errors import (
     Conflict,
     InvalidField,
@@ -35,8 +36,8 @@ UNAUTHENTICATED_MESSAGE = "The email address, the password or the token is wrong
 class SupabaseAccounts:
     """Supabase implementation of the port `Accounts`.
 
-    `key` is the public key of the project. `service_key` is secret, and needed only to grant roles
-    and to delete accounts.
+    `key` is the public key of the project. `service_key` is secret, and needed only to grant roles, and to list and
+    delete accounts.
     """
 
     def __init__(self, url: str, key: str, service_key: str = "") -> None:
@@ -90,6 +91,18 @@ class SupabaseAccounts:
         with self._client() as client:
             response = client.auth.get_user(access_token)
         return AccountRecord(response.user.model_dump(mode="json", exclude_none=True), None) if response else None
+
+    def list_accounts(self, page: int, size: int) -> AccountPage:
+        """Return a page of all accounts. Raises `Misconfigured` without a service key."""
+        if not self._service_key:
+            raise Misconfigured(
+                "The server may not list accounts, since it has no SUPABASE_SERVICE_KEY: run `lookalike users list` on a "
+                "machine that has it, or look into the Supabase project"
+            )
+        with self._client(self._service_key) as client:
+            users = client.auth.admin.list_users(page, size)
+        # the package does not return the total that Supabase sends
+        return AccountPage([_to_account(user) for user in users], page + 1 if len(users) == size else None)
 
     def delete_account(self, user: str) -> bool:
         """Delete a user. Returns whether it existed. Raises `Misconfigured` without a service key."""
@@ -166,3 +179,8 @@ def _to_session(response: Any) -> Session:
 
 def _to_user(user: Any) -> User:
     return User.from_claims({"sub": user.id, "email": user.email, "app_metadata": user.app_metadata})
+
+
+def _to_account(user: Any) -> Account:
+    known = _to_user(user)
+    return Account(known.id, known.email, known.role, user.created_at, user.last_sign_in_at)

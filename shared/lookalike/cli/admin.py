@@ -7,6 +7,9 @@ import click
 
 from lookalike.cli.common import open_services, progress_bar_of_length, report_errors
 
+PAGE_SIZE = 200
+"""Accounts that are read at once."""
+
 
 @click.group()
 def users() -> None:
@@ -21,6 +24,26 @@ def users_grant(email: str, role: str) -> None:
     """Make EMAIL an administrator, or an ordinary user again, from their next sign-in or refresh."""
     user = open_services().accounts.set_role(email, role)
     click.echo(f"{user.email} is {'an administrator' if user.is_admin else 'a user'} from their next token on")
+
+
+@users.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per account.")
+@report_errors
+def users_list(as_json: bool) -> None:
+    """List all accounts with their role and last sign-in. With Supabase, needs SUPABASE_SERVICE_KEY."""
+    accounts, page = open_services().accounts, 1
+    while page:
+        found = accounts.list_accounts(page, PAGE_SIZE)
+        for one in found.accounts:
+            times = [
+                moment.isoformat(timespec="seconds") if moment else None for moment in (one.created, one.last_sign_in)
+            ]
+            if as_json:
+                fields = {"id": one.id, "email": one.email, "role": one.role}
+                click.echo(json.dumps({**fields, "created": times[0], "last_sign_in": times[1]}))
+            else:
+                click.echo(f"{one.id}  {one.role:<5}  {times[1] or 'no sign-in known':<25}  {one.email}")
+        page = found.next_page or 0
 
 
 @click.group()

@@ -187,6 +187,35 @@ class ApiKey(Schema):
     """The key itself, in the response that creates it. It cannot be shown again."""
 
 
+class AccountsRequest(RequestBody):
+    """A page of accounts."""
+
+    limit: int = Field(50, ge=1, le=200)
+    """Maximum number of accounts on the page."""
+    cursor: str = Field("1", pattern=r"^[1-9][0-9]{0,8}$")
+    """`cursor` of the previous page. `limit` must be the same."""
+
+
+class Account(Schema):
+    """A user account. Times are in UTC."""
+
+    id: str
+    email: str
+    role: str
+    """`user` or `admin`."""
+    created: str | None
+    """Null if the sign-in service does not tell."""
+    last_sign_in: str | None
+    """Last sign-in with the password. Null if there was none, or if the sign-in service does not tell."""
+
+
+class AccountsResponse(DataResponse[list[Account]]):
+    """A page of accounts."""
+
+    cursor: str | None
+    """Send it as `cursor` to get the next page, which may be empty. Null on the last page."""
+
+
 IndexResponse = DataResponse[IndexOverview]
 ModelsResponse = DataResponse[ModelOverview]
 JobsResponse = DataResponse[list[RunningJob]]

@@ -219,6 +219,8 @@ ROUTES = (
     _auth("/api/auth/logout", Role.USER, accounts.logout, responses.StatusResponse),
     Route("auth", "GET", "/api/auth/user", Role.USER, accounts.get_current_user,
           responses.DataResponse[responses.CurrentUser]),
+    Route("auth", "GET", "/accounts", Role.ADMIN, administration.list_accounts, admin_schemas.AccountsResponse,
+          admin_schemas.AccountsRequest),
     Route("auth", "GET", "/api_keys", Role.ADMIN, administration.list_keys, admin_schemas.KeysResponse),
     _auth("/api_keys", Role.ADMIN, administration.create_key, admin_schemas.KeyResponse, admin_schemas.NewKeyRequest, 201),
     Route("auth", "DELETE", "/api_keys/<id>", Role.ADMIN, administration.revoke_key, admin_schemas.KeyResponse),

@@ -18,6 +18,7 @@ from lookalike.domain.api_keys import (
     parse_key_text,
 )
 from lookalike.domain.errors import Forbidden, InvalidField, NotFound, Unauthenticated
+from lookalike.domain.model import Caller
 from lookalike.domain.ports import ApiKeyStore, Clock
 from lookalike.usecases.deferred_writes import DeferredWrites
 
@@ -54,8 +55,17 @@ class ApiKeys:
     clock: Clock
     deferred: DeferredWrites
 
-    def create(self, request: KeyRequest) -> tuple[ApiKey, str]:
-        """Store a new key. Return it and its text, which cannot be shown again. Raises `InvalidField`."""
+    def create(self, request: KeyRequest, creator: Caller | None = None) -> tuple[ApiKey, str]:
+        """Store a new key. Return it and its text, which cannot be shown again.
+
+        `creator` is the sender of the request, `None` for an operator. Raises `InvalidField`, and `Forbidden` if a key
+        would create one of an administrator: whoever copied a key could keep its rights after it is revoked.
+        """
+        if request.role is KeyRole.ADMIN and creator and creator.key:
+            raise Forbidden(
+                "An API key cannot create another key with the role admin: sign in as an administrator, or run "
+                "`lookalike keys create --role admin`"
+            )
         _check_request(request)
         text = create_key_text(self.signing_key)
         parsed = parse_key_text(text, self.signing_key)

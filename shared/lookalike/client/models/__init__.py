@@ -1,6 +1,7 @@
 """Results. Their fields have the names of the API; fields that a newer server adds are ignored."""
 
 from lookalike.client.models.catalog import (
+    Account,
     AccountReceipt,
     BrowsedGarment,
     CurrentUser,
@@ -47,6 +48,7 @@ from lookalike.client.models.searches import (
 )
 
 __all__ = [
+    "Account",
     "AccountReceipt",
     "Box",
     "BrowsedGarment",

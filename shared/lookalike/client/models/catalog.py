@@ -62,6 +62,18 @@ class User(Result):
     """`user` or `admin`."""
 
 
+class Account(Result):
+    """An account as administrators see it."""
+
+    id: str
+    email: str
+    role: str
+    """`user` or `admin`."""
+    created: datetime | None
+    last_sign_in: datetime | None
+    """`None` if there was none, or if the sign-in service does not tell."""
+
+
 class TokenSession(User):
     """An account and its tokens."""
 

@@ -1,4 +1,4 @@
-"""Operations for administrators: ingestion, index and duplicates."""
+"""Operations for administrators: ingestion, index, duplicates and accounts."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from lookalike.client.operations.common import data, page
 
 
 class AdministrationOperations:
-    """Operations for administrators: ingestion, index and duplicates."""
+    """Operations for administrators: ingestion, index, duplicates and accounts."""
 
     @listing
     def ingestions(
@@ -44,6 +44,12 @@ class AdministrationOperations:
             body={"force": force},
             is_idempotent=not force,
         )
+
+    @listing
+    def accounts(self, *, page_size: int = 100) -> PageCall[models.Account]:
+        """Iterate over the accounts of all users."""
+        read = page(models.Account)
+        return lambda cursor: Call("GET", "/accounts", read, query={"limit": page_size, "cursor": cursor})
 
     @listing
     def duplicates(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from lookalike.domain.account import AccountPage
 from lookalike.domain.history import Choice, PastSearch
 from lookalike.domain.model import Session, User
 from lookalike.domain.personal_data import AccountRecord
@@ -60,6 +61,13 @@ class Accounts(Protocol):
         """Return what is kept of the account that a token was issued for, or `None` if there is no such account.
 
         Raises `Unauthenticated` if the token is invalid.
+        """
+        ...
+
+    def list_accounts(self, page: int, size: int) -> AccountPage:
+        """Return a page of all accounts, with at most `size` of them. The first page is 1. For administrators only.
+
+        Raises `Misconfigured` if the service lacks the permission to list accounts.
         """
         ...
 

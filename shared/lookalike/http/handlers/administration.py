@@ -13,7 +13,7 @@ from lookalike.bootstrap import Services
 from lookalike.domain.api_keys import ApiKey, KeyRole
 from lookalike.domain.job_statistics import JobCount, JobDurations
 from lookalike.domain.model import Box, Job, JobStatus, Manifest
-from lookalike.http.admin_schemas import NewKeyRequest, RecutRequest, RollbackRequest
+from lookalike.http.admin_schemas import AccountsRequest, NewKeyRequest, RecutRequest, RollbackRequest
 from lookalike.http.handlers.responses import segment_response
 from lookalike.http.request import ApiRequest
 from lookalike.http.request_schemas import HandlerResult
@@ -112,6 +112,27 @@ def get_statistics(services: Services, request: ApiRequest) -> HandlerResult:
     return {"success": True, "data": data}
 
 
+def list_accounts(services: Services, request: ApiRequest) -> HandlerResult:
+    """List the accounts of all users.
+
+    With Supabase, the server needs the service key for this, which functions should not have.
+    """
+    body = request.parse_body(AccountsRequest)
+    page = services.accounts.list_accounts(int(body.cursor), body.limit)
+    data = [
+        {
+            "id": one.id,
+            "email": one.email,
+            "role": one.role,
+            "created": one.created.isoformat() if one.created else None,
+            "last_sign_in": one.last_sign_in.isoformat() if one.last_sign_in else None,
+        }
+        for one in page.accounts
+    ]
+    message = f"{len(data)} accounts"
+    return {"success": True, "message": message, "data": data, "cursor": page.next_page and str(page.next_page)}
+
+
 def list_keys(services: Services, request: ApiRequest) -> HandlerResult:
     """List all API keys, newest first."""
     return {"success": True, "data": [_key_response(key) for key in services.api_keys.list_keys()]}
@@ -120,14 +141,15 @@ def list_keys(services: Services, request: ApiRequest) -> HandlerResult:
 def create_key(services: Services, request: ApiRequest) -> HandlerResult:
     """Create an API key.
 
-    The response has the key in `data.key`. Only its checksum is stored, so it cannot be shown again.
+    The response has the key in `data.key`. Only its checksum is stored, so it cannot be shown again. Keys of the role
+    `admin` are created by signed-in administrators only, not with another key.
     """
     body = request.parse_body(NewKeyRequest)
     lifetime = timedelta(days=body.valid_days) if body.valid_days else None
     conditions = body.model_dump(mode="json", exclude_none=True)["filter"]
     limits = (body.requests_per_minute, body.requests_per_address)
     wanted = KeyRequest(KeyRole(body.role), body.name, conditions, *limits, body.origins, lifetime)
-    key, text = services.api_keys.create(wanted)
+    key, text = services.api_keys.create(wanted, request.caller)
     return {"success": True, "message": f"Created the key {key.id}", "data": _key_response(key) | {"key": text}}, 201
 
 

@@ -1,6 +1,7 @@
 /** Section: API keys, and what can be done with accounts. */
 
 import { formatTime } from "../js/format.js";
+import { accountList } from "./accounts.js";
 import { button, element, field, sectionHeader, select, table } from "./elements.js";
 import { eraseUserForm } from "./erase-user.js";
 import { get, post, remove } from "./http.js";
@@ -24,10 +25,11 @@ export function showAccess(view) {
     element(
       "p",
       {},
-      "The sign-in service keeps the accounts, and this page cannot list them. Make an account that of an administrator with ",
+      "Make an account that of an administrator with ",
       element("code", { text: "lookalike users grant EMAIL admin" }),
-      " or in the sign-in service.",
+      " or in the sign-in service. This page cannot, so that a stolen session cannot either.",
     ),
+    accountList(),
     element("h3", { text: "Erase what a user left" }),
     eraseUserForm(),
   );
