@@ -42,7 +42,7 @@ locals {
     cancel = [
       "/cancel_processing/*", "/cancel_request/*", "/cleanup_requests", "/jobs", "/request_status/*", "/statistics",
     ]
-    auth = ["/api/auth/*", "/api_keys", "/api_keys/*", "/me", "/me/*"]
+    auth = ["/accounts", "/api/auth/*", "/api_keys", "/api_keys/*", "/me", "/me/*"]
   }
   patterns = {
     for name, paths in local.paths :
