@@ -33,6 +33,7 @@ locals {
   event_subscription = reverse(split("/", google_eventarc_trigger.ingest.transport[0].pubsub[0].subscription))[0]
   event_filter       = "resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${local.event_subscription}\""
   undelivered        = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+  dead_letter_count  = "${local.undelivered} AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\""
 
   # threshold: null for an alert if there is no data. duration: seconds for which a condition must hold.
   alerts = {
@@ -69,7 +70,7 @@ locals {
     dead_letters = {
       title     = "Photos could not be ingested"
       severity  = "ERROR"
-      filter    = "${local.undelivered} AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\""
+      filter    = local.dead_letter_count
       aligner   = "ALIGN_MAX"
       reducer   = "REDUCE_MAX"
       period    = 300

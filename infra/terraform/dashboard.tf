@@ -4,107 +4,107 @@ locals {
   revision   = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"lookalike-.*\")"
   by_service = ["resource.label.service_name"]
 
-  # aligner and reducer: how points are combined over a minute, and then over instances. by: one line for each value.
+  # A query has one source: a metric from logs (log), of the instances (run), of the database (sql), or a filter.
+  # align and reduce: how points are combined over a minute, and then over instances. by: one line for each value.
   charts = [
     {
       title   = "Requests by function"
       unit    = "1/s"
-      queries = [{ filter = "metric.type=\"run.googleapis.com/request_count\" AND ${local.revision}", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = local.by_service, name = "" }]
+      queries = [{ run = "request_count", align = "RATE", reduce = "SUM", by = local.by_service }]
     },
     {
-      title = "Latency by function, 95 %"
-      unit  = "s"
-      queries = [
-        { filter = "${local.log_metric}/request_seconds\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = local.by_service, name = "" },
-      ]
+      title   = "Latency by function, 95 %"
+      unit    = "s"
+      queries = [{ log = "request_seconds", align = "DELTA", reduce = "PERCENTILE_95", by = local.by_service }]
     },
     {
       title   = "Errors by code"
       unit    = "1/s"
-      queries = [{ filter = "${local.log_metric}/errors\" AND ${local.revision}", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["metric.label.error", "metric.label.status"], name = "" }]
+      queries = [{ log = "errors", align = "RATE", reduce = "SUM", by = ["metric.label.error", "metric.label.status"] }]
     },
     {
       title   = "Cold starts by function"
       unit    = "1"
-      queries = [{ filter = "${local.log_metric}/start_seconds\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_COUNT", by = local.by_service, name = "" }]
+      queries = [{ log = "start_seconds", align = "DELTA", reduce = "COUNT", by = local.by_service }]
     },
     {
       title   = "Time of cold starts, 95 %"
       unit    = "s"
-      queries = [{ filter = "${local.log_metric}/start_seconds\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = local.by_service, name = "" }]
+      queries = [{ log = "start_seconds", align = "DELTA", reduce = "PERCENTILE_95", by = local.by_service }]
     },
     {
       title   = "Instances by function"
       unit    = "1"
-      queries = [{ filter = "metric.type=\"run.googleapis.com/container/instance_count\" AND ${local.revision}", aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = local.by_service, name = "" }]
+      queries = [{ run = "container/instance_count", align = "MAX", reduce = "SUM", by = local.by_service }]
     },
     {
       title   = "Waiting for the models, 95 %"
       unit    = "s"
-      queries = [{ filter = "${local.log_metric}/queue_seconds\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", by = local.by_service, name = "" }]
+      queries = [{ log = "queue_seconds", align = "DELTA", reduce = "PERCENTILE_95", by = local.by_service }]
     },
     {
       title = "Model time, median"
       unit  = "s"
       queries = [
-        { filter = "${local.log_metric}/detect_seconds\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_50", by = local.by_service, name = "detect" },
-        { filter = "${local.log_metric}/embed_seconds\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_50", by = local.by_service, name = "embed" },
+        { log = "detect_seconds", align = "DELTA", reduce = "PERCENTILE_50", by = local.by_service, name = "detect" },
+        { log = "embed_seconds", align = "DELTA", reduce = "PERCENTILE_50", by = local.by_service, name = "embed" },
       ]
     },
     {
       title   = "Memory by function"
       unit    = "1"
-      queries = [{ filter = "metric.type=\"run.googleapis.com/container/memory/utilizations\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_99", by = local.by_service, name = "" }]
+      queries = [{ run = "container/memory/utilizations", align = "DELTA", reduce = "PERCENTILE_99", by = local.by_service }]
     },
     {
       title   = "Age of the index by version"
       unit    = "s"
-      queries = [{ filter = "${local.log_metric}/index_age_seconds\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = ["metric.label.index_version"], name = "" }]
+      queries = [{ log = "index_age_seconds", align = "DELTA", reduce = "MEAN", by = ["metric.label.index_version"] }]
     },
     {
       title = "Garments in the index, and builds behind"
       unit  = "1"
       queries = [
-        { filter = "${local.log_metric}/index_rows\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], name = "garments" },
-        { filter = "${local.log_metric}/index_builds_behind\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], name = "builds behind" },
+        { log = "index_rows", align = "DELTA", reduce = "MEAN", name = "garments" },
+        { log = "index_builds_behind", align = "DELTA", reduce = "MEAN", name = "builds behind" },
       ]
     },
     {
       title   = "Recall of the index"
       unit    = "1"
-      queries = [{ filter = "${local.log_metric}/index_recall\" AND ${local.revision}", aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", by = [], name = "" }]
+      queries = [{ log = "index_recall", align = "DELTA", reduce = "MEAN" }]
     },
     {
       title   = "Photos waiting for their ingestion"
       unit    = "1"
-      queries = [{ filter = "${local.undelivered} AND ${local.event_filter}", aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = [], name = "" }]
+      queries = [{ filter = "${local.undelivered} AND ${local.event_filter}", align = "MAX", reduce = "SUM" }]
     },
     {
       title   = "Dead letters"
       unit    = "1"
-      queries = [{ filter = "${local.undelivered} AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\"", aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", by = [], name = "" }]
+      queries = [{ filter = local.dead_letter_count, align = "MAX", reduce = "SUM" }]
     },
     {
       title   = "Tasks of the jobs"
       unit    = "1"
-      queries = [{ filter = "metric.type=\"run.googleapis.com/job/completed_task_attempt_count\" AND resource.type=\"cloud_run_job\"", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = ["resource.label.job_name", "metric.label.result"], name = "" }]
+      queries = [{ filter = local.job_tasks, align = "DELTA", reduce = "SUM", by = ["resource.label.job_name", "metric.label.result"] }]
     },
     {
       title   = "Database connections"
       unit    = "1"
-      queries = [{ filter = "metric.type=\"cloudsql.googleapis.com/database/network/connections\" AND ${local.database_filter}", aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", by = [], name = "" }]
+      queries = [{ sql = "network/connections", align = "MAX", reduce = "MAX" }]
     },
     {
       title   = "Database storage"
       unit    = "By"
-      queries = [{ filter = "metric.type=\"cloudsql.googleapis.com/database/disk/bytes_used\" AND ${local.database_filter}", aligner = "ALIGN_MAX", reducer = "REDUCE_MAX", by = [], name = "" }]
+      queries = [{ sql = "disk/bytes_used", align = "MAX", reduce = "MAX" }]
     },
     {
       title   = "Database CPU"
       unit    = "1"
-      queries = [{ filter = "metric.type=\"cloudsql.googleapis.com/database/cpu/utilization\" AND ${local.database_filter}", aligner = "ALIGN_MEAN", reducer = "REDUCE_MAX", by = [], name = "" }]
+      queries = [{ sql = "cpu/utilization", align = "MEAN", reduce = "MAX" }]
     },
   ]
+  job_tasks = "metric.type=\"run.googleapis.com/job/completed_task_attempt_count\" AND resource.type=\"cloud_run_job\""
 
   # The sum of a distribution cannot be charted with a filter, so this is PromQL.
   cost_query = "sum by (service_name) (increase(logging_googleapis_com:user_lookalike_cost_sum{monitored_resource=\"cloud_run_revision\"}[1h]))"
@@ -117,16 +117,22 @@ locals {
           for query in chart.queries : {
             plotType       = "LINE"
             targetAxis     = "Y1"
-            legendTemplate = query.name
+            legendTemplate = try(query.name, "")
             timeSeriesQuery = {
               unitOverride = chart.unit
               timeSeriesFilter = {
-                filter = query.filter
+                # the first that the query has
+                filter = try(
+                  "${local.log_metric}/${query.log}\" AND ${local.revision}",
+                  "metric.type=\"run.googleapis.com/${query.run}\" AND ${local.revision}",
+                  "metric.type=\"cloudsql.googleapis.com/database/${query.sql}\" AND ${local.database_filter}",
+                  query.filter,
+                )
                 aggregation = {
                   alignmentPeriod    = "60s"
-                  perSeriesAligner   = query.aligner
-                  crossSeriesReducer = query.reducer
-                  groupByFields      = query.by
+                  perSeriesAligner   = "ALIGN_${query.align}"
+                  crossSeriesReducer = "REDUCE_${query.reduce}"
+                  groupByFields      = try(query.by, [])
                 }
               }
             }
