@@ -22,7 +22,15 @@ locals {
   # The keys of for_each and count: empty without a load balancer.
   addresses = var.domain == "" ? {} : { ipv4 = "IPV4", ipv6 = "IPV6" }
   one       = var.domain == "" ? 0 : 1
-  balanced  = var.domain == "" ? {} : { for name, function in local.functions : name => function if function.public }
+  balanced  = var.domain == "" ? [] : [for name, function in local.functions : name if function.public]
+
+  # The revisions behind the load balancer: those with traffic, and those of a release that have none yet. A release reaches
+  # these by the host name candidate.DOMAIN. It needs no DNS record and no certificate: the release connects to DOMAIN and
+  # sends this name in the header Host. See infra/release.
+  backends = merge(
+    { for name in local.balanced : name => { function = name, tag = null } },
+    { for name in local.balanced : "candidate-${name}" => { function = name, tag = "candidate" } },
+  )
 
   # The paths of each function, with and without a slash at the end. A longer pattern has precedence. A test compares them with
   # the route table. The private functions ingest and reindex are missing, and so is everything that the page's bucket serves.
@@ -82,18 +90,19 @@ resource "google_compute_ssl_policy" "lookalike" {
 }
 
 resource "google_compute_region_network_endpoint_group" "function" {
-  for_each              = local.balanced
+  for_each              = local.backends
   name                  = "lookalike-${each.key}"
   region                = var.region
   network_endpoint_type = "SERVERLESS"
 
   cloud_run {
-    service = google_cloud_run_v2_service.function[each.key].name
+    service = google_cloud_run_v2_service.function[each.value.function].name
+    tag     = each.value.tag
   }
 }
 
 resource "google_compute_backend_service" "function" {
-  for_each              = local.balanced
+  for_each              = local.backends
   name                  = "lookalike-${each.key}"
   load_balancing_scheme = "EXTERNAL_MANAGED"
   protocol              = "HTTPS"
@@ -199,7 +208,6 @@ resource "google_compute_url_map" "lookalike" {
     path_matcher = "lookalike"
   }
 
-  # See candidates.tf.
   host_rule {
     hosts        = ["candidate.${var.domain}"]
     path_matcher = "candidate"
@@ -213,7 +221,7 @@ resource "google_compute_url_map" "lookalike" {
       for_each = local.patterns
       content {
         paths   = path_rule.value
-        service = google_compute_backend_service.candidate[path_rule.key].id
+        service = google_compute_backend_service.function["candidate-${path_rule.key}"].id
       }
     }
   }

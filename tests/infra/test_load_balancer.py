@@ -144,12 +144,15 @@ def test_all_variables_of_the_plans_exist() -> None:
 
 
 def test_new_revisions_are_reached_by_the_host_and_the_tag_that_a_release_uses() -> None:
-    group = terraform().resources["google_compute_region_network_endpoint_group.candidate"]
-    assert group["cloud_run"][0]["tag"] == CANDIDATE and group["for_each"] == "${local.balanced}"
+    group = terraform().resources["google_compute_region_network_endpoint_group.function"]
+    assert group["cloud_run"][0]["tag"] == "${each.value.tag}" and group["for_each"] == "${local.backends}"
+    assert f'"{CANDIDATE}-${{name}}" => {{function = name, tag = "{CANDIDATE}"}}' in terraform().locals["backends"]
     hosts = {rule["path_matcher"]: rule["hosts"] for rule in url_map()["host_rule"]}
     assert hosts["candidate"] == [f"{CANDIDATE}.${{var.domain}}"] and hosts["lookalike"] == ["*"]
     rules = {matcher["name"]: matcher["dynamic"] for matcher in url_map()["path_matcher"]}
-    assert "backend_service.candidate[" in str(rules["candidate"]) and "local.patterns" in str(rules["candidate"])
+    assert f'backend_service.function["{CANDIDATE}-' in str(rules["candidate"]) and "local.patterns" in str(
+        rules["candidate"]
+    )
     public = {name for name, function in terraform().functions.items() if function["public"]}
     assert public == {*PUBLIC} and {*terraform().functions} - public == {*PRIVATE}
 
