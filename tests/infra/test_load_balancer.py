@@ -69,7 +69,11 @@ def test_bucket_has_the_files_of_the_local_server() -> None:
     for local, pattern, prefix in patterns:
         folder = folders[prefix]
         assert str(terraform().locals[local]).endswith(str(folder.relative_to(ROOT)))
-        globs = [pattern.replace("{css,js}", suffix) for suffix in ("css", "js")] if "{" in pattern else [pattern]
+        globs = (
+            [pattern.replace("{css,js,json}", suffix) for suffix in ("css", "js", "json")]
+            if "{" in pattern
+            else [pattern]
+        )
         stored |= {f"/{prefix}/{path.relative_to(folder).as_posix()}" for glob in globs for path in folder.glob(glob)}
     assert served == stored
     types = {f".{suffix}": kind for suffix, kind in terraform().locals["content_types"].items()}
