@@ -62,6 +62,22 @@ def test_colors_of_rows_with_a_color(catalog: Catalog, row_ids: list[int]) -> No
     assert catalog.colors("other-1")[1].tolist() == [[1.0, 2.0, 3.0]]
 
 
+def test_colors_are_current_after_each_write(catalog: Catalog, row_ids: list[int]) -> None:
+    def read(embedder: str | None = MODEL) -> list[list[float]]:
+        return catalog.colors(embedder)[1].tolist()  # type: ignore[no-any-return]
+
+    before = read()
+    catalog.add_photo(photo("c"), [styled("c", 0, color=(7.0, 8.0, 9.0))], MODEL)
+    assert read() == [*before, [7.0, 8.0, 9.0]]
+    catalog.replace_segment(row_ids[7], replace(styled("b", 2), color=(4.0, 4.0, 4.0)), MODEL)
+    assert read() == [before[0], [4.0, 4.0, 4.0], [7.0, 8.0, 9.0]]
+    catalog.replace_segment(row_ids[7], replace(styled("b", 2), color=(4.0, 4.0, 4.0)), "other-1")
+    assert read() == [before[0], [7.0, 8.0, 9.0]]
+    catalog.delete_segment("b_segment_0")
+    assert read() == [[7.0, 8.0, 9.0]]
+    assert sorted(read(None)) == [[1.0, 2.0, 3.0], [4.0, 4.0, 4.0], [7.0, 8.0, 9.0]]
+
+
 @pytest.mark.parametrize("wanted", [None, ids(), ids(10**9)], ids=str)
 def test_colors_of_no_rows_have_their_shape(catalog: Catalog, wanted: NDArray[np.int64] | None) -> None:
     found, colors = catalog.colors("nothing-1", wanted)
@@ -136,8 +152,9 @@ def test_many_row_ids_give_the_same_as_few(catalog: Catalog, row_ids: list[int],
 
     few = read()
     monkeypatch.setattr(facets, "MAX_ROWS_BY_ID", 2)
-    assert read() == few
     monkeypatch.setattr(facets, "ROWS_PER_TEXT", 2)
+    assert read() == few
+    # the second time, the colors are not read from the database
     assert read() == few
 
 

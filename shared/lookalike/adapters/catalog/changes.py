@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, or_, select
 
+from lookalike.adapters.catalog.commits import select_last_commit
 from lookalike.adapters.catalog.database import Database, read_transaction
 from lookalike.adapters.catalog.legacy_rows import has_own_vector, legacy_vector_bytes
-from lookalike.adapters.catalog.tables import commits, deleted_images, other_embeddings, splitted_images
+from lookalike.adapters.catalog.tables import deleted_images, other_embeddings, splitted_images
 from lookalike.adapters.catalog.values import BATCH_SIZE, batches, name_in, row_id_in
 from lookalike.domain.errors import LookalikeError
 from lookalike.domain.model import ORIGINAL_EMBEDDER, Changes, Vectors
@@ -24,7 +25,7 @@ class ChangeQueries(Database):
     @read_transaction
     def changes(self, tx: Connection, embedder: str, since: int) -> Changes:
         """Return the rows of an embedder that were written or deleted after commit `since`, with their vectors."""
-        if since > 0 and _last_commit(tx) == since:
+        if since > 0 and select_last_commit(tx) == since:
             # the usual case of a search: one query instead of three
             no_ids = np.empty(0, np.int64)
             return Changes(since, no_ids, np.empty((0, 0), np.float32), no_ids)
@@ -53,7 +54,7 @@ class SqlSnapshot:
 
     def __init__(self, tx: Connection, embedder: str, since: int) -> None:
         self._tx, self._embedder = tx, embedder
-        self.last_commit = _last_commit(tx)
+        self.last_commit = select_last_commit(tx)
         self.row_ids = _changed_row_ids(tx, embedder, since)
         # An empty index needs no tombstones.
         deleted = _deleted_row_ids(tx, embedder, since) if since > 0 else np.empty(0, np.int64)
@@ -66,11 +67,6 @@ class SqlSnapshot:
             row_ids = self.row_ids[start : start + BATCH_SIZE].tolist()
             data = _vector_bytes(self._tx, self._embedder, row_ids)
             yield _to_vectors([data[row_id] for row_id in row_ids])
-
-
-def _last_commit(tx: Connection) -> int:
-    number: int = tx.execute(select(commits.c.number)).scalar_one()
-    return number
 
 
 def _changed_row_ids(tx: Connection, embedder: str, since: int) -> NDArray[np.int64]:

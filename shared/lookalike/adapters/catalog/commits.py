@@ -35,5 +35,10 @@ def next_commit_number(tx: Connection) -> int:
     """Take the next commit number and lock the counter until the commit. Call it last in the transaction."""
     # UPDATE before SELECT: the update takes the row lock. Other writers wait here until this transaction commits.
     tx.execute(update(commits).values(number=commits.c.number + 1))
+    return select_last_commit(tx)
+
+
+def select_last_commit(tx: Connection) -> int:
+    """Return the number of the last commit that the transaction sees."""
     number: int = tx.execute(select(commits.c.number)).scalar_one()
     return number

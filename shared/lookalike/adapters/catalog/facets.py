@@ -3,6 +3,8 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
+from lookalike.adapters.catalog.commits import select_last_commit
 from lookalike.adapters.catalog.database import Database, read_transaction
 from lookalike.adapters.catalog.fields import facet_items, field_columns, join_products, to_field_values
 from lookalike.adapters.catalog.legacy_rows import has_own_vector
@@ -47,23 +50,45 @@ _own_details, _photo_details = image_details.alias("own_details"), image_details
 GARMENT_COLUMNS: Mapping[str, ColumnElement[Any]] = {"label": _rows.label, PHOTO_FIELD: _rows.original_image_id}
 
 
+@dataclass(frozen=True, slots=True)
+class ColorTable:
+    """The colors of all rows of an embedder at a commit."""
+
+    commit: int
+    ids: RowIds
+    """Row ids (n,), ascending."""
+    labs: NDArray[np.float64]
+    """L*, a*, b* (n, 3)."""
+
+
 class FacetQueries(Database):
     """Queries of the port `Catalog` about the colors and field values of many rows."""
+
+    @cached_property
+    def _color_tables(self) -> dict[str | None, ColorTable]:
+        """The last table of each embedder, 32 bytes a row. Reading the colors again takes much longer than their use."""
+        return {}
 
     @read_transaction
     def colors(
         self, tx: Connection, embedder: str | None, row_ids: RowIds | None = None
     ) -> tuple[RowIds, NDArray[np.float64]]:
-        """Return the sorted ids (n,) of rows with a color and their colors (n, 3), as L*, a*, b*."""
-        numbers = [number for query in _color_queries(tx, embedder, row_ids) for number in tx.execute(query).scalars()]
-        # One JSON document of all colors is parsed much faster than each on its own. Each query returns "id,L,a,b,...",
-        # or NULL if there are no colors.
-        parsed = json.loads(f"[{','.join(number for number in numbers if number)}]")
-        table = np.array(parsed, np.float64).reshape(-1, 4)
-        # float64 represents ids up to 2 ** 53 exactly
-        ids = table[:, 0].astype(np.int64)
-        order = _order_of(ids, row_ids)
-        return ids[order], table[order, 1:]
+        """Return the sorted ids (n,) of rows with a color and their colors (n, 3), as L*, a*, b*. Both can be read-only."""
+        if row_ids is not None and len(row_ids) <= MAX_ROWS_BY_ID:
+            return _read_colors(tx, embedder, row_ids)
+        # Every transaction that adds, deletes or replaces a picture has a commit number. So all reads at one commit
+        # return the same colors.
+        commit, table = select_last_commit(tx), self._color_tables.get(embedder)
+        if table is None or table.commit != commit:
+            ids, labs = _read_colors(tx, embedder, None)
+            # callers share them
+            ids.setflags(write=False)
+            labs.setflags(write=False)
+            table = self._color_tables[embedder] = ColorTable(commit, ids, labs)
+        if row_ids is None:
+            return table.ids, table.labs
+        is_wanted = np.isin(table.ids, row_ids)
+        return table.ids[is_wanted], table.labs[is_wanted]
 
     @read_transaction
     def field_values(
@@ -115,6 +140,18 @@ def _with_vector(query: Select[Any], embedder: str | None) -> Iterator[Select[An
     yield query.join(other_embeddings, is_secondary)
 
 
+def _read_colors(tx: Connection, embedder: str | None, row_ids: RowIds | None) -> tuple[RowIds, NDArray[np.float64]]:
+    numbers = [number for query in _color_queries(tx, embedder, row_ids) for number in tx.execute(query).scalars()]
+    # One JSON document of all colors is parsed much faster than each on its own. Each query returns "id,L,a,b,...", or
+    # NULL if there are no colors.
+    parsed = json.loads(f"[{','.join(number for number in numbers if number)}]")
+    table = np.array(parsed, np.float64).reshape(-1, 4)
+    # float64 represents ids up to 2 ** 53 exactly
+    ids = table[:, 0].astype(np.int64)
+    order = np.argsort(ids, kind="stable")
+    return ids[order], table[order, 1:]
+
+
 def _color_queries(tx: Connection, embedder: str | None, row_ids: RowIds | None) -> Iterator[Select[Any]]:
     numbers = func.substr(_rows.colour, 2, func.length(_rows.colour) - 2)
     query = select(func.group_concat(cast(_rows.id, String(20)) + "," + numbers)).select_from(splitted_images)
@@ -122,10 +159,7 @@ def _color_queries(tx: Connection, embedder: str | None, row_ids: RowIds | None)
     if tx.dialect.name != "sqlite":
         tx.execute(text(f"SET SESSION group_concat_max_len = {MAX_TEXT_BYTES}"))
         query = query.group_by(func.floor(_rows.id / ROWS_PER_TEXT))
-    if row_ids is None or len(row_ids) > MAX_ROWS_BY_ID:
-        yield from _with_vector(query, embedder)
-    else:
-        yield from _restricted(query, embedder, row_ids)
+    yield from _with_vector(query, embedder) if row_ids is None else _restricted(query, embedder, row_ids)
 
 
 def _restricted(query: Select[Any], embedder: str | None, row_ids: RowIds | None) -> Iterator[Select[Any]]:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, exists, func, insert, or_, select, update
 
-from lookalike.adapters.catalog.commits import next_commit_number
+from lookalike.adapters.catalog.commits import next_commit_number, select_last_commit
 from lookalike.adapters.catalog.database import Database, write_transaction
 from lookalike.adapters.catalog.products import select_products
 from lookalike.adapters.catalog.tables import (
-    commits,
     duplicate_decisions,
     image_details,
     originals,
@@ -92,7 +91,7 @@ class SqlTransferSnapshot:
     def __init__(self, tx: Connection) -> None:
         self._tx = tx
         # the first query of a transaction begins its snapshot
-        self.last_commit: int = tx.execute(select(commits.c.number)).scalar_one()
+        self.last_commit = select_last_commit(tx)
 
     def counts(self) -> TransferCounts:
         """Return the number of rows."""
