@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from infra.costs.report import PAGE, fill_page, main_table, notes, sections
 from infra.costs.workload import ASSUMPTIONS, read_assumptions
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table. Exits with 1 if something is not known."""
-    options = _parse()
+    options = _parse(arguments)
     try:
         estimate = Estimate(
             prices=read_prices(options.prices),
@@ -31,7 +32,7 @@ def main() -> None:
         sys.exit(f"The costs cannot be estimated: {error}")
 
 
-def _parse() -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m infra.costs", description="Estimate what a deployment costs a month, in USD."
     )
@@ -44,7 +45,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--write-docs", action="store_true", help="write all tables, with default options, to docs/costs.md"
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _variable(text: str) -> tuple[str, Any]:

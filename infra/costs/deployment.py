@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Configuration:
         return {address.split(".")[0] for address in self.resources}
 
 
+@cache
 def read_configuration(folder: Path = FOLDER) -> Configuration:
     """Read all .tf files of a folder."""
     blocks: dict[str, list[Body]] = {}
