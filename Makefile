@@ -16,7 +16,9 @@
 #   bench-million  measure approximate search on a million garments
 #   bench-full     compare the full models with the packages they come from
 #   bench-crashes  kill processes and check what they leave behind
+#   deploy         deploy to Google Cloud, or bring the deployment up to date (PROJECT=…, REGION=…; DOMAIN=…, ADMIN=…, SUPABASE_URL=…)
 #   rollback       return to the revisions of before the last release (PROJECT=…, REGION=…, DOMAIN=… if there is one)
+#   destroy        delete a deployment after two questions (PROJECT=…, REGION=…; KEEP_DATA=1: keep the bucket and an export)
 #   clean          delete environments and data
 # ARGS=… is passed to the command. See docs/contributing.md and docs/benchmarks.md.
 
@@ -31,7 +33,7 @@ QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$
 PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run test test-full slow soak check check-cloud sbom costs docs screenshots widget bench bench-search bench-million bench-full bench-crashes rollback clean
+.PHONY: help run test test-full slow soak check check-cloud sbom costs docs screenshots widget bench bench-search bench-million bench-full bench-crashes deploy rollback destroy clean
 .DELETE_ON_ERROR:
 
 run: .venv/installed
@@ -111,9 +113,17 @@ bench-full: .venv-full/tested
 bench-crashes: .venv/tested
 	$(BIN)/python -m tests.benchmarks.crash_safety $(ARGS)
 
-# Needs gcloud, signed in as an account that may deploy.
+# These need gcloud, and but for the rollback Terraform. A missing PROJECT or REGION is told by the commands.
+DEPLOYMENT = --project="$(PROJECT)" --region="$(REGION)"
+
+deploy:
+	@$(PYTHON) -m infra.deploy deploy $(DEPLOYMENT) --domain="$(DOMAIN)" --admin="$(ADMIN)" --supabase-url="$(SUPABASE_URL)" $(ARGS)
+
 rollback:
-	$(PYTHON) -m infra.release rollback --project="$(PROJECT)" --region="$(or $(REGION),europe-west1)" --domain="$(DOMAIN)"
+	@$(PYTHON) -m infra.release rollback $(DEPLOYMENT) --domain="$(DOMAIN)" $(ARGS)
+
+destroy:
+	@$(PYTHON) -m infra.deploy destroy $(DEPLOYMENT) $(if $(KEEP_DATA),--keep-data) $(ARGS)
 
 clean:
 	rm -rf .venv .venv-full .venv-cloud .venv-sbom .lookalike site

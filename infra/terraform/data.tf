@@ -10,7 +10,7 @@ locals {
   old_version_days = local.restore_days
   soft_delete_days = 7
 
-  # Setting name = secret name. bootstrap.sh asks for the secrets of Supabase.
+  # Setting name = secret name. infra/deploy asks for the secrets of Supabase.
   own_secrets = {
     INDEX_SIGNING_KEY = google_secret_manager_secret.index_signing_key.secret_id
   }
@@ -67,7 +67,7 @@ resource "google_sql_database_instance" "catalog" {
   name                = "lookalike"
   database_version    = "MYSQL_8_4"
   region              = var.region
-  deletion_protection = true
+  deletion_protection = var.deletion_protection
 
   settings {
     tier    = var.database_tier
@@ -75,7 +75,7 @@ resource "google_sql_database_instance" "catalog" {
     # A standby in another zone takes over. It doubles the price of the instance.
     availability_type = var.high_availability ? "REGIONAL" : "ZONAL"
     # Also against deletions that do not come from Terraform
-    deletion_protection_enabled = true
+    deletion_protection_enabled = var.deletion_protection
     disk_type                   = "PD_SSD"
     disk_autoresize             = true
     disk_autoresize_limit       = var.database_disk_limit

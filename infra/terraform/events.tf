@@ -117,6 +117,12 @@ resource "terraform_data" "dead_letters" {
   depends_on = [google_pubsub_topic_iam_member.dead_letters, google_pubsub_subscription_iam_member.dead_letters]
 }
 
+variable "schedule_paused" {
+  description = "Whether the schedule of reindex is paused: its sweep deletes objects whose rows are still to be imported"
+  type        = bool
+  default     = false
+}
+
 # May run more than once: reindex only builds an index if rows have changed.
 resource "google_cloud_scheduler_job" "reindex" {
   name             = "lookalike-reindex"
@@ -124,6 +130,7 @@ resource "google_cloud_scheduler_job" "reindex" {
   schedule         = "*/10 * * * *"
   time_zone        = "Etc/UTC"
   attempt_deadline = "${local.rebuild_timeout}s"
+  paused           = var.schedule_paused
 
   retry_config {
     retry_count = 1

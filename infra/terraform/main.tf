@@ -1,4 +1,5 @@
-# The deployment in Google Cloud. Run bootstrap.sh once before. cloudbuild.yaml applies this configuration with every release.
+# The deployment in Google Cloud. `make deploy` prepares the project and applies this configuration, and cloudbuild.yaml
+# applies it with every release.
 # To apply it by hand, with gcloud and terraform installed:
 #   terraform init -backend-config=bucket=PROJECT-lookalike-state
 #   terraform apply -var=project=PROJECT -var=image=IMAGE -var=supabase_url=ADDRESS
@@ -93,6 +94,12 @@ variable "high_availability" {
   description = "Whether the database has a standby in another zone that takes over. It doubles the price of the instance"
   type        = bool
   default     = false
+}
+
+variable "deletion_protection" {
+  description = "Whether the database is protected against deletion. `make destroy` lifts it"
+  type        = bool
+  default     = true
 }
 
 data "google_project" "this" {}

@@ -4,7 +4,6 @@ The requests below run through the functions with a bucket that records its call
 Storage: https://cloud.google.com/storage/docs/access-control/iam-permissions.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from infra.deploy.foundation import BUILDER_ROLES
+from infra.deploy.project import SERVICES
 from lookalike.bootstrap import Services, services, storage
 from lookalike.domain.model import User
 from lookalike.domain.paths import THUMBNAIL_SUFFIX
@@ -20,7 +21,7 @@ from lookalike.http.routes import ROUTES
 from lookalike.http.widget import WIDGET_PATH
 from tests.conftest import bearer_header, jpeg
 from tests.functions.harness import OTHER_PHOTO, PHOTO, Client, encode_base64
-from tests.infra.deployment import FUNCTIONS, INFRA, terraform
+from tests.infra.deployment import FUNCTIONS, terraform
 from tests.infra.hcl import all_strings
 from tests.sample_photos import sample_photo
 
@@ -60,10 +61,16 @@ SURPLUS = {name: {CREATE, LIST} for name in ("auth", "detail")}
 """Permissions that are not needed. No predefined role permits reading and deleting without them."""
 OTHER_ACCOUNTS = {
     "migrate": {"roles/cloudsql.client", "roles/cloudsql.instanceUser"},
+    "release_key": {
+        "roles/cloudsql.client",
+        "roles/cloudsql.instanceUser",
+        "roles/secretmanager.secretAccessor",
+        "roles/secretmanager.secretVersionAdder",
+    },
     "trigger": {"roles/eventarc.eventReceiver", "roles/run.invoker"},
     "scheduler": {"roles/run.invoker"},
 }
-"""Roles of the accounts that are not of functions: a migration, the delivery of events, and the schedule."""
+"""Roles of the accounts that are not of functions: a migration, the key of releases, delivery of events, the schedule."""
 
 
 @dataclass
@@ -279,14 +286,12 @@ def test_secrets_are_given_to_the_functions_that_use_them() -> None:
 
 
 def test_account_that_deploys_may_create_every_kind_of_resource() -> None:
-    script = (INFRA / "terraform" / "bootstrap.sh").read_text()
     kinds = {
         name.partition(".")[0].removeprefix("google_") for name in terraform().resources if name.startswith("google_")
     }
     for kind in kinds:
         prefixes = [prefix for prefix in BUILDER if kind.startswith(prefix)]
-        assert prefixes, f"add the API and the role of google_{kind} to BUILDER and to bootstrap.sh"
+        assert prefixes, f"add the API and the role of google_{kind} to BUILDER and to infra/deploy"
         api, role = BUILDER[max(prefixes, key=len)]
-        assert f"{api}.googleapis.com" in script and (role is None or f" {role}" in script)
-    (roles,) = re.findall(r"for role in ([^;]+); do", script)
-    assert not {"owner", "editor"} & set(roles.replace("\\", " ").split())
+        assert api in SERVICES and (role is None or role in BUILDER_ROLES)
+    assert not {"owner", "editor"} & set(BUILDER_ROLES)

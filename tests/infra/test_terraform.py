@@ -25,7 +25,7 @@ def test_functions_have_the_role_that_the_migration_creates() -> None:
     from infra.docker.grant import ROLE
 
     users = terraform().resources_of_type("google_sql_user")
-    assert users["function"]["database_roles"] == [ROLE]
+    assert users["function"]["database_roles"] == users["release_key"]["database_roles"] == [ROLE]
     assert "terraform_data.migrated" in " ".join(users["function"]["depends_on"])
     assert "terraform_data.migrated" in " ".join(service()["depends_on"])
 
@@ -61,7 +61,12 @@ def test_bucket_can_be_restored_to_each_moment_of_the_database() -> None:
 
 def test_database_is_protected_and_maintained_at_a_known_time() -> None:
     instance = terraform().resources["google_sql_database_instance.catalog"]
-    assert instance["deletion_protection"] is True and database_settings()["deletion_protection_enabled"] is True
+    protection = instance["deletion_protection"], database_settings()["deletion_protection_enabled"]
+    assert protection == ("${var.deletion_protection}",) * 2
+    (variable,) = [
+        block["deletion_protection"] for block in terraform().blocks["variable"] if "deletion_protection" in block
+    ]
+    assert variable["default"] is True
     window = database_settings()["maintenance_window"][0]
     assert (window["day"], window["update_track"]) == (7, "week5")
     assert int(database_settings()["backup_configuration"][0]["start_time"][:2]) < window["hour"]
