@@ -16,24 +16,26 @@ from ruamel.yaml import YAML
 from tests.infra.deployment import INFRA, ROOT
 from tests.infra.hcl import Body
 
+CONFIGS = ("cloudbuild.yaml", "infra/deploy/image.yaml")
 SCRIPTS = sorted(INFRA.glob("*/*.sh"))
 
 
 @cache
-def build() -> Body:
-    config: Body = YAML(typ="safe").load((ROOT / "cloudbuild.yaml").read_text())
+def build(config_file: str = "cloudbuild.yaml") -> Body:
+    config: Body = YAML(typ="safe").load((ROOT / config_file).read_text())
     return config
 
 
-def test_build_config_matches_the_json_schema() -> None:
+@pytest.mark.parametrize("config_file", CONFIGS)
+def test_build_config_matches_the_json_schema(config_file: str) -> None:
     # the schema allows unknown fields at the top level, so these are compared by name
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.cloudbuild", "cloudbuild.yaml"]
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.cloudbuild", config_file]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
     package = importlib.util.find_spec("check_jsonschema")
     assert package and package.origin
     schema = Path(package.origin).parent / "builtin_schemas" / "vendor" / "cloudbuild.json"
-    assert set(build()) <= set(json.loads(schema.read_text())["properties"])
+    assert set(build(config_file)) <= set(json.loads(schema.read_text())["properties"])
 
 
 def test_build_steps_run_in_order() -> None:
@@ -47,12 +49,14 @@ def test_build_steps_run_in_order() -> None:
     assert {name for names in waits_for.values() for name in names} <= {*steps, "-"}
 
 
-def test_build_sets_account_logging_timeout_and_substitutions() -> None:
-    assert build()["serviceAccount"].startswith("projects/$PROJECT_ID/serviceAccounts/")
-    assert build()["options"]["logging"] == "CLOUD_LOGGING_ONLY"
-    assert 0 < int(build()["timeout"].removesuffix("s")) <= 24 * 3600
-    used = {name for step in build()["steps"] for name in re.findall(r"\$\{?(_[A-Z0-9_]+)", step["script"])}
-    assert used == set(build()["substitutions"])
+@pytest.mark.parametrize("config_file", CONFIGS)
+def test_build_sets_account_logging_timeout_and_substitutions(config_file: str) -> None:
+    config = build(config_file)
+    assert config["serviceAccount"].startswith("projects/$PROJECT_ID/serviceAccounts/")
+    assert config["options"]["logging"] == "CLOUD_LOGGING_ONLY"
+    assert 0 < int(config["timeout"].removesuffix("s")) <= 24 * 3600
+    used = {name for step in config["steps"] for name in re.findall(r"\$\{?(_[A-Z0-9_]+)", step["script"])}
+    assert used == set(config["substitutions"])
 
 
 def test_build_images_have_a_version_tag() -> None:
@@ -68,7 +72,9 @@ def test_tests_run_on_the_python_of_the_image() -> None:
     assert {f"{version}-{debian}" for version, debian in base} == test_versions
 
 
-@pytest.mark.parametrize("step", build()["steps"], ids=lambda step: step["id"])
+@pytest.mark.parametrize(
+    "step", [step for file in CONFIGS for step in build(file)["steps"]], ids=lambda step: step["id"]
+)
 def test_build_script_is_valid(step: Body, tmp_path: Path) -> None:
     assert step["script"].splitlines()[1] in ("set -euo pipefail", "set -eu")
     script = tmp_path / "step.sh"
