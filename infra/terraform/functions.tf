@@ -215,7 +215,8 @@ resource "google_cloud_run_v2_service" "function" {
         value = contains(local.on_gpu, each.key) ? local.gib[local.l4_limits.memory] : local.gib[each.value.memory]
       }
       dynamic "env" {
-        for_each = local.measurement
+        # Only instances with a GPU are charged for one.
+        for_each = { for name, value in local.measurement : name => value if name != "PRICE_GPU_SECOND" || contains(local.on_gpu, each.key) }
         content {
           name  = env.key
           value = env.value

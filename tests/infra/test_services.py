@@ -32,7 +32,8 @@ def test_each_function_folder_has_a_service() -> None:
 def test_environment_comes_from_the_known_lists() -> None:
     lists = [block["env"]["for_each"] for block in container()["dynamic"] if "env" in block]
     assert lists[2] == "${contains(local.linking, each.key) ? local.cdn_environment : {}}"
-    assert lists[3:] == ["${local.environment}", "${local.measurement}", "${local.function_secrets[each.key]}"]
+    assert lists[3] == "${local.environment}" and lists[5] == "${local.function_secrets[each.key]}"
+    assert "local.measurement" in lists[4] and "PRICE_GPU_SECOND" in lists[4] and "local.on_gpu" in lists[4]
     assert "PLATFORM_ACCOUNTS" in lists[0]
     assert "local.gpu_environment" in lists[1]
     assert "local.own_secrets" in terraform().locals["secrets"]
