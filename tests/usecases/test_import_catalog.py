@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -160,6 +160,25 @@ def test_different_garments_details_products_and_decisions_stay(there: Harness) 
     changed.decision_list = [replace(changed.decision_list[0], decision=Decision.ACCEPTED)]
     assert counts(there.run(changed))[1:] == [[0, 0, 1, 0]] * 3
     assert counts(there.run(full_source()))[0][1] == PAGE_SIZE + 2
+
+
+def test_product_that_is_changed_meanwhile_stays(there: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, read = full_source(), there.catalog.products
+    (product,) = source.product_list
+    without_photo = replace(product, pictures=(StoredPicture("https://shop.example/1.jpg"),))
+    there.run(replace(source, product_list=[without_photo]))
+    edited = replace(without_photo, product=replace(without_photo.product, title="Edited"))
+
+    def read_before_an_edit(names: Sequence[str]) -> dict[str, StoredProduct]:
+        found = read(names)
+        there.catalog.save_product(edited)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(there.catalog, "products", read_before_an_edit)
+        report = there.run(source)
+    assert counts(report)[2] == [0, 0, 1, 0] and "changed meanwhile" in report.problems[0].reason
+    assert there.catalog.products(["A"])["A"] == edited
 
 
 def test_vectors_that_stored_garments_lack_are_added(there: Harness) -> None:

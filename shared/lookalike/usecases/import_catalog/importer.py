@@ -133,15 +133,18 @@ class _Run:
         stored = self.catalog.products([one.product.id for one in batch])
         for one in batch:
             name = one.product.id
+            previous = stored.get(name)
             wanted = replace(one, pictures=tuple(map(self._without_skipped, one.pictures)))
-            if name not in stored or _lacks_photos(stored[name], wanted):
-                self._save_product(wanted)
+            if previous is None or _lacks_photos(previous, wanted):
+                self._save_product(wanted, previous)
             else:
-                self._compare("products", name, wanted == stored[name])
+                self._compare("products", name, wanted == previous)
 
-    def _save_product(self, product: StoredProduct) -> None:
+    def _save_product(self, product: StoredProduct, previous: StoredProduct | None) -> None:
         try:
-            self.catalog.save_product(product)
+            self.catalog.save_product(product, previous=previous)
+        except Conflict as error:
+            self.report.add("products", product.product.id, Outcome.CONFLICT, error.message)
         except InvalidField as error:
             self.report.add("products", product.product.id, Outcome.FAILED, error.message)
         else:
