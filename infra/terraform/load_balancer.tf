@@ -36,8 +36,8 @@ locals {
   # the route table. The private functions ingest and reindex are missing, and so is everything that the page's bucket serves.
   paths = {
     upload = [
-      "/catalog/sync", "/image/split", "/index_versions/rollback", "/ingestions/retry", "/recut/*", "/split_image", "/splitted_images",
-      "/upload_image", "/upload_single_image",
+      "/catalog/sync", "/image/split", "/index_versions/rebuild", "/index_versions/rollback", "/ingestions/retry", "/recut/*",
+      "/split_image", "/splitted_images", "/upload_image", "/upload_single_image",
     ]
     relay = [
       "/docs", "/duplicates", "/feedback", "/healthz", "/index_versions", "/models", "/openapi.json", "/readyz",

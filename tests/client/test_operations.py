@@ -48,6 +48,8 @@ def test_photos_are_stored_searched_changed_and_erased(client: Client, tmp_path:
     assert client.put_details("look", {"brand": "Marlow", "tags": ["linen"]}).brand == "Marlow"
     assert client.details(garment.id).tags == ["linen"]
     assert client.reindex(force=True) and client.reindex() is None
+    rebuilt = client.rebuild()
+    assert rebuilt.version and client.job(rebuilt.id).kind == "rebuild"
 
     found = client.search(PHOTO, limit=1, include="thumbnail", facets=["brand"], request_id="mine")
     assert found.results[0].original_image_id == "look" and found.results[0].thumbnail and found.search_id == "mine"

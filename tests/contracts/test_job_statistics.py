@@ -88,3 +88,6 @@ def test_running_jobs_are_of_all_callers_newest_first(catalog: Catalog) -> None:
     catalog.finish_job("done", COMPLETED)
     assert [job.id for job in catalog.list_running_jobs()] == ["two", "one"]
     assert [job.id for job in catalog.list_running_jobs(1)] == ["two"]
+    catalog.start_job("three", "rebuild", ANNA)
+    assert [job.id for job in catalog.list_running_jobs(kind="rebuild")] == ["three"]
+    assert [job.id for job in catalog.list_running_jobs(1, "search")] == ["two"]

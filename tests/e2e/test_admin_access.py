@@ -69,6 +69,35 @@ def test_index_is_rebuilt_and_rolled_back(server: Server, page: Page) -> None:
     expect(page.locator(".notice.attention")).to_have_count(0)
 
 
+def test_rebuild_in_the_cloud_is_followed_to_its_end(server: Server, page: Page) -> None:
+    """The answers are those of a server whose index another function builds."""
+    states = [{"id": "mine", "stage": stage, "requested": "2026-11-29T08:00:00Z"} for stage in ("waiting", "building")]
+
+    def answer_state(route: Route) -> None:
+        response = route.fetch()
+        body = response.json()
+        body["data"]["rebuild"] = states[0] if states else None
+        route.fulfill(response=response, json=body)
+
+    def answer_status(route: Route) -> None:
+        states.pop(0)
+        status = "processing" if states else "failed"
+        route.fulfill(json={"success": True, "status": status, "error_code": None if states else "unavailable"})
+
+    page.clock.install()
+    page.route("**/index_versions", answer_state)
+    page.route("**/request_status/mine", answer_status)
+    open_section(page, "index")
+    expect(page.locator(".notice.attention")).to_contain_text("with the next call of the schedule", timeout=SLOW)
+    expect(page.get_by_role("button", name="Cancel the rebuild")).to_be_visible()
+    assert violations(page) == []
+    page.clock.run_for(5000)
+    expect(page.locator(".notice.attention")).to_contain_text("is running")
+    page.clock.run_for(5000)
+    expect(page.locator(".section .notice.error")).to_contain_text("failed with the error “unavailable”")
+    expect(page.locator(".notice.attention")).to_have_count(0)
+
+
 def test_accounts_are_listed_with_role_and_last_sign_in(server: Server, page: Page) -> None:
     for name in ("lister", "other"):
         body = {"email": f"{name}@example.org", "password": PASSWORD}

@@ -57,8 +57,9 @@ class FakeJobs(FakeDatabase):
         return sorted(own, key=lambda job: job.created, reverse=True)[:limit]
 
     @transaction
-    def list_running_jobs(self, limit: int = 100) -> list[Job]:
+    def list_running_jobs(self, limit: int = 100, kind: str | None = None) -> list[Job]:
         running = (job for job in self._jobs.values() if job.status is JobStatus.PROCESSING)
+        running = (job for job in running if kind in (None, job.kind))
         return sorted(running, key=lambda job: job.created, reverse=True)[:limit]
 
     @transaction

@@ -1,6 +1,7 @@
 """Routes for administrators: corrections of garments, index versions, models, running jobs, figures, and API keys."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,41 @@ def test_index_versions_and_rollback(client: Client, admin: dict[str, str], real
     assert state["tail_rows"] == new.rows - old.rows > 0 and state["rows"] == new.rows
     assert upload.post("/index_versions/rollback", json={"version": "../x"}, headers=admin).status_code == 422
     assert upload.post("/index_versions/rollback", json={"version": "unknown"}, headers=admin).status_code == 404
+
+
+def test_index_is_rebuilt_at_once_by_a_local_server(client: Client, admin: dict[str, str], real: Services) -> None:
+    upload_photo(client, admin, image_name="one")
+    old = real.reindex.build()
+    client("upload").post("/index_versions/rollback", json={"version": old.version}, headers=admin)
+    response = client("upload").post("/index_versions/rebuild", headers=admin)
+    version = response.get_json()["data"]["version"]
+    assert response.status_code == 202 and version not in (None, old.version)
+    state = client("relay").get("/index_versions", headers=admin).get_json()["data"]
+    assert state["version"] == version and not state["is_pinned"] and state["rebuild"] is None
+    assert client("upload").post("/index_versions/rebuild").status_code == 401
+
+
+def test_index_is_rebuilt_in_the_cloud_by_the_next_call_of_the_schedule(
+    client: Client, admin: dict[str, str], real: Services
+) -> None:
+    """The function that the administrator calls needs no right to call the private one that builds."""
+    upload_photo(client, admin, image_name="one")
+    upload, relay, cancel = client("upload"), client("relay"), client("cancel")
+    real.lazy_values["rebuild"] = replace(real.rebuild, builds_here=False)
+    headers = {**admin, "X-Request-Id": "mine"}
+    response = upload.post("/index_versions/rebuild", headers=headers)
+    assert response.status_code == 202 and response.get_json()["data"] == {"id": "mine", "version": None}
+    assert upload.post("/index_versions/rebuild", headers=admin).status_code == 409
+    rebuild = relay.get("/index_versions", headers=admin).get_json()["data"]["rebuild"]
+    assert (rebuild["id"], rebuild["stage"]) == ("mine", "waiting for the schedule") and rebuild["requested"]
+    (job,) = cancel.get("/jobs", headers=admin).get_json()["data"]
+    assert (job["id"], job["kind"]) == ("mine", "rebuild")
+    manifest = client("reindex").post("/reindex").get_json()["data"]
+    assert manifest["rows"] > 0
+    status = cancel.get("/request_status/mine", headers=admin).get_json()
+    assert (status["status"], status["error_code"]) == ("completed", None)
+    assert relay.get("/index_versions", headers=admin).get_json()["data"]["rebuild"] is None
+    assert client("reindex").post("/reindex").get_json()["data"] is None
 
 
 def test_models_and_what_a_change_needs(client: Client, admin: dict[str, str], real: Services) -> None:

@@ -154,6 +154,7 @@ def use_everything(caller: Caller, real: Services) -> None:
     caller.json("reindex", "POST", "/reindex", force=True)
     rollback = next(route.function for route in ROUTES if route.path == "/index_versions/rollback")
     caller.json(rollback, "POST", "/index_versions/rollback", version=versions[0]["version"])
+    caller.send("upload", "POST", "/index_versions/rebuild")
     caller.json("reindex", "POST", "/reindex")
     change_details(caller)
     ingest(caller, real)

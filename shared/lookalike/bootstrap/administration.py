@@ -14,6 +14,7 @@ from lookalike.usecases.index_overview import IndexOverview
 from lookalike.usecases.job_figures import JobFigures
 from lookalike.usecases.model_overview import EmbedderChoice, ModelOverview
 from lookalike.usecases.name_claims import NameClaims
+from lookalike.usecases.rebuild import Rebuild
 from lookalike.usecases.recut import Recut
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from lookalike.usecases.external_index import ExternalIndex
     from lookalike.usecases.index_versions import IndexVersions
     from lookalike.usecases.ingest import Ingest
+    from lookalike.usecases.leases import Leases
     from lookalike.usecases.live_index import LiveIndex
     from lookalike.usecases.models import Models
     from lookalike.usecases.photo_reader import PhotoReader
+    from lookalike.usecases.reindex import Reindex
     from lookalike.usecases.segments import Segments
 
 BUILT_IN_EMBEDDERS = (("compact", ""), ("full", "resnet50"), ("full", "dinov2"))
@@ -41,6 +44,8 @@ class AdminServices(UserServices):
         _photo_reader: PhotoReader
         segments: Segments
         ingest: Ingest
+        leases: Leases
+        reindex: Reindex | ExternalIndex
 
         @property
         def _embedder_name_and_dim(self) -> tuple[str, int]: ...
@@ -85,6 +90,12 @@ class AdminServices(UserServices):
     def index_overview(self) -> IndexOverview:
         """Shows and chooses index versions."""
         return IndexOverview(self.index, self._external_index if self._uses_external_index else self.versions)
+
+    @lazy
+    def rebuild(self) -> Rebuild:
+        """Rebuilds the index for administrators: here, or on Cloud Run with the next call of the schedule."""
+        builds_here = not self.settings.k_service
+        return Rebuild(self.catalog, lambda: self.reindex.build(), self.leases, builds_here)
 
     @lazy
     def model_overview(self) -> ModelOverview:

@@ -36,6 +36,17 @@ class IndexVersion(Schema):
     is_current: bool
 
 
+class PendingRebuild(Schema):
+    """A rebuild that an administrator requested, and that has not ended."""
+
+    id: str
+    """Id of the request, for `/request_status` and `/cancel_request`."""
+    stage: str
+    """`waiting for the schedule` or `building`."""
+    requested: str
+    """Time of the request, in UTC."""
+
+
 class IndexOverview(IndexInfo):
     """The searched index and the versions in the bucket."""
 
@@ -45,8 +56,19 @@ class IndexOverview(IndexInfo):
     """Whether an administrator chose the current version. Scheduled builds do not replace it; a rebuild does."""
     recall: float | None
     """Recall of the current version. Null if it is exact or unknown."""
+    rebuild: PendingRebuild | None
+    """The rebuild that waits or runs."""
     versions: list[IndexVersion]
     """All versions of this embedder, newest first. Empty with Milvus, which has none."""
+
+
+class RequestedRebuild(Schema):
+    """A requested rebuild."""
+
+    id: str
+    """Id of the request. `/request_status` shows when it has ended."""
+    version: str | None
+    """The new index version. Null in the cloud, where the next call of the schedule builds it."""
 
 
 class RollbackRequest(RequestBody):
@@ -90,7 +112,7 @@ class RunningJob(Schema):
 
     id: str
     kind: str
-    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
+    """`upload`, `split`, `search`, `ingest`, `recut`, `sync` or `rebuild`."""
     stage: str
     """The step that runs now."""
     owner: str | None
@@ -120,7 +142,7 @@ class KindFigures(Schema):
     """Requests of one kind. Durations are of completed requests, in seconds; null if there are none."""
 
     kind: str
-    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
+    """`upload`, `split`, `search`, `ingest`, `recut`, `sync` or `rebuild`."""
     completed: int
     failed: int
     cancelled: int

@@ -330,13 +330,15 @@ class JobResponse(BaseResponse):
     status: str
     """`processing`, `completed`, `cancelled` or `failed`."""
     kind: str
-    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
+    """`upload`, `split`, `search`, `ingest`, `recut`, `sync` or `rebuild`."""
     stage: str
     """The step that runs now, or ran last; of a synchronization, its progress."""
     created: str
     updated: str
     finished: str | None
     """Null while the request runs."""
+    error_code: str | None
+    """Code of the error with which the request failed, or `interrupted` if its process ended first."""
 
 
 class RecentJob(Schema):
@@ -344,7 +346,7 @@ class RecentJob(Schema):
 
     id: str
     kind: str
-    """`upload`, `split`, `search`, `ingest`, `recut` or `sync`."""
+    """`upload`, `split`, `search`, `ingest`, `recut`, `sync` or `rebuild`."""
     status: str
     """`processing`, `completed`, `cancelled` or `failed`."""
     timestamp: float

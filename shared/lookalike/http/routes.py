@@ -153,6 +153,8 @@ ROUTES = (
     Route("upload", "POST", "/index_versions/rollback", Role.ADMIN, administration.roll_back_index,
           responses.DataResponse[admin_schemas.IndexVersion], admin_schemas.RollbackRequest,
           extra_error_statuses=(404, 409)),
+    Route("upload", "POST", "/index_versions/rebuild", Role.ADMIN, administration.rebuild_index,
+          responses.DataResponse[admin_schemas.RequestedRebuild], status=202, extra_error_statuses=(409,)),
     _upload("/catalog/sync", Role.ADMIN, catalog.sync_catalog, catalog_schemas.CatalogSyncResponse,
             catalog_schemas.CatalogSyncRequest, extra_error_statuses=(404,)),
     _relay("POST", "/relay_image", Role.ANYONE, search.relay_image, responses.RelayResponse, requests.RelayRequest,

@@ -62,9 +62,10 @@ class JobQueries(Database):
         return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
     @read_transaction
-    def list_running_jobs(self, tx: Connection, limit: int = 100) -> list[Job]:
-        """Return the running jobs of all callers, newest first."""
-        newest = select(jobs).where(_is_running).order_by(jobs.c.create_time.desc(), jobs.c.id)
+    def list_running_jobs(self, tx: Connection, limit: int = 100, kind: str | None = None) -> list[Job]:
+        """Return the running jobs of all callers, newest first: those of a kind, or of all."""
+        is_of_kind = true() if kind is None else jobs.c.kind == kind
+        newest = select(jobs).where(_is_running, is_of_kind).order_by(jobs.c.create_time.desc(), jobs.c.id)
         return [_to_job(row) for row in tx.execute(newest.limit(limit)).mappings()]
 
     @write_transaction

@@ -16,6 +16,7 @@ from lookalike.client.models.catalog import (
     ProductView,
     Receipt,
     RecentJob,
+    RequestedRebuild,
     TokenSession,
     User,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "ProductView",
     "Receipt",
     "RecentJob",
+    "RequestedRebuild",
     "Result",
     "ResultGroup",
     "SearchResult",

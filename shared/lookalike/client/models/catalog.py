@@ -21,6 +21,8 @@ class Job(Result):
     created: datetime
     updated: datetime
     finished: datetime | None
+    error_code: str | None = None
+    """Code of the error with which it failed, or `interrupted` if its process ended first."""
 
 
 class RecentJob(Result):
@@ -101,6 +103,15 @@ class Ingestion(Result):
     reason: str | None
     """Why no photo was stored."""
     recorded_at: datetime
+
+
+class RequestedRebuild(Result):
+    """A requested rebuild of the index."""
+
+    id: str
+    """Id of the request."""
+    version: str | None
+    """The new index version. `None` if the next call of the schedule builds it."""
 
 
 class IngestionRetry(Result):

@@ -51,6 +51,11 @@ class AdministrationOperations:
         read = page(models.Account)
         return lambda cursor: Call("GET", "/accounts", read, query={"limit": page_size, "cursor": cursor})
 
+    @operation
+    def rebuild(self) -> Call[models.RequestedRebuild]:
+        """Rebuild the index. In the cloud, the next call of the schedule does it: follow the request with `job`."""
+        return Call("POST", "/index_versions/rebuild", data(models.RequestedRebuild))
+
     @listing
     def duplicates(
         self,

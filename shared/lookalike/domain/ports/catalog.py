@@ -268,8 +268,8 @@ class Catalog(Protocol):
         """
         ...
 
-    def list_running_jobs(self, limit: int = 100) -> list[Job]:
-        """Return the running jobs of all callers, newest first."""
+    def list_running_jobs(self, limit: int = 100, kind: str | None = None) -> list[Job]:
+        """Return the running jobs of all callers, newest first: those of a kind, or of all."""
         ...
 
     def job_counts(self, since: datetime) -> list[JobCount]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,9 +61,24 @@ def get_index(services: Services, request: ApiRequest) -> HandlerResult:
         "embedder": services.index_overview.source.embedder,
         "is_pinned": bool(state.pointer and state.pointer.pinned),
         "recall": recall,
+        "rebuild": _rebuild_response(services.rebuild.pending()),
         "versions": versions,
     }
     return {"success": True, "data": data}
+
+
+def rebuild_index(services: Services, request: ApiRequest) -> HandlerResult:
+    """Build and publish a version of the index.
+
+    In the cloud, the next call of the schedule does it: the response comes at once, and the request waits as a job of the
+    kind `rebuild`, which can be canceled until it begins. It also ends the pin of a rollback.
+    """
+    manifest = services.rebuild.request(request.caller, request.request_id)
+    message = "The index is rebuilt with the next call of the schedule"
+    if manifest:
+        message = f"Published index version {manifest.version}"
+    data = {"id": request.request_id, "version": manifest.version if manifest else None}
+    return {"success": True, "message": message, "data": data}, 202
 
 
 def roll_back_index(services: Services, request: ApiRequest) -> HandlerResult:
@@ -160,6 +175,13 @@ def revoke_key(services: Services, request: ApiRequest) -> HandlerResult:
     """
     key = services.api_keys.revoke(request.path_parameters["id"])
     return {"success": True, "message": f"Revoked the key {key.id}", "data": _key_response(key)}
+
+
+def _rebuild_response(jobs: Sequence[Job]) -> dict[str, Any] | None:
+    if not jobs:
+        return None
+    first = jobs[-1]
+    return {"id": first.id, "stage": first.stage, "requested": first.created.isoformat()}
 
 
 def _version_response(manifest: Manifest, current: str | None) -> dict[str, Any]:

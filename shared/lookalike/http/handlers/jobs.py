@@ -22,7 +22,8 @@ def get_request_status(services: Services, request: ApiRequest) -> HandlerResult
     job = services.jobs.get_job(request.path_parameters["id"], request.caller)
     finished = job.finished.isoformat() if job.finished else None
     times = {"created": job.created.isoformat(), "updated": job.updated.isoformat(), "finished": finished}
-    return {"success": True, "status": str(job.status), "kind": job.kind, "stage": job.stage, **times}
+    state = {"status": str(job.status), "kind": job.kind, "stage": job.stage, "error_code": job.error}
+    return {"success": True, **state, **times}
 
 
 def list_recent_requests(services: Services, request: ApiRequest) -> HandlerResult:

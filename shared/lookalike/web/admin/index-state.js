@@ -3,31 +3,44 @@
 import { formatCount, formatPercent, formatTime } from "../js/format.js";
 import { button, definitions, element, sectionHeader, table } from "./elements.js";
 import { get, post } from "./http.js";
-import { announce, confirmAction, runAction, showLoaded } from "./messages.js";
+import { announce, confirmAction, errorNotice, runAction, showLoaded } from "./messages.js";
+
+const POLL_MILLISECONDS = 5000;
 
 /** @param {HTMLElement} view */
 export function showIndex(view) {
   const content = element("div", { class: "stack" });
-  const load = () => showLoaded(content, async () => indexState((await get("index_versions")).data, view, load));
-  const rebuild = button("Rebuild now", () =>
-    runAction(rebuild, view, async () => {
-      announce(await rebuildIndex());
-      await load();
-    }),
-  );
-  rebuild.className = "primary";
+  let timer = 0;
+  const rebuild = button("Rebuild now", () => runAction(rebuild, view, requestRebuild), { class: "primary" });
+
+  async function requestRebuild() {
+    announce((await post("index_versions/rebuild")).message);
+    await load();
+  }
+
+  async function read() {
+    const { data } = await get("index_versions");
+    clearTimeout(timer);
+    // a rebuild in the cloud begins with the next call of the schedule
+    if (data.rebuild) timer = setTimeout(() => follow(data.rebuild.id), POLL_MILLISECONDS);
+    return indexState(data, view, load);
+  }
+
+  async function follow(id) {
+    try {
+      const { status, error_code: code } = await get(`request_status/${encodeURIComponent(id)}`);
+      if (status === "failed") view.prepend(errorNotice(new Error(`The rebuild failed with the error “${code ?? "unknown"}”. The log has the details.`)));
+      if (status === "completed") announce("The index was rebuilt");
+    } catch (error) {
+      view.prepend(errorNotice(error));
+    }
+    if (view.isConnected) await load();
+  }
+
+  const load = () => showLoaded(content, read);
   view.append(sectionHeader("Index", "Searches combine the current version with everything added or deleted since.", rebuild), content);
   void load();
-}
-
-async function rebuildIndex() {
-  try {
-    return (await post("reindex", { force: true })).message;
-  } catch (error) {
-    // In the cloud, only the scheduler can call that function.
-    if (error.status === 404 || error.status === 405) throw new Error("This address does not build the index. Start the scheduler’s job, or run “lookalike index build”.");
-    throw error;
-  }
+  return () => clearTimeout(timer);
 }
 
 function indexState(index, view, load) {
@@ -40,12 +53,28 @@ function indexState(index, view, load) {
     ["Embedder", element("code", { text: index.embedder })],
   ]);
   return [
+    index.rebuild && rebuildNotice(index.rebuild, view, load),
     index.is_pinned && element("p", { class: "notice attention", text: "This version is pinned: scheduled builds do not replace it. Rebuild to end that." }),
     index.without_vector > 0 && missingNotice(index.without_vector),
     state,
     element("h3", { text: "Versions" }),
     versions(index, view, load),
   ].filter(Boolean);
+}
+
+function rebuildNotice({ id, stage, requested }, view, load) {
+  const isWaiting = stage !== "building";
+  const text = isWaiting
+    ? `A rebuild was requested ${formatTime(requested)}. It begins with the next call of the schedule, in the cloud within ten minutes.`
+    : `A rebuild that was requested ${formatTime(requested)} is running.`;
+  const cancel = button("Cancel the rebuild", () => runAction(cancel, view, cancelRebuild));
+
+  async function cancelRebuild() {
+    announce((await post(`cancel_request/${encodeURIComponent(id)}`)).message);
+    await load();
+  }
+
+  return element("div", { class: "notice attention" }, element("p", { role: "status", text }), isWaiting && cancel);
 }
 
 const missingNotice = (count) =>
