@@ -32,7 +32,7 @@ def read_judged_photos(source: Path, gallery: Path | None = None) -> JudgedPhoto
 
 
 def read_product_folders(folder: Path) -> JudgedPhotos:
-    """List the photos below a folder. Those in the same direct subfolder show the same product.
+    """List the photos below a folder. Photos in the same direct subfolder show the same product.
 
     Photos directly in the folder, and single photos of a product, are only found by searches and are no queries.
     """
@@ -45,7 +45,7 @@ def read_product_folders(folder: Path) -> JudgedPhotos:
 
 
 def read_queries_and_gallery(source: Path, gallery: Path) -> JudgedPhotos:
-    """List the photos below two folders. Those of the first search those of the second.
+    """List the photos below two folders. Photos of the first folder search the second.
 
     A query and a photo show the same product if the direct subfolders that contain them have the same name. Raises
     `BadRequest` if that is so for no photo of `source`.

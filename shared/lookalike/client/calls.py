@@ -21,7 +21,7 @@ OnProgress = Callable[[Job], None]
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """What makes a request a job that can be followed and canceled."""
+    """Id and callback of a request that runs as a job, which can be followed and canceled."""
 
     request_id: str
     on_progress: OnProgress | None = None

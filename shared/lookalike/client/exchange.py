@@ -1,4 +1,4 @@
-"""What happens between a call and its result: attempts, waits, errors and cancellation, without input or output.
+"""Steps between a call and its result: attempts, waits, errors and cancellation, without input or output.
 
 `run_call` is a generator. It yields steps, and gets the outcome of each: the response to a request, or the exception
 that it raised. Both clients drive it, one with blocking functions and one with coroutines.

@@ -68,4 +68,4 @@ class CatalogSyncReport(Schema):
 
 
 class CatalogSyncResponse(DataResponse[CatalogSyncReport]):
-    """What the synchronization did."""
+    """Counts of the synchronization."""

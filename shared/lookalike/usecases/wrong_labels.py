@@ -26,7 +26,7 @@ class WrongLabel:
     agreement: float | None = None
     """Share of the neighbors with one other kind, 0 to 1. `None` if the neighbors say nothing against the label."""
     product_reason: str | None = None
-    """What the product names instead. `None` if the product says nothing against the label."""
+    """Field and text of the product that name another kind. `None` if the product says nothing against the label."""
 
     @property
     def reasons(self) -> list[str]:

@@ -92,7 +92,7 @@ class CurrentUser(User):
 
 
 class Ingestion(Result):
-    """What became of one version of an object."""
+    """Outcome of the ingestion of one version of an object."""
 
     bucket: str
     name: str

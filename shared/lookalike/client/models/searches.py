@@ -41,7 +41,7 @@ class Price(Result):
 
 
 class Offer(Result):
-    """What a product of a feed costs."""
+    """Price of a product of a feed."""
 
     product_id: str
     price: Price | None = None

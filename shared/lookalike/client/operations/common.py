@@ -1,4 +1,4 @@
-"""What operations share: options of jobs, and functions that read responses."""
+"""Shared parts of operations: options of jobs, and functions that read responses."""
 
 import json
 from collections.abc import Callable

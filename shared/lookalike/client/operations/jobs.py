@@ -28,6 +28,6 @@ class JobOperations:
 
     @operation
     def delete_jobs(self, *, max_age_seconds: float = 3600) -> Call[None]:
-        """Delete the records of your finished jobs that are older than this. What they stored remains."""
+        """Delete the records of your finished jobs that are older than this. Photos that they stored remain."""
         body = {"max_age_seconds": max_age_seconds}
         return Call("POST", "/cleanup_requests", nothing, body=body, is_idempotent=True)

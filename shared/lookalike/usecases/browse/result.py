@@ -42,7 +42,7 @@ class BrowsedProduct:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What pages of garments and of products have in common."""
+    """Common fields of pages of garments and of products."""
 
     cursor: str | None
     """Cursor of the next page, `None` on the last one."""

@@ -1,4 +1,4 @@
-"""What a change of a product means for the garments that show it."""
+"""Product details of garments after a change of a product that they show."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What does not fit together, by the way in which it can be mended."""
+"""Findings of an inspection, grouped by the way in which they can be mended."""
 
 from dataclasses import dataclass
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass
 class RepairSummary:
-    """What a repair did, and why something could not be mended, by its name."""
+    """Counts of mended findings by kind, and the reason of each failure by its name."""
 
     done: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)

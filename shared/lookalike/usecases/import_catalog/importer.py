@@ -78,7 +78,7 @@ class _Run:
     cancel: CancelToken
     on_progress: Callable[[ImportReport], object]
     skipped: set[str] = field(default_factory=set)
-    """Photos that were not imported, and their garments. What is about them is not imported either."""
+    """Photos that were not imported, and their garments. Details, pictures and decisions of them are not imported."""
 
     @property
     def catalog(self) -> ImportPorts:

@@ -8,7 +8,7 @@ MAX_LISTED_PROBLEMS = 1_000
 
 
 class Outcome(StrEnum):
-    """What became of an imported entry."""
+    """Outcome of an imported entry."""
 
     STORED = "stored"
     UNCHANGED = "unchanged"

@@ -31,7 +31,7 @@ class ApproximatePart:
 
 @dataclass(frozen=True, slots=True)
 class VersionBuilder:
-    """Writes versions of one embedder. Those with more than `approximate_above` rows get an approximate index."""
+    """Writes versions of one embedder. Versions with more than `approximate_above` rows get an approximate index."""
 
     storage: VersionStorage
     reader: VersionReader

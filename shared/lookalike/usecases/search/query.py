@@ -54,7 +54,7 @@ class Query:
     own_segments: list[Segment] = field(default_factory=list)
     """Stored garments that the examples are, or whose photo they are."""
     wanted_segments: list[Segment] = field(default_factory=list)
-    """Those of them whose example has a positive weight."""
+    """Items of `own_segments` whose example has a positive weight."""
     is_calibrated: bool = False
     """Whether similarities are those of two single images, which the calibration is for."""
     photo_vectors: Vectors | None = None

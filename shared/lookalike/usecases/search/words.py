@@ -24,7 +24,7 @@ PRICE, CURRENCY = "price", "currency"
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the texts of a request mean."""
+    """Conditions that the texts of a request became, and the examples that remain to be embedded."""
 
     other_examples: Sequence[Example]
     """The examples to be embedded."""
