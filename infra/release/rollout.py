@@ -105,8 +105,8 @@ class Rollout:
         changes = [Change(service) for service in services if service.is_new and not self._is_withdrawn(service)]
         if not changes:
             return self._release_nothing()
-        if problems := [f"{change.name}: {change.service.problem}" for change in changes if change.service.problem]:
-            raise ReleaseFailed("; ".join(problems) + "\nNothing was changed: the revisions of before serve")
+        if waiting := [f"{change.name}: {change.service.problem}" for change in changes if change.service.problem]:
+            raise ReleaseFailed("; ".join(waiting) + "\nNothing was changed: the revisions of before serve")
         try:
             self._release(changes, services)
         except (ReleaseFailed, CheckFailed, RequestFailed, KeyboardInterrupt) as error:
@@ -127,8 +127,7 @@ class Rollout:
         if not targets:
             raise ReleaseFailed("There is no revision to return to: no release was made since the last rollback")
         changes = [change for change in changes if change.name in targets]
-        problems = self._set_all(changes, lambda change: self._return(change, targets[change.name]))
-        if problems:
+        if problems := self._set_all(changes, lambda change: self._return(change, targets[change.name])):
             raise ReleaseFailed(f"{problems}\nThe others are returned. Repeat the rollback")
         try:
             self.say(f"Through the public address, {Check(self.public_addresses(), self.key).run()}")

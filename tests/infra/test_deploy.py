@@ -51,7 +51,7 @@ def test_deploys_to_an_empty_project_and_changes_nothing_when_run_again(project:
     assert commands.changes() == [] and "Nothing has changed" in again.splitlines()[-1] and "a search found" in again
 
     # another source: a new image, whose revisions are released
-    image.source_digest = lambda root: "2"  # type: ignore[assignment]
+    image.source_digest = lambda root: "2"
     third = project.run("deploy")
     assert "Released: lookalike-upload-00002" in third and third.endswith("Deployed.")
     assert sum("builds submit" in call for call in commands.changes()) == 1

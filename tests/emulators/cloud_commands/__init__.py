@@ -8,8 +8,9 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from tests.emulators.cloud_commands.gcloud import GcloudCommands
 from tests.emulators.cloud_commands.state import Failed
@@ -78,7 +79,7 @@ def _text(result: Any) -> str:
     return result if isinstance(result, str) else "" if result is None else json.dumps(result)
 
 
-def _read_text(file: BinaryIO) -> str:
+def _read_text(file: BufferedIOBase) -> str:
     return b"".join(iter(lambda: file.read(1), b"\0")).decode()
 
 
