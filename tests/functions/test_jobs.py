@@ -16,9 +16,9 @@ def test_cancelled_job_responds_with_status_cancelled(
     """The cancellation arrives while the job finishes, as from another process."""
     finish = SqlCatalog.finish_job
 
-    def cancel_and_finish(self: SqlCatalog, job: str, status: JobStatus) -> JobStatus:
+    def cancel_and_finish(self: SqlCatalog, job: str, status: JobStatus, error: str | None) -> JobStatus:
         real.jobs.cancel_job(job, Caller())
-        return finish(self, job, status)
+        return finish(self, job, status, error)
 
     monkeypatch.setattr(SqlCatalog, "finish_job", cancel_and_finish)
     function = "relay" if path == "/relay_image" else "upload"
