@@ -158,6 +158,7 @@ def test_names_in_the_commands_are_those_of_the_configuration() -> None:
     assert all(f"!{path}" in ignored for path in files.values()) and "sample_closet" in ignored
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not GCLOUD or not completions(GCLOUD).exists(), reason="the table of commands of gcloud is not here"
 )
