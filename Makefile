@@ -87,8 +87,7 @@ widget: .venv/tested
 # Needs Chromium (Debian and Ubuntu: apt-get install chromium). Writes docs/images.
 screenshots: .venv/tested
 	$(BIN)/python -m infra.images.flow
-	$(BIN)/python -m infra.images.page $(ARGS)
-	$(BIN)/python -m infra.images.admin
+	$(BIN)/python -m pytest -q tests/e2e/test_screenshots.py --screenshots docs/images $(ARGS)
 
 bench: .venv/tested
 	$(BIN)/python -m tests.benchmarks.against_original $(ARGS)

@@ -27,6 +27,11 @@ __all__ = ["pytest_terminal_summary"]
 FUNCTIONS_FOLDER = Path(lookalike.__file__).parents[2] / "functions"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option of `tests/e2e/test_screenshots.py`."""
+    parser.addoption("--screenshots", type=Path, help="folder for the images of the documentation")
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment() -> Iterator[None]:
     """Restore environment and logger: functions-framework writes to one, starting the services configures the other."""

@@ -32,6 +32,11 @@ from tests.sample_photos import sample_photo
 pytestmark = pytest.mark.slow
 PHOTO = jpeg(sample_photo(3))
 PASSWORD = "a long password of the reader"
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+BLOCKING = ("/style.css", "/lookalike-search.js", "/language.js", "/translator.js", "/dom.js", "/strings.json")
+"""What the page is not painted without. `tests/web/test_page.py` checks that it is no more."""
+MAX_BYTES_BEFORE_PAINT = 160_000
+"""Without the photos of the samples; not compressed."""
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,10 @@ def sign_in(page: Page, email: str) -> None:
     page.locator("#email").fill(email)
     page.locator("#password").fill(PASSWORD)
     page.locator("#register").click()
-    expect(page.locator("#sign-in-message")).not_to_be_empty()
+    # the hash of a password takes a while
+    expect(page.locator("#sign-in-message")).not_to_be_empty(timeout=30_000)
     page.locator("#password").press("Enter")
-    expect(page.locator("#account-name")).to_have_text(email)
+    expect(page.locator("#account-name")).to_have_text(email, timeout=30_000)
 
 
 def test_garments_of_another_model_are_announced_with_the_command(server: Server, page: Page) -> None:
@@ -168,7 +174,7 @@ def test_own_searches_are_listed_opened_repeated_and_deleted(page: Page) -> None
     page.go_back()
     # the photo is not stored, but its vector is
     page.locator(".past-search").last.locator(".again").first.click()
-    expect(page.locator(".chip-name")).to_have_text(label)
+    expect(page.locator(".chip-name")).to_have_text(label, timeout=30_000)
     (example,) = last_request(page)["query"]
     assert example.keys() == {"search", "garment", "weight"} and page.locator(".match .card").count() > 0
     page.go_back()
@@ -211,18 +217,22 @@ def test_page_is_accessible_and_nothing_moves(
         assert width[0] <= width[1]
 
 
-def test_first_paint_is_fast_and_nothing_moves(server: Server, chromium: Browser) -> None:
-    paints = []
-    for _ in range(3):
-        with open_tab(chromium, page_url(server)) as page:
-            expect(page.locator(".sample img")).to_have_count(3)
-            page.wait_for_function("() => [...document.images].every((image) => image.complete)")
-            paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-            page.wait_for_function(f"() => {paint}")
-            paints.append(page.evaluate(paint))
-            assert page.evaluate("window.shift") == 0
-    print(f"first contentful paint: {', '.join(f'{paint:.0f} ms' for paint in paints)}")
-    assert min(paints) < 2000
+def test_first_paint_waits_for_little_and_nothing_moves(server: Server, chromium: Browser) -> None:
+    """Its time depends on the machine and is printed. Its causes do not: what is loaded before, and from where."""
+    loaded: list[tuple[str, int]] = []
+    with open_tab(chromium, "about:blank") as page:
+        page.on("response", lambda response: loaded.append((response.url, len(response.body()))))
+        page.goto(page_url(server))
+        expect(page.locator(".sample img")).to_have_count(3)
+        page.wait_for_function("() => [...document.images].every((image) => image.complete)")
+        page.wait_for_function(f"() => {FIRST_PAINT}")
+        print(f"first contentful paint: {page.evaluate(FIRST_PAINT):.0f} ms")
+        assert page.evaluate("window.shift") == 0
+        assert page.evaluate("document.fonts.size") == 0
+    assert all(url.startswith(page_url(server)) for url, _ in loaded)
+    before_paint = {url.removeprefix(page_url(server)): size for url, size in loaded if url.endswith(BLOCKING)}
+    assert len(before_paint) == len(BLOCKING)
+    assert sum(before_paint.values()) < MAX_BYTES_BEFORE_PAINT
 
 
 def test_pages_are_in_the_language_of_the_browser_until_another_is_chosen(server: Server, chromium: Browser) -> None:

@@ -2,12 +2,9 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,39 +28,17 @@ from tests.e2e.browser import (
     hand_over_file,
     last_request,
     open_tab,
+    page_url,
     search_words,
     violations,
 )
 from tests.e2e.server import Server
+from tests.e2e.shop import serve_folder, write_shop
 from tests.sample_photos import sample_photo
 
 pytestmark = pytest.mark.slow
-SHOP = ROOT / "examples" / "shop"
 PHOTO, OTHER_PHOTO = jpeg(sample_photo(3)), jpeg(sample_photo(8))
 STRICT_POLICY = "default-src 'self'; script-src 'self' {api}; connect-src {api}; img-src blob: data:; style-src 'self'; require-trusted-types-for 'script'"
-
-
-class ShopHandler(SimpleHTTPRequestHandler):
-    """Serves the shop with a strict content security policy."""
-
-    policy = ""
-
-    def end_headers(self) -> None:
-        self.send_header("Content-Security-Policy", self.policy)
-        super().end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@contextmanager
-def serve_folder(folder: Path, policy: str) -> Iterator[str]:
-    """Serve a folder on a port of its own, which makes it another origin."""
-    handler = type("Handler", (ShopHandler,), {"policy": policy})
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +61,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def shop(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the made-up shop, whose page has the address of the server and a key."""
-    assert server.run("keys", "create", "--name", "shop").returncode == 0
-    key = next(line for line in server.log("keys").splitlines() if line.startswith("lk_"))
-    api = f"http://localhost:{server.port}"
     folder = tmp_path_factory.mktemp("shop")
-    for file in SHOP.iterdir():
-        text = file.read_text().replace("http://localhost:5001", api).replace("YOUR-KEY", key)
-        (folder / file.name).write_text(text)
+    key = write_shop(server, folder)
+    api = page_url(server).rstrip("/")
     page = (folder / "index.html").read_text()
     (folder / "rtl.html").write_text(page.replace('<html lang="en">', '<html lang="ar" dir="rtl">'))
     for lang in ("de", "fr", "es", "zh-Hans", "ja"):

@@ -133,3 +133,16 @@ def test_package_contains_every_file() -> None:
     assert {file for file in WEB_FOLDER.rglob("*") if file.is_file()} <= packaged
     project = (package.parents[1] / "pyproject.toml").read_text()
     assert all(f'"{glob}"' in project for glob in PACKAGE_DATA)
+
+
+def test_first_paint_waits_for_one_style_sheet_the_widget_and_the_texts() -> None:
+    head = (WEB_FOLDER / "index.html").read_text().partition("</head>")[0]
+    scripts = re.findall(r"<script ([^>]*)>", head)
+    blocking = [one for one in scripts if "async" not in one and ('type="module"' not in one or "blocking" in one)]
+    sources = re.findall(r'src="([^"]+)"', " ".join(blocking))
+    assert sources == ["widget/lookalike-search.js", "web/js/language.js"]
+    assert len(re.findall(r'rel="stylesheet"', head)) == 1
+    imported = re.findall(r'^import .* from "([^"]+)"', modules()["language.js"], re.MULTILINE)
+    assert imported == ["../strings.json", "./dom.js", "./translator.js"]
+    assert not re.search(r"^import ", modules()["translator.js"] + modules()["dom.js"], re.MULTILINE)
+    assert not re.search(r"@import|@font-face|https?:", css())
