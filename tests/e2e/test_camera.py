@@ -1,6 +1,6 @@
 """The camera of a computer in the widget. Chromium has a fake one, which shows a test picture."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -51,7 +51,8 @@ def test_photo_is_taken_with_the_camera_by_keyboard(page: Page) -> None:
 
 def test_camera_is_released_when_the_dialog_is_closed(page: Page) -> None:
     page.context.grant_permissions(["camera"])
-    for close in (lambda: page.keyboard.press("Escape"), page.locator("#camera-cancel").click):
+    ways: list[Callable[[], None]] = [lambda: page.keyboard.press("Escape"), page.locator("#camera-cancel").click]
+    for close in ways:
         page.locator("#take-photo").click()
         expect(page.locator("#shutter")).to_be_enabled()
         close()
