@@ -18,7 +18,12 @@ from tests.usecases.catalog_sync_harness import SyncHarness
 
 ANNA = Caller("anna", is_admin=True, email="anna@example.com")
 EUROS = Money(Decimal("79.99"), "EUR")
-FIELDS: dict[str, Any] = {"title": "Top of linen", "price": EUROS, "brand": "Ost", "extra": {"fabric": "linen", "drop": "7"}}
+FIELDS: dict[str, Any] = {
+    "title": "Top of linen",
+    "price": EUROS,
+    "brand": "Ost",
+    "extra": {"fabric": "linen", "drop": "7"},
+}
 
 
 class Shop(SyncHarness):
