@@ -25,9 +25,9 @@ export function showAccess(view) {
     element(
       "p",
       {},
-      "Make an account that of an administrator with ",
+      "To make a user an administrator, run ",
       element("code", { text: "lookalike users grant EMAIL admin" }),
-      " or in the sign-in service. This page cannot, so that a stolen session cannot either.",
+      ", or change the role in the sign-in service. This page cannot, so that a stolen session cannot either.",
     ),
     accountList(),
     element("h3", { text: "Erase what a user left" }),
