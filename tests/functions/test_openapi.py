@@ -1,9 +1,16 @@
 """The OpenAPI document. `tests/conftest.py` also validates the responses of all function tests against it."""
 
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
+
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel
 
 from lookalike.http.openapi import build_openapi
+from lookalike.http.response_schemas import DataResponse
 from lookalike.http.routes import ROUTES, Role
 from lookalike.local.gateway import FUNCTION_NAMES
 
@@ -64,3 +71,36 @@ def test_every_schema_has_a_description() -> None:
     for name, schema in build_openapi()["components"]["schemas"].items():
         # pydantic does not give the description of a generic class to its specializations
         assert schema.get("description") or name.startswith("DataResponse_"), name
+
+
+def test_described_fields_of_responses_have_their_descriptions() -> None:
+    """A subclass of `DataResponse` must ask for them."""
+    missing = [
+        f"{schema.__name__}.{field}"
+        for schema in _subclasses(DataResponse)
+        for field, text in _field_docstrings(schema).items()
+        if schema.model_fields[field].description != text
+    ]
+    assert missing == []
+
+
+def _subclasses(schema: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for subclass in schema.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _field_docstrings(schema: type[BaseModel]) -> dict[str, str]:
+    if "[" in schema.__name__:  # a parameterized class has no source
+        return {}
+    (tree,) = ast.parse(inspect.getsource(schema)).body
+    assert isinstance(tree, ast.ClassDef)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(tree.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }

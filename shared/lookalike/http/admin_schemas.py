@@ -231,7 +231,7 @@ class Account(Schema):
     """Last sign-in with the password. Null if there was none, or if the sign-in service does not tell."""
 
 
-class AccountsResponse(DataResponse[list[Account]]):
+class AccountsResponse(DataResponse[list[Account]], use_attribute_docstrings=True):
     """A page of accounts."""
 
     cursor: str | None

@@ -73,7 +73,7 @@ class DuplicateGroup(Schema):
     pairs: list[DuplicatePair]
 
 
-class DuplicatesResponse(DataResponse[list[DuplicateGroup]]):
+class DuplicatesResponse(DataResponse[list[DuplicateGroup]], use_attribute_docstrings=True):
     """A page of groups. It can be short, or empty, while `next_cursor` is not null."""
 
     threshold: float

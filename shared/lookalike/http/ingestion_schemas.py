@@ -72,7 +72,7 @@ class IngestionRates(Schema):
     last_60_minutes: float
 
 
-class IngestionsResponse(DataResponse[list[Ingestion]]):
+class IngestionsResponse(DataResponse[list[Ingestion]], use_attribute_docstrings=True):
     """A page of the ingestion ledger, newest first, with figures about all ingestions of the bucket and prefix."""
 
     counts: IngestionCounts
@@ -117,7 +117,7 @@ class IngestionRetry(Schema):
     """Selected failures in other buckets and in folders."""
 
 
-class IngestionRetryResponse(DataResponse[IngestionRetry]):
+class IngestionRetryResponse(DataResponse[IngestionRetry], use_attribute_docstrings=True):
     """Outcome of a retry."""
 
     cursor: str | None

@@ -44,7 +44,7 @@ JSON has no tuples, and strict validation accepts no lists in their place, so li
 class RequestBody(BaseModel):
     """Fields of every request."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True, defer_build=True)
 
     request_id: str | None = None
     """An id of your choice, by which you can look up or cancel the request. Default: a new UUID."""

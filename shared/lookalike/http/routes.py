@@ -12,7 +12,6 @@ from werkzeug.routing import Map, Rule
 
 from lookalike.bootstrap import Services
 from lookalike.domain.errors import MethodNotAllowed, NotFound
-from lookalike.domain.model import ProductDetails
 from lookalike.http import (
     admin_schemas,
     browse_schemas,
@@ -49,7 +48,6 @@ from lookalike.http.widget import WIDGET_PATH
 
 Segment = responses.DataResponse[responses.Segment]
 Segments = responses.DataResponse[list[responses.Segment]]
-Details = responses.DataResponse[ProductDetails]
 Receipt = responses.DataResponse[responses.Receipt]
 PastSearch = responses.DataResponse[history_schemas.PastSearch]
 Feedback = responses.DataResponse[history_schemas.Feedback]
@@ -172,7 +170,8 @@ ROUTES = (
     _relay("GET", "/models", Role.ADMIN, administration.get_models, admin_schemas.ModelsResponse),
     _detail("POST", "/image_detail", Role.ANYONE, segments.get_details, responses.DetailsResponse,
             requests.DetailsRequest, extra_error_statuses=(404,), allows_search_keys=True),
-    _detail("PUT", "/image_detail/<id>", Role.ADMIN, segments.put_details, Details, requests.ProductDetailsRequest),
+    _detail("PUT", "/image_detail/<id>", Role.ADMIN, segments.put_details, responses.ProductDetailsResponse,
+            requests.ProductDetailsRequest),
     _detail("GET", "/thumbnails/<id>", Role.ANYONE, segments.get_thumbnail, responses.BaseResponse,
             media_type="image/*", allows_search_keys=True),
     _detail("GET", "/originals/<id>", Role.ADMIN, administration.get_original, responses.BaseResponse,
