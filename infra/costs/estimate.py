@@ -72,7 +72,7 @@ class Estimate:
 
     @property
     def shortages(self) -> Sequence[tuple[str, str, str, int, int]]:
-        """System, models, function, needed instances and those that Terraform allows, where these are fewer."""
+        """System, models, function, needed and allowed instances, where Terraform allows fewer than are needed."""
         return [
             (*key, name, time.most, month.deployment.services[name].most)
             for key, month in self.months.items()

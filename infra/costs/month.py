@@ -78,7 +78,7 @@ class Month:
 
     @cached_property
     def job_objects(self) -> float:
-        """Those that the job lookalike-ingest writes, in short times."""
+        """Objects that the job lookalike-ingest writes, in short times."""
         return float(self.system["bulk_photos"] * self.other("storage")["objects"])
 
     @cached_property

@@ -22,7 +22,7 @@ BUILDER_ROLES = (
     "secretmanager.admin",
     "storage.admin",
 )
-"""Roles of the account that builds and deploys. Whoever may start a build therefore controls the project."""
+"""Roles of the account that builds and deploys. A person who may start a build therefore controls the project."""
 NEW_ACCOUNT_ATTEMPTS = 6
 """A new account is known to the rest of Google Cloud only after some seconds."""
 
@@ -45,7 +45,7 @@ def create_state_bucket(deployment: Deployment) -> bool:
 
 
 def remember_settings(deployment: Deployment) -> bool:
-    """Read the settings of the deployment and change those that are given. Refuses another region."""
+    """Read the settings of the deployment and change the given ones. Refuses another region."""
     deployment.read_settings()
     before, given = deployment.settings, deployment.given
     if before.region not in ("", deployment.region):

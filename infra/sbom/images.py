@@ -57,7 +57,7 @@ def _base(stage: str, stages: dict[str, list[str]]) -> str:
 
 
 def _lines_of(stage: str, stages: dict[str, list[str]]) -> list[str]:
-    """Return the instructions of a stage and of those that it is based on."""
+    """Return the instructions of a stage and of the stages below it."""
     parent = _parent(stage, stages)
     return [*(_lines_of(parent, stages) if parent in stages else ()), *stages[stage]]
 

@@ -151,7 +151,7 @@ def test_reindex_is_scheduled_with_its_own_account() -> None:
 
 
 def test_files_contain_no_secrets() -> None:
-    """Secrets come from Secret Manager. Those that Terraform generates are ephemeral and not in its state.
+    """Secrets come from Secret Manager. Terraform generates some, as ephemeral values that are not in its state.
 
     The exception is the key of Cloud CDN: the provider has no write-only attribute for it.
     """

@@ -50,7 +50,7 @@ def open_telemetry(service: str, gauges: Gauges, environment: Mapping[str, str] 
         session = open_session(environment) if has_traces else None
         telemetry = OtlpTelemetry(service, lookalike.__version__, gauges, has_traces, has_metrics, session)
     except Exception:
-        # mostly a variable with an invalid value
+        # Mostly a variable with an invalid value. A system that cannot be measured must serve all the same.
         log.exception("OpenTelemetry could not be started: check the variables OTEL_*")
         return None
     atexit.register(telemetry.shut_down)

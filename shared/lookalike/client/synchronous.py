@@ -102,6 +102,7 @@ class Client(Operations):
                 except httpx.TransportError:
                     continue
                 except Exception as error:
+                    # raised by the caller's thread, since nothing catches errors of this one
                     failures.append(error)
                     return
 

@@ -111,6 +111,7 @@ def _report(record: RequestRecord, opened: Services | None) -> None:
         try:
             trace_id = telemetry.record(record) or trace_id
         except Exception:
+            # The request is done: its measurement must not turn it into a failure.
             log.warning("The request could not be recorded in telemetry", exc_info=True)
     fields = {
         "method": record.method,

@@ -59,7 +59,7 @@ class ApiKeys:
         """Store a new key. Return it and its text, which cannot be shown again.
 
         `creator` is the sender of the request, `None` for an operator. Raises `InvalidField`, and `Forbidden` if a key
-        would create one of an administrator: whoever copied a key could keep its rights after it is revoked.
+        would create one of an administrator: a thief of the key could keep its rights after it is revoked.
         """
         if request.role is KeyRole.ADMIN and creator and creator.key:
             raise Forbidden(
