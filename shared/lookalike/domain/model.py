@@ -23,6 +23,9 @@ GARMENT_KINDS = ("top", "outerwear", "dress", "trousers", "shorts", "skirt", "sh
 Vectors = NDArray[np.float32]
 """Unit vectors, shape (n, dim)."""
 
+OPAQUE_IF_VISIBLE = [0] + 255 * [255]
+"""New value of each value of an alpha channel: only fully transparent pixels stay so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -80,7 +83,7 @@ class Detection:
             return crop
         alpha = Image.fromarray(self.mask).resize(crop.size, Image.Resampling.BILINEAR)
         white = Image.new("RGB", crop.size, "white")
-        white.paste(crop, mask=alpha.point(lambda value: 255 if value else 0))
+        white.paste(crop, mask=alpha.point(OPAQUE_IF_VISIBLE))
         white.putalpha(alpha)
         return white
 

@@ -19,7 +19,7 @@ class ApiKeyQueries(Database):
     @write_transaction
     def add_api_key(self, tx: Connection, key: ApiKey) -> None:
         """Store a new key. Raises `Conflict` and `InvalidField`."""
-        tx.execute(insert(api_keys).values(api_key_row(key)))
+        tx.execute(insert(api_keys), api_key_row(key))
 
     @read_transaction
     def api_key(self, tx: Connection, key_id: str) -> ApiKey | None:

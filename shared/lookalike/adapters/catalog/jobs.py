@@ -36,12 +36,12 @@ class JobQueries(Database):
         """Insert a running job, replacing a finished one with the same id. Raises `Conflict` if that one is running."""
         row = job_row(job_id, kind, caller)
         try:
-            tx.execute(insert(jobs).values(row))
+            tx.execute(insert(jobs), row)
         except IntegrityError:
             # Only ids that the caller chose exist already. A failed INSERT leaves the transaction open.
             tx.execute(delete(jobs).where(jobs.c.id == job_id, not_(_is_running)))
             with translate_errors("A request with this id is running: choose another id"):
-                tx.execute(insert(jobs).values(row))
+                tx.execute(insert(jobs), row)
         return _to_job(row)
 
     @write_transaction

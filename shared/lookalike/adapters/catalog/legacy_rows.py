@@ -103,4 +103,4 @@ def _insert_missing_photos(tx: Connection, names: set[str]) -> None:
     existing = set(tx.execute(select(originals.c.name).where(name_in(originals.c.name, *names))).scalars())
     for name in sorted(names - existing):
         # The original system did not keep the uploaded file. An empty hash never equals the hash of an upload.
-        tx.execute(insert(originals).values(photo_row(Photo(name, "", 0, 0))))
+        tx.execute(insert(originals), photo_row(Photo(name, "", 0, 0)))

@@ -56,7 +56,7 @@ class SegmentQueries(Database):
 
         Raises `Conflict` if a name exists already, `Cancelled` if the job's cancellation was requested, `InvalidField`.
         """
-        tx.execute(insert(originals).values(photo_row(photo)))
+        tx.execute(insert(originals), photo_row(photo))
         if entry:
             upsert(tx, ledger, [entry_row(entry)])
         return _insert_and_complete(tx, photo.name, segments, embedder, job)
@@ -184,7 +184,8 @@ def _replaced_values(segment: NewSegment, photo: str, embedder: str) -> dict[str
 def insert_rows(tx: Connection, photo: str, segments: Sequence[NewSegment], embedder: str) -> list[Segment]:
     """Insert segments without a commit number. Call `assign_commit_number` before the commit."""
     rows = [segment_row(segment, photo, embedder) for segment in segments]
-    keys = [tx.execute(insert(splitted_images).values(row)).inserted_primary_key for row in rows]
+    # each alone, as one statement for all does not return the ids on MySQL
+    keys = [tx.execute(insert(splitted_images), row).inserted_primary_key for row in rows]
     return [to_segment(row) for row in _select_rows(tx, row_id_in([key[0] for key in keys if key]))]
 
 
@@ -221,7 +222,7 @@ def _ensure_photo(tx: Connection, photo: Photo) -> None:
         return
     try:
         with tx.begin_nested():
-            tx.execute(insert(originals).values(row))
+            tx.execute(insert(originals), row)
     except IntegrityError:
         # A concurrent transaction inserted the photo first. If it is deleted again by now, this is another conflict.
         if not _lock_photo(tx, photo.name):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ BATCH_SIZE = 500
 MAX_TEXT_LENGTH = 16_383
 """Characters in a TEXT column: MySQL's TEXT holds 65,535 bytes, and UTF-8 needs up to 4 a character."""
 MAX_NAME_LENGTH = 255
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def utc_now() -> datetime:
@@ -47,7 +49,7 @@ def to_naive_utc(moment: datetime) -> datetime:
 
 def is_storable_text(value: str, length: int) -> bool:
     """Return whether the text is short enough and valid in UTF-8, which has no lone surrogates."""
-    return len(value) <= length and not any("\ud800" <= character <= "\udfff" for character in value)
+    return len(value) <= length and not LONE_SURROGATE.search(value)
 
 
 def is_name(value: str) -> bool:
