@@ -40,9 +40,7 @@ class Check:
     def search(self, photo: str = "") -> list[dict[str, Any]]:
         """Return the results of a search by a photo in base64, by default a new one."""
         body = {"image_base64": photo or base64.b64encode(draw_photo()).decode(), "num": 3, "include": "none"}
-        answer = self._call("POST", "relay", "/relay_image", body)
-        results: list[dict[str, Any]] = answer["results"]
-        return results
+        return self._results(body)
 
     def _run(self, photo: str, name: str) -> str:
         started = time.monotonic()
@@ -54,7 +52,7 @@ class Check:
         problems += [problem for garment in garments if (problem := self._delete(garment))]
         if problems:
             raise CheckFailed("; ".join(problems))
-        left = {result["splitted_image_id"] for result in self.search(photo)} & {*garments}
+        left = {result.get("splitted_image_id") for result in self.search(photo)} & {*garments}
         if left:
             raise CheckFailed(f"The search still finds {sorted(left)}, which was deleted")
         seconds = time.monotonic() - started
@@ -64,9 +62,9 @@ class Check:
         body = {"image_base64": photo, "image_name": name, "force_process": True}
         try:
             answer = self._call("POST", "upload", "/upload_image", body)
-        except RequestFailed as error:
+            garments = [_read(segment, "splitted_image_id") for segment in _read(answer, "data", "segments")]
+        except (CheckFailed, RequestFailed) as error:
             raise CheckFailed(f"{error}{self._advice(error)}{self._delete_left(name)}") from error
-        garments = [segment["splitted_image_id"] for segment in answer["data"]["segments"]]
         if not garments:
             raise CheckFailed(f"The upload of {name} stored no garment")
         return garments
@@ -84,11 +82,16 @@ class Check:
     def _must_find(self, photo: str, garments: list[str]) -> None:
         # The query is cut like the stored photo, so that the vectors are equal.
         body = {"image_base64": photo, "num": 3, "include": "none", "segment": True}
-        results = self._call("POST", "relay", "/relay_image", body)["results"]
+        results = self._results(body)
         best = results[0] if results else {}
-        if best.get("splitted_image_id") not in garments or best["similarity"] < MIN_SIMILARITY:
-            shown = f"{best['splitted_image_id']} ({best['similarity']:.3f})" if best else "nothing"
+        garment, similarity = best.get("splitted_image_id"), best.get("similarity", 0.0)
+        if garment not in garments or similarity < MIN_SIMILARITY:
+            shown = f"{garment} ({similarity:.3f})" if best else "nothing"
             raise CheckFailed(f"The search for the uploaded photo found {shown} instead of {garments[0]}")
+
+    def _results(self, body: Any) -> list[dict[str, Any]]:
+        results: list[dict[str, Any]] = _read(self._call("POST", "relay", "/relay_image", body), "results")
+        return results
 
     def _delete(self, garment: str) -> str:
         """Delete a garment, if need be by the revision that serves. Returns what was wrong, or an empty string."""
@@ -120,8 +123,8 @@ class Check:
             return "" if error.status in (401, 403, 404) else f". If it stored {name}, delete that by hand"
         return f". It had stored {name}, which was deleted"
 
-    def _advice(self, error: RequestFailed) -> str:
-        return KEY_ADVICE if error.status in (401, 403) else ""
+    def _advice(self, error: Exception) -> str:
+        return KEY_ADVICE if getattr(error, "status", 0) in (401, 403) else ""
 
     def _call(self, method: str, function: str, path: str, body: Any = None) -> Any:
         if function not in self.addresses:
@@ -131,3 +134,12 @@ class Check:
     @property
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+def _read(answer: Any, *names: str) -> Any:
+    """Return a field of a response, by its path. Raises `CheckFailed` if the response has another form."""
+    for name in names:
+        if not isinstance(answer, dict) or name not in answer:
+            raise CheckFailed(f"A response has no field {'.'.join(names)}: {str(answer)[:100]}")
+        answer = answer[name]
+    return answer

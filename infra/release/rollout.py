@@ -109,11 +109,11 @@ class Rollout:
             raise ReleaseFailed("; ".join(waiting) + "\nNothing was changed: the revisions of before serve")
         try:
             self._release(changes, services)
-        except (ReleaseFailed, CheckFailed, RequestFailed, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as error:
+            # also errors that nobody expected: the new revisions must not keep a part of the traffic
             problems = self._set_all(changes, lambda change: change.undone())
             state = f"; BUT the traffic could not be set back: {problems}" if problems else ", with all traffic"
-            reason = "It was interrupted" if isinstance(error, KeyboardInterrupt) else error
-            raise ReleaseFailed(f"{reason}\nThe revisions of before serve{state}") from error
+            raise ReleaseFailed(f"{_reason(error)}\nThe revisions of before serve{state}") from error
         self.say(f"Released: {', '.join(change.service.newest for change in changes)}")
         return True
 
@@ -252,6 +252,12 @@ class Rollout:
         if url := service.tag_uris.get(CANDIDATE, ""):
             return Address(url)
         raise ReleaseFailed(f"{service.name}: Cloud Run gave the tag {CANDIDATE} no address")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "It was interrupted"
+    return str(error) if isinstance(error, (ReleaseFailed, CheckFailed, RequestFailed)) else repr(error)
 
 
 def _return_targets(services: Sequence[Service]) -> dict[str, str]:

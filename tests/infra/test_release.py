@@ -177,6 +177,18 @@ def test_rollback_changes_all_services_that_it_can_and_can_be_repeated(deploymen
     assert deployment.serving() == {"1"}
 
 
+def test_unexpected_error_sets_the_traffic_back(deployment: Deployment) -> None:
+    deployment.deploy(deployment.application)
+
+    def fail(seconds: float) -> None:
+        raise LookupError("no metrics")
+
+    deployment.rollout.sleep = fail
+    with pytest.raises(ReleaseFailed, match=r"LookupError\('no metrics'\)\nThe revisions of before serve"):
+        deployment.rollout.release()
+    assert deployment.serving() == {"1"}
+
+
 def test_nothing_is_deployed_in_the_region(deployment: Deployment) -> None:
     deployment.emulator.services.clear()
     for action in (deployment.rollout.release, deployment.rollout.roll_back):
@@ -221,6 +233,11 @@ BROKEN: dict[str, tuple[Callable[[WsgiApp], WsgiApp], str, list[int]]] = {
     "search fails": (
         lambda application: answering(application, "/relay_image", "500 Error", {}),
         "was answered with 500",
+        [0, 0],
+    ),
+    "search answers in another form": (
+        lambda application: answering(application, "/relay_image", "200 OK", {}),
+        "A response has no field results",
         [0, 0],
     ),
     "upload is refused": (
