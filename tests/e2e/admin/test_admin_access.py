@@ -1,7 +1,5 @@
 """The page for administrators in headless Chromium: sign-in, accounts, API keys and index versions."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -16,20 +14,6 @@ PHOTO = jpeg(sample_photo(3))
 SLOW = 30_000
 """Milliseconds in which the first index is built: that imports scikit-learn."""
 PASSWORD = "a long password of the reader"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running_server = Server(tmp_path_factory.mktemp("admin")).start()
-    yield running_server
-    assert running_server.stop() == 0
-
-
-@pytest.fixture
-def page(server: Server, chromium: Browser) -> Iterator[Page]:
-    """A new tab with the page of a signed-in administrator."""
-    with open_tab(chromium, admin_url(server)) as tab:
-        yield tab
 
 
 def test_sign_in_is_for_administrators(server: Server, chromium: Browser) -> None:

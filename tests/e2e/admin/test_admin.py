@@ -1,6 +1,5 @@
 """The page for administrators in headless Chromium, against a real server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,6 @@ from tests.sample_photos import sample_photo
 pytestmark = pytest.mark.slow
 PHOTO, OTHER_PHOTO = jpeg(sample_photo(3)), jpeg(sample_photo(8))
 SECTIONS = ("figures", "add", "garments", "products", "duplicates", "ingestions", "jobs", "index", "models", "access")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running_server = Server(tmp_path_factory.mktemp("admin")).start()
-    yield running_server
-    assert running_server.stop() == 0
-
-
-@pytest.fixture
-def page(server: Server, chromium: Browser) -> Iterator[Page]:
-    """A new tab with the page of a signed-in administrator."""
-    with open_tab(chromium, admin_url(server)) as tab:
-        yield tab
 
 
 def file(name: str, data: bytes) -> Any:
