@@ -253,9 +253,6 @@ class TestDetails:
 
 
 class TestDatabase:
-    def test_ping_succeeds(self, catalog: Catalog) -> None:
-        catalog.ping()
-
     def test_two_processes_can_write_concurrently(self, sql: SqlCatalog, world: World) -> None:
         script = (
             "import sys\n"
