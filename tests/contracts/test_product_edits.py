@@ -63,3 +63,15 @@ def test_product_that_was_changed_since_it_was_read_is_not_replaced(store: FakeC
     with pytest.raises(Conflict):
         store.save_product(stored(DRESS), previous=now)
     assert store.products([DRESS.id]) == {} and now.product.title == "First"
+
+
+def test_forgotten_editor_is_not_stored_again(store: FakeCatalog) -> None:
+    """A synchronization has read the product before, and stores it afterwards."""
+    for name in ("mine", "other"):
+        store.save_product(stored(Product(name), edits=EDITS[1:2] if name == "mine" else EDITS[3:]))
+    read = store.products(["mine", "other"])
+    store.forget_editor("anna")
+    with pytest.raises(Conflict):
+        store.save_product(read["mine"], previous=read["mine"])
+    assert [edit.editor for edit in store.products(["mine"])["mine"].edits] == [None]
+    store.save_product(read["other"], previous=read["other"])

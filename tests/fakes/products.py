@@ -145,13 +145,14 @@ class FakeProducts(FakeFacets):
 
     @transaction
     def forget_editor(self, editor: str) -> int:
-        count = len([one for stored in self._products.values() for one in stored.edits if one.editor == editor])
-        for name, stored in self._products.items():
+        own = [(name, one) for name, stored in self._products.items() for one in stored.edits if one.editor == editor]
+        for name in {name for name, _ in own}:
+            stored = self._products[name]
             edits = (
                 replace(one, editor=None, editor_name=None) if one.editor == editor else one for one in stored.edits
             )
-            self._products[name] = replace(stored, edits=tuple(edits))
-        return count
+            self._products[name] = replace(stored, edits=tuple(edits), updated=datetime.now(UTC))
+        return len(own)
 
     @transaction
     def photos_in_use(self, photos: Sequence[str]) -> set[str]:

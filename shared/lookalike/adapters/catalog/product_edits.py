@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select, update
 
 from lookalike.adapters.catalog.database import Database, read_transaction, write_transaction
-from lookalike.adapters.catalog.tables import product_edits
-from lookalike.adapters.catalog.values import batches, name_in, to_aware_utc, to_naive_utc, validated
+from lookalike.adapters.catalog.tables import product_edits, products
+from lookalike.adapters.catalog.values import batches, name_in, to_aware_utc, to_naive_utc, utc_now, validated
 from lookalike.domain.product import Money
 from lookalike.domain.product_edits import FieldValue, ProductEdit
 
@@ -28,8 +28,13 @@ class ProductEditQueries(Database):
     @write_transaction
     def forget_editor(self, tx: Connection, editor: str) -> int:
         """Remove a user from the edits that they made. Returns the number of these edits."""
-        own = update(product_edits).where(name_in(_edits.editor, editor))
-        return tx.execute(own.values(editor=None, editor_name=None)).rowcount
+        is_own = name_in(_edits.editor, editor)
+        names = tx.execute(select(_edits.product).where(is_own).distinct()).scalars().all()
+        # A synchronization that has read these products with the user must not store the user again: their new time makes
+        # it read them once more.
+        for batch in batches(names):
+            tx.execute(update(products).where(name_in(products.c.id, *batch)).values(update_time=utc_now()))
+        return tx.execute(update(product_edits).where(is_own).values(editor=None, editor_name=None)).rowcount
 
 
 def edit_row(product_id: str, edit: ProductEdit) -> dict[str, object]:

@@ -318,7 +318,10 @@ class Catalog(Protocol):
         ...
 
     def forget_editor(self, editor: str) -> int:
-        """Remove a user from the edits of products that they made. The edits stay. Returns their number."""
+        """Remove a user from the edits of products that they made. The edits stay. Returns their number.
+
+        The products count as changed, so that nobody who read them before stores the user again.
+        """
         ...
 
     def delete_jobs_of_owner(self, user: str) -> int:
