@@ -51,7 +51,10 @@ def deploy(deployment: Deployment) -> None:
 def prepare(deployment: Deployment) -> None:
     """Do what has to be done before `gcloud builds submit`."""
     run_steps(deployment, PREPARE)
-    values = f"_REGION={deployment.region},_SUPABASE_URL={deployment.settings.supabase_url}"
+    settings = deployment.settings
+    values = f"_REGION={deployment.region},_SUPABASE_URL={settings.supabase_url}"
+    values += ",_SUPABASE_SIGNS_HS256=true" if settings.supabase_signs_hs256 else ""
+    values += f",_GPU_WEIGHTS={settings.gpu_weights}" if settings.gpu_weights else ""
     where = f"--project={deployment.project} --region={deployment.region}"
     deployment.say(f"Next: gcloud builds submit {where} --substitutions={values}")
 
