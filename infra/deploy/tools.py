@@ -14,10 +14,11 @@ INSTALL = {
 }
 ADVICE = {
     "does not have storage.buckets.get access": "The name of the bucket is taken by another project. Use another project.",
+    # before the messages about permissions, of which it can be a part
+    "has not been used in project": "The service was just enabled and needs up to five minutes.",
     "PERMISSION_DENIED": "Your account needs the role Owner in the project.",
     "does not have permission": "Your account needs the role Owner in the project.",
     "Error 403": "Your account needs the role Owner in the project. A service that was just enabled may need five minutes.",
-    "has not been used in project": "The service was just enabled and needs up to five minutes.",
     "Error acquiring the state lock": "Another run is at work, or was killed. If none is, remove the lock: terraform "
     "-chdir=infra/terraform force-unlock ID",
     "QUOTA": "The project has too little quota in this region. Ask for more in the console (IAM, Quotas), or use another region.",
@@ -27,7 +28,7 @@ ADVICE = {
     "could not find default credentials": "Sign in for Terraform: gcloud auth application-default login",
     "is not ready": "A revision does not start. Read its log: gcloud run services logs read NAME --region=REGION",
 }
-"""What to do, by a part of an error message. The first that matches is shown."""
+"""Advice, by a part of an error message. The first that matches is shown."""
 NOT_FOUND = ("NOT_FOUND", "not found", "does not exist", "matched no objects", "notFound")
 """Parts of gcloud's messages about what does not exist."""
 LAST_LINES = 25
