@@ -1,4 +1,4 @@
-"""What all steps of a deployment share: names, tools, questions and the remembered settings."""
+"""The context that all steps share: names, tools, questions and the remembered settings."""
 
 import getpass
 import json
@@ -20,7 +20,7 @@ NONE = "none"
 
 @dataclass
 class Settings:
-    """What a deployment was made with. Later runs take what is not given from here."""
+    """Settings of a deployment that are remembered. Later runs use them unless others are given."""
 
     region: str = ""
     domain: str = ""
@@ -52,7 +52,7 @@ class Deployment:
     make_cloud: Callable[[str, str], CloudRun] = CloudRun
     sleep: Callable[[float], object] = time.sleep
     pending: list[str] = field(default_factory=list)
-    """What is still to be done by hand."""
+    """Work that is left to do by hand."""
 
     @property
     def gcloud(self) -> Tool:
@@ -112,7 +112,7 @@ class Deployment:
         return answer
 
     def read_settings(self) -> None:
-        """Read what the deployment was made with."""
+        """Read the remembered settings. Raises `StepFailed` if the deployment is in another region."""
         try:
             stored = json.loads(self.gcloud.run("storage", "cat", self.settings_object))
         except CommandFailed as error:
@@ -121,6 +121,12 @@ class Deployment:
             stored = {}
         # a newer version may have stored more
         self.settings = Settings(**{name: value for name, value in stored.items() if name in vars(Settings())})
+        region = self.settings.region
+        if region not in ("", self.region):
+            raise StepFailed(
+                f"The deployment of this project is in {region}, not in {self.region}",
+                f"Set REGION={region}. To move to another region, see docs/moving-regions.md.",
+            )
 
     def save_settings(self, **changes: Any) -> bool:
         """Change remembered settings. Returns whether they were others before."""

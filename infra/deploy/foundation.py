@@ -1,7 +1,7 @@
-"""What Terraform and builds need: the state bucket, the image registry and the account that builds."""
+"""Prerequisites of Terraform and builds: the state bucket, the image registry and the account that builds."""
 
 from infra.deploy.deployment import NONE, Deployment
-from infra.deploy.tools import CommandFailed, StepFailed
+from infra.deploy.tools import CommandFailed
 
 REPOSITORY = "lookalike"
 BUILDER_ROLES = (
@@ -48,11 +48,6 @@ def remember_settings(deployment: Deployment) -> bool:
     """Read the settings of the deployment and change the given ones. Refuses another region."""
     deployment.read_settings()
     before, given = deployment.settings, deployment.given
-    if before.region not in ("", deployment.region):
-        raise StepFailed(
-            f"The deployment of this project is in {before.region}, not in {deployment.region}",
-            f"Set REGION={before.region}. To move to another region, see docs/moving-regions.md.",
-        )
     domain = "" if given.domain == NONE else given.domain or before.domain
     weights = "" if given.gpu_weights == NONE else given.gpu_weights or before.gpu_weights
     changed = deployment.save_settings(region=deployment.region, domain=domain, gpu_weights=weights)
@@ -78,7 +73,8 @@ def create_builder(deployment: Deployment) -> bool:
     if is_missing:
         name = account.partition("@")[0]
         gcloud.run("iam", "service-accounts", "create", name, "--display-name=lookalike: builds and deploys")
-    missing = [role for role in BUILDER_ROLES if role not in granted_roles(deployment)]
+    granted = granted_roles(deployment)
+    missing = [role for role in BUILDER_ROLES if role not in granted]
     for role in missing:
         _grant(deployment, role)
     if missing:

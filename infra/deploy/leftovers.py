@@ -1,6 +1,6 @@
 """Lists what a deployment has created in a project, with and without a price."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +27,13 @@ class Listing:
     kind: str
     command: tuple[str, ...]
     is_billed: bool
-    is_regional: str = ""
+    region_option: str = ""
     """The option for the region, if the command needs one."""
     name: Callable[[Any], str] = lambda one: str(one["name"])
 
     def find(self, deployment: Deployment) -> Iterator[Found]:
         """Yield the resources of lookalike. A service that is not enabled has none."""
-        region = (f"{self.is_regional}={deployment.region}",) if self.is_regional else ()
+        region = (f"{self.region_option}={deployment.region}",) if self.region_option else ()
         try:
             resources = deployment.gcloud.json(*self.command, *region) or []
         except CommandFailed as error:
@@ -80,7 +80,7 @@ def find_all(deployment: Deployment) -> list[Found]:
     return [found for listing in LISTINGS for found in listing.find(deployment)]
 
 
-def describe(found: list[Found]) -> Iterator[str]:
-    """Yield a line for each resource, and one about what the buckets still keep."""
+def describe(found: Sequence[Found]) -> Iterator[str]:
+    """Yield a line for each resource."""
     for one in found:
         yield f"    {one.kind} {one.name}{'' if one.is_billed else ' (free)'}"

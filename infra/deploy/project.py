@@ -63,7 +63,7 @@ def check_project(deployment: Deployment) -> bool:
     try:
         project = deployment.gcloud.find("projects", "describe", deployment.project)
     except CommandFailed as error:
-        # Google does not tell those without permission whether a project exists
+        # without permission, Google does not tell whether a project exists
         if "PERMISSION_DENIED" not in error.output and "does not have permission" not in error.output:
             raise
         project = None
