@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from infra.release.rollout import ReleaseFailed, Rollout
 
 CHANGES = 2
 """Exit status of a plan with changes."""
-PRECIOUS = ("google_sql_database_instance.catalog", "google_storage_bucket.closet", "google_sql_database.catalog")
+DATABASE, CLOSET = "google_sql_database_instance.catalog", "google_storage_bucket.closet"
+PRECIOUS = (DATABASE, CLOSET, "google_sql_database.catalog")
 """Resources with data, which no deployment deletes or replaces."""
 
 
@@ -53,10 +54,10 @@ def prepare_terraform(deployment: Deployment) -> bool:
 
 def adopt_bucket(deployment: Deployment) -> bool:
     """Let Terraform know the bucket with data that `make destroy --keep-data` or a copy has left."""
-    address, name = "google_storage_bucket.closet", deployment.closet_bucket
-    if address in tracked(deployment) or not deployment.gcloud.find("storage", "buckets", "describe", name, "--raw"):
+    name = deployment.closet_bucket
+    if CLOSET in tracked(deployment) or not deployment.gcloud.find("storage", "buckets", "describe", name, "--raw"):
         return False
-    options = (*variables(deployment), address, name.removeprefix("gs://"))
+    options = (*variables(deployment), CLOSET, name.removeprefix("gs://"))
     # before the import: a run that stops in between must not start the sweep, which deletes objects without a row
     deployment.save_settings(is_schedule_paused=True)
     deployment.terraform.run(*terraform("import", *options))
@@ -136,8 +137,9 @@ def rollout(deployment: Deployment, key: str = "", domain: str = "") -> Rollout:
 
 def release(deployment: Deployment) -> bool:
     """Check new revisions and move the traffic to them. Waits for the certificate of a new domain in a later run."""
-    domain = outputs(deployment).get("domain", "")
-    if domain and (waits := _domain_problem(deployment, domain)):
+    found = outputs(deployment)
+    domain = found.get("domain", "")
+    if waits := _domain_problem(deployment, found):
         deployment.pending.append(waits)
         deployment.say(f"    not released yet: {domain} has no certificate")
         return False
@@ -154,13 +156,16 @@ def release(deployment: Deployment) -> bool:
         ) from error
 
 
-def _domain_problem(deployment: Deployment, domain: str) -> str:
-    """Return what is missing until the domain can be reached, or an empty string."""
-    found = deployment.gcloud.json("compute", "ssl-certificates", "list", "--global") or []
-    states = [one["managed"]["status"] for one in found if domain in one.get("managed", {}).get("domains", ())]
+def _domain_problem(deployment: Deployment, found: Mapping[str, Any]) -> str:
+    """Return what is missing until the domain of the outputs can be reached. Empty if nothing is, or without a domain."""
+    domain = found.get("domain", "")
+    if not domain:
+        return ""
+    certificates = deployment.gcloud.json("compute", "ssl-certificates", "list", "--global") or []
+    states = [one["managed"]["status"] for one in certificates if domain in one.get("managed", {}).get("domains", ())]
     if "ACTIVE" in states:
         return ""
-    records = ", ".join(f"{kind} {address}" for kind, address in outputs(deployment)["dns_records"].items())
+    records = ", ".join(f"{kind} {address}" for kind, address in found["dns_records"].items())
     state = states[0] if states else "not created"
     return (
         f"Create these DNS records of {domain}: {records}. The certificate ({state}) becomes valid up to an hour after they "
@@ -171,7 +176,7 @@ def _domain_problem(deployment: Deployment, domain: str) -> str:
 def search(deployment: Deployment) -> bool:
     """Search through the public address with a photo drawn on the spot, and print the address."""
     found = outputs(deployment)
-    if deployment.pending and found.get("domain"):
+    if _domain_problem(deployment, found):
         deployment.say(f"    {found['address']}, not reachable yet")
         return False
     key = read_release_key(deployment.project)

@@ -1,21 +1,19 @@
 """Removes a deployment: with all data, or with a bucket and an export of the database that remain."""
 
-import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from infra.costs.prices import read_prices
 from infra.deploy import foundation, resources
-from infra.deploy.deployment import ROOT, Deployment
+from infra.deploy.deployment import Deployment
 from infra.deploy.leftovers import Found, describe, find_all
 from infra.deploy.steps import Step, run_steps
 from infra.deploy.tools import StepFailed
 
 DELETE_WORD = "delete"
 INSTANCE = "lookalike"
-PRICES = ROOT / "infra" / "costs" / "prices.toml"
 UNTRACKED = ("google_sql_user.", "google_sql_database.", "google_storage_bucket_object.")
 """Starts of addresses that vanish with their instance or bucket. Cloud SQL refuses to drop users that own something."""
-CLOSET = "google_storage_bucket.closet"
 NO_IMAGE = "none@sha256:none"
 
 
@@ -27,11 +25,6 @@ def destroy(deployment: Deployment, checks: Sequence[Step], keep_data: bool) -> 
     """Ask, delete everything, and list what is left. Raises `Refused` and `StepFailed`."""
     run_steps(deployment, checks)
     deployment.read_settings()
-    if deployment.settings.region not in ("", deployment.region):
-        raise StepFailed(
-            f"The deployment is in {deployment.settings.region}, not in {deployment.region}",
-            f"Set REGION={deployment.settings.region}.",
-        )
     found = find_all(deployment)
     if not found:
         deployment.say(f"Nothing of lookalike is in {deployment.project}: nothing to delete.")
@@ -62,7 +55,7 @@ def report(deployment: Deployment, keep_data: bool) -> None:
 
 def _confirm(deployment: Deployment, found: Sequence[Found], keep_data: bool) -> None:
     deployment.say(f"This is deleted from {deployment.project}:")
-    for line in describe(list(found)):
+    for line in describe(found):
         deployment.say(line)
     if keep_data:
         deployment.say(f"The bucket {deployment.closet_bucket} remains, with an export of the database.")
@@ -98,7 +91,7 @@ def export_database(deployment: Deployment) -> bool:
     gcloud = deployment.gcloud
     instance = gcloud.find("sql", "instances", "describe", INSTANCE)
     if instance is None:
-        deployment.say("    there is no database any more: an earlier run has exported it")
+        deployment.say("    there is no database to export")
         return False
     account = f"--member=serviceAccount:{instance['serviceAccountEmailAddress']}"
     bucket = deployment.closet_bucket
@@ -124,19 +117,18 @@ def connect(deployment: Deployment) -> bool:
 
 def lift_protection(deployment: Deployment) -> bool:
     """Allow the deletion of the database, for Terraform and for Cloud SQL."""
-    address = "google_sql_database_instance.catalog"
-    if address not in _tracked(deployment):
+    if resources.DATABASE not in _tracked(deployment):
         return False
-    options = ("-auto-approve", f"-target={address}", *_variables(deployment))
+    options = ("-auto-approve", f"-target={resources.DATABASE}", *_variables(deployment))
     deployment.terraform.show(*resources.terraform("apply", *options))
     return True
 
 
 def release_bucket(deployment: Deployment) -> bool:
     """Let Terraform forget the bucket with the data, so that it remains."""
-    if CLOSET not in _tracked(deployment):
+    if resources.CLOSET not in _tracked(deployment):
         return False
-    deployment.terraform.run(*resources.terraform("state", "rm", CLOSET))
+    deployment.terraform.run(*resources.terraform("state", "rm", resources.CLOSET))
     return True
 
 
@@ -146,7 +138,7 @@ def delete_buckets(deployment: Deployment) -> bool:
 
 
 def delete_other_buckets(deployment: Deployment) -> bool:
-    """Delete the buckets but that with the data."""
+    """Delete all buckets except the one with the data."""
     return _delete_buckets(deployment, ("-page", "-models"))
 
 
@@ -246,12 +238,12 @@ def _variables(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _say_price(deployment: Deployment) -> None:
-    price = tomllib.loads(PRICES.read_text())["storage"]
+    price = read_prices()["storage"]
     size = deployment.gcloud.run("storage", "du", "--summarize", "--all-versions", deployment.closet_bucket).split()
     amount = int(size[0]) / 2**30 if size else 0.0
     deployment.say(
-        f"{deployment.closet_bucket} has {amount:.2f} GiB and goes on costing about {amount * price['price']:.2f} USD a month "
-        f"({price['price']:.3f} USD for a GiB, list price of {price['region']}, {price['date']}). To delete it: "
+        f"{deployment.closet_bucket} has {amount:.2f} GiB and goes on costing about {price.cost(amount):.2f} USD a month "
+        f"({price.cost(1):.3f} USD for a GiB, list price of {price.region}, {price.date}). To delete it: "
         f"gcloud storage rm --recursive {deployment.closet_bucket}"
     )
 

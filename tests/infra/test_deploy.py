@@ -13,6 +13,8 @@ from infra.deploy import image
 from infra.deploy.foundation import BUILDER_ROLES
 from infra.deploy.project import SERVICES
 from infra.deploy.teardown import INSTANCE
+from infra.deploy.tools import StepFailed
+from infra.release.check import Check
 from lookalike.bootstrap import Services
 from tests.emulators.auth_server import auth_server
 from tests.emulators.cloud_commands import cloud_commands
@@ -110,10 +112,18 @@ def test_plan_that_would_delete_data_is_not_applied(project: CloudProject) -> No
     assert not [call for call in project.commands.changes() if "apply" in call]
 
 
-def test_domain_without_certificate_is_still_to_do_and_stays_set(project: CloudProject) -> None:
-    text = project.deploy("--domain=shop.example.com")
+def test_domain_without_certificate_is_still_to_do_and_stays_set(
+    project: CloudProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = project.run("deploy", f"--supabase-url={project.auth.url}", "--domain=shop.example.com")
     assert "EXIT" not in text and "Still to do: Create these DNS records of shop.example.com: A 192.0.2.1" in text
-    project.run("deploy")
+    project.commands.certificate = "ACTIVE"
+    # nothing of this test answers at the domain
+    monkeypatch.setattr(Check, "run", lambda check: "checked")
+    monkeypatch.setattr(Check, "search", lambda check: [])
+    text = project.run("deploy")
+    assert "Through the public address, checked" in text and "a search found 0 garments" in text
+    assert "Still to do: Make an administrator" in text and "DNS records" not in text
     assert project.commands.applied["domain"] == "shop.example.com" and project.commands.changes() == []
     project.run("deploy", "--domain=none")
     assert "domain" not in project.commands.applied
@@ -124,7 +134,12 @@ def test_refused_administrator_and_prepare(project: CloudProject, monkeypatch: p
     assert (
         "Next: gcloud builds submit --project=shop --region=europe-west1 --substitutions=_REGION=europe-west1" in text
     )
-    assert not [call for call in project.commands.changes() if call.startswith("terraform")]
+    assert "HS256" not in text and not [call for call in project.commands.changes() if call.startswith("terraform")]
+    assert sum(call[1:3] == ["projects", "get-iam-policy"] for call in project.commands.calls) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("infra.deploy.sign_in._published_keys", lambda url: [])
+        patch.setenv("SUPABASE_JWT_SECRET", "secret")
+        assert ",_SUPABASE_SIGNS_HS256=true" in project.run("prepare", "--gpu-weights=baked").splitlines()[-1]
     monkeypatch.setenv("SUPABASE_SERVICE_KEY", "wrong")
     text = project.run("deploy", f"--admin={ADMIN}")
     assert "[16/18] First administrator failed: Supabase refused" in text and "What to do: Check the key" in text
@@ -153,9 +168,19 @@ def test_names_in_the_commands_are_those_of_the_configuration() -> None:
     instance = terraform().resources["google_sql_database_instance.catalog"]
     assert instance["name"] == INSTANCE and instance["deletion_protection"] == "${var.deletion_protection}"
     assert {"google_storage_bucket.closet", "google_sql_database.catalog"} <= set(terraform().resources)
-    files = {"image": "infra/docker", "docker": "shared"}
-    ignored = (ROOT / ".dockerignore").read_text()
-    assert all(f"!{path}" in ignored for path in files.values()) and "sample_closet" in ignored
+
+
+def test_digest_is_of_the_files_that_docker_gets() -> None:
+    everything, *lines = (ROOT / ".dockerignore").read_text().split()
+    added = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert everything == "*" and added == {*image.SOURCES} - {image.CONFIG}
+    assert {line.rpartition("/")[2].lstrip("*") for line in lines if line[0] != "!"} == {*image.LEFT_OUT}
+
+
+def test_advice_about_a_service_that_was_just_enabled() -> None:
+    message = "PERMISSION_DENIED: Cloud SQL Admin API has not been used in project 404 before or it is disabled"
+    assert StepFailed(message).advice == "The service was just enabled and needs up to five minutes."
+    assert StepFailed("PERMISSION_DENIED: no").advice == "Your account needs the role Owner in the project."
 
 
 @pytest.mark.slow
