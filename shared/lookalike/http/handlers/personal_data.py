@@ -11,8 +11,8 @@ from lookalike.http.streaming import stream_json
 def export_personal_data(services: Services, request: ApiRequest) -> HandlerResult:
     """Export everything that is kept of you.
 
-    Contains your account, uploads, search history, requests and edits of products. With `links`, photos and garments have links to their
-    images, which expire.
+    Contains your account, uploads, search history, requests and edits of products. With `links`, photos and garments have
+    links to their images, which expire.
     """
     links = request.parse_body(ExportRequest).links
     export = services.personal_data.export(request.caller, request.token, links)

@@ -19,12 +19,12 @@ ATTEMPT_RETENTION = timedelta(days=1)
 def reindex(services: Services, request: ApiRequest) -> HandlerResult:
     """Build and publish an index version if one is due, and clean up.
 
-    With `force`, or if an administrator requested a rebuild, a version is built even if none is due. The clean-up deletes objects without a row after one day,
-    finished requests after seven days, and counts of failed sign-ins after one day.
+    With `force`, or if an administrator requested a rebuild, a version is built even if none is due. The clean-up deletes
+    objects without a row after one day, finished requests after seven days, and counts of failed sign-ins after one day.
     """
     force = request.parse_body(ReindexRequest).force
-    requested = services.rebuild.run_pending()
-    manifest = services.reindex.build() if force and not requested else requested or services.reindex.build_if_due()
+    build = services.reindex.build if force else services.reindex.build_if_due
+    manifest = services.rebuild.run_pending() or build()
     swept = sweep(services.store, services.catalog, older_than=ORPHAN_RETENTION.total_seconds())
     now = datetime.now(UTC)
     services.catalog.delete_finished_jobs(None, now - JOB_RETENTION)
