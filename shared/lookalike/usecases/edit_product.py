@@ -1,6 +1,7 @@
 """Edits fields of products. An edited value is kept over that of the feed until the edit is removed."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from lookalike.domain.errors import Conflict, InvalidField, NotFound
@@ -45,18 +46,18 @@ class EditProduct:
         show the product change with it. Raises `NotFound`, `InvalidField`, and `Conflict` if the product is changed at
         the same time again and again.
         """
-        for attempt in range(MAX_ATTEMPTS):
-            stored = self.products.products([product_id]).get(product_id)
-            if stored is None:
-                raise NotFound(f"There is no product {product_id[:255]!r}")
-            edited = self._edited(stored, self._read(stored.product, columns), use_feed_value, caller)
-            try:
-                self._save(edited, stored)
-            except Conflict:
-                if attempt == MAX_ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        for _ in range(MAX_ATTEMPTS - 1):
+            with suppress(Conflict):
+                return self._edit(product_id, columns, use_feed_value, caller)
+        return self._edit(product_id, columns, use_feed_value, caller)
+
+    def _edit(
+        self, product_id: str, columns: Mapping[str, Sequence[str]], use_feed_value: Collection[str], caller: Caller
+    ) -> None:
+        stored = self.products.products([product_id]).get(product_id)
+        if stored is None:
+            raise NotFound(f"There is no product {product_id[:255]!r}")
+        self._save(self._edited(stored, self._read(stored.product, columns), use_feed_value, caller), stored)
 
     def _read(self, product: Product, columns: Mapping[str, Sequence[str]]) -> Mapping[str, FieldValue]:
         price = product.price or product.sale_price

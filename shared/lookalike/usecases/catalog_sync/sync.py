@@ -227,17 +227,18 @@ class _Run:
         self, task: _Task, pictures: tuple[StoredPicture, ...]
     ) -> tuple[_Task, tuple[StoredPicture, ...], LineOutcome]:
         """Store the product, from the beginning if an administrator has changed it since it was read."""
-        for attempt in range(MAX_ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS - 1):
             try:
                 return task, pictures, self._save(task, pictures)
             except Conflict:
-                if attempt == MAX_ATTEMPTS - 1:
-                    raise
-                name = task.product.id
-                of_feed = with_values(task.product, {edit.field: edit.feed_value for edit in task.edits})
-                task = _task_of_product(task.number, of_feed, self.products.products([name]).get(name))
+                task = self._read_again(task)
                 pictures = self._update(task)
-        raise AssertionError("the last attempt returns or raises")
+        return task, pictures, self._save(task, pictures)
+
+    def _read_again(self, task: _Task) -> _Task:
+        name = task.product.id
+        of_feed = with_values(task.product, {edit.field: edit.feed_value for edit in task.edits})
+        return _task_of_product(task.number, of_feed, self.products.products([name]).get(name))
 
     def _save(self, task: _Task, pictures: tuple[StoredPicture, ...]) -> LineOutcome:
         """Store the product if anything differs from before. Returns the outcome of its line. Raises `Conflict`."""
