@@ -112,7 +112,7 @@ bench-full: .venv-full/tested
 bench-crashes: .venv/tested
 	$(BIN)/python -m tests.benchmarks.crash_safety $(ARGS)
 
-# These need gcloud, and but for the rollback Terraform. A missing PROJECT or REGION is told by the commands.
+# All need gcloud; deploy and destroy also need Terraform. The commands report a missing PROJECT or REGION.
 DEPLOYMENT = --project="$(PROJECT)" --region="$(REGION)"
 
 deploy:

@@ -119,10 +119,11 @@ def _others(month: Month) -> Charges:
     deployment, releases = month.deployment, month.other("releases")
     yield Charge("Events", "pubsub", month.objects * EVENT_KIB * KIB)
     yield Charge("Schedule", "scheduler", deployment.number_of("google_cloud_scheduler_job"))
-    # beside Terraform's, those of Supabase, which the deployment asks for
-    asked = len(deployment.local("extra_secrets")["auth"]) + 2 * bool(deployment.variable("supabase_signs_hs256"))
-    secrets = deployment.number_of("google_secret_manager_secret") + asked
-    read = len(deployment.services) * len(deployment.local("own_secrets")) + asked
+    # beside Terraform's, the deployment asks for those of Supabase: one for auth, and with HS256 one for all functions
+    of_auth = len(deployment.local("extra_secrets")["auth"])
+    of_all = len(deployment.local("hs256_secrets")) if deployment.variable("supabase_signs_hs256") else 0
+    secrets = deployment.number_of("google_secret_manager_secret") + of_auth + of_all
+    read = len(deployment.services) * (len(deployment.local("own_secrets")) + of_all) + of_auth
     read += len(deployment.local("linking")) if month.has_balancer else 0
     yield Charge("Secrets", "secrets", secrets)
     yield Charge("Secrets", "secret_reads", month.system["starts"] * DAYS * read)

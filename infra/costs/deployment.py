@@ -21,7 +21,7 @@ DEFAULT_SIZE = (1.0, 0.5)
 
 @dataclass(frozen=True)
 class Size:
-    """What an instance of Cloud Run has."""
+    """CPUs, memory and GPUs of an instance of Cloud Run."""
 
     vcpus: float
     gib: float

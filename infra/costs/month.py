@@ -28,7 +28,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Month:
-    """What all charges are computed from."""
+    """The figures of which all charges are computed."""
 
     deployment: Deployment
     assumptions: Assumptions

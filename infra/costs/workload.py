@@ -1,4 +1,4 @@
-"""What a system has to do in a month: assumptions, measured figures of the built-in models, and time of instances."""
+"""The work of a system in a month: assumptions, measured figures of the built-in models, and time of instances."""
 
 import math
 import re

@@ -52,7 +52,7 @@ class Check:
         problems += [problem for garment in garments if (problem := self._delete(garment))]
         if problems:
             raise CheckFailed("; ".join(problems))
-        left = {result.get("splitted_image_id") for result in self.search(photo)} & {*garments}
+        left = {*garments} & {result.get("splitted_image_id") for result in self.search(photo)}
         if left:
             raise CheckFailed(f"The search still finds {sorted(left)}, which was deleted")
         seconds = time.monotonic() - started

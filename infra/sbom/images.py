@@ -1,4 +1,4 @@
-"""What the Dockerfile puts into each image."""
+"""Reads from the Dockerfile which extras, base and Debian packages each image has."""
 
 import json
 import re

@@ -20,7 +20,7 @@ class Package:
     name: str
     version: str
     declared: list[str]
-    """What its metadata says about its license."""
+    """The licenses that its metadata names, or free text about them."""
     license: str
     """SPDX expression, or `licenses.UNKNOWN`."""
     size: int

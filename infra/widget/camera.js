@@ -49,6 +49,8 @@ class Camera {
     this.#dialog.showModal();
     try {
       const stream = await navigator.mediaDevices.getUserMedia(WANTED);
+      // A dialog that was canceled and opened again has asked twice: the first stream must not stay open.
+      this.#stop();
       this.#video.srcObject = stream;
       // The user may have canceled meanwhile.
       if (!this.#dialog.open) this.#stop();

@@ -12,6 +12,16 @@ pytestmark = pytest.mark.slow
 NO_CAMERA = """() => {
   navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("none", "NotFoundError"); };
 }"""
+SLOW_CAMERA = """() => {
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.streams = [];
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await open(wanted);
+    window.streams.push(stream);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return stream;
+  };
+}"""
 HAS_STREAM = '() => document.getElementById("search").shadowRoot.getElementById("camera-video").srcObject?.active'
 HAS_NO_STREAM = HAS_STREAM.replace("() => ", "() => !")
 
@@ -60,6 +70,18 @@ def test_camera_is_released_when_the_dialog_is_closed(page: Page) -> None:
         page.wait_for_function(HAS_NO_STREAM)
         assert focused(page) == "take-photo"
     assert events(page, "search") == []
+
+
+def test_camera_that_is_opened_twice_is_released_once_more(page: Page) -> None:
+    """The dialog is canceled while the browser asks for permission, and opened again."""
+    page.context.grant_permissions(["camera"])
+    page.evaluate(SLOW_CAMERA)
+    page.locator("#take-photo").click()
+    page.locator("#camera-cancel").click()
+    page.locator("#take-photo").click()
+    page.wait_for_function("() => window.streams.filter(({ active }) => !active).length === 1")
+    page.locator("#camera-cancel").click()
+    page.wait_for_function("() => window.streams.length === 2 && window.streams.every(({ active }) => !active)")
 
 
 def test_missing_permission_and_missing_camera_are_explained(page: Page) -> None:

@@ -20,6 +20,7 @@ from lookalike.settings import Settings
 from tests.infra.deployment import environment, terraform
 
 MONTH = HOURS * 3600
+SECRETS = ("secrets", "secret_reads")
 
 
 @cache
@@ -98,6 +99,19 @@ def test_sizes_and_numbers_come_from_terraform() -> None:
             assert (size.vcpus, size.gpus) == (float(limits["cpu"]), int(on_gpu))
     with pytest.raises(ValueError, match="no variable databse_tier"):
         Deployment(configuration, {"databse_tier": ""})
+
+
+def test_tokens_signed_with_a_shared_secret_need_one_secret_more() -> None:
+    """All functions read it when they start."""
+    amounts = []
+    for signs_hs256 in (False, True):
+        changed = dataclasses.replace(estimate(), values={"supabase_signs_hs256": signs_hs256})
+        charges = all_charges(changed.months["idle", "compact"])
+        amounts.append({name: sum(one.amount for one in charges if one.price == name) for name in SECRETS})
+    plain, shared = amounts
+
+    assert shared["secrets"] == plain["secrets"] + 1
+    assert shared["secret_reads"] == pytest.approx(plain["secret_reads"] + HOURS / 24 * len(terraform().functions))
 
 
 def test_a_changed_price_changes_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

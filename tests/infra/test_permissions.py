@@ -275,7 +275,7 @@ def test_every_account_is_in_a_table() -> None:
 
 
 def test_secrets_are_given_to_the_functions_that_use_them() -> None:
-    """The key of Supabase is sent with registrations and sign-ins only. Who links to images also has the key of the CDN."""
+    """The key of Supabase is sent with registrations and sign-ins only. Functions that link to images also have the key of the CDN."""
     assert "contains(local.linking, name) ? local.cdn_secrets" in terraform().locals["function_secrets"]
     assert terraform().locals["extra_secrets"] == {"auth": {"SUPABASE_KEY": "lookalike-supabase-key"}}
     routes = {route.function for route in ROUTES if route.path.startswith("/api/auth/")}

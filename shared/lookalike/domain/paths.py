@@ -1,5 +1,7 @@
 """Validation of object paths: valid in file systems and in Cloud Storage, and unable to leave the store's folder."""
 
+import re
+
 from lookalike.domain.errors import InvalidField
 
 MAX_PATH_BYTES, MAX_PART_BYTES = 1024, 255
@@ -13,6 +15,7 @@ LEASE_PREFIX = ".leases/"
 THUMBNAIL_SUFFIX = ".thumbnail.jpg"
 """End of the paths of all thumbnails. Cloud CDN may read only objects with it."""
 FORBIDDEN_CHARACTERS = frozenset("\0\\\r\n")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_valid_path(path: str) -> bool:
@@ -38,7 +41,7 @@ def check_prefix(prefix: str) -> None:
         raise InvalidField("The prefix is not valid: no object path can start with it", field="prefix")
 
 
-def is_utf8_encodable(path: str) -> bool:
+def is_utf8_encodable(text: str) -> bool:
     """Return whether the string can be encoded in UTF-8."""
     # JSON can contain lone surrogates, which Python accepts in strings but not in UTF-8
-    return not any("\ud800" <= character <= "\udfff" for character in path)
+    return not LONE_SURROGATE.search(text)

@@ -182,9 +182,11 @@ def test_products_are_browsed_with_their_pictures(server: Server, page: Page) ->
 def test_product_is_edited_over_its_feed(server: Server, page: Page) -> None:
     server.upload(PHOTO, "edited")
     feed = server.folder / "edited.csv"
-    feed.write_text("id,title,price,fabric,image_id\nE-1,Skirt,20 EUR,wool,edited_segment_0\n")
+    # a text of two lines, which the form does not change
+    feed.write_text('id,title,price,fabric,image_id,note\nE-1,Skirt,20 EUR,wool,edited_segment_0,"soft\nwarm"\n')
     server.run("catalog", "sync", str(feed))
     open_section(page, "products", "E-1")
+    expect(page.get_by_label("note", exact=True)).to_have_value("softwarm")
     price, fabric = (page.get_by_role("textbox", name=name) for name in ("Price, such as", "fabric"))
     price.fill("cheap")
     page.get_by_role("button", name="Save", exact=True).click()

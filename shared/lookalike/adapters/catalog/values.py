@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from lookalike.adapters.catalog.tables import NAME, image_details, originals, sp
 from lookalike.domain.color import Lab
 from lookalike.domain.errors import InvalidField
 from lookalike.domain.model import Box, NewSegment, Photo, ProductDetails, Segment
+from lookalike.domain.paths import is_utf8_encodable
 
 T = TypeVar("T")
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -24,7 +24,6 @@ BATCH_SIZE = 500
 MAX_TEXT_LENGTH = 16_383
 """Characters in a TEXT column: MySQL's TEXT holds 65,535 bytes, and UTF-8 needs up to 4 a character."""
 MAX_NAME_LENGTH = 255
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def utc_now() -> datetime:
@@ -48,8 +47,8 @@ def to_naive_utc(moment: datetime) -> datetime:
 
 
 def is_storable_text(value: str, length: int) -> bool:
-    """Return whether the text is short enough and valid in UTF-8, which has no lone surrogates."""
-    return len(value) <= length and not LONE_SURROGATE.search(value)
+    """Return whether the text is short enough and can be encoded in UTF-8."""
+    return len(value) <= length and is_utf8_encodable(value)
 
 
 def is_name(value: str) -> bool:

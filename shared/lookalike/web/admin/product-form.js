@@ -44,11 +44,12 @@ export function productForm(product, reload) {
   const own = new Set(FIELDS.map(([name]) => name));
   // an edited column without a value is not among the columns
   const others = [...new Set([...Object.keys(product.columns), ...edits.keys()])].filter((name) => !own.has(name) && !FIXED.has(name));
-  const before = new Map([
-    ...FIELDS.map(([name]) => [name, valueText(product[name])]),
-    ...others.map((name) => [name, product.columns[name] ?? ""]),
+  const controls = new Map([
+    ...FIELDS.map(([name]) => [name, control(name, valueText(product[name]))]),
+    ...others.map((name) => [name, control(name, product.columns[name] ?? "")]),
   ]);
-  const controls = new Map([...before].map(([name, text]) => [name, control(name, text)]));
+  // Read from the controls, which change line breaks: a field that was left alone must not become an edit.
+  const before = new Map([...controls].map(([name, { value }]) => [name, value.trim()]));
   const labels = new Map([...FIELDS, ...others.map((name) => [name, name])]);
   const newName = element("input", { type: "text", maxlength: 255, spellcheck: "false" });
   const newValue = element("input", { type: "text" });
@@ -68,7 +69,7 @@ export function productForm(product, reload) {
   }
 
   function changes() {
-    const changed = [...controls].map(([name, { value }]) => [name, value.trim()]).filter(([name, value]) => value !== before.get(name).trim());
+    const changed = [...controls].map(([name, { value }]) => [name, value.trim()]).filter(([name, value]) => value !== before.get(name));
     if (newName.value.trim()) changed.push([newName.value.trim(), newValue.value.trim()]);
     return Object.fromEntries(changed.map(([name, value]) => [name, value || null]));
   }

@@ -32,6 +32,6 @@ function describeExample(example, labels) {
 }
 
 function describeCondition([name, condition]) {
-  const values = [condition].flat().map((value) => (typeof value === "object" ? JSON.stringify(value) : currentTranslator().name("label", value)));
+  const values = [condition].flat().map((value) => (typeof value === "object" ? JSON.stringify(value) : currentTranslator().name(name, value)));
   return `${currentTranslator().name("field", name)}: ${values.join(", ")}`;
 }
