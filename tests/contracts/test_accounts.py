@@ -269,6 +269,19 @@ def test_supabase_lists_and_deletes_accounts_only_with_the_service_key(server: A
     assert accounts.sign_in(ANNA, PASSWORD).user == user
 
 
+@pytest.mark.parametrize("key", [AuthServer.PUBLIC, "sb_secret_of_another_project"])
+def test_refused_service_key_is_no_fault_of_the_caller(server: AuthServer, key: str) -> None:
+    accounts = SupabaseAccounts(server.url, server.PUBLIC, key)
+    user = accounts.register(ANNA, PASSWORD)
+    for call in (
+        lambda: accounts.list_accounts(1, 50),
+        lambda: accounts.delete_account(user.id),
+        lambda: accounts.set_role(ANNA, "admin"),
+    ):
+        with pytest.raises(Misconfigured, match="refuses the SUPABASE_SERVICE_KEY"):
+            call()
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(email=st.text(), password=st.text(max_size=200))
 def test_any_text_is_accepted_or_rejected_with_a_client_error(world: World, email: str, password: str) -> None:

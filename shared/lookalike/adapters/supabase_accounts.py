@@ -31,6 +31,7 @@ RATE_LIMIT_CODES = ("over_request_rate_limit", "over_email_send_rate_limit")
 TAKEN_MESSAGE = "An account with this email address exists already: sign in instead"
 UNAUTHENTICATED_MESSAGE = "The email address, the password or the token is wrong"
 """The same for all causes: a message must not reveal whether an account exists."""
+SERVICE_KEY_MESSAGE = "Supabase refuses the SUPABASE_SERVICE_KEY: set it to a secret key of the project"
 
 
 class SupabaseAccounts:
@@ -122,16 +123,19 @@ class SupabaseAccounts:
         """Create a client for one call. A client stores the tokens of a sign-in, so users must not share one."""
         if not (key or self._key):
             raise Misconfigured("Set SUPABASE_KEY to sign in")
-        with httpx.Client(verify=self._tls, timeout=TIMEOUT_SECONDS) as http, _translate_errors():
+        with httpx.Client(verify=self._tls, timeout=TIMEOUT_SECONDS) as http, _translate_errors(bool(key)):
             options = ClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=http)
             yield create_client(self._url, key or self._key, options)
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
+def _translate_errors(uses_service_key: bool) -> Iterator[None]:
     try:
         yield
     except AuthError as error:
+        # The caller's own token is valid. An error 401 of this server would end the session of an administrator.
+        if uses_service_key and isinstance(error, AuthApiError) and error.status in (401, 403):
+            raise Misconfigured(SERVICE_KEY_MESSAGE) from error
         raise _translate(error) from error
     except UnicodeEncodeError as error:
         # Lone surrogates in the input cannot be sent.
