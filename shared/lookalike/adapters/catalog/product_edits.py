@@ -11,7 +11,7 @@ from lookalike.adapters.catalog.database import Database, read_transaction, writ
 from lookalike.adapters.catalog.tables import product_edits, products
 from lookalike.adapters.catalog.values import batches, name_in, to_aware_utc, to_naive_utc, utc_now, validated
 from lookalike.domain.product import Money
-from lookalike.domain.product_edits import FieldValue, ProductEdit
+from lookalike.domain.product_edits import FieldValue, ProductEdit, sort_edits
 
 _edits = product_edits.c
 
@@ -58,7 +58,7 @@ def select_edits(tx: Connection, product_ids: Sequence[str]) -> dict[str, tuple[
         for row in tx.execute(select(product_edits).where(name_in(_edits.product, *batch))).mappings():
             found.setdefault(row["product"], []).append(_to_edit(row))
     # sorted here: databases order text differently
-    return {name: tuple(sorted(edits, key=lambda edit: edit.field)) for name, edits in found.items()}
+    return {name: sort_edits(edits) for name, edits in found.items()}
 
 
 def _to_edit(row: RowMapping) -> ProductEdit:
