@@ -6,7 +6,7 @@ import { get } from "./http.js";
 import { showLoaded } from "./messages.js";
 
 const HOUR = 3600_000;
-const NAMES = { search: "Searches", upload: "Uploads", split: "Cut-outs", ingest: "Ingestions", recut: "Corrections" };
+const NAMES = { search: "Searches", upload: "Uploads", split: "Cut-outs", ingest: "Ingestions", recut: "Corrections", sync: "Synchronizations", rebuild: "Index rebuilds" };
 const CHART = { width: 720, height: 180, bottom: 24 };
 
 /** @param {HTMLElement} view */
