@@ -23,7 +23,6 @@ from tests.fakes.models import FakeDetector, FakeEmbedder, make_detection
 from tests.usecases.upload_harness import UploadHarness, encode_photo
 
 Line = Product | FeedLine | InvalidFeedLine
-NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class FakeWeb:
@@ -65,7 +64,9 @@ class SyncHarness(UploadHarness):
 
     def __init__(self) -> None:
         super().__init__()
-        self.web, self.embedder, self.now = FakeWeb(), CountingEmbedder(), NOW
+        self.web, self.embedder = FakeWeb(), CountingEmbedder()
+        # the catalog's clock, by which photos without a product have an age
+        self.now = datetime.now(UTC)
         skirt = make_detection(30, "skirt")
         larger = replace(skirt, box=replace(skirt.box, y2=40.0))
         self.detector = FakeDetector(make_detection(0), larger)
