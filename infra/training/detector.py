@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from infra.training.augment import random_affine, random_quarter_turn, vary_lighting, warp
+from infra.training.augment import Size, random_affine, random_quarter_turn, vary_lighting, warp
 from infra.training.boxes import box_loss, box_targets, garment_map, to_distances
 from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_parser
 from infra.training.empty import random_empty_view
@@ -20,15 +20,19 @@ from infra.training.paste import GarmentPaster
 from infra.training.relabel import relabel
 from lookalike.domain.model import GARMENT_KINDS
 
-CANVAS = (384, 288)
-"""Height and width of a training view, in pixels."""
-MASKED, TAGGED, FLAT, EMPTY = 8, 3, 4, 1
+CHECKPOINT, TUNED_CHECKPOINT = "detector.pt", "detector-tuned.pt"
+"""Files of the first training and of the second, which starts from its weights."""
+CANVAS, SMALL_CANVAS = (416, 288), (320, 224)
+"""Height and width of a training view in pixels, and of the views at the beginning."""
+SMALL_SHARE = 0.6
+"""Share of the steps with small views, which take half the time."""
+MASKED, TAGGED, FLAT, EMPTY = 8, 3, 6, 2
 """Views of a batch: street photos with masks and with tags only, flat-lay photos, and views without a garment."""
-RARE_KIND_WEIGHTS = {"hat": 3.0, "scarf": 2.0, "shorts": 1.5, "bag": 1.3}
+RARE_KIND_WEIGHTS = {"hat": 3.0, "scarf": 4.0, "shorts": 1.5, "bag": 1.3}
 """How much more often photos with these kinds are drawn."""
-CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 1.5, "other": 0.5}
+CLASS_WEIGHTS = {"shorts": 1.3, "skirt": 1.2, "bag": 1.5, "hat": 2.0, "scarf": 2.5, "other": 0.5}
 """Weights of classes in the cross entropy."""
-PEAK_RATE, TUNING_PEAK_RATE = 1.5e-3, 6e-4
+PEAK_RATE, TUNING_PEAK_RATE = 1.5e-3, 1e-3
 PHOTO_WEIGHT, DICE_WEIGHT, BOX_WEIGHT = 0.2, 0.5, 0.4
 """Weights of the losses beside the cross entropy."""
 
@@ -42,7 +46,8 @@ def sampling_weight(sample: Sample) -> float:
 class DetectorBatches:
     """Composes batches of random views: street photos with masks and with tags, flat-lay photos, and empty views."""
 
-    def __init__(self, photographs: Photographs) -> None:
+    def __init__(self, photographs: Photographs, steps: int) -> None:
+        self.small_steps = int(steps * SMALL_SHARE)
         self.masked = [sample for sample in photographs.street if sample.labels is not None]
         tagged = [sample for sample in photographs.street if sample.labels is None]
         self.pools = [(self.masked, MASKED), (tagged, TAGGED), (photographs.flat, FLAT)]
@@ -56,14 +61,11 @@ class DetectorBatches:
         drawn = [(pool, random.choice(len(pool), count, p=odds)) for (pool, count), odds in pools if count]
         picks = [(pool, pool[index]) for pool, numbers in drawn for index in numbers]
         samples = [self.paste(random, sample) if pool is self.masked else sample for pool, sample in picks]
-        rows = [training_view(random, sample) for sample in samples]
-        rows += [(*random_empty_view(random, self.masked, CANVAS), empty_box_targets()) for _ in range(EMPTY)]
+        size = SMALL_CANVAS if step < self.small_steps else CANVAS
+        rows = [training_view(random, sample, size) for sample in samples]
+        no_boxes = box_targets(np.zeros(size, np.uint8))
+        rows += [(*random_empty_view(random, self.masked, size), no_boxes) for _ in range(EMPTY)]
         return tuple(np.stack(column) for column in zip(*rows, strict=True))
-
-
-def empty_box_targets() -> NDArray[np.float32]:
-    """Return box targets of a view without garments."""
-    return box_targets(np.zeros(CANVAS, np.uint8))
 
 
 def sampling_odds(pool: list[Sample]) -> NDArray[np.float64]:
@@ -72,13 +74,13 @@ def sampling_odds(pool: list[Sample]) -> NDArray[np.float64]:
     return weights / weights.sum() if len(pool) else weights
 
 
-def training_view(random: np.random.Generator, sample: Sample) -> tuple[np.ndarray, ...]:
+def training_view(random: np.random.Generator, sample: Sample, size: Size) -> tuple[np.ndarray, ...]:
     """Return a random view of a sample: image, mask, photo targets (11,) with -1 for unknown, and box targets."""
     image, maps = sample.image, np.dstack([sample.mask, garment_map(sample)])
     if not sample.is_worn:
         image, maps = random_quarter_turn(random, image, maps)
     scale, angle_deviation = ((0.85, 1.7), 6.0) if sample.is_worn else ((0.7, 1.3), 14.0)
-    image, maps = warp(image, maps, random_affine(random, image.shape, CANVAS, scale, angle_deviation), CANVAS)
+    image, maps = warp(image, maps, random_affine(random, image.shape, size, scale, angle_deviation), size)
     mask, garments = np.ascontiguousarray(maps[..., 0]), maps[..., 1]
     targets = np.append(visible_kinds(sample, mask), np.float32(sample.is_worn)).astype(np.float32)
     return vary_lighting(random, image), mask, targets, box_targets(garments)
@@ -126,9 +128,9 @@ def dice_loss(logits: Tensor, expected: Tensor) -> Tensor:
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__ or "")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=3200)
     parser.add_argument(
-        "--relabel-at", type=int, nargs="+", default=[900, 1900], help="steps at which the network predicts masks anew"
+        "--relabel-at", type=int, nargs="+", default=[900, 1900], help="steps before which masks are predicted anew"
     )
     parser.add_argument(
         "--tune", type=Path, metavar="CHECKPOINT", help="start from these weights, with a new learning rate cycle"
@@ -140,10 +142,9 @@ def prepare_training(options: argparse.Namespace) -> Training:
     """Start from scratch, from an interrupted run's checkpoint, or from another run's averaged weights."""
     network = DetectorNetwork(len(CLASSES))
     if options.tune:
-        stored = torch.load(options.tune, weights_only=True)["average"]
-        network.load_state_dict(network.state_dict() | stored)
-        return Training(network, options.work / "detector-tuned.pt", options.steps, TUNING_PEAK_RATE)
-    return Training(network, options.work / "detector.pt", options.steps, PEAK_RATE)
+        network.load_state_dict(torch.load(options.tune, weights_only=True)["average"])
+        return Training(network, options.work / TUNED_CHECKPOINT, options.steps, TUNING_PEAK_RATE)
+    return Training(network, options.work / CHECKPOINT, options.steps, PEAK_RATE)
 
 
 def main() -> None:
@@ -154,9 +155,10 @@ def main() -> None:
     training = prepare_training(options)
     for number, relabel_at in enumerate(options.relabel_at):
         if training.step < relabel_at:
-            training.run(DetectorBatches(photographs), compute_loss, relabel_at)
-        photographs = relabel(photographs, training.average, options.work / f"relabeled-{number + 1}.pickle")
-    training.run(DetectorBatches(photographs), compute_loss, options.steps)
+            training.run(DetectorBatches(photographs, options.steps), compute_loss, relabel_at)
+        masks = training.checkpoint.with_suffix(f".masks-{number + 1}.pickle")
+        photographs = relabel(photographs, training.average, masks)
+    training.run(DetectorBatches(photographs, options.steps), compute_loss, options.steps)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from infra.training.augment import Matrix, Random, vary_lighting
 from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.detector import TUNED_CHECKPOINT
 from infra.training.labels import CLASSES, FLAT_KINDS, FOLDERS, SEED
 from infra.training.loop import DEVICE, Batch, Training, autocast, set_up_torch
 from infra.training.network import DetectorNetwork, EmbedderTraining
@@ -204,7 +205,7 @@ def prepare_training(options: argparse.Namespace, garments: int) -> Training:
 def relabel_with_detector(photographs: Photographs, work: Path) -> Photographs:
     """Return the photos with the masks that the trained detector predicts."""
     detector = DetectorNetwork(len(CLASSES))
-    detector.load_state_dict(torch.load(work / "detector.pt", map_location="cpu", weights_only=True)["average"])
+    detector.load_state_dict(torch.load(work / TUNED_CHECKPOINT, map_location="cpu", weights_only=True)["average"])
     return relabel(photographs, detector.to(DEVICE), work / "relabeled.pickle")
 
 

@@ -10,6 +10,8 @@ from infra.training.augment import Random, Size, recompress, vary_lighting
 from infra.training.data import Bytes, Sample
 from lookalike.domain.model import GARMENT_KINDS
 
+BACKGROUND_SHARE = 0.75
+"""Share of the views that show the background of a street photo."""
 MAX_TRIES, MIN_WINDOW = 20, 70
 """Windows of a street photo that are tried, and the shortest side of a window in pixels."""
 
@@ -20,7 +22,8 @@ def random_empty_view(random: Random, street: Sequence[Sample], size: Size) -> t
     The targets say that no kind is present, and that wearing is unknown.
     """
     targets = np.append(np.zeros(len(GARMENT_KINDS), np.float32), np.float32(-1))
-    if random.random() < 0.5 and (window := find_background(random, street[int(random.integers(len(street)))])):
+    photo = street[int(random.integers(len(street)))]
+    if random.random() < BACKGROUND_SHARE and (window := find_background(random, photo)):
         image, mask = (cv2.resize(part, size[::-1], interpolation=cv2.INTER_NEAREST) for part in window)
         return vary_lighting(random, np.asarray(image, np.uint8)), np.asarray(mask, np.uint8), targets
     image = GENERATORS[random.integers(len(GENERATORS))](random, size)

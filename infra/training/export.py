@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from infra.training.boxes import DISTANCE_UNIT, to_distances
 from infra.training.data import Bytes, Photographs, load_photographs, make_parser
-from infra.training.detector import CANVAS
+from infra.training.detector import CANVAS, TUNED_CHECKPOINT
 from infra.training.embedder import LABELS, SIDE
 from infra.training.evaluate_search import cut_out_garments
 from infra.training.labels import CLASSES, FOLDERS
@@ -153,7 +153,7 @@ def main() -> None:
     options = parser.parse_args()
     photographs = load_photographs(options.data, options.work)
     detector = options.weights / "detector.onnx"
-    export_detector(options.work / "detector.pt", photographs, detector)
+    export_detector(options.work / TUNED_CHECKPOINT, photographs, detector)
     embedder = options.weights / "embedder.onnx"
     export_embedder(options.work / "embedder.pt", photographs, CompactDetector(detector), embedder)
 

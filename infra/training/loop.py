@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 Batch = tuple[Tensor, ...]
-AVERAGE_DECAY, WEIGHT_DECAY = 0.998, 0.03
+AVERAGE_DECAY, WEIGHT_DECAY = 0.9985, 0.03
 SAVE_EVERY, REPORT_EVERY = 250, 50
 """Steps between checkpoints, and between printed reports."""
 MAX_GRADIENT_NORM = 5.0

@@ -12,8 +12,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 FROZEN_BLOCKS = 3
 """First blocks of the backbone that keep their pretrained weights, like the stem."""
-CHANNELS, OUTPUT_BLOCKS, PYRAMID = (24, 40, 112, 320), (FROZEN_BLOCKS - 1, 4, 10, 15), 64
-"""Channels of the backbone's features, the blocks that they come from, and channels of the feature pyramid."""
+CHANNELS, OUTPUT_BLOCKS = (24, 40, 112, 320), (FROZEN_BLOCKS - 1, 4, 10, 15)
+"""Channels of the backbone's features, and the blocks that they come from."""
+PYRAMID, FINE = 96, 64
+"""Channels of the feature pyramid, and of its finest level."""
+CONTEXT_BLOCKS, ATTENTION_HEADS, WIDENING = 2, 4, 3
+"""Context blocks of the detector, their attention heads, and how much their hidden layers are wider."""
 HEAD = 1280
 """Channels of the backbone's last convolution, which only the embedder uses."""
 CATEGORY, GARMENT = 64, 128
@@ -88,18 +92,52 @@ def normalize_pixels(pixels: Tensor) -> Tensor:
     return (pixels.float().permute(0, 3, 1, 2) - 127.0) / 128.0
 
 
+class ContextBlock(nn.Module):
+    """Transformer block (Vaswani et al., 2017) on a feature map: every cell receives features of all others.
+
+    A depthwise convolution encodes the position of a cell (Chu et al., 2021). Untrained, the block changes nothing.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.position = nn.Conv2d(channels, channels, 3, 1, 1, groups=channels)
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(2))
+        self.query = nn.Linear(channels, 3 * channels)
+        self.joined = nn.Linear(channels, channels)
+        self.widened, self.narrowed = nn.Linear(channels, WIDENING * channels), nn.Linear(WIDENING * channels, channels)
+        for layer in (self.position, self.joined, self.narrowed):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, level: Tensor) -> Tensor:
+        """Map (n, channels, h, w) to the same shape."""
+        count, channels, height, width = level.shape
+        level = level + self.position(level)
+        cells = level.flatten(2).transpose(1, 2)
+        size = channels // ATTENTION_HEADS
+        parts = self.query(self.norms[0](cells)).reshape(count, -1, 3, ATTENTION_HEADS, size)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        weights = (query @ key.transpose(2, 3) * size**-0.5).softmax(3)
+        cells = cells + self.joined((weights @ value).transpose(1, 2).reshape(count, -1, channels))
+        cells = cells + self.narrowed(functional.relu(self.widened(self.norms[1](cells))))
+        return cells.transpose(1, 2).reshape(count, channels, height, width)
+
+
 class DetectorNetwork(nn.Module):
     """Segmentation network with photo-level and edge outputs."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.backbone = Backbone()
-        self.laterals = nn.ModuleList(nn.Conv2d(channels, PYRAMID, 1) for channels in CHANNELS)
+        widths = (FINE, PYRAMID, PYRAMID, PYRAMID)
+        self.laterals = nn.ModuleList(nn.Conv2d(*pair, 1) for pair in zip(CHANNELS, widths, strict=True))
         self.context = nn.Linear(CHANNELS[3], PYRAMID)
-        self.coarse, self.middle, self.fine = (conv(PYRAMID, PYRAMID) for _ in range(3))
-        self.classes = nn.Conv2d(PYRAMID, classes, 1)
-        self.edges = nn.Sequential(conv(PYRAMID, PYRAMID), conv(PYRAMID, PYRAMID), nn.Conv2d(PYRAMID, 4, 1))
+        self.blocks = nn.Sequential(*(ContextBlock(PYRAMID) for _ in range(CONTEXT_BLOCKS)))
+        self.coarse, self.middle, self.fine = conv(PYRAMID, PYRAMID), conv(PYRAMID, FINE), conv(FINE, FINE)
+        self.classes = nn.Conv2d(FINE, classes, 1)
+        self.edges = nn.Sequential(conv(FINE, PYRAMID), conv(PYRAMID, FINE), nn.Conv2d(FINE, 4, 1))
         self.photo = nn.Sequential(nn.Dropout(0.2), nn.Linear(CHANNELS[3], 11))
+        self.seen = nn.Linear(PYRAMID, 11)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map uint8 photos (n, H, W, 3) to three outputs.
@@ -110,12 +148,14 @@ class DetectorNetwork(nn.Module):
         features = self.backbone(normalize_pixels(pixels))
         pooled = features[3].mean((2, 3))
         level = self.laterals[3](features[3]) + self.context(pooled)[:, :, None, None]
+        level = self.blocks(level)
+        photo: Tensor = self.photo(pooled) + self.seen(level.mean((2, 3)))
         level = self.coarse(self.up(level, features[2], 2))
         level = self.middle(self.up(level, features[1], 1))
         edges: Tensor = self.edges(level)
         level = self.fine(self.up(level, features[0], 0))
         masks: Tensor = self.classes(level)
-        return masks, self.photo(pooled), edges
+        return masks, photo, edges
 
     def up(self, level: Tensor, finer: Tensor, number: int) -> Tensor:
         """Upsample a pyramid level to the size of finer features and add their projection."""

@@ -10,7 +10,7 @@ from infra.training.augment import Random
 from infra.training.data import Sample
 from infra.training.labels import CLASSES
 
-ODDS = {"bag": 0.25, "hat": 0.12, "scarf": 0.12}
+ODDS = {"bag": 0.25, "hat": 0.12, "scarf": 0.22}
 """Probability that a garment of the kind is pasted into a photo without one."""
 MIN_SHARE, MAX_SHIFT = 0.004, 0.12
 """Smallest garment that is copied, as a share of its photo, and its largest shift, as a share of the target's sides."""

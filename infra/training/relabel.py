@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from infra.training.boxes import DISTANCE_UNIT, to_distances
 from infra.training.data import IGNORE, Bytes, Photographs, Sample
@@ -38,16 +38,26 @@ def resize_to_area(image: Bytes, area: int = AREA) -> Bytes:
     return np.asarray(cv2.resize(image, tuple(sides), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-@torch.no_grad()
 def predict(network: nn.Module, photos: list[Bytes]) -> Iterator[tuple[Floats, Floats]]:
     """Yield class probabilities (classes, H / 4, W / 4) and edge distances (4, H / 8, W / 8), in pixels, of each photo.
 
-    All photos must have one size.
+    Both are means of what is predicted for the photo and for its mirror image. All photos must have one size.
     """
+    pixels = torch.from_numpy(np.stack(photos)).to(DEVICE)
+    probabilities, distances = run_detector(network, pixels)
+    mirrored_probabilities, mirrored_distances = (part.flip(3) for part in run_detector(network, pixels.flip(2)))
+    # left and right change places
+    mirrored_distances = mirrored_distances[:, [2, 1, 0, 3]]
+    means = (probabilities + mirrored_probabilities) / 2, (distances + mirrored_distances) / 2
+    return zip(*(np.asarray(part.cpu()) for part in means), strict=True)
+
+
+@torch.no_grad()
+def run_detector(network: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return class probabilities (n, classes, H / 4, W / 4) and edge distances (n, 4, H / 8, W / 8) in pixels."""
     with autocast():
-        logits, _, edges = network(torch.from_numpy(np.stack(photos)).to(DEVICE))
-    probabilities, distances = logits.float().softmax(1).cpu(), to_distances(edges.float()).cpu() * DISTANCE_UNIT
-    return zip(np.asarray(probabilities), np.asarray(distances), strict=True)
+        logits, _, edges = network(pixels)
+    return logits.float().softmax(1), to_distances(edges.float()) * DISTANCE_UNIT
 
 
 def batches_by_size(samples: list[Sample]) -> Iterator[tuple[list[Sample], list[Bytes]]]:

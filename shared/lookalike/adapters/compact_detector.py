@@ -20,18 +20,18 @@ Edges = tuple[float, float, float, float]
 """Left, top, right and bottom, in cells of the class map."""
 
 # The thresholds and weights below were tuned on the validation photos: see shared/lookalike/weights/CARD.md.
-THRESHOLD = 0.5
+THRESHOLD = 0.55
 """Minimum score of a detection."""
 INPUT_AREA, SIDE_MULTIPLE, MAX_ASPECT_RATIO = 448 * 320, 32, 3.0
 """Pixels of the network's input, the divisor of its sides (its stride), and its largest ratio of sides."""
-PRESENCE_POWER = 0.25
+PRESENCE_POWER = 0.5
 """Exponent of the photo-level presence of a kind when it weights the class map."""
-KIND_WEIGHTS = (1.25, 0.8, 1.0, 1.0, 1.0, 1.5, 1.0, 1.0, 1.0, 1.0)
+KIND_WEIGHTS = (1.5, 0.8, 1.2, 0.8, 1.0, 1.2, 0.8, 1.0, 1.0, 1.0)
 """Factors of the class map by kind, in the order of `GARMENT_KINDS`."""
 WORN_THRESHOLD = 0.5
 """Minimum probability for treating a photo's garments as worn by people."""
 MIN_SIZE_RATIOS = {
-    ("dress", "skirt"): 0.7,
+    ("dress", "skirt"): 0.4,
     ("dress", "trousers"): 0.5,
     ("dress", "shorts"): 0.5,
     ("skirt", "shorts"): 0.5,
@@ -39,7 +39,7 @@ MIN_SIZE_RATIOS = {
     ("trousers", "shorts"): 0.5,
     ("dress", "top"): 0.1,
     ("outerwear", "top"): 0.08,
-    ("outerwear", "dress"): 0.2,
+    ("outerwear", "dress"): 0.3,
 }
 """Kinds that the network confuses in one garment. The smaller is kept if it has this share of the other's cells."""
 MIN_SHARE_OF_PHOTO, MIN_SHARE_OF_LARGEST = 0.002, 0.15
@@ -53,11 +53,6 @@ MIN_GAP, MIN_SHARE_OF_LARGEST_PERSON = 0.25, 0.4
 """Empty share of the map's width that separates two people, and minimum size of a second person's garment."""
 CELL, EDGE_CELL = 4, 8
 """Input pixels per side of a cell of the class map, and of a cell of the edge map."""
-MEDIAN_WEIGHT = 0.85
-"""Weight of the predicted edges in a worn garment's box; the rest is the extent of its cells.
-
-A garment that is not worn is not occluded, so its box is the extent alone.
-"""
 EDGE_CONTRAST = 4.0
 """Steepness of a mask's edge: the opacity rises from 0 to 1 over a quarter of the range of the refined map."""
 
@@ -253,22 +248,28 @@ def region_to_detection(
     """Convert a region to a detection in pixels of the photo, whose width and height are `size`."""
     height, width = region.cells.shape
     is_worn = output.photo_scores[-1] >= WORN_THRESHOLD
-    edges = garment_edges(region.cells, output.edge_map, MEDIAN_WEIGHT if is_worn else 0)
+    # a garment that is not worn is not occluded
+    edges = garment_edges(region.cells, output.edge_map) if is_worn else extent(region.cells)
     left, top, right, bottom = edges
     x_scale, y_scale = size[0] / width, size[1] / height
     box = Box(left * x_scale, top * y_scale, right * x_scale, bottom * y_scale)
     return Detection(box, GARMENT_KINDS[region.kind - 1], score, region_mask(region, edges, guided_filter))
 
 
-def garment_edges(cells: CellMask, edge_map: Map, median_weight: float = MEDIAN_WEIGHT) -> Edges:
-    """Return a garment's edges: a weighted mean of the median predicted edges and the extent of its cells (h, w)."""
+def extent(cells: CellMask) -> Edges:
+    """Return the outermost edges of the cells (h, w)."""
     rows, columns = np.nonzero(cells)
-    extent = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
+    return float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1)
+
+
+def garment_edges(cells: CellMask, edge_map: Map) -> Edges:
+    """Return the medians of the edges that a garment's cells (h, w) predict."""
+    rows, columns = np.nonzero(cells)
     # the edge map has half the resolution of the class map
     centers = np.stack([columns // 2, rows // 2] * 2) + 0.5
     signs = np.array([-1, -1, 1, 1])[:, None]
     predicted = centers * EDGE_CELL + signs * edge_map[:, rows // 2, columns // 2]
-    edges = median_weight * np.median(predicted, axis=1) / CELL + (1 - median_weight) * extent
+    edges = np.median(predicted, axis=1) / CELL
     height, width = cells.shape
     left, top, right, bottom = np.clip(edges, 0, [width - 1, height - 1, width, height])
     # at least one cell wide and high
