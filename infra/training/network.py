@@ -17,7 +17,7 @@ CHANNELS, OUTPUT_BLOCKS = (24, 40, 112, 320), (FROZEN_BLOCKS - 1, 4, 10, 15)
 PYRAMID, FINE = 96, 64
 """Channels of the feature pyramid, and of its finest level."""
 CONTEXT_BLOCKS, ATTENTION_HEADS, WIDENING = 2, 4, 3
-"""Context blocks of the detector, their attention heads, and how much their hidden layers are wider."""
+"""Context blocks of the detector, their attention heads, and the width of their hidden layers as a multiple of their input."""
 HEAD = 1280
 """Channels of the backbone's last convolution, which only the embedder uses."""
 CATEGORY, GARMENT = 64, 128
@@ -102,10 +102,10 @@ class ContextBlock(nn.Module):
         super().__init__()
         self.position = nn.Conv2d(channels, channels, 3, 1, 1, groups=channels)
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(2))
-        self.query = nn.Linear(channels, 3 * channels)
-        self.joined = nn.Linear(channels, channels)
-        self.widened, self.narrowed = nn.Linear(channels, WIDENING * channels), nn.Linear(WIDENING * channels, channels)
-        for layer in (self.position, self.joined, self.narrowed):
+        self.query_key_value = nn.Linear(channels, 3 * channels)
+        self.attention_output = nn.Linear(channels, channels)
+        self.hidden, self.output = nn.Linear(channels, WIDENING * channels), nn.Linear(WIDENING * channels, channels)
+        for layer in (self.position, self.attention_output, self.output):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -115,11 +115,11 @@ class ContextBlock(nn.Module):
         level = level + self.position(level)
         cells = level.flatten(2).transpose(1, 2)
         size = channels // ATTENTION_HEADS
-        parts = self.query(self.norms[0](cells)).reshape(count, -1, 3, ATTENTION_HEADS, size)
+        parts = self.query_key_value(self.norms[0](cells)).reshape(count, -1, 3, ATTENTION_HEADS, size)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         weights = (query @ key.transpose(2, 3) * size**-0.5).softmax(3)
-        cells = cells + self.joined((weights @ value).transpose(1, 2).reshape(count, -1, channels))
-        cells = cells + self.narrowed(functional.relu(self.widened(self.norms[1](cells))))
+        cells = cells + self.attention_output((weights @ value).transpose(1, 2).reshape(count, -1, channels))
+        cells = cells + self.output(functional.relu(self.hidden(self.norms[1](cells))))
         return cells.transpose(1, 2).reshape(count, channels, height, width)
 
 
@@ -132,12 +132,12 @@ class DetectorNetwork(nn.Module):
         widths = (FINE, PYRAMID, PYRAMID, PYRAMID)
         self.laterals = nn.ModuleList(nn.Conv2d(*pair, 1) for pair in zip(CHANNELS, widths, strict=True))
         self.context = nn.Linear(CHANNELS[3], PYRAMID)
-        self.blocks = nn.Sequential(*(ContextBlock(PYRAMID) for _ in range(CONTEXT_BLOCKS)))
+        self.context_blocks = nn.Sequential(*(ContextBlock(PYRAMID) for _ in range(CONTEXT_BLOCKS)))
         self.coarse, self.middle, self.fine = conv(PYRAMID, PYRAMID), conv(PYRAMID, FINE), conv(FINE, FINE)
         self.classes = nn.Conv2d(FINE, classes, 1)
         self.edges = nn.Sequential(conv(FINE, PYRAMID), conv(PYRAMID, FINE), nn.Conv2d(FINE, 4, 1))
         self.photo = nn.Sequential(nn.Dropout(0.2), nn.Linear(CHANNELS[3], 11))
-        self.seen = nn.Linear(PYRAMID, 11)
+        self.photo_context = nn.Linear(PYRAMID, 11)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map uint8 photos (n, H, W, 3) to three outputs.
@@ -148,8 +148,8 @@ class DetectorNetwork(nn.Module):
         features = self.backbone(normalize_pixels(pixels))
         pooled = features[3].mean((2, 3))
         level = self.laterals[3](features[3]) + self.context(pooled)[:, :, None, None]
-        level = self.blocks(level)
-        photo: Tensor = self.photo(pooled) + self.seen(level.mean((2, 3)))
+        level = self.context_blocks(level)
+        photo: Tensor = self.photo(pooled) + self.photo_context(level.mean((2, 3)))
         level = self.coarse(self.up(level, features[2], 2))
         level = self.middle(self.up(level, features[1], 1))
         edges: Tensor = self.edges(level)
