@@ -20,7 +20,7 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "with a standby of the database: `high_availability = true`": {"high_availability": True},
     "with a database twice as large: `database_tier = db-custom-4-15360`": {"database_tier": "db-custom-4-15360"},
 }
-"""Title of a line = values of Terraform's variables that are different."""
+"""By the title of a line: values of Terraform's variables that differ from the default."""
 SETTINGS = {
     "PRICE_VCPU_SECOND": "run_cpu",
     "PRICE_GIB_SECOND": "run_memory",
