@@ -61,7 +61,9 @@ def test_interrupted_process_cancels_its_search_on_the_server(server: Server, tm
     """As Ctrl-C does."""
     (tmp_path / "slow.jpg").write_bytes(SLOW_PHOTO)
     script = (
-        "import sys; from pathlib import Path; from lookalike.client import Client\n"
+        "import signal, sys; from pathlib import Path; from lookalike.client import Client\n"
+        # shells start background processes, such as a test run, with this signal ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "Client(sys.argv[1]).search(Path(sys.argv[2]), segment=True, request_id='interrupted')"
     )
     arguments = [sys.executable, "-c", script, server.address, str(tmp_path / "slow.jpg")]
