@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 import lookalike
+from lookalike.adapters.catalog import upgrade
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
 from lookalike.http.openapi import build_openapi
@@ -61,9 +63,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables, without rows."""
+    path = tmp_path_factory.mktemp("database") / "empty.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def real(home: Path) -> Iterator[Services]:
-    """Services with the real adapters, in an empty home."""
+def real(home: Path, empty_database: Path) -> Iterator[Services]:
+    """Services with the real adapters, in a home without rows and files."""
+    home.mkdir()
+    # a copy takes a fifth of the time of creating the tables
+    shutil.copy(empty_database, home / "lookalike.db")
     yield services()
     services.cache_clear()
 
