@@ -12,15 +12,17 @@ from torch.nn import functional
 
 from infra.training.augment import Matrix, Random, vary_lighting
 from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_parser
-from infra.training.detector import TUNED_CHECKPOINT
+from infra.training.detector import TUNED_CHECKPOINT as DETECTOR_CHECKPOINT
 from infra.training.labels import CLASSES, FLAT_KINDS, FOLDERS, SEED
 from infra.training.loop import DEVICE, Batch, Training, autocast, set_up_torch
 from infra.training.network import DetectorNetwork, EmbedderTraining
 from infra.training.relabel import relabel
 
-SIDE, LABELS = 192, 59
+CHECKPOINT, TUNED_CHECKPOINT = "embedder.pt", "embedder-tuned.pt"
+"""Files in the work folder, of a training and of one with `--tune`."""
+SIDE, LABELS = 160, 59
 """Pixels per side of a training view, and labels of the street data set."""
-FLAT, WORN = 24, 4
+FLAT, WORN = 32, 4
 """Flat-lay and worn garments of a batch, each in two views."""
 PEAK_RATE, TUNING_PEAK_RATE, LABEL_SMOOTHING, LOGIT_SCALE = 1e-3, 5e-4, 0.1, 16.0
 STREET_WEIGHT, CATEGORY_WEIGHT, INSTANCE_WEIGHT, MEMORY_BANK_WEIGHT = 0.3, 0.2, 0.3, 0.3
@@ -197,15 +199,15 @@ def prepare_training(options: argparse.Namespace, garments: int) -> Training:
     """Start from the pretrained backbone, an interrupted run's checkpoint, or another run's averaged weights."""
     if options.tune:
         network = tuned_network(options.tune, garments)
-        return Training(network, options.work / "embedder-tuned.pt", options.steps, TUNING_PEAK_RATE)
+        return Training(network, options.work / TUNED_CHECKPOINT, options.steps, TUNING_PEAK_RATE)
     network = EmbedderTraining(len(FOLDERS), LABELS, garments)
-    return Training(network, options.work / "embedder.pt", options.steps, PEAK_RATE)
+    return Training(network, options.work / CHECKPOINT, options.steps, PEAK_RATE)
 
 
 def relabel_with_detector(photographs: Photographs, work: Path) -> Photographs:
     """Return the photos with the masks that the trained detector predicts."""
     detector = DetectorNetwork(len(CLASSES))
-    detector.load_state_dict(torch.load(work / TUNED_CHECKPOINT, map_location="cpu", weights_only=True)["average"])
+    detector.load_state_dict(torch.load(work / DETECTOR_CHECKPOINT, map_location="cpu", weights_only=True)["average"])
     return relabel(photographs, detector.to(DEVICE), work / "relabeled.pickle")
 
 

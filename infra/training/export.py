@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from infra.training.boxes import DISTANCE_UNIT, to_distances
 from infra.training.data import Bytes, Photographs, load_photographs, make_parser
-from infra.training.detector import CANVAS, TUNED_CHECKPOINT
+from infra.training.detector import CANVAS
+from infra.training.detector import TUNED_CHECKPOINT as DETECTOR_CHECKPOINT
 from infra.training.embedder import LABELS, SIDE
+from infra.training.embedder import TUNED_CHECKPOINT as EMBEDDER_CHECKPOINT
 from infra.training.evaluate_search import cut_out_garments
 from infra.training.labels import CLASSES, FOLDERS
 from infra.training.network import DetectorNetwork, EmbedderTraining
@@ -153,9 +155,9 @@ def main() -> None:
     options = parser.parse_args()
     photographs = load_photographs(options.data, options.work)
     detector = options.weights / "detector.onnx"
-    export_detector(options.work / TUNED_CHECKPOINT, photographs, detector)
+    export_detector(options.work / DETECTOR_CHECKPOINT, photographs, detector)
     embedder = options.weights / "embedder.onnx"
-    export_embedder(options.work / "embedder.pt", photographs, CompactDetector(detector), embedder)
+    export_embedder(options.work / EMBEDDER_CHECKPOINT, photographs, CompactDetector(detector), embedder)
 
 
 if __name__ == "__main__":

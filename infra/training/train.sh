@@ -11,4 +11,5 @@ export GLIBC_TUNABLES=glibc.malloc.mmap_threshold=2147483648:glibc.malloc.trim_t
 python -m infra.training.detector --data "$data" --work "$work"
 python -m infra.training.detector --data "$data" --work "$work" --tune "$work/detector.pt" --steps 4000 --relabel-at 0
 python -m infra.training.embedder --data "$data" --work "$work"
+python -m infra.training.embedder --data "$data" --work "$work" --tune "$work/embedder.pt" --steps 2600
 python -m infra.training.export --data "$data" --work "$work" --weights "$weights"

@@ -14,7 +14,7 @@ from lookalike.domain.cancel import CancelToken
 from lookalike.domain.errors import Cancelled
 
 WEIGHTS = Path(lookalike.__file__).parent / "weights" / "embedder.onnx"
-PIXELS = {"pixels": np.random.default_rng(1).integers(0, 256, (1, 192, 192, 4)).astype(np.uint8)}
+PIXELS = {"pixels": np.random.default_rng(1).integers(0, 256, (1, 160, 160, 4)).astype(np.uint8)}
 
 
 def test_run_is_alone_unless_another_network_is_running() -> None:
