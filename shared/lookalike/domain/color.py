@@ -19,7 +19,7 @@ LINEAR_LIGHT = np.where(SRGB > 0.04045, ((SRGB + 0.055) / 1.055) ** 2.4, SRGB / 
 CELL_SIZE, CELLS = 4.0, 64
 """`color_names` rounds L*, a* and b* to multiples of the size, at most that many from 0."""
 HEX_COLOR = re.compile("#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE | re.ASCII)
-MAX_SIDE = 128
+MAX_SIDE = 64
 """Larger images are sampled down to this many pixels a side, which changes the mean color very little."""
 
 
