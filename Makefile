@@ -29,8 +29,10 @@ MINUTES ?= 10
 BIN = .venv/bin
 # the query photo: one that is not in the sample closet, or the first of your own photos
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
-# The tests of a file run in one process, because they share servers.
-PARALLEL = --numprocesses auto --maxprocesses 4 --dist loadfile
+# The tests of a file run in one process, because they share servers. Fast tests wait often, so three processes keep two cores busy.
+PARALLEL = --numprocesses $(PROCESSES) --dist loadfile
+PROCESSES = 3
+slow: PROCESSES = auto --maxprocesses 4
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help run test test-full slow soak check check-cloud sbom costs docs screenshots widget bench bench-search bench-million bench-full bench-crashes deploy rollback destroy clean

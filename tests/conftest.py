@@ -1,9 +1,11 @@
 """Fixtures for all tests: an empty home, services with real adapters, clients of the functions."""
 
+import functools
 import io
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 import lookalike
+from lookalike.adapters import onnx
 from lookalike.adapters.catalog import upgrade
 from lookalike.bootstrap import Services, services
 from lookalike.domain.model import User
@@ -36,12 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """Restore environment and logger: functions-framework writes to one, starting the services configures the other."""
-    environment, logger = dict(os.environ), logging.getLogger("lookalike")
+    """Restore what functions-framework changes, environment and import path, and the logger that services configure."""
+    environment, import_path, logger = dict(os.environ), list(sys.path), logging.getLogger("lookalike")
     logging_state = logger.level, logger.propagate, logger.handlers
     yield
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:] = import_path
     logger.level, logger.propagate, logger.handlers = logging_state
 
 
@@ -52,6 +56,14 @@ def silent_exporters() -> Iterator[None]:
     exporters = logging.getLogger("opentelemetry")
     if exporters.handlers:
         exporters.handlers = [logging.NullHandler()]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _opened_once() -> Iterator[None]:
+    """Open each file of the built-in models once in a process, which takes longer than many tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx, "open_session", functools.cache(onnx.open_session))
+        yield
 
 
 @pytest.fixture
@@ -74,7 +86,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def real(home: Path, empty_database: Path) -> Iterator[Services]:
     """Services with the real adapters, in a home without rows and files."""
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     # a copy takes a fifth of the time of creating the tables
     shutil.copy(empty_database, home / "lookalike.db")
     yield services()
@@ -85,8 +97,10 @@ def real(home: Path, empty_database: Path) -> Iterator[Services]:
 def client(real: Services) -> Callable[[str], FlaskClient]:
     """Return a function that creates a test client of one function; it checks each response against the API document."""
 
+    load = functools.cache(load_function)
+
     def create(name: str) -> FlaskClient:
-        application = load_function(name, FUNCTIONS_FOLDER)
+        application = load(name, FUNCTIONS_FOLDER)
         application.test_client_class = SchemaCheckingClient
         test_client: FlaskClient = application.test_client()
         return test_client
