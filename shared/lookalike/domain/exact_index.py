@@ -55,6 +55,8 @@ class ExactIndex:
             for query, scores in zip(block, self._approximate_scores(block, allowed), strict=True)
         ]
 
+    # OpenBLAS sometimes reports invalid numbers where there are none, see numpy's issue 24067.
+    @np.errstate(invalid="ignore")
     def _approximate_scores(self, block: Vectors, allowed: Positions | None) -> NDArray[np.float32]:
         """Return float32 scores, shape (q, n), of the allowed positions or of all."""
         if allowed is None:
