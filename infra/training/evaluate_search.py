@@ -16,7 +16,7 @@ from PIL import Image
 
 from infra.training.augment import Random, recompress
 from infra.training.data import Bytes, Photographs, Sample
-from infra.training.labels import SEED
+from infra.training.labels import FLAT_KINDS, SEED
 from lookalike.adapters.compact_detector import CompactDetector
 from lookalike.adapters.compact_embedder import CompactEmbedder, fit_on_canvas
 from lookalike.batch.judged_photos import read_judged_photos
@@ -86,6 +86,23 @@ def category_figures(
     return {"P@5": float(precision_at(ranked, NEAREST).mean()), "P@1": float(precision_at(ranked, 1).mean())}
 
 
+def worn_garment_figures(
+    detector: CompactDetector, embedder: CompactEmbedder, photos: Sequence[Bytes], gallery: Rows, folders: list[str]
+) -> dict[str, float]:
+    """Return the share of flat-lay garments of the right kind among the five nearest to detected worn garments.
+
+    `folders` are the categories of the gallery's rows. Worn garments of other kinds are left out.
+    """
+    images = [Image.fromarray(photo) for photo in photos]
+    found = [(image, detection) for image in images for detection in detector.detect(image, CancelToken())]
+    kinds = np.array([FLAT_KINDS[folder] for folder in folders])
+    found = [(image, detection) for image, detection in found if detection.label in kinds]
+    rows = embedder.embed([detection.cut_out(image) for image, detection in found], CancelToken())
+    is_match = np.array([detection.label for _, detection in found])[:, None] == kinds
+    ranked = ranked_matches(rows, gallery, is_match, NEAREST)
+    return {"neighbors of the same kind": float(precision_at(ranked, NEAREST).mean())}
+
+
 def first_match_rate(queries: Rows, gallery: Rows) -> float:
     """Return the share of queries whose nearest neighbor in the gallery has the same number."""
     ranked = ranked_matches(queries, gallery, np.eye(len(queries), len(gallery), dtype=np.bool_), 1)
@@ -150,6 +167,9 @@ def search_figures(weights: Path, photographs: Photographs, data: Path, work: Pa
     labs = np.stack([mean_lab(image) for image in gallery_images])
     return {
         "search": evaluate_categories(detector, embedder, work),
+        "worn garments": worn_garment_figures(
+            detector, embedder, [sample.image for sample in photographs.street_validation], gallery, names[1]
+        ),
         "same garment, second photo": {"ranked first": first_match_rate(repeats, np.concatenate([queries, gallery]))},
         "color": {"distance ratio": color_ratio(gallery, labs, names[1])},
     } | baselines(photographs, names)
