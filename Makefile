@@ -29,10 +29,8 @@ MINUTES ?= 10
 BIN = .venv/bin
 # the query photo: one that is not in the sample closet, or the first of your own photos
 QUERY ?= $(if $(filter $(CLOSET),$(PHOTOS)),.lookalike/query.jpg,$(shell find "$(PHOTOS)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' | sort | head -n 1))
-# The tests of a file run in one process, because they share servers. Fast tests wait often, so three processes keep two cores busy.
-PARALLEL = --numprocesses $(PROCESSES) --dist loadfile
-PROCESSES = 3
-slow: PROCESSES = auto --maxprocesses 4
+# The tests of a file run in one process, because they share servers.
+PARALLEL = --dist loadfile --numprocesses
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help run test test-full slow soak check check-cloud sbom costs docs screenshots widget bench bench-search bench-million bench-full bench-crashes deploy rollback destroy clean
@@ -51,11 +49,12 @@ endif
 help:
 	@sed -n 's/^#   //p' Makefile
 
+# Fast tests wait often: three processes keep two cores busy.
 test: .venv/tested
-	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) 3 $(ARGS)
 
 slow: .venv/tested
-	$(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -m slow $(PARALLEL) auto --maxprocesses 4 $(ARGS)
 
 # Needs MariaDB, and Linux for what it reads about the server's processes.
 soak: .venv/tested
