@@ -1,5 +1,6 @@
 """Request pipeline: routing, authentication, client addresses and unexpected errors."""
 
+import json
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from lookalike.bootstrap import Services
 from lookalike.bootstrap.secrets import local_secrets
-from lookalike.http.pipeline import client_address
+from lookalike.http.pipeline import client_address, json_response
 from lookalike.settings import Settings
 from tests.functions.harness import PHOTO, Client, encode_base64
 
@@ -109,3 +110,10 @@ def test_unexpected_error_reveals_no_internals(client: Client, real: Services) -
     response = client("detail").get("/splitted_images/x")
     assert response.status_code == 500 and response.get_json()["error"]["code"] == "internal"
     assert "secret" not in response.get_data(as_text=True) and response.get_json()["request_id"]
+
+
+@pytest.mark.parametrize("text", ["Café 👗", "half \ud800"])
+def test_response_contains_any_text(text: str) -> None:
+    """A lone surrogate has no UTF-8 encoding, but it is valid in a JSON string."""
+    content = json_response({"name": text}, "1").get_data()
+    assert json.loads(content) == {"request_id": "1", "name": text}
