@@ -64,6 +64,13 @@ class TestPhotos:
         assert catalog.segment(number) is None
         assert catalog.segments([number]) == {}
 
+    def test_segment_names_leaves_out_deleted_segments(self, catalog: Catalog) -> None:
+        first, second = add_photo(catalog, count=2)
+        assert catalog.segment_names([first, second]) == {first: "look_segment_0", second: "look_segment_1"}
+        catalog.delete_segment("look_segment_0")
+        assert catalog.segment_names([first, second]) == {second: "look_segment_1"}
+        assert catalog.segment_names([]) == {}
+
     def test_segments_accepts_numpy_integers(self, catalog: Catalog) -> None:
         row_ids = add_photo(catalog, count=3)
         segments = catalog.segments(list(np.array([*row_ids, 10_000], np.int64)))
@@ -73,6 +80,7 @@ class TestPhotos:
     def test_batches_of_many_values_are_accepted(self, catalog: Catalog) -> None:
         row_ids = add_photo(catalog, count=2)
         assert len(catalog.segments([*row_ids, *range(1000, 3000)])) == 2
+        assert list(catalog.segment_names([*row_ids, *range(1000, 3000)])) == row_ids
         paths = [f"nothing/{number}" for number in range(1200)]
         assert catalog.referenced_paths([*paths, "look/segment_1.png"]) == {"look/segment_1.png"}
 

@@ -90,6 +90,10 @@ class FakeCatalog(FakeOriginals):
         return {int(row_id): self._rows[row_id].segment for row_id in row_ids if row_id in self._rows}
 
     @transaction
+    def segment_names(self, row_ids: Sequence[int]) -> dict[int, str]:
+        return {row_id: self._rows[row_id].segment.name for row_id in row_ids if row_id in self._rows}
+
+    @transaction
     def segments_of_photo(self, photo: str) -> list[Segment]:
         return [segment for segment in self._segments() if segment.photo == photo]
 

@@ -88,6 +88,14 @@ class SegmentQueries(Database):
         return {row["id"]: to_segment(row) for row in rows}
 
     @read_transaction
+    def segment_names(self, tx: Connection, row_ids: Sequence[int]) -> dict[int, str]:
+        """Return the names of the existing segments by row id."""
+        query = select(_id, _name)
+        return {
+            row_id: name for batch in batches(row_ids) for row_id, name in tx.execute(query.where(row_id_in(batch)))
+        }
+
+    @read_transaction
     def segments_of_photo(self, tx: Connection, photo: str) -> list[Segment]:
         """Return the segments of a photo, ordered by row id."""
         return [to_segment(row) for row in _select_rows(tx, name_in(_photo, photo))]

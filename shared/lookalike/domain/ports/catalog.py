@@ -91,6 +91,10 @@ class Catalog(Protocol):
         """Return segments by row id. Deleted ones are missing in the result."""
         ...
 
+    def segment_names(self, row_ids: Sequence[int]) -> dict[int, str]:
+        """Return the names of segments by row id. Deleted ones are missing in the result."""
+        ...
+
     def segments_of_photo(self, photo: str) -> list[Segment]:
         """Return the segments of a photo, ordered by row id. The list is empty if the photo does not exist."""
         ...

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.cancel import CancelToken
-from lookalike.domain.filter import feed_conditions
-from lookalike.domain.model import IDENTICAL_SIMILARITY, Calibration, ProductDetails, SearchHit, Segment
+from lookalike.domain.model import IDENTICAL_SIMILARITY, Calibration, SearchHit, Segment
 from lookalike.domain.ports import Catalog, ObjectStore
 from lookalike.domain.stage_times import Stage, stage
 from lookalike.usecases.duplicates import DuplicateFilter
-from lookalike.usecases.explanation import DetailsByName, details_for, details_keys
 from lookalike.usecases.feed_columns import check_feed_columns
 from lookalike.usecases.jobs import RunningJob
 from lookalike.usecases.live_index import IndexInfo, LiveIndex
@@ -20,9 +19,10 @@ from lookalike.usecases.models import Models
 from lookalike.usecases.photo_reader import PhotoReader
 from lookalike.usecases.search.cursor import Cursor, decode_cursor, encode_cursor
 from lookalike.usecases.search.facets import count_facets
+from lookalike.usecases.search.grouping import load_group_keys
 from lookalike.usecases.search.matches import Matches, MatchReader
 from lookalike.usecases.search.query import Query, QueryReader
-from lookalike.usecases.search.ranking import GroupKey, Ranking, Result
+from lookalike.usecases.search.ranking import Ranking, Result
 from lookalike.usecases.search.request import SearchRequest
 from lookalike.usecases.search.result import Match, MatchGroup, SearchResult
 from lookalike.usecases.search.selection import Conditions, Selection, select_rows
@@ -122,28 +122,12 @@ class Search:
         if not len(query.vectors):
             # nothing is compared, so that no similarity can be too low
             request = replace(request, min_similarity=-1.0)
-        return Ranking(request, cursor, excluded, self._load_vectors, self._group_keys(request), duplicates)
+        load_keys = partial(load_group_keys, self.catalog, request.group_by or "", request.scope)
+        return Ranking(request, cursor, excluded, self._load_vectors, load_keys, duplicates)
 
     def _load_vectors(self, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         with stage(Stage.ROWS):
             return self.catalog.vectors(self.embedder, row_ids)
-
-    def _group_keys(self, request: SearchRequest) -> Callable[[Sequence[int]], dict[int, GroupKey]]:
-        """Return a function that returns the value of the request's `group_by` for rows that exist."""
-
-        def load(row_ids: Sequence[int]) -> dict[int, GroupKey]:
-            with stage(Stage.ROWS):
-                rows = self.catalog.segments(row_ids)
-                by_photo, by_product = request.group_by == "photo", request.group_by == "product"
-                details = {} if by_photo else self.catalog.details(details_keys(list(rows.values())))
-                names, visible = [row.name for row in rows.values()], feed_conditions(request.scope)
-                products = self.catalog.product_ids(names, visible) if by_product else {}
-                return {
-                    key: products.get(row.name) or group_key(request.group_by or "", row, details)
-                    for key, row in rows.items()
-                }
-
-        return load
 
     def _find(self, query: Query, ranking: Ranking, selection: Selection, cancel: CancelToken) -> Found:
         """Return the results of each query vector with their rows.
@@ -210,24 +194,6 @@ class Search:
         # without results on this page, the next one has to look further
         examined = cursor.examined if on_page else found.examined
         return encode_cursor(Cursor(cursor.seen_ids | on_page, examined), request.fingerprint(), self.cursor_key)
-
-
-def group_key(group_by: str, segment: Segment, details: DetailsByName) -> GroupKey:
-    """Return the value by which a row is grouped, `None` if it has none."""
-    if group_by == "photo":
-        return segment.photo
-    known = details_for(segment, details)
-    if group_by == "product":
-        return product_key(known) if known else None
-    value: GroupKey = getattr(known, group_by, None)
-    return None if value == "" else value
-
-
-def product_key(details: ProductDetails) -> str | None:
-    """Return what identifies a product that is in no feed: its link, or its name with those of the brand and the store."""
-    if details.url or not details.product_name:
-        return details.url or None
-    return " / ".join(name for name in (details.store_name, details.brand, details.product_name) if name)
 
 
 def duplicates_across_groups(matches: Matches, duplicates: DuplicateFilter | None) -> frozenset[int]:
