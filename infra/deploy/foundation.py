@@ -1,9 +1,14 @@
 """Prerequisites of Terraform and builds: the state bucket, the image registry and the account that builds."""
 
+import json
+from pathlib import Path
+
 from infra.deploy.deployment import NONE, Deployment
 from infra.deploy.tools import CommandFailed
 
 REPOSITORY = "lookalike"
+IMAGE_CLEANUP = Path(__file__).with_name("image_cleanup.json")
+"""Which images the repository keeps."""
 BUILDER_ROLES = (
     "artifactregistry.writer",
     "cloudscheduler.admin",
@@ -57,13 +62,18 @@ def remember_settings(deployment: Deployment) -> bool:
 
 
 def create_registry(deployment: Deployment) -> bool:
-    """Create the repository of images."""
-    place = f"--location={deployment.region}"
-    if deployment.gcloud.find("artifacts", "repositories", "describe", REPOSITORY, place):
-        return False
-    deployment.gcloud.run("artifacts", "repositories", "create", REPOSITORY, place, "--repository-format=docker")
-    deployment.say(f"    created {deployment.region}-docker.pkg.dev/{deployment.project}/{REPOSITORY}")
-    return True
+    """Create the repository of images, which deletes old ones: they can be rolled back to for a month."""
+    place, gcloud = f"--location={deployment.region}", deployment.gcloud
+    found = gcloud.find("artifacts", "repositories", "describe", REPOSITORY, place)
+    if found is None:
+        gcloud.run("artifacts", "repositories", "create", REPOSITORY, place, "--repository-format=docker")
+        deployment.say(f"    created {deployment.region}-docker.pkg.dev/{deployment.project}/{REPOSITORY}")
+    policies = {policy["name"] for policy in json.loads(IMAGE_CLEANUP.read_text())}
+    cleans_up = found is not None and policies <= found.get("cleanupPolicies", {}).keys()
+    if not cleans_up:
+        options = (place, f"--policy={IMAGE_CLEANUP}", "--no-dry-run")
+        gcloud.run("artifacts", "repositories", "set-cleanup-policies", REPOSITORY, *options)
+    return not cleans_up
 
 
 def create_builder(deployment: Deployment) -> bool:

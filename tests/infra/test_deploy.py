@@ -43,6 +43,7 @@ def test_deploys_to_an_empty_project_and_changes_nothing_when_run_again(project:
     assert state.is_versioned and state.is_private and [*state.objects] == ["settings.json"]
     assert {f"{service}.googleapis.com" for service in SERVICES} <= commands.services
     assert {role.removeprefix("roles/") for role in commands.bindings} == set(BUILDER_ROLES)
+    assert set(commands.repositories["lookalike"]) == {"keep-recent", "delete-old"}
     assert commands.secrets["lookalike-supabase-key"] == [project.auth.PUBLIC]
     assert commands.applied["image"].startswith("europe-west1-docker.pkg.dev/shop/lookalike/cpu@sha256:")
     assert project.auth.accounts[ADMIN].app_metadata["role"] == "admin"

@@ -1,5 +1,6 @@
 """Commands of gcloud. Methods are named by the words of the command."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +110,20 @@ class GcloudCommands(CloudState):
     def gcloud_artifacts_repositories_describe(self, words: list[str], *_: Any) -> Any:
         if words[0] not in self.repositories:
             raise Failed("NOT_FOUND: Requested entity was not found.")
-        return {"name": words[0]}
+        return {"name": words[0], "cleanupPolicies": self.repositories[words[0]]}
 
     def gcloud_artifacts_repositories_create(self, words: list[str], *_: Any) -> Any:
-        self.repositories.add(words[0])
+        self.repositories[words[0]] = {}
+
+    def gcloud_artifacts_repositories_set_cleanup_policies(
+        self, words: list[str], options: dict[str, str], *_: Any
+    ) -> Any:
+        assert "no-dry-run" in options
+        policies = json.loads(Path(options["policy"]).read_text())
+        self.repositories[words[0]] = {policy["name"]: policy for policy in policies}
 
     def gcloud_artifacts_repositories_delete(self, words: list[str], *_: Any) -> Any:
-        self.repositories.remove(words[0])
+        del self.repositories[words[0]]
         self.images.clear()
 
     def gcloud_artifacts_repositories_list(self, *_: Any) -> Any:

@@ -39,7 +39,7 @@ class CloudState:
     fails: dict[str, str] = field(default_factory=dict)
     services: set[str] = field(default_factory=lambda: {"storage.googleapis.com"})
     buckets: dict[str, Bucket] = field(default_factory=dict)
-    repositories: set[str] = field(default_factory=set)
+    repositories: dict[str, dict[str, Any]] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     accounts: set[str] = field(default_factory=set)
     bindings: dict[str, set[str]] = field(default_factory=dict)
