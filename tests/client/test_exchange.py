@@ -143,6 +143,20 @@ def test_unknown_errors_and_responses_are_reported_as_such() -> None:
         client.user()
 
 
+def test_response_that_cannot_be_decoded_cancels_the_job() -> None:
+    steps, result = play(SEARCH, httpx.DecodingError("Error -3 while decompressing data"), respond(200))
+    assert isinstance(result, UnexpectedResponse) and "decompressing" in str(result)
+    assert paths(steps) == ["/search", "/cancel_request/my-job"]
+
+
+def test_address_that_is_none_is_reported() -> None:
+    with (
+        Client("http://shop:port") as client,
+        pytest.raises(ConnectionFailed, match="http://shop:port.*is not the address"),
+    ):
+        client.send(SEARCH)
+
+
 def test_retry_after_is_a_number_or_a_date() -> None:
     assert parse_retry_after("5") == 5 and parse_retry_after("-5") == 0
     moment = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)

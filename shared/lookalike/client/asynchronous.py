@@ -97,7 +97,7 @@ class AsyncClient(Operations):
                 await asyncio.sleep(PROGRESS_INTERVAL)
                 try:
                     reports.report(await self._http.send(reports.build_request()))
-                except httpx.TransportError:
+                except httpx.RequestError:
                     continue
 
         task = asyncio.create_task(report_until_over())

@@ -96,6 +96,12 @@ def _send_repeatedly(session: Session, call: Call[T]) -> Steps[httpx.Response]:
         wait: float | None = None
         try:
             response = yield session.build_request(call)
+        except httpx.InvalidURL as error:
+            raise ConnectionFailed(f"{session.url!r} is not the address of a server: {error}") from error
+        except httpx.DecodingError as error:
+            raise UnexpectedResponse(
+                f"{call.method} {call.path} has a response that cannot be decoded: {error}"
+            ) from error
         except httpx.TransportError as error:
             failure: ClientError = _transport_failure(session, call, error)
             # A request without a response is not sent again: the server may still work on it.
@@ -130,7 +136,7 @@ def _cancel(session: Session, request_id: str) -> Steps[None]:
     for _ in range(round(NOTICE_SECONDS / NOTICE_INTERVAL)):
         try:
             response = yield session.build_request(cancel, CANCEL_TIMEOUT)
-        except httpx.TransportError:
+        except httpx.RequestError:
             return
         if response is None or response.status_code != 404:
             return

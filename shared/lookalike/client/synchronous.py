@@ -99,7 +99,7 @@ class Client(Operations):
             while not is_over.wait(PROGRESS_INTERVAL):
                 try:
                     reports.report(self._http.send(reports.build_request()))
-                except httpx.TransportError:
+                except httpx.RequestError:
                     continue
                 except Exception as error:
                     # raised by the caller's thread, since nothing catches errors of this one
