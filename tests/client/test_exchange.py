@@ -150,10 +150,7 @@ def test_response_that_cannot_be_decoded_cancels_the_job() -> None:
 
 
 def test_address_that_is_none_is_reported() -> None:
-    with (
-        Client("http://shop:port") as client,
-        pytest.raises(ConnectionFailed, match="http://shop:port.*is not the address"),
-    ):
+    with Client("http://shop:port") as client, pytest.raises(ConnectionFailed, match="is not the address of a server"):
         client.send(SEARCH)
 
 
