@@ -298,7 +298,7 @@ class Settings(BaseSettings):
 
     @property
     def prices(self) -> Prices | None:
-        """What this instance costs, or `None` if no price is set."""
+        """The price of this instance, or `None` if none is set."""
         second = (
             self.price_vcpu_second * self.instance_vcpus
             + self.price_gib_second * self.instance_gib

@@ -57,7 +57,7 @@ class StoredVersion:
     generation: int
     resource: Resource
     is_composed: bool = False
-    """Composed of other objects. Such an object has no MD5."""
+    """Whether the object was composed of others. Then it has no MD5."""
 
     @property
     def crc32c(self) -> str:

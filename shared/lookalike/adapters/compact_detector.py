@@ -59,7 +59,7 @@ EDGE_CONTRAST = 4.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkOutput:
-    """What the network predicts for one photo.
+    """Output of the network for one photo.
 
     `class_map`: probabilities (classes, h, w); class 0 is background, then the garment kinds, then helper classes.
     `photo_scores`: probabilities (11,) that each kind is present, and that the garments are worn.

@@ -15,7 +15,7 @@ MAX_LISTED_CASES = 20
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What a switch to the second system needs besides new settings."""
+    """Steps that a switch to the second system needs besides new settings."""
 
     missing_vectors: int | None
     """Stored garments without a vector of its embedder. `None` if the database cannot be read."""

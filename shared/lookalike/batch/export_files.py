@@ -48,7 +48,7 @@ class EmbedderEntry:
 
 @dataclass(frozen=True, slots=True)
 class ExportManifest:
-    """What an export contains. `files` are all files by name, except images, which `images.jsonl` lists."""
+    """Contents of an export. `files` are all files by name, except images, which `images.jsonl` lists."""
 
     format: str
     version: int

@@ -41,7 +41,7 @@ class IngestSummary:
 
 @dataclass
 class IngestPlan:
-    """What a run has to do."""
+    """The photos of a run, and those that it skips."""
 
     due: list[PhotoFile] = field(default_factory=list)
     """Photos that were not stored before."""

@@ -1,4 +1,4 @@
-"""What `lookalike doctor --repair` would do, for the operator."""
+"""The plan of `lookalike doctor --repair`, as text for the operator."""
 
 from collections.abc import Iterable, Iterator
 

@@ -156,7 +156,7 @@ def reembed_in_cloud(
 
 
 def choose_models(settings: "Settings", models: str | None, embedder: str | None) -> tuple[str, str]:
-    """Return the values of MODELS and EMBEDDER that the options ask for. What is not given stays as it is.
+    """Return the values of MODELS and EMBEDDER that the options ask for. A value that is not given stays as it is.
 
     With other models and no embedder, a model folder is not kept: these models have an embedder of their own.
     """

@@ -23,7 +23,7 @@ _KIND = "api-key"
 
 
 class KeyRole(StrEnum):
-    """What a key may be used for."""
+    """The rights of a key."""
 
     SEARCH = "search"
     """Only the routes of the search."""

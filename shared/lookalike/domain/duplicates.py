@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Decision(StrEnum):
-    """What an operator decided about a pair."""
+    """An operator's decision about a pair."""
 
     ACCEPTED = "accepted"
     """Both show the same picture of the same garment."""

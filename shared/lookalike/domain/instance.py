@@ -71,7 +71,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What an instance costs."""
+    """Price of an instance."""
 
     second: float
     """Price of one second of the instance."""

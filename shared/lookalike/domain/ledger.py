@@ -16,7 +16,7 @@ class LedgerSelection:
     status: LedgerStatus | None = None
     bucket: str | None = None
     prefix: str = ""
-    """What the object's name starts with."""
+    """Beginning of the object's name."""
     names: Sequence[str] | None = None
     """Names of objects of `bucket`, at most 500. Without a bucket, they select nothing."""
 

@@ -1,4 +1,4 @@
-"""What is kept of a user: the account, uploaded photos, and revoked access tokens."""
+"""The data that are stored about a user: the account, uploaded photos, and revoked access tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a product costs."""
+    """Price of a product."""
 
     product_id: str
     price: Money | None = None

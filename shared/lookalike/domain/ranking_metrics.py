@@ -54,7 +54,7 @@ def precision_at(ranked: Floats, k: int) -> Floats:
 def average_precision(ranked: Floats, relevant_counts: NDArray[np.int64]) -> Floats:
     """Return the mean of the precisions at the places of the relevant items. Its mean over queries is the mAP.
 
-    `relevant_counts` (queries,), at least 1, counts all relevant items. Those that are not in the ranking count as
+    `relevant_counts` (queries,), at least 1, counts all relevant items. Items that are not in the ranking count as
     precision 0. Source: Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, section 8.4.
     """
     is_relevant = ranked > 0

@@ -1,4 +1,4 @@
-"""What moves from one catalog to another: photos with their garments and vectors, and decisions about duplicates."""
+"""The data that move from one catalog to another: photos with their garments and vectors, and decisions about duplicates."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class TransferPhoto:
 
 @dataclass(frozen=True, slots=True)
 class TransferDecision:
-    """What an operator decided about two garments, given by their names."""
+    """An operator's decision about two garments, given by their names."""
 
     first: str
     second: str

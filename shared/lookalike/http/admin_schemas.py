@@ -174,7 +174,7 @@ class Statistics(Schema):
 
 
 class NewKeyRequest(FilteredRequest):
-    """What a new API key may do."""
+    """The rights of a new API key."""
 
     name: str = Field("", max_length=200)
     """A description for administrators."""

@@ -92,4 +92,4 @@ class MergeReceipt(Receipt):
 
 
 class MergeResponse(DataResponse[MergeReceipt]):
-    """What was merged."""
+    """The result of a merge."""

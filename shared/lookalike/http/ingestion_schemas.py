@@ -16,7 +16,7 @@ class IngestionSelection(RequestBody):
     bucket: str | None = Field(None, min_length=1, max_length=4000)
     """Bucket of the objects, or a folder as `file:/path`. Default: all."""
     prefix: str = Field("", max_length=1024)
-    """What the object's name starts with."""
+    """Beginning of the object's name."""
     cursor: str | None = Field(None, min_length=1, max_length=500)
     """Continues an earlier request: the `cursor` of its response. Default: starts with the newest."""
 
@@ -40,7 +40,7 @@ class IngestionRetryRequest(IngestionSelection):
 
 
 class Ingestion(Schema):
-    """What became of one version of an object."""
+    """Outcome of the ingestion of one version of an object."""
 
     bucket: str
     """Bucket, or a folder as `file:/path`."""

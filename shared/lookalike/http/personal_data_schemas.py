@@ -56,4 +56,4 @@ class AccountReceipt(Receipt):
 
 
 class AccountReceiptResponse(DataResponse[AccountReceipt]):
-    """What was erased."""
+    """The erased data."""

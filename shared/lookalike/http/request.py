@@ -25,7 +25,7 @@ PHOTO_FIELDS = ("image", "file", "photo")
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request sent as its body, or in the query string."""
+    """Content of a request's body, or of its query string."""
 
     fields: dict[str, Any]
     """Fields of the JSON body, the form or the query string."""

@@ -15,7 +15,7 @@ from lookalike.http.filters import FILTER_NAMES, FilterField, FilterValue, Numbe
 from lookalike.usecases.search import Include
 
 HandlerResult = dict[str, Any] | tuple[dict[str, Any], int] | flask.Response
-"""What a handler returns: a JSON body, a JSON body with a status other than 200, or a complete response."""
+"""Result of a handler: a JSON body, a JSON body with a status other than 200, or a complete response."""
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 """Form of a time in JSON Schema (`format: date-time`)."""

@@ -190,7 +190,7 @@ class Price(Schema):
 
 
 class Offer(Schema):
-    """What a product of a feed costs."""
+    """The price of a product of a feed."""
 
     product_id: str
     price: Price | None
@@ -205,7 +205,7 @@ class Match(Segment):
     similarity: float
     """Cosine similarity to the query, -1 to 1."""
     why: Explanation
-    """What the match and the query garment have in common."""
+    """Properties that the match and the query garment have in common."""
     match: float = OPTIONAL
     """Probability, 0 to 1, that both are the same garment. Absent if the model is not calibrated."""
     details: ProductDetails = OPTIONAL

@@ -49,7 +49,7 @@ class AccountReceipt:
     receipt: Receipt
     is_account_deleted: bool
     message: str
-    """What remains, and what to do about it."""
+    """The data that remain, and how to delete them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Policy:
     name: str
     """Name for the client: `key`, `key-address` or `address`."""
     subject: str
-    """What is counted: all requests with the same subject share the limit."""
+    """The key or address whose requests are counted. All requests with the same subject share the limit."""
     quota: int
     """Requests in each window."""
 

@@ -45,7 +45,7 @@ class RevokedTokens:
         try:
             self._known, self._read_at = self._revocations.revocations(), self._monotonic()
         except Unavailable:
-            # What is known stays in use during an outage: the request itself reports it if it needs the database.
+            # The known tokens stay in use during an outage: the request itself reports it if it needs the database.
             if self._known is None:
                 raise
 

@@ -329,7 +329,7 @@ duplicate_decisions = Table(
     Column("update_time", MOMENT, nullable=False),
     Index("ix_duplicate_decisions_second", "second_id"),
 )
-"""What operators decided about pairs of rows of `splitted_images`. `first_id` is the smaller id."""
+"""Decisions of operators about pairs of rows of `splitted_images`. `first_id` is the smaller id."""
 
 searches = Table(
     "searches",

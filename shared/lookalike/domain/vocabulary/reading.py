@@ -36,7 +36,7 @@ class Understood:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What the words of a text mean.
+    """The meaning of the words of a text.
 
     Every word is part of `understood` or `ignored`, once. The exceptions are values that a shop stores in several
     spellings, and prices with two limits or a currency: `understood` contains each, with the same text.

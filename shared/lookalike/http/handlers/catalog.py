@@ -15,7 +15,7 @@ def sync_catalog(services: Services, request: ApiRequest) -> HandlerResult:
 
     A job with the kind `sync`: `/request_status` shows its progress, and it can be canceled. It stops before the time
     limit of requests, with `is_complete` false. The same request then goes on: products that are done are not fetched
-    again. What was stored before a cancellation stays.
+    again. Lines that were stored before a cancellation stay.
     """
     body = request.parse_body(CatalogSyncRequest)
     options = SyncOptions(body.dry_run, body.delete_missing, body.force)

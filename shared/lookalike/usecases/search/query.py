@@ -39,7 +39,7 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """What a search compares stored garments with.
+    """The vectors that a search compares stored garments with.
 
     `vectors` (n, dim) has a row for each garment of a segmented photo, otherwise one, or none if nothing is compared.
     `garments` and `detections` have an item for each row.

@@ -69,7 +69,7 @@ class PastExample:
     number: int
     vector: NDArray[np.float32] = field(repr=False, compare=False)
     garment: Detection | None = None
-    """What was detected in the photo."""
+    """The garment that was detected in the photo."""
     weight: float = 1.0
 
 
@@ -89,7 +89,7 @@ class SearchRequest:
     """Parameters of a search. Most fields have the names of the API."""
 
     examples: Sequence[Example] = ()
-    """What to search for. Without examples, the rows that satisfy the conditions are listed."""
+    """A search by examples and conditions. Without examples, the rows that satisfy the conditions are listed."""
     limit: int = 5
     """Maximum number of matches; with `segment`, of each query garment."""
     segment: bool = False

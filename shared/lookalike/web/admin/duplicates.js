@@ -81,7 +81,7 @@ function pairRow(pair, byId, panel) {
   }
 
   async function merge() {
-    const text = "The garment with the better picture stays. What refers to the other one then refers to it, and the other one is erased. This cannot be undone.";
+    const text = "The garment with the better picture stays. References to the other one then refer to it, and the other one is erased. This cannot be undone.";
     if (!(await confirmAction(`Merge ${name}?`, text, "Merge them"))) return;
     // only accepted pairs are merged
     if (pair.decision !== "accepted") await put("duplicates/decisions", { garments: pair.garments, decision: "accepted" });

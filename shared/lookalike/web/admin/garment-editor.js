@@ -108,7 +108,7 @@ function deletion(garment, siblings, view) {
 async function details(garment) {
   const own = await storedDetails(garment.splitted_image_id);
   const isShared = own.image_id === garment.original_image_id;
-  const hint = isShared ? "These are the details of the photo. What you save is stored for this garment alone." : "";
+  const hint = isShared ? "These are the details of the photo. Your changes are stored for this garment alone." : "";
   return element("div", { class: "stack" }, hint && element("p", { class: "hint", text: hint }), detailsForm(garment.splitted_image_id, own));
 }
 
