@@ -113,6 +113,17 @@ def test_recall_of_new_queries(index_format: ApproximateFormat) -> None:
     assert built.recall >= 0.99 and built.queries == 512 and built.settings["lists"] == list_count(6000)
 
 
+def test_many_neighbors_are_found() -> None:
+    row_ids, vectors = random_ids(6000), clustered_vectors(6000)
+    known = dict(zip(row_ids.tolist(), vectors, strict=True))
+    index = RerankedIndex(
+        build_index(FaissFormat(), row_ids, vectors), lambda wanted: {row: known[row] for row in wanted}
+    )
+    nearest, exact = (one.search(vectors[:5], 2000) for one in (index, ExactIndex(row_ids, vectors)))
+    shares = [len(set(found) & set(expected)) / 2000 for found, expected in zip(nearest, exact, strict=True)]
+    assert min(shares) >= 0.99
+
+
 @pytest.mark.parametrize("copies", [0, 400])
 @pytest.mark.parametrize(
     "index_format", [FaissFormat(), LOW_RECALL_FORMAT, FaissFormat((16,), 0)], ids=["high", "low", "medium"]

@@ -91,7 +91,7 @@ class FakeCatalog(FakeOriginals):
 
     @transaction
     def segment_names(self, row_ids: Sequence[int]) -> dict[int, str]:
-        return {row_id: self._rows[row_id].segment.name for row_id in row_ids if row_id in self._rows}
+        return {int(row_id): self._rows[row_id].segment.name for row_id in row_ids if row_id in self._rows}
 
     @transaction
     def segments_of_photo(self, photo: str) -> list[Segment]:

@@ -9,9 +9,10 @@ from lookalike.domain.exact_index import ExactIndex
 from lookalike.domain.model import SearchHit, Vectors
 from lookalike.domain.ports import VectorIndex
 
-MIN_CANDIDATES, MAX_SPARE_CANDIDATES = 48, 1024
-"""Candidates per query at least, and at most beyond the number of neighbors. Few neighbors need relatively more
-candidates for the same recall."""
+MIN_CANDIDATES = 48
+"""Minimum number of candidates of a query. Few neighbors need relatively more candidates for the same recall."""
+MAX_EXTRA_CANDIDATES = 1024
+"""Maximum number of candidates beyond that of the neighbors. Of 4,096 neighbors among 100,000 rows, all are found."""
 MAX_BRUTE_FORCE_ROWS = 4096
 """Filtered searches of up to this many rows compare all their vectors: 32 MB at 2,048 dimensions."""
 FetchVectors = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
@@ -20,7 +21,7 @@ FetchVectors = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
 
 def candidate_count(k: int) -> int:
     """Return how many candidates are reranked for k neighbors."""
-    return max(MIN_CANDIDATES, k + min(2 * k, MAX_SPARE_CANDIDATES))
+    return max(MIN_CANDIDATES, k + min(2 * k, MAX_EXTRA_CANDIDATES))
 
 
 class RerankedIndex:

@@ -41,14 +41,15 @@ class Ranking:
     excluded_ids: frozenset[int]
     """Row ids that must not be returned."""
     load_vectors: LoadVectors
-    load_group_keys: LoadGroupKeys
+    load_group_keys: LoadGroupKeys | None = None
+    """Set if the results are to be grouped."""
     duplicates: DuplicateFilter | None = None
     """Set if duplicates are to be removed."""
 
     @property
     def first_count(self) -> int:
         """Number of nearest rows with which to begin: enough even if all excluded ones are among them."""
-        if self.request.group_by:
+        if self.load_group_keys:
             return self.max_count
         return min(self._wanted + len(self.excluded_ids) + len(self.cursor.seen_ids), self.max_count)
 
@@ -74,8 +75,10 @@ class Ranking:
         count = self._wanted + len(self.cursor.seen_ids)
         if self.duplicates:
             # groups need all their members
-            acceptable = self.duplicates.deduplicate(acceptable, len(acceptable) if self.request.group_by else count)
-        results = self._group(acceptable) if self.request.group_by else [Result(hit) for hit in acceptable]
+            acceptable = self.duplicates.deduplicate(acceptable, len(acceptable) if self.load_group_keys else count)
+        results = (
+            self._group(acceptable, self.load_group_keys) if self.load_group_keys else list(map(Result, acceptable))
+        )
         seen = self.cursor.seen_ids
         return [one for one in results if one.hit.row_id not in seen][: self._wanted]
 
@@ -98,9 +101,9 @@ class Ranking:
         order = maximal_marginal_relevance(similarities, matrix, self.request.diversity, self.request.limit)
         return [existing[index] for index in order]
 
-    def _group(self, hits: Sequence[SearchHit]) -> list[Result]:
+    def _group(self, hits: Sequence[SearchHit], load_keys: LoadGroupKeys) -> list[Result]:
         """Return the best hit of each group. Leaves out groups of which an earlier page has a member."""
-        keys = self.load_group_keys([hit.row_id for hit in hits])
+        keys = load_keys([hit.row_id for hit in hits])
         groups: dict[object, list[SearchHit]] = {}
         for hit in hits:
             if hit.row_id in keys:

@@ -18,7 +18,9 @@ MAX_TEXT = 500
 """Characters of a text example."""
 LIST_FIELDS = ("tags", "size")
 """Product fields that have several values, by which results cannot be grouped."""
-GROUP_FIELDS = ("photo", "product", *(name for name in PRODUCT_FIELDS if name not in LIST_FIELDS))
+PRODUCT_GROUP = "product"
+"""Value of `group_by`: the product of a feed, or the product that the details describe."""
+GROUP_FIELDS = ("photo", PRODUCT_GROUP, *(name for name in PRODUCT_FIELDS if name not in LIST_FIELDS))
 """Values of `group_by`."""
 
 
@@ -89,7 +91,7 @@ class SearchRequest:
     """Parameters of a search. Most fields have the names of the API."""
 
     examples: Sequence[Example] = ()
-    """A search by examples and conditions. Without examples, the rows that satisfy the conditions are listed."""
+    """Garments, photos and words to search for. Without them, the rows that satisfy the conditions are listed."""
     limit: int = 5
     """Maximum number of matches; with `segment`, of each query garment."""
     segment: bool = False

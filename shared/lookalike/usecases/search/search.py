@@ -122,7 +122,8 @@ class Search:
         if not len(query.vectors):
             # nothing is compared, so that no similarity can be too low
             request = replace(request, min_similarity=-1.0)
-        load_keys = partial(load_group_keys, self.catalog, request.group_by or "", request.scope)
+        field = request.group_by
+        load_keys = partial(load_group_keys, self.catalog, field, request.scope) if field else None
         return Ranking(request, cursor, excluded, self._load_vectors, load_keys, duplicates)
 
     def _load_vectors(self, row_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
