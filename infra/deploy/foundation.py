@@ -1,6 +1,5 @@
 """Prerequisites of Terraform and builds: the state bucket, the image registry and the account that builds."""
 
-import json
 from pathlib import Path
 
 from infra.deploy.deployment import NONE, Deployment
@@ -8,7 +7,7 @@ from infra.deploy.tools import CommandFailed
 
 REPOSITORY = "lookalike"
 IMAGE_CLEANUP = Path(__file__).with_name("image_cleanup.json")
-"""Which images the repository keeps."""
+"""Cleanup policies of the repository."""
 BUILDER_ROLES = (
     "artifactregistry.writer",
     "cloudscheduler.admin",
@@ -62,18 +61,18 @@ def remember_settings(deployment: Deployment) -> bool:
 
 
 def create_registry(deployment: Deployment) -> bool:
-    """Create the repository of images, which deletes old ones: they can be rolled back to for a month."""
+    """Create the repository of images, and let it delete old ones, unless somebody has given it other policies."""
     place, gcloud = f"--location={deployment.region}", deployment.gcloud
     found = gcloud.find("artifacts", "repositories", "describe", REPOSITORY, place)
     if found is None:
         gcloud.run("artifacts", "repositories", "create", REPOSITORY, place, "--repository-format=docker")
         deployment.say(f"    created {deployment.region}-docker.pkg.dev/{deployment.project}/{REPOSITORY}")
-    policies = {policy["name"] for policy in json.loads(IMAGE_CLEANUP.read_text())}
-    cleans_up = found is not None and policies <= found.get("cleanupPolicies", {}).keys()
-    if not cleans_up:
+    has_policies = found is not None and bool(found.get("cleanupPolicies"))
+    if not has_policies:
         options = (place, f"--policy={IMAGE_CLEANUP}", "--no-dry-run")
         gcloud.run("artifacts", "repositories", "set-cleanup-policies", REPOSITORY, *options)
-    return not cleans_up
+        deployment.say("    it deletes images after 30 days, except the ten newest")
+    return not has_policies
 
 
 def create_builder(deployment: Deployment) -> bool:

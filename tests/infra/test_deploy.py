@@ -43,7 +43,7 @@ def test_deploys_to_an_empty_project_and_changes_nothing_when_run_again(project:
     assert state.is_versioned and state.is_private and [*state.objects] == ["settings.json"]
     assert {f"{service}.googleapis.com" for service in SERVICES} <= commands.services
     assert {role.removeprefix("roles/") for role in commands.bindings} == set(BUILDER_ROLES)
-    assert set(commands.repositories["lookalike"]) == {"keep-recent", "delete-old"}
+    assert commands.repositories["lookalike"]["keep-recent"]["mostRecentVersions"] == {"keepCount": 10}
     assert commands.secrets["lookalike-supabase-key"] == [project.auth.PUBLIC]
     assert commands.applied["image"].startswith("europe-west1-docker.pkg.dev/shop/lookalike/cpu@sha256:")
     assert project.auth.accounts[ADMIN].app_metadata["role"] == "admin"
@@ -144,6 +144,15 @@ def test_refused_administrator_and_prepare(project: CloudProject, monkeypatch: p
     monkeypatch.setenv("SUPABASE_SERVICE_KEY", "wrong")
     text = project.run("deploy", f"--admin={ADMIN}")
     assert "[16/18] First administrator failed: Supabase refused" in text and "What to do: Check the key" in text
+
+
+@pytest.mark.parametrize(("before", "after"), [({}, {"keep-recent", "delete-old"}), ({"own": {}}, {"own"})])
+def test_earlier_repository_gets_cleanup_policies_unless_it_has_some(
+    project: CloudProject, before: dict[str, dict[str, str]], after: set[str]
+) -> None:
+    project.commands.repositories["lookalike"] = before
+    project.run("prepare", f"--supabase-url={project.auth.url}")
+    assert set(project.commands.repositories["lookalike"]) == after
 
 
 @pytest.mark.parametrize("target", ["deploy", "destroy", "rollback"])
