@@ -16,6 +16,7 @@ from lookalike.client import (
     Busy,
     Cancelled,
     Client,
+    ClientError,
     ConnectionFailed,
     InvalidField,
     NotFound,
@@ -149,9 +150,16 @@ def test_response_that_cannot_be_decoded_cancels_the_job() -> None:
     assert paths(steps) == ["/search", "/cancel_request/my-job"]
 
 
-def test_address_that_is_none_is_reported() -> None:
-    with Client("http://shop:port") as client, pytest.raises(ConnectionFailed, match="is not the address of a server"):
-        client.send(SEARCH)
+@pytest.mark.parametrize("url", ["localhost:5001", "http://", "http://shop:port", "http://xn--a.example", ""])
+def test_client_refuses_an_address_that_is_not_one(url: str) -> None:
+    with pytest.raises(ValueError, match="is not the address of a server"):
+        Client(url)
+
+
+def test_request_that_cannot_be_sent_is_reported() -> None:
+    call = Call("GET", "/garments", lambda body: body, query={"text": "x" * 100_000})
+    with Client("http://localhost:9") as client, pytest.raises(ClientError, match="GET /garments cannot be sent"):
+        client.send(call)
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:

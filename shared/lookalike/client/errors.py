@@ -18,7 +18,10 @@ class ResponseTimeout(ClientError):
 
 
 class UnexpectedResponse(ClientError):
-    """The response is not one of this API: another program answers at that address, or a newer version of the server."""
+    """The response is not one of this API, or cannot be decoded.
+
+    Another program answers at that address, or a newer version of the server.
+    """
 
 
 class ApiError(ClientError):

@@ -52,6 +52,16 @@ class Session:
     timeout: float
     policy: RetryPolicy
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if the URL is not the address of a server."""
+        try:
+            url = httpx.URL(self.url)
+            is_address = url.scheme in ("http", "https") and bool(url.host)
+        except (httpx.InvalidURL, UnicodeError):
+            is_address = False
+        if not is_address:
+            raise ValueError(f"{self.url!r} is not the address of a server: give one such as http://localhost:5001")
+
     def build_request(self, call: Call[Any], timeout: httpx.Timeout | None = None) -> httpx.Request:
         """Build the request of a call."""
         headers = {"User-Agent": f"lookalike-client/{__version__}", "Accept": "*/*"}
@@ -97,7 +107,7 @@ def _send_repeatedly(session: Session, call: Call[T]) -> Steps[httpx.Response]:
         try:
             response = yield session.build_request(call)
         except httpx.InvalidURL as error:
-            raise ConnectionFailed(f"{session.url!r} is not the address of a server: {error}") from error
+            raise ClientError(f"{call.method} {call.path} cannot be sent: {error}") from error
         except httpx.DecodingError as error:
             raise UnexpectedResponse(
                 f"{call.method} {call.path} has a response that cannot be decoded: {error}"

@@ -32,7 +32,7 @@ class Client(Operations):
         retry: RetryPolicy | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Create a client. It connects when it is used.
+        """Create a client. It connects when it is used. Raises `ValueError` if `url` is not the address of a server.
 
         `token` is an access token or an API key, and `timeout` the seconds to wait for data from the server. `transport`
         is for tests and for proxies.
