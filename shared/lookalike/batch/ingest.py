@@ -41,7 +41,7 @@ class IngestSummary:
 
 @dataclass
 class IngestPlan:
-    """The photos of a run, and those that it skips."""
+    """The photos that a run has to process, and the number of the others."""
 
     due: list[PhotoFile] = field(default_factory=list)
     """Photos that were not stored before."""

@@ -1,6 +1,6 @@
 """Columns of feeds that are kept as they are, and how filters compare their values.
 
-Each of these columns is the field `feed.NAME`. Its value is text. A text that is a JSON list has the items of the list as its
+Each of them is the field `feed.NAME`. Its value is text. A text that is a JSON list has the items of the list as its
 values. A condition with text compares the text. A condition with a number or a range compares values that are decimal
 numbers as a whole, exactly: 42 equals the texts `42`, `42.0` and `042`, and no number equals `42 cm`.
 """

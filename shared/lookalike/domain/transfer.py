@@ -1,4 +1,4 @@
-"""The data that move from one catalog to another: photos with their garments and vectors, and decisions about duplicates."""
+"""Data that move from one catalog to another: photos with their garments and vectors, and decisions about duplicates."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

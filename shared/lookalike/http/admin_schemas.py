@@ -174,7 +174,7 @@ class Statistics(Schema):
 
 
 class NewKeyRequest(FilteredRequest):
-    """The rights of a new API key."""
+    """Name, rights and lifetime of a new API key."""
 
     name: str = Field("", max_length=200)
     """A description for administrators."""

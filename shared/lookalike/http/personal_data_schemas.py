@@ -56,4 +56,4 @@ class AccountReceipt(Receipt):
 
 
 class AccountReceiptResponse(DataResponse[AccountReceipt]):
-    """The erased data."""
+    """Receipt of the erasure of a user's data."""

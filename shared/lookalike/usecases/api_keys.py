@@ -33,7 +33,7 @@ INVALID_MESSAGE = "The API key is not valid. Check that it was copied as a whole
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """The rights of a new key."""
+    """Name, rights and lifetime of a new key."""
 
     role: KeyRole = KeyRole.SEARCH
     name: str = ""

@@ -49,7 +49,7 @@ class AccountReceipt:
     receipt: Receipt
     is_account_deleted: bool
     message: str
-    """The data that remain, and how to delete them."""
+    """Outcome for the account, and what to do if it is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Policy:
     name: str
     """Name for the client: `key`, `key-address` or `address`."""
     subject: str
-    """The key or address whose requests are counted. All requests with the same subject share the limit."""
+    """Identifies the counter: all requests with the same subject share the limit."""
     quota: int
     """Requests in each window."""
 

@@ -47,9 +47,9 @@ def decide_duplicate(services: Services, request: ApiRequest) -> HandlerResult:
 def merge_duplicates(services: Services, request: ApiRequest) -> HandlerResult:
     """Merge an accepted pair.
 
-    Keeps the garment with the better picture: the larger one, or of similar sizes the sharper one. References to
-    the other one then refer to it: product details if it has none, search histories, products and the ledger. The other one
-    is erased.
+    Keeps the garment with the better picture: the larger one, or of similar sizes the sharper one. References to the
+    other one then refer to it: product details if it has none, search histories, products and the ledger. The other
+    one is erased.
     """
     body = request.parse_body(PairRequest)
     merge = services.duplicates.merge(*map(str, body.garments))
