@@ -185,3 +185,15 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder with street/ and flatlay/")
     parser.add_argument("--work", type=Path, required=True, help="folder for caches and checkpoints")
     return parser
+
+
+def make_training_parser(description: str, steps: int) -> argparse.ArgumentParser:
+    """Return a parser with the options of both trainings. `steps` is the default number of steps."""
+    parser = make_parser(description)
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--to", required=True, metavar="NAME", help="file of the checkpoint in the work folder")
+    parser.add_argument(
+        "--tune", type=Path, metavar="CHECKPOINT", help="start from these weights, with a new learning rate cycle"
+    )
+    parser.add_argument("--seed", type=int, default=SEED, help="another seed draws other batches")
+    return parser

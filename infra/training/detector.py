@@ -1,7 +1,6 @@
 """Train the detector: class map, photo-level presence of kinds and wearing, and box edges."""
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch.nn import functional
 
 from infra.training.augment import Size, random_affine, random_quarter_turn, vary_lighting, warp
 from infra.training.boxes import box_loss, box_targets, garment_map, to_distances
-from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_parser
+from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_training_parser
 from infra.training.empty import random_empty_view
 from infra.training.labels import CLASSES, SEED
 from infra.training.loop import Batch, Training, autocast, set_up_torch
@@ -20,8 +19,6 @@ from infra.training.paste import GarmentPaster
 from infra.training.relabel import relabel
 from lookalike.domain.model import GARMENT_KINDS
 
-CHECKPOINT, TUNED_CHECKPOINT = "detector.pt", "detector-tuned.pt"
-"""Files of the first training and of the second, which starts from its weights."""
 CANVAS, SMALL_CANVAS = (416, 288), (320, 224)
 """Height and width of a training view in pixels, and of the views at the beginning."""
 SMALL_SHARE = 0.6
@@ -46,7 +43,8 @@ def sampling_weight(sample: Sample) -> float:
 class DetectorBatches:
     """Composes batches of random views: street photos with masks and with tags, flat-lay photos, and empty views."""
 
-    def __init__(self, photographs: Photographs, steps: int) -> None:
+    def __init__(self, photographs: Photographs, steps: int, seed: int) -> None:
+        self.seed = seed
         self.small_steps = int(steps * SMALL_SHARE)
         self.masked = [sample for sample in photographs.street if sample.labels is not None]
         tagged = [sample for sample in photographs.street if sample.labels is None]
@@ -56,7 +54,7 @@ class DetectorBatches:
 
     def __call__(self, step: int) -> tuple[np.ndarray, ...]:
         """Compose the batch of a step: images, masks, photo targets and box targets."""
-        random = np.random.default_rng([SEED, step])
+        random = np.random.default_rng([self.seed, step])
         pools = zip(self.pools, self.odds, strict=True)
         drawn = [(pool, random.choice(len(pool), count, p=odds)) for (pool, count), odds in pools if count]
         picks = [(pool, pool[index]) for pool, numbers in drawn for index in numbers]
@@ -127,13 +125,9 @@ def dice_loss(logits: Tensor, expected: Tensor) -> Tensor:
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = make_parser(__doc__ or "")
-    parser.add_argument("--steps", type=int, default=3200)
+    parser = make_training_parser(__doc__ or "", steps=3200)
     parser.add_argument(
         "--relabel-at", type=int, nargs="+", default=[900, 1900], help="steps before which masks are predicted anew"
-    )
-    parser.add_argument(
-        "--tune", type=Path, metavar="CHECKPOINT", help="start from these weights, with a new learning rate cycle"
     )
     return parser.parse_args()
 
@@ -143,8 +137,8 @@ def prepare_training(options: argparse.Namespace) -> Training:
     network = DetectorNetwork(len(CLASSES))
     if options.tune:
         network.load_state_dict(torch.load(options.tune, weights_only=True)["average"])
-        return Training(network, options.work / TUNED_CHECKPOINT, options.steps, TUNING_PEAK_RATE)
-    return Training(network, options.work / CHECKPOINT, options.steps, PEAK_RATE)
+        return Training(network, options.work / options.to, options.steps, TUNING_PEAK_RATE)
+    return Training(network, options.work / options.to, options.steps, PEAK_RATE)
 
 
 def main() -> None:
@@ -155,10 +149,10 @@ def main() -> None:
     training = prepare_training(options)
     for number, relabel_at in enumerate(options.relabel_at):
         if training.step < relabel_at:
-            training.run(DetectorBatches(photographs, options.steps), compute_loss, relabel_at)
+            training.run(DetectorBatches(photographs, options.steps, options.seed), compute_loss, relabel_at)
         masks = training.checkpoint.with_suffix(f".masks-{number + 1}.pickle")
         photographs = relabel(photographs, training.average, masks)
-    training.run(DetectorBatches(photographs, options.steps), compute_loss, options.steps)
+    training.run(DetectorBatches(photographs, options.steps, options.seed), compute_loss, options.steps)
 
 
 if __name__ == "__main__":

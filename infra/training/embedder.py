@@ -1,32 +1,33 @@
 """Train the embedder: category features by classification and contrast, garment features by contrast of views."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from infra.training.augment import Matrix, Random, vary_lighting
-from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_parser
-from infra.training.detector import TUNED_CHECKPOINT as DETECTOR_CHECKPOINT
+from infra.training.data import IGNORE, Bytes, Photographs, Sample, load_photographs, make_training_parser
 from infra.training.labels import CLASSES, FLAT_KINDS, FOLDERS, SEED
 from infra.training.loop import DEVICE, Batch, Training, autocast, set_up_torch
 from infra.training.network import DetectorNetwork, EmbedderTraining
 from infra.training.relabel import relabel
+from lookalike.domain.model import GARMENT_KINDS
 
-CHECKPOINT, TUNED_CHECKPOINT = "embedder.pt", "embedder-tuned.pt"
-"""Files in the work folder, of a training and of one with `--tune`."""
 SIDE, LABELS = 160, 59
 """Pixels per side of a training view, and labels of the street data set."""
-FLAT, WORN = 32, 4
+FLAT, WORN = 32, 14
 """Flat-lay and worn garments of a batch, each in two views."""
 PEAK_RATE, TUNING_PEAK_RATE, LABEL_SMOOTHING, LOGIT_SCALE = 1e-3, 5e-4, 0.1, 16.0
-STREET_WEIGHT, CATEGORY_WEIGHT, INSTANCE_WEIGHT, MEMORY_BANK_WEIGHT = 0.3, 0.2, 0.3, 0.3
-"""Weights of the losses beside the flat-lay classification: street labels, and the three contrastive losses."""
+STREET_WEIGHT, WORN_WEIGHT, CATEGORY_WEIGHT, INSTANCE_WEIGHT, MEMORY_BANK_WEIGHT = 0.3, 0.5, 0.2, 0.3, 0.3
+"""Weights of the losses beside the flat-lay classification: street labels, categories of worn garments, and the three
+contrastive losses."""
 TEMPERATURE, INSTANCE_TEMPERATURE = 0.15, 0.08
 """Temperatures of the contrastive losses, of category features and of garment features."""
 MIN_SHARE, LIGHTING_STRENGTH = 0.004, 0.8
@@ -38,10 +39,12 @@ class Garment:
     """A garment's image (H, W, 3) and mask (H, W) of 0 and 255.
 
     `folder` is the number of its flat-lay category and `label` its street label; the one that does not apply is -1.
+    `kind` is its class.
     """
 
     image: Bytes
     alpha: Bytes
+    kind: int
     folder: int = -1
     label: int = -1
 
@@ -50,49 +53,56 @@ def flat_garment(sample: Sample) -> Garment:
     """Return the garment of a flat-lay photo, with unknown pixels. Without a mask, all pixels are unknown."""
     kind = CLASSES.index(FLAT_KINDS[sample.folder])
     is_garment = (sample.mask == kind) | (sample.mask == IGNORE)
-    return Garment(sample.image, np.asarray(is_garment * 255, np.uint8), FOLDERS.index(sample.folder))
+    return Garment(sample.image, np.asarray(is_garment * 255, np.uint8), kind, FOLDERS.index(sample.folder))
 
 
 def worn_garments(sample: Sample) -> list[Garment]:
-    """Return the garments of a street photo."""
-    assert sample.labels is not None
-    labels = [label for label in np.unique(sample.labels) if (sample.labels == label).mean() >= MIN_SHARE]
-    kinds = {label: int(sample.mask[sample.labels == label][0]) for label in labels}
-    return [worn_garment(sample, int(label)) for label in labels if 1 <= kinds[label] <= 10]
+    """Return the garments of a street photo: one for each street label, or for each kind where only a mask is known."""
+    numbers = sample.mask if sample.labels is None else sample.labels
+    garments = []
+    for number in np.unique(numbers[(sample.mask >= 1) & (sample.mask <= len(GARMENT_KINDS))]).tolist():
+        is_garment = numbers == number
+        if is_garment.mean() >= MIN_SHARE:
+            kind = int(sample.mask[is_garment][0])
+            garments.append(worn_garment(sample, is_garment, kind, -1 if sample.labels is None else number))
+    return garments
 
 
-def worn_garment(sample: Sample, label: int) -> Garment:
-    """Return the garment with that street label, cropped with a margin."""
-    assert sample.labels is not None
-    is_garment = sample.labels == label
+def worn_garment(sample: Sample, is_garment: NDArray[np.bool_], kind: int, label: int) -> Garment:
+    """Return the garment with these pixels (H, W), class and street label, cropped with a margin."""
     rows, columns = np.flatnonzero(is_garment.any(1)), np.flatnonzero(is_garment.any(0))
     margin = (rows[-1] - rows[0] + columns[-1] - columns[0]) // 8 + 2
     top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
     window = np.s_[top : rows[-1] + margin, left : columns[-1] + margin]
-    return Garment(sample.image[window].copy(), np.asarray(is_garment[window] * 255, np.uint8), label=label)
+    return Garment(sample.image[window].copy(), np.asarray(is_garment[window] * 255, np.uint8), kind, label=label)
+
+
+def balanced_odds(classes: Sequence[int]) -> NDArray[np.float64]:
+    """Return odds by which frequent classes are drawn less often than their share, and rare ones more often."""
+    odds = np.bincount(classes)[np.asarray(classes)] ** -0.5
+    return np.asarray(odds / odds.sum(), np.float64)
 
 
 class EmbedderBatches:
     """Composes batches of two random views of each garment: all first views, then all second views."""
 
-    def __init__(self, photographs: Photographs) -> None:
+    def __init__(self, photographs: Photographs, seed: int) -> None:
+        self.seed = seed
         self.flat = [flat_garment(sample) for sample in photographs.flat]
-        masked = [sample for sample in photographs.street if sample.labels is not None]
-        self.worn = [garment for sample in masked for garment in worn_garments(sample)]
-        # frequent categories are drawn less often than their share, rare ones more often
-        counts = np.bincount([garment.folder for garment in self.flat]) ** 0.5
-        odds = np.array([1 / counts[garment.folder] for garment in self.flat])
-        self.odds = odds / odds.sum()
+        self.worn = [garment for sample in photographs.street for garment in worn_garments(sample)]
+        self.flat_odds = balanced_odds([garment.folder for garment in self.flat])
+        self.worn_odds = balanced_odds([garment.kind for garment in self.worn])
 
     def __call__(self, step: int) -> tuple[np.ndarray, ...]:
-        """Compose the batch of a step: images, category numbers, street labels, and flat-lay garment numbers."""
-        random = np.random.default_rng([SEED, step])
-        flat = random.choice(len(self.flat), FLAT, replace=False, p=self.odds)
-        worn = random.choice(len(self.worn), WORN, replace=False)
+        """Compose the batch of a step: images, category numbers, street labels, classes, and flat-lay garment numbers."""
+        random = np.random.default_rng([self.seed, step])
+        flat = random.choice(len(self.flat), FLAT, replace=False, p=self.flat_odds)
+        worn = random.choice(len(self.worn), WORN, replace=False, p=self.worn_odds)
         garments = [self.flat[index] for index in flat] + [self.worn[index] for index in worn]
         pixels = np.stack([garment_view(random, garment) for garment in garments * 2])
-        folders, labels = ([getattr(garment, name) for garment in garments * 2] for name in ("folder", "label"))
-        return pixels, np.array(folders, np.int64), np.array(labels, np.int64), np.tile(flat, 2)
+        names = "folder", "label", "kind"
+        numbers = (np.array([getattr(garment, name) for garment in garments * 2], np.int64) for name in names)
+        return pixels, *numbers, np.tile(flat, 2)
 
 
 def garment_view(random: Random, garment: Garment) -> Bytes:
@@ -154,16 +164,35 @@ def erase_rectangle(random: Random, alpha: Bytes) -> Bytes:
 def compute_loss(network: nn.Module, batch: Batch) -> Tensor:
     """Return the weighted sum of the classification losses and the contrastive losses."""
     assert isinstance(network, EmbedderTraining)
-    pixels, folders, labels, numbers = batch
+    pixels, folders, labels, kinds, numbers = batch
     with autocast():
         category, instance, cosines, logits = (part.float() for part in network(pixels))
     flat = folders >= 0
     loss = functional.cross_entropy(cosines[flat] * LOGIT_SCALE, folders[flat], label_smoothing=LABEL_SMOOTHING)
-    loss = loss + STREET_WEIGHT * functional.cross_entropy(logits[~flat], labels[~flat])
+    loss = loss + STREET_WEIGHT * street_label_loss(logits, labels)
+    loss = loss + WORN_WEIGHT * worn_category_loss(cosines[~flat], kinds[~flat])
     loss = loss + CATEGORY_WEIGHT * contrastive_loss(category[flat], folders[flat], TEMPERATURE)
     garments = torch.arange(len(pixels) // 2, device=pixels.device).repeat(2)
     loss = loss + INSTANCE_WEIGHT * contrastive_loss(instance, garments, INSTANCE_TEMPERATURE)
     return loss + MEMORY_BANK_WEIGHT * memory_bank_loss(network, instance[flat], numbers)
+
+
+def street_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross entropy of garments with a street label; 0 if the batch has none."""
+    total = functional.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+    return total / (labels >= 0).sum().clamp(min=1)
+
+
+def worn_category_loss(cosines: Tensor, kinds: Tensor) -> Tensor:
+    """Return -log of the probability that worn garments have a flat-lay category of their kind, for those that have one.
+
+    `cosines` (n, folders) are those to the flat-lay categories, `kinds` (n,) are classes.
+    """
+    is_of_kind = torch.tensor([[FLAT_KINDS[folder] == kind for folder in FOLDERS] for kind in CLASSES])
+    allowed = is_of_kind.to(kinds.device)[kinds]
+    log_probabilities = (cosines * LOGIT_SCALE).log_softmax(1).masked_fill(~allowed, -1e4).logsumexp(1)
+    has_category = allowed.any(1)
+    return -(log_probabilities * has_category).sum() / has_category.sum().clamp(min=1)
 
 
 def memory_bank_loss(network: EmbedderTraining, vectors: Tensor, numbers: Tensor) -> Tensor:
@@ -197,33 +226,30 @@ def tuned_network(checkpoint: Path, garments: int) -> EmbedderTraining:
 
 def prepare_training(options: argparse.Namespace, garments: int) -> Training:
     """Start from the pretrained backbone, an interrupted run's checkpoint, or another run's averaged weights."""
+    checkpoint = options.work / options.to
     if options.tune:
-        network = tuned_network(options.tune, garments)
-        return Training(network, options.work / TUNED_CHECKPOINT, options.steps, TUNING_PEAK_RATE)
+        return Training(tuned_network(options.tune, garments), checkpoint, options.steps, TUNING_PEAK_RATE)
     network = EmbedderTraining(len(FOLDERS), LABELS, garments)
-    return Training(network, options.work / CHECKPOINT, options.steps, PEAK_RATE)
+    return Training(network, checkpoint, options.steps, PEAK_RATE)
 
 
-def relabel_with_detector(photographs: Photographs, work: Path) -> Photographs:
-    """Return the photos with the masks that the trained detector predicts."""
+def relabel_with_detector(photographs: Photographs, checkpoint: Path, work: Path) -> Photographs:
+    """Return the photos with the masks that the detector of the checkpoint predicts."""
     detector = DetectorNetwork(len(CLASSES))
-    detector.load_state_dict(torch.load(work / DETECTOR_CHECKPOINT, map_location="cpu", weights_only=True)["average"])
-    return relabel(photographs, detector.to(DEVICE), work / "relabeled.pickle")
+    detector.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    return relabel(photographs, detector.to(DEVICE), work / f"{checkpoint.stem}.masks.pickle")
 
 
 def main() -> None:
     """Train the embedder."""
-    parser: argparse.ArgumentParser = make_parser(__doc__ or "")
-    parser.add_argument("--steps", type=int, default=2200)
-    parser.add_argument(
-        "--tune", type=Path, metavar="CHECKPOINT", help="start from these weights, with a new learning rate cycle"
-    )
+    parser = make_training_parser(__doc__ or "", steps=2200)
+    parser.add_argument("--detector", type=Path, required=True, metavar="CHECKPOINT", help="it cuts out the garments")
     options = parser.parse_args()
     set_up_torch(SEED)
     photographs = load_photographs(options.data, options.work)
-    photographs = relabel_with_detector(photographs, options.work)
+    photographs = relabel_with_detector(photographs, options.detector, options.work)
     training = prepare_training(options, len(photographs.flat))
-    training.run(EmbedderBatches(photographs), compute_loss, options.steps)
+    training.run(EmbedderBatches(photographs, options.seed), compute_loss, options.steps)
 
 
 if __name__ == "__main__":

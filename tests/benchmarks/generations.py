@@ -46,7 +46,7 @@ EARLIER_COMMIT = "f217a11"
 """The last commit with the models of the first generation (`compact-3`)."""
 WORKER = Path(__file__).with_name("generation_worker.py")
 LIBRARIES = ("numpy", "onnxruntime", "pillow")
-TABLE = Report("generations", ("figure", "compact-5", "compact-3"))
+TABLE = Report("generations", ("figure", "compact-6", "compact-3"))
 COST_GARMENTS, WARM_UP_PHOTOS, NEAREST = 4, 3, 5
 """Detections in the photos whose cost counts, photos that are not timed, and neighbors that count."""
 

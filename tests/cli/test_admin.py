@@ -21,7 +21,7 @@ def test_token_belongs_to_an_administrator(real: Services) -> None:
 
 def test_doctor_reports_each_part(real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     healthy = run("doctor")
-    assert healthy.exit_code == 0 and "BAD" not in healthy.output and "compact-5" in healthy.output
+    assert healthy.exit_code == 0 and "BAD" not in healthy.output and "compact-6" in healthy.output
     monkeypatch.setenv("DATABASE_URL", "mysql+pymysql://root@127.0.0.1:1/nowhere")
     services.cache_clear()
     broken = run("doctor", "--json")

@@ -64,10 +64,10 @@ def test_import_keeps_the_last_line_of_an_id(real: Services) -> None:
 def test_import_does_not_embed_again(real: Services) -> None:
     with real.jobs.run_job("upload", Caller(), "any") as job:
         real.upload.upload_photo(jpeg(sample_photo(3)), "look", None, True, job)
-    before = real.catalog.changes("compact-5", 0)
+    before = real.catalog.changes("compact-6", 0)
     Path("details.csv").write_text("image_id,brand\nlook,Marlow\nlook_segment_0,Ost\n")
     assert run("details", "import", "details.csv").exit_code == 0
-    assert real.catalog.changes("compact-5", before.last_commit).row_ids.size == 0
+    assert real.catalog.changes("compact-6", before.last_commit).row_ids.size == 0
     assert real.segments.get_details("look_segment_0").brand == "Ost"
 
 

@@ -51,11 +51,11 @@ def test_declined_confirmation_erases_nothing(stored: Services) -> None:
     [["--segment", "two_segment_0"], ["--photo", "two"], ["--owner", "anna"], ["--filter", '{"brand": "Marlow"}']],
 )
 def test_dry_run_lists_segments_and_erases_nothing(stored: Services, target: list[str]) -> None:
-    before = stored.catalog.changes("compact-5", 0).row_ids.tolist()
+    before = stored.catalog.changes("compact-6", 0).row_ids.tolist()
     result = run("erase", *target, "--dry-run", "--now")
     receipt = json.loads(result.stdout)
     assert result.exit_code == 0 and "two_segment_0" in receipt["segments"] and receipt["remaining"] > 0
-    assert receipt["garments"] == 0 and stored.catalog.changes("compact-5", 0).row_ids.tolist() == before
+    assert receipt["garments"] == 0 and stored.catalog.changes("compact-6", 0).row_ids.tolist() == before
 
 
 def test_exit_status_is_1_while_segments_remain(stored: Services) -> None:

@@ -34,7 +34,7 @@ def test_report_names_figures_cost_and_skipped_photos(products: Path) -> None:
     lines = result.output.splitlines()
     assert lines[0].startswith("  skipped hat/broken.jpg: ")
     assert lines[1] == "9 photos, 9 queries of 3 products; skipped: 1 photo and 1 query"
-    assert lines[2].split() == ["95", "%", "intervals", "compact-5"]
+    assert lines[2].split() == ["95", "%", "intervals", "compact-6"]
     for metric, line in zip(METRICS, lines[3:8], strict=True):
         assert re.fullmatch(metric + r" +\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)", line)
     assert "442 numbers, 1,768 bytes for each garment" in lines[8] and "ms for each photo" in lines[8]
@@ -56,7 +56,7 @@ def test_json_has_the_figures_of_both_systems_and_the_switch(products: Path) -> 
     first, second = report["systems"]
     assert first["metrics"] == second["metrics"] and first["metrics"].keys() == set(METRICS)
     assert 0.5 < first["metrics"]["mAP"]["low"] <= first["metrics"]["mAP"]["mean"] <= 1
-    assert (first["embedder"], first["dim"], first["bytes_per_garment"]) == ("compact-5", 442, 1768)
+    assert (first["embedder"], first["dim"], first["bytes_per_garment"]) == ("compact-6", 442, 1768)
     assert first["milliseconds_per_photo"] > 0 and first["garments_per_photo"] >= 1
     assert list(report["skipped"]) == ["hat/broken.jpg"] and report["skipped_queries"] == 1
     switch = report["switch"]

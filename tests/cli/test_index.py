@@ -31,7 +31,7 @@ def test_index_rollback_list_and_prune(real: Services) -> None:
 
 def test_index_import_of_the_original_system(folder: Path, real: Services) -> None:
     run("ingest", folder)
-    row_ids = real.catalog.changes("compact-5", 0).row_ids.tolist()
+    row_ids = real.catalog.changes("compact-6", 0).row_ids.tolist()
     vectors = np.random.default_rng(1).normal(size=(len(row_ids), 2048)).astype(np.float32)
     original = Path("original")
     original.mkdir()
@@ -57,19 +57,19 @@ def test_reembed_converts_garments_to_other_models(folder: Path, real: Services)
     assert result.exit_code == 0 and f"{count} garments embedded, 0 skipped" in result.output
     assert real.catalog.changes("old-1", 0).row_ids.size == count
     assert real.index.warm_up().rows == real.versions.list_manifests()[-1].rows == count
-    assert "Every garment has a vector of compact-5; index" in run("reembed", "--models", "compact").output
+    assert "Every garment has a vector of compact-6; index" in run("reembed", "--models", "compact").output
     assert (
-        f"{count} garments now have only vectors of compact-5" in run("reembed", "--models=compact", "--settle").output
+        f"{count} garments now have only vectors of compact-6" in run("reembed", "--models=compact", "--settle").output
     )
     assert real.catalog.changes("old-1", 0).row_ids.size == 0
 
 
 def test_settle_refuses_models_that_are_not_in_use(folder: Path, real: Services) -> None:
     run("ingest", folder)
-    count = real.catalog.changes("compact-5", 0).row_ids.size
+    count = real.catalog.changes("compact-6", 0).row_ids.size
     result = run("reembed", "--models=full", "--embedder=dinov2", "--settle")
     assert result.exit_code == 1 and "set MODELS=full EMBEDDER=dinov2 everywhere first" in result.output
-    assert real.catalog.changes("compact-5", 0).row_ids.size == count > 0
+    assert real.catalog.changes("compact-6", 0).row_ids.size == count > 0
 
 
 def test_settle_keeps_the_vector_of_a_broken_image_only(folder: Path, real: Services) -> None:
@@ -83,9 +83,9 @@ def test_settle_keeps_the_vector_of_a_broken_image_only(folder: Path, real: Serv
     real.store.put(segment.path, b"no picture", "image/png", there.generation)
     result = run("reembed", "--models=compact", "--settle")
     assert result.exit_code == 0 and f"skipped {segment.name}: " in result.output
-    assert f"{len(others)} garments now have only vectors of compact-5; 1 skipped garments keep" in result.output
+    assert f"{len(others)} garments now have only vectors of compact-6; 1 skipped garments keep" in result.output
     assert real.catalog.changes("old-1", 0).row_ids.tolist() == [broken]
-    assert real.catalog.changes("compact-5", 0).row_ids.tolist() == others
+    assert real.catalog.changes("compact-6", 0).row_ids.tolist() == others
 
 
 def test_settle_refuses_to_delete_vectors_in_use(folder: Path, real: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_settle_refuses_to_delete_vectors_in_use(folder: Path, real: Services, m
         result.exit_code == 1
         and "MODELS=full EMBEDDER=resnet50, which is in use; set MODELS=compact everywhere first" in result.output
     )
-    assert real.catalog.changes("compact-5", before.last_commit).row_ids.size == 0
+    assert real.catalog.changes("compact-6", before.last_commit).row_ids.size == 0
     result = run("reembed", "--models=compact")
     assert result.exit_code == 0 and "Set MODELS=compact to search" in result.output
     after = real.catalog.changes(ORIGINAL_EMBEDDER, 0)

@@ -207,7 +207,7 @@ def test_reembed_to_a_folder_and_back(folder: Path, real: Services, model: Path)
     result = run("reembed", "--embedder", f"folder:{model}")
     assert result.exit_code == 0, result.output
     assert f"Set MODELS=compact EMBEDDER=folder:{model} to search" in result.output
-    assert real.catalog.changes(name, 0).row_ids.size == real.catalog.changes("compact-5", 0).row_ids.size > 0
+    assert real.catalog.changes(name, 0).row_ids.size == real.catalog.changes("compact-6", 0).row_ids.size > 0
     refused = run("reembed", "--embedder", "clip")
     assert refused.exit_code == 2 and "not a value of EMBEDDER" in refused.output
 

@@ -172,10 +172,10 @@ class TestSelection:
         assert len(catalog.count_ledger_entries(LedgerSelection())) == 4
 
     def test_entries_of_reembedding_are_not_selected(self, catalog: Catalog, record: Record) -> None:
-        record("look_segment_0", bucket="reembed:compact-5", status=FAILED)
+        record("look_segment_0", bucket="reembed:compact-6", status=FAILED)
         assert catalog.ledger_page(LedgerSelection(), 10).entries == []
         assert catalog.count_ledger_entries(LedgerSelection()) == {}
-        assert catalog.ledger_entries("reembed:compact-5", ["look_segment_0"])
+        assert catalog.ledger_entries("reembed:compact-6", ["look_segment_0"])
 
 
 class TestCounts:

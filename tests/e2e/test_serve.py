@@ -192,7 +192,7 @@ def test_index_is_rebuilt_on_schedule_only_after_changes(tmp_path: Path) -> None
         index = server.search(PHOTO, include="none").json["index"]
         if index["version"] and index["tail_rows"] == 0:
             versions.add(index["version"])
-        if len(versions) == 1 and len(list((server.folder / ".lookalike/bucket/index/compact-5").iterdir())) > 1:
+        if len(versions) == 1 and len(list((server.folder / ".lookalike/bucket/index/compact-6").iterdir())) > 1:
             break
         time.sleep(0.1)
     time.sleep(2.5)  # longer than REINDEX_EVERY: another build would be visible by now

@@ -48,7 +48,7 @@ def is_erased(client: Client, real: Services, name: str) -> bool:
         client("detail").get(path.format(name)).status_code
         for path in ("/splitted_images/{}_segment_0", "/splitted_images/by_original/{}", "/thumbnails/{}_segment_0")
     ]
-    assert real.reindex.build().rows == len(real.catalog.changes("compact-5", 0).row_ids)
+    assert real.reindex.build().rows == len(real.catalog.changes("compact-6", 0).row_ids)
     return not objects and f'"{name}' not in results and f'"{name}' not in history and statuses == [404] * 3
 
 
@@ -125,9 +125,9 @@ def test_erase_by_filter_includes_rows_of_other_embedders(
 def test_erase_rejects_unclear_targets(
     client: Client, stored: Services, admin: dict[str, str], body: dict[str, Any]
 ) -> None:
-    row_count = stored.catalog.changes("compact-5", 0).row_ids.size
+    row_count = stored.catalog.changes("compact-6", 0).row_ids.size
     assert client("detail").post("/erase", json=body, headers=admin).status_code == 422
-    assert stored.catalog.changes("compact-5", 0).row_ids.size == row_count
+    assert stored.catalog.changes("compact-6", 0).row_ids.size == row_count
 
 
 def test_erase_counts_what_remains_after_its_time_limit(

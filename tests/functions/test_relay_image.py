@@ -159,7 +159,7 @@ def test_include_details_adds_product_details(client: Client, real: Services) ->
     query = OWNED_PHOTOS["two"]
     results = search_photo(client, query, num=50, include="none").get_json()["results"]
     assert not any("details" in result for result in results)
-    before = real.catalog.changes("compact-5", 0).last_commit
+    before = real.catalog.changes("compact-6", 0).last_commit
     real.segments.put_details([ProductDetails("two_segment_0", brand="Own")])
     response = search_photo(client, query, num=50, include="none", include_details=True)
     results = response.get_json()["results"]
@@ -167,7 +167,7 @@ def test_include_details_adds_product_details(client: Client, real: Services) ->
     assert brands["two_segment_0"] == "Own" and brands["one_segment_0"] is None
     others = {name for name in brands if name.startswith("two_") and name != "two_segment_0"}
     assert all(brands[name] == "Marlow" for name in others)
-    assert real.catalog.changes("compact-5", 0).last_commit == before, "details must not change index rows"
+    assert real.catalog.changes("compact-6", 0).last_commit == before, "details must not change index rows"
 
 
 def test_boxes_of_a_downscaled_photo_are_in_its_own_pixels(

@@ -20,7 +20,7 @@ SIDE, BATCH = 160, 16
 """Pixels per side of the network's input, and images per run."""
 LEARNED_DIM, BINS = 64 + 128, 5
 """Numbers of the network's category and garment features, and bins of each color axis."""
-CATEGORY_WEIGHT, GARMENT_WEIGHT, HISTOGRAM_WEIGHT, MEAN_COLOR_WEIGHT = 1.0, 0.6, 0.5, 0.5
+CATEGORY_WEIGHT, GARMENT_WEIGHT, HISTOGRAM_WEIGHT, MEAN_COLOR_WEIGHT = 1.0, 0.65, 0.5, 0.5
 """Factors of the four unit vectors before they are joined, tuned on the validation photos (see weights/CARD.md)."""
 HISTOGRAM_WIDTH, MEAN_COLOR_WIDTH = 0.6, 0.9
 """Widths of the Gaussian bins, in distances between bin centers."""
@@ -35,7 +35,7 @@ EMPTY_PIXEL = np.array([255, 255, 255, 0], np.uint8)
 class CompactEmbedder:
     """Embeds garments as unit vectors, whose dot product is their similarity. Safe to use from several threads."""
 
-    name = "compact-5"
+    name = "compact-6"
     dim = LEARNED_DIM + 2 * BINS**3
 
     def __init__(self, weights: Path, threads: int = 2, runs: RunCounter | None = None) -> None:
