@@ -47,7 +47,7 @@ def test_route_survives_fuzzing(real: Services, route: Route) -> None:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 @pytest.mark.filterwarnings("ignore")
 def test_route_survives_long_fuzzing(real: Services, route: Route) -> None:
-    fuzz(load_schema(), route, bearer_header(real, User("anna", "anna@example.org", "admin")), examples=300)
+    fuzz(load_schema(), route, bearer_header(real, User("anna", "anna@example.org", "admin")), examples=150)
 
 
 def fuzz(schema: Any, route: Route, admin: dict[str, str], examples: int) -> None:
