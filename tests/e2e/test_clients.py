@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import lookalike
-from lookalike.client import AsyncClient, Cancelled, Client, NotFound
+from lookalike.client import AsyncClient, Cancelled, Client, Conflict, NotFound
 from tests.conftest import jpeg
 from tests.e2e.server import Server
 from tests.sample_photos import sample_photo
@@ -90,15 +90,22 @@ def test_canceled_task_cancels_its_job_on_the_server(server: Server) -> None:
 
 
 def test_search_that_another_client_cancels_raises_cancelled(server: Server) -> None:
-    async def search_and_cancel() -> None:
+    async def search_and_cancel(request_id: str) -> bool:
+        """Return whether the cancellation came before the end of the search."""
         async with AsyncClient(server.address) as client:
-            task = asyncio.create_task(client.search(SLOW_PHOTO, segment=True, request_id="other"))
-            await asyncio.to_thread(wait_until_running, server.client(), "other")
-            await client.cancel("other")
+            task = asyncio.create_task(client.search(SLOW_PHOTO, segment=True, request_id=request_id))
+            await asyncio.to_thread(wait_until_running, server.client(), request_id)
+            try:
+                await client.cancel(request_id)
+            except Conflict:
+                await task
+                return False
             with pytest.raises(Cancelled):
                 await task
+            return True
 
-    asyncio.run(search_and_cancel())
+    # on a busy machine, a cancellation can come too late
+    assert any(asyncio.run(search_and_cancel(f"other-{number}")) for number in range(5))
 
 
 def test_progress_names_the_stages_of_a_job(server: Server) -> None:
