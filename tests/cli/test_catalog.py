@@ -152,7 +152,7 @@ def test_webhook_is_told_at_the_end(web: WebServer, monkeypatch: pytest.MonkeyPa
     services.cache_clear()
 
 
-@pytest.mark.parametrize("source", ["none.csv", "gs://shop", "."])
+@pytest.mark.parametrize("source", ["none.csv", "gs://shop", ".", "http://shop[/a.csv"])
 def test_feed_that_cannot_be_opened_is_an_error(real: Services, source: str) -> None:
     result = run("catalog", "sync", source)
     assert result.exit_code == 1 and result.output.startswith("Error: ")

@@ -134,6 +134,7 @@ def test_cancellation_keeps_what_is_stored(
         ({"feed": "file:///etc/passwd"}, 422, "feed: "),
         ({"feed": "http://10.0.0.1/feed.csv"}, 403, "10.0.0.1"),
         ({"feed": "http://127.0.0.1/feed.csv?key=secret"}, 403, "127.0.0.1"),
+        ({"feed": "http://shop[.example/feed.csv"}, 422, "feed: the address has an invalid host"),
         ({"feed": "gs://bucket"}, 422, "gs://bucket/path"),
         ({"feed": "https://shop.example/a.csv", "currency": "euro"}, 422, "currency: "),
     ],

@@ -63,7 +63,7 @@ class FeedSync:
     ) -> SyncReport:
         """Synchronize, and send an event unless it is a dry run or is not complete.
 
-        Raises the same as `OpenLines` and `CatalogSync.sync`.
+        Raises the same as `feed_name`, `OpenLines` and `CatalogSync.sync`.
         """
         cancel = cancel or CancelToken()
         name = request.name or feed_name(request.source)
@@ -113,10 +113,14 @@ def report_counts(report: SyncReport) -> dict[str, Any]:
 def feed_name(source: str) -> str:
     """Return the name under which the products of a feed are kept: that of the file without its suffix.
 
-    For an address on the web, the host comes before it: many shops name their feed `feed.xml`.
+    For an address on the web, the host comes before it: many shops name their feed `feed.xml`. Raises `InvalidField` if
+    its host is invalid.
     """
     if source.startswith(WEB_SCHEMES):
-        parts = urlsplit(source)
+        try:
+            parts = urlsplit(source)
+        except ValueError as error:
+            raise InvalidField("feed: the address has an invalid host", field="feed") from error
         host = parts.netloc.rpartition("@")[2]
         name = f"{host}/{PurePosixPath(unquote(parts.path)).stem}".rstrip("/")
     else:
