@@ -184,9 +184,9 @@ def street_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def worn_category_loss(cosines: Tensor, kinds: Tensor) -> Tensor:
-    """Return -log of the probability that worn garments have a flat-lay category of their kind, for those that have one.
+    """Return the mean -log probability that a worn garment has a flat-lay category of its kind.
 
-    `cosines` (n, folders) are those to the flat-lay categories, `kinds` (n,) are classes.
+    Garments of kinds without a category do not count. `cosines` (n, folders) are those to the flat-lay categories, `kinds` (n,) are classes.
     """
     is_of_kind = torch.tensor([[FLAT_KINDS[folder] == kind for folder in FOLDERS] for kind in CLASSES])
     allowed = is_of_kind.to(kinds.device)[kinds]

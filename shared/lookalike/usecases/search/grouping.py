@@ -1,6 +1,6 @@
 """The values by which results are grouped."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -37,14 +37,11 @@ def load_group_keys(catalog: Catalog, field: str, scope: Filter, row_ids: Sequen
 def _values_by_row(catalog: Catalog, fields: Sequence[str], row_ids: Sequence[int]) -> dict[str, dict[int, Value]]:
     """Return the values of each field by row id. An empty text is no value."""
     values: dict[str, dict[int, Value]] = {field: {} for field in fields}
-    for batch in _batches(row_ids):
-        for field, column in catalog.field_values(None, fields, np.array(batch, np.int64)).items():
+    for start in range(0, len(row_ids), ROWS_PER_QUERY):
+        batch = np.array(row_ids[start : start + ROWS_PER_QUERY], np.int64)
+        for field, column in catalog.field_values(None, fields, batch).items():
             values[field] |= {row_id: value for row_id, value in column.pairs() if value != ""}
     return values
-
-
-def _batches(row_ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (row_ids[start : start + ROWS_PER_QUERY] for start in range(0, len(row_ids), ROWS_PER_QUERY))
 
 
 def described_product(details: Mapping[str, Value | None]) -> str | None:
